@@ -1,0 +1,1 @@
+"""Instar: train, judge and use image-to-image translation models on your own images."""

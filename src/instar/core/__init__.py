@@ -1,0 +1,1 @@
+"""What the other folders share; it knows none of them."""

@@ -1,0 +1,215 @@
+"""Settings of a run: three frozen dataclasses from which flags, help and config.yaml are derived.
+
+The docstring under a field is its help text. A field exists because two published results, or two users,
+need different values; every other number stands in the code with its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import cattrs
+import yaml
+from tyro.conf import Suppress, arg
+
+from instar.core.errors import UserError, nearest
+
+DataclassT = TypeVar("DataclassT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optim:
+    """Adam, as every method here uses it."""
+
+    lr: float = 2e-4
+    """Learning rate."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Decay of Adam's two averages."""
+    hold: float = 0.5
+    """Share of the run at the full learning rate; then a straight line towards 0. 1 keeps it constant."""
+
+    def __post_init__(self) -> None:
+        _within("method.optim.lr", self.lr, 0.0, None)
+        _within("method.optim.hold", self.hold, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """What every method has. A method's own Config adds its handful of options."""
+
+    channels: Annotated[int, arg(aliases=["--channels"])] = 3
+    """Channels of the images: 3 for colour, 1 for gray (files are converted as they are read)."""
+    optim: Optim = field(default_factory=Optim)
+    """Adam and its schedule."""
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise UserError(f"--channels must be 1 (gray) or 3 (colour), not {self.channels}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which images, and how they are cut."""
+
+    roots: Suppress[tuple[Path, ...]] = ()
+    """One data set folder, or one folder per domain."""
+    source: Annotated[str | None, arg(aliases=["--from"])] = None
+    """Domain to translate from, by name; the first one found if not given."""
+    target: Annotated[str | None, arg(aliases=["--to"])] = None
+    """Domain to translate to, by name; the other one if not given."""
+    size: Annotated[int, arg(aliases=["--size"])] = 256
+    """Side of the training crops in pixels."""
+    resize: int | None = None
+    """Short side to which images are resized before cropping; 286/256 of the size if not given."""
+    flip: bool = True
+    """Mirror half of the training images."""
+    max_bad: float = 0.05
+    """Share of unreadable files above which a run refuses to start."""
+    holdout: int = 8
+    """Images per domain kept from training for the sample pictures where there is no test folder (at most a tenth)."""
+    cache_gb: float = 8.0
+    """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
+
+    def __post_init__(self) -> None:
+        _within("data.size", self.size, 8, None)
+        _within("data.max-bad", self.max_bad, 0.0, 1.0)
+        _within("data.holdout", self.holdout, 0, None)
+        if self.resize is not None and self.resize < self.size:
+            raise UserError(f"--data.resize {self.resize} is smaller than --size {self.size}: crops would not fit")
+
+    @property
+    def short_side(self) -> int:
+        """Short side of a training image before it is cropped, in pixels."""
+        return self.resize if self.resize is not None else round(self.size * 286 / 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long, on what, and what is kept."""
+
+    steps: Annotated[int, arg(aliases=["--steps"])] = 100_000
+    """Length of the run in optimiser steps."""
+    batch: Annotated[int, arg(aliases=["--batch"])] = 1
+    """Images per domain in a step, over all devices."""
+    seed: Annotated[int, arg(aliases=["--seed"])] = 0
+    """Initial weights, order of the images, augmentation and noise all follow from it."""
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], arg(aliases=["--device"])] = "auto"
+    """Where to train; auto takes the first of cuda, mps, cpu that is there."""
+    devices: Annotated[int, arg(aliases=["--devices"])] = 1
+    """Processes, each with its share of the batch: GPUs, or CPU processes."""
+    precision: Annotated[Literal["32", "bf16"], arg(aliases=["--precision"])] = "32"
+    """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
+    ema: int = 10_000
+    """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""
+    clip: float = 0.0
+    """Largest gradient norm per objective; 0 does not clip."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+    preview_every: int = 1000
+    """Steps between sample pictures."""
+    save_every: int = 1000
+    """Steps between checkpoints."""
+    keep: int = 2
+    """Checkpoints to keep; 0 keeps all."""
+    max_bad_steps: int = 10
+    """Steps in a row with a loss or gradient that is not finite, after which the run stops."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "devices", "log_every", "preview_every", "save_every", "max_bad_steps"):
+            _within(f"train.{name.replace('_', '-')}", getattr(self, name), 1, None)
+        for name in ("seed", "ema", "clip", "keep"):
+            _within(f"train.{name}", getattr(self, name), 0, None)
+        if self.batch % self.devices:
+            raise UserError(f"--batch {self.batch} cannot be shared equally by --devices {self.devices}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A named set of changes to the three configs' defaults."""
+
+    about: str
+    """One line: what it is for, how long it takes."""
+    method: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything needed to repeat a run; written to config.yaml."""
+
+    name: str
+    """The method."""
+    preset: str
+    """The preset whose values the other fields started from."""
+    method: MethodConfig
+    data: DataConfig
+    train: TrainConfig
+
+
+def to_yaml(config: RunConfig) -> str:
+    """Return `config` as YAML; `from_dict` of it gives an equal config."""
+    return yaml.safe_dump(cattrs.unstructure(_plain(asdict(config))), sort_keys=False, allow_unicode=True)
+
+
+def from_dict(cls: type[DataclassT], values: Mapping[str, Any], where: str) -> DataclassT:
+    """Build dataclass `cls` from plain values. An unknown key is a `UserError` naming the nearest one.
+
+    Args:
+        cls: a config dataclass, nested ones included.
+        values: as YAML gives them.
+        where: the file, for the message.
+    """
+    _check_keys(cls, values, where)
+    try:
+        return _converter().structure(values, cls)
+    except UserError:
+        raise
+    except Exception as error:  # cattrs raises groups of whatever the conversions raised
+        reasons = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
+        raise UserError(f"{where}: {reasons}") from error
+
+
+def with_changes(config: DataclassT, changes: Mapping[str, Any]) -> DataclassT:
+    """Return dataclass `config` with `changes` applied; a nested mapping changes a nested dataclass."""
+    nested = {
+        key: with_changes(getattr(config, key), value) if isinstance(value, Mapping) else value
+        for key, value in changes.items()
+    }
+    return replace(config, **nested)  # type: ignore[type-var]
+
+
+def _check_keys(cls: Any, values: Mapping[str, Any], where: str) -> None:
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where}: expected settings of {cls.__name__}, found {values!r}")
+    known = {f.name: f for f in fields(cls)}
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), known)}")
+        default = known[key].default_factory if callable(known[key].default_factory) else None
+        if is_dataclass(default):
+            _check_keys(default, value, where)
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    return converter
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples and paths into what YAML can hold."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _within(flag: str, value: float, low: float | None, high: float | None) -> None:
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise UserError(f"--{flag} must be {bounds}, not {value}")

@@ -1,0 +1,95 @@
+"""The contract of a method: which networks play, what each minimises and in which order, how it translates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic
+
+from torch import Tensor, nn
+
+from instar.core.batch import Batch, BatchT, Domain
+from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig, with_changes
+from instar.core.errors import UserError, nearest
+from instar.core.objective import Objective
+from instar.core.progress import Progress
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a method comes from."""
+
+    title: str
+    authors: str
+    year: int
+    url: str
+
+
+class Method(nn.Module, ABC, Generic[BatchT]):
+    """A published method. Subclasses are final: they share networks and losses, never each other's code.
+
+    All state lives in modules and buffers, so that `state_dict()` is complete and a run resumes exactly.
+    Randomness comes from torch's global generator, which the engine seeds anew from (seed, step) before every step.
+    """
+
+    Config: ClassVar[type[MethodConfig]]
+    paper: ClassVar[Paper]
+    data: ClassVar[type[Batch]]
+    """`Paired` or `Unpaired`: which loader the method needs."""
+    targets: ClassVar[tuple[Domain, ...]]
+    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way."""
+    translators: ClassVar[tuple[str, ...]]
+    """Names of the networks that `translate` uses: the engine keeps averages of these."""
+    presets: ClassVar[Mapping[str, Preset]]
+    """By name; the first is the default and holds the paper's numbers. "tiny" and "small" must be there."""
+    waive: ClassVar[Mapping[str, str]] = {}
+    """Contract checks that do not hold for this method, each with the reason."""
+
+    def __init__(self, cfg: MethodConfig) -> None:
+        super().__init__()
+        self.cfg: Any = cfg
+        self.multiple = 1
+        """`translate` needs image sides that are multiples of this."""
+
+    @abstractmethod
+    def objectives(self, batch: BatchT, at: Progress) -> Iterator[Objective]:
+        """Yield this step's objectives in the order in which they are minimised.
+
+        The engine moves the networks in `over` before it resumes the generator: code after a yield sees the
+        updated networks.
+        """
+
+    @abstractmethod
+    def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
+        """Translate images (N, C, H, W) in [-1, 1] into domain `to`; same shape and range.
+
+        Pure: called in eval mode, it changes nothing, and the same input and seed give the same output.
+        """
+
+    def phase(self, at: Progress) -> str:
+        """Name the phase that `at` belongs to."""
+        return "train"
+
+    def prepare(self, phase: str, batches: Iterable[BatchT]) -> None:
+        """Run once on entering `phase`, never on resume. `batches` is one pass over the training data."""
+
+    def optim(self, network: str) -> Optim:
+        """Return the optimiser settings of a direct child."""
+        optim: Optim = self.cfg.optim
+        return optim
+
+
+def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:
+    """Return the complete settings of `method` under `preset` (its first one if None)."""
+    preset = preset or next(iter(method.presets))
+    if preset not in method.presets:
+        raise UserError(f"{name} has no preset {preset!r}{nearest(preset, method.presets)}")
+    chosen = method.presets[preset]
+    return RunConfig(
+        name=name,
+        preset=preset,
+        method=with_changes(method.Config(), chosen.method),
+        data=with_changes(DataConfig(), chosen.data),
+        train=with_changes(TrainConfig(), chosen.train),
+    )

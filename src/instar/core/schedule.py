@@ -1,0 +1,21 @@
+"""Learning-rate schedules: pure functions of progress, so resuming needs no scheduler state."""
+
+from __future__ import annotations
+
+from instar.core.progress import Progress
+
+
+def linear(at: Progress, hold: float) -> float:
+    """Factor of the learning rate: 1 for the first `hold` of the run, then a line towards 0.
+
+    CycleGAN, section 7.2 of the paper. With one step an epoch this is the rule of the authors' PyTorch
+    code, ``1 - max(0, e - n) / (n_decay + 1)`` at the 1-based epoch e: it never reaches 0,
+    so that the last step still learns. Here it moves every step instead of every epoch.
+
+    Args:
+        at: the current step and the length of the run.
+        hold: share of the run at the full rate, in [0, 1]; 1 never decays.
+    """
+    constant = hold * at.steps
+    decaying = at.steps - constant
+    return 1.0 - max(0.0, at.step + 1 - constant) / (decaying + 1)

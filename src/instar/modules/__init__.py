@@ -1,0 +1,1 @@
+"""Small torch modules with a state or a trick."""

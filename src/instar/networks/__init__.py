@@ -1,0 +1,1 @@
+"""Whole architectures, one family per file, built from plain arguments."""
