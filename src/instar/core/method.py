@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
@@ -14,6 +14,9 @@ from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfi
 from instar.core.errors import UserError, nearest
 from instar.core.objective import Objective
 from instar.core.progress import Progress
+
+Rounds = Generator[Objective, None, None]
+"""A step as a method plays it: one objective after the other."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     Randomness comes from torch's global generator, which the engine seeds anew from (seed, step) before every step.
     """
 
-    Config: ClassVar[type[MethodConfig]]
+    options: ClassVar[type[MethodConfig]]
+    """Its Config dataclass."""
     paper: ClassVar[Paper]
     data: ClassVar[type[Batch]]
     """`Paired` or `Unpaired`: which loader the method needs."""
@@ -53,7 +57,7 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """`translate` needs image sides that are multiples of this."""
 
     @abstractmethod
-    def objectives(self, batch: BatchT, at: Progress) -> Iterator[Objective]:
+    def objectives(self, batch: BatchT, at: Progress) -> Rounds:
         """Yield this step's objectives in the order in which they are minimised.
 
         The engine moves the networks in `over` before it resumes the generator: code after a yield sees the
@@ -89,7 +93,7 @@ def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunCon
     return RunConfig(
         name=name,
         preset=preset,
-        method=with_changes(method.Config(), chosen.method),
+        method=with_changes(method.options(), chosen.method),
         data=with_changes(DataConfig(), chosen.data),
         train=with_changes(TrainConfig(), chosen.train),
     )

@@ -1,0 +1,35 @@
+"""`instar check DATA`: look at a data set before training on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from instar.cli.parser import parse
+from instar.core.config import DataConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Read every file of a data set and report what is wrong with it. Exit code 1 if anything is."""
+
+    data: Positional[tuple[Path, ...]]
+    """A data set folder, or one folder for each domain."""
+    source: Annotated[str | None, arg(name="from")] = None
+    """Domain to translate from, by name."""
+    target: Annotated[str | None, arg(name="to")] = None
+    """Domain to translate to, by name."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the report."""
+    args = parse(Check, arguments, "instar check")
+    from instar.data.check import check
+
+    report = check(DataConfig(roots=args.data, source=args.source, target=args.target), paired=None)
+    print("\n".join(report.lines()))
+    return 1 if report.problems else 0

@@ -1,0 +1,79 @@
+"""The command `instar`: finds the sub-command, and turns errors into one line and an exit code.
+
+Nothing heavy is imported before a command needs it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from instar.core.errors import UserError, nearest
+
+
+class Command(NamedTuple):
+    """A sub-command: a module of this folder with a function `run(arguments) -> exit code`."""
+
+    usage: str
+    about: str
+
+
+COMMANDS = {
+    "methods": Command("", "list the methods: paper, data, directions"),
+    "check": Command("DATA...", "read every file of a data set and say what is wrong with it"),
+    "train": Command("METHOD DATA... -o RUN", "train a model; `instar train --resume RUN` goes on with one"),
+    "translate": Command("RUN INPUT... -o OUT", "translate files and folders with a trained model"),
+    "demo": Command("", "train a small model on drawn images and score it: minutes on a laptop"),
+}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code: 0 done, 1 some files failed, 2 wrong input, 130 stopped."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"instar {version('instar')}")
+        return 0
+    try:
+        name = arguments[0]
+        if name not in COMMANDS:
+            raise UserError(f"there is no command {name!r}{nearest(name, COMMANDS)}")
+        module = importlib.import_module(f"instar.cli.{name}")
+        code: int = module.run(list(arguments[1:]))
+    except UserError as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes says it for all
+            print(f"instar: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("instar: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` perhaps, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def overview() -> str:
+    """Return the text of `instar --help`."""
+    width = max(len(f"{name} {command.usage}") for name, command in COMMANDS.items())
+    lines = [f"  instar {f'{name} {command.usage}':<{width}}  {command.about}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Train and use image-to-image translation models on your own images.",
+            "",
+            *lines,
+            "",
+            "instar COMMAND --help explains a command, instar train METHOD --help a method's options.",
+        ]
+    )

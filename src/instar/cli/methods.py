@@ -1,0 +1,38 @@
+"""`instar methods`: what there is to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from instar.cli.parser import parse
+from instar.core import registry
+from instar.core.batch import Paired
+
+
+@dataclass(frozen=True)
+class Methods:
+    """List the methods: paper, data they need, directions, presets."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print a table of all methods."""
+    parse(Methods, arguments, "instar methods")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("method", "paper", "data", "directions", "styles", "presets (the first is the default)"):
+        table.add_column(heading)
+    for name in registry.names():
+        method = registry.get(name)
+        table.add_row(
+            name,
+            f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
+            "pairs" if issubclass(method.data, Paired) else "two folders, unpaired",
+            "both ways" if len(method.targets) == 2 else "one way",
+            "one output",
+            ", ".join(method.presets),
+        )
+    Console().print(table)
+    return 0

@@ -1,0 +1,29 @@
+"""From typed dataclasses to flags."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+
+ArgsT = TypeVar("ArgsT")
+
+
+def parse(kind: type[ArgsT], arguments: Sequence[str], prog: str) -> ArgsT:
+    """Parse flags into dataclass `kind`; a wrong flag ends the program with a line that names the nearest one."""
+    description = (kind.__doc__ or "").strip()
+    return tyro.cli(kind, prog=prog, description=description, args=list(arguments))
+
+
+def console() -> Console:
+    """Return the console for progress and messages, on stderr; what Instar logs appears on it too."""
+    made = Console(stderr=True)
+    logger = logging.getLogger("instar")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [RichHandler(console=made, show_time=False, show_path=False, show_level=False, markup=False)]
+    logger.propagate = False
+    return made

@@ -1,0 +1,189 @@
+"""`instar train`: a new run, a repeated one, or a resumed one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from instar.cli.parser import console, parse
+from instar.core import registry
+from instar.core.config import DataConfig, RunConfig, TrainConfig
+from instar.core.errors import UserError
+
+if TYPE_CHECKING:
+    from instar.core.method import Method
+    from instar.data import Data
+
+USAGE = """usage: instar train METHOD DATA... -o RUN [--preset P] [--steps N] [--size S] [--batch B] [--seed K]
+                    [--device D]
+       instar train --config RUN/config.yaml -o NEW_RUN
+       instar train --resume RUN
+
+instar train METHOD --help lists that method's options. Methods: """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resume:
+    """Go on with an interrupted run exactly where its last checkpoint stands."""
+
+    resume: Path
+    """The run directory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """Start a new run with the settings of another."""
+
+    config: Path
+    """The config.yaml of a run."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """Directory of the new run."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train, and return 0 at the end of the run, 130 if it was stopped before."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE + ", ".join(registry.names()))
+        return 0 if arguments else 2
+    if _has(arguments, "--resume"):
+        where = parse(Resume, arguments, "instar train").resume
+        return _resume(where)
+    if _has(arguments, "--config"):
+        repeat = parse(Repeat, arguments, "instar train")
+        from instar.core.run import read_config
+
+        return start(read_config(repeat.config), repeat.out, console())
+    name, rest = arguments[0], arguments[1:]
+    config, out = parse_method(name, rest)
+    return start(config, out, console())
+
+
+def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
+    """Parse the flags of one method into the settings of a run and its directory."""
+    if name.startswith("-"):
+        raise UserError(f"instar train takes the method first, not {name}; methods: {', '.join(registry.names())}")
+    method = registry.get(name)
+    from instar.core.method import defaults
+
+    base = defaults(name, method, _value(arguments, "--preset"))
+    presets = "; ".join(f"{key}: {preset.about}" for key, preset in method.presets.items())
+    kind = make_dataclass(
+        "Train",
+        [
+            (
+                "roots",
+                Annotated[Positional[tuple[Path, ...]], arg(name="data", help="Data set folder, or one per domain.")],
+            ),
+            ("out", Annotated[Path, arg(aliases=["-o"], help="Directory of the run, to be made.")]),
+            ("preset", Annotated[str, arg(help=presets)], base.preset),
+            ("data", DataConfig, base.data),
+            ("train", TrainConfig, base.train),
+            ("method", method.options, base.method),
+        ],
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": f"{method.paper.title}. {method.paper.authors}, {method.paper.year}, {method.paper.url}"},
+    )
+    args: Any = parse(kind, arguments, f"instar train {name}")
+    data = replace(args.data, roots=tuple(path.absolute() for path in args.roots))
+    return replace(base, data=data, train=args.train, method=args.method), args.out
+
+
+def start(config: RunConfig, out: Path, screen: Console) -> int:
+    """Begin a new run in `out`."""
+    from instar.engine.parallel import is_main
+
+    if is_main() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists already; go on with `instar train --resume {out}` or choose another -o")
+    return _train(config, out, screen, fresh=True)
+
+
+def _resume(where: Path) -> int:
+    from instar.core.run import CONFIG, read_config
+
+    if not (where / CONFIG).is_file():
+        raise UserError(f"--resume {where}: not a run directory (it has no {CONFIG})")
+    return _train(read_config(where / CONFIG), where, console(), fresh=False)
+
+
+def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int:
+    from instar.core.run import write_config
+    from instar.core.seed import seed_step
+    from instar.engine import parallel
+    from instar.engine.log import describe, logger, open_run_log
+    from instar.engine.trainer import Trainer
+
+    kind = registry.get(config.name)
+    fabric = parallel.launch(config.train)
+    with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
+        data = _open(config, kind, fabric.global_rank, fabric.world_size)
+    seed_step(config.train.seed, 0)
+    method = kind(config.method)
+    if config.data.size % method.multiple:
+        raise UserError(
+            f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.multiple}"
+        )
+    config = replace(config, data=replace(config.data, source=data.name_a, target=data.name_b))
+    if not fabric.is_global_zero:
+        screen.quiet = True
+        logger.handlers = []
+    else:
+        if fresh:
+            out.mkdir(parents=True, exist_ok=True)
+            write_config(config, out)
+        open_run_log(out)
+        logger.info(describe(fabric.device, config.train.precision, fabric.world_size, config.train.seed))
+    fabric.barrier()
+    _say_data(data, logger)
+    trainer = Trainer(fabric, method, config, out, data.train, data.samples(8))
+    finished = trainer.fit(screen)
+    if finished:
+        logger.info(
+            f"done: step {trainer.step}, {trainer.seconds / 60:.1f} min; "
+            f"translate with: instar translate {out} IMAGES -o OUT"
+        )
+        return 0
+    logger.info(f"stopped at step {trainer.step}; go on with: instar train --resume {out}")
+    return 130
+
+
+def _open(config: RunConfig, kind: type[Method[Any]], rank: int, world: int) -> Data:
+    from instar.data import open_data
+
+    if not config.data.roots:
+        raise UserError("no data set given: instar train METHOD DATA... -o RUN")
+    if len(config.data.roots) > 2:
+        raise UserError(f"{len(config.data.roots)} folders given; DATA is one data set folder or one folder per domain")
+    return open_data(
+        config.data, config.method.channels, kind.data, config.train.batch, config.train.seed, rank=rank, world=world
+    )
+
+
+def _say_data(data: Data, logger: Any) -> None:
+    sides = ((data.name_a, data.train.store_a, data.test_a), (data.name_b, data.train.store_b, data.test_b))
+    for name, train, test in sides:
+        logger.info(f"{name}: {len(train)} images to train on, {len(test)} held out")
+    for note in data.notes:
+        logger.info(note)
+    if data.bad:
+        logger.warning(f"{len(data.bad)} unreadable file(s) left out:")
+        for path, reason in data.bad:
+            logger.warning(f"  {path}: {reason}")
+
+
+def _has(arguments: Sequence[str], flag: str) -> bool:
+    return any(a == flag or a.startswith(f"{flag}=") for a in arguments)
+
+
+def _value(arguments: Sequence[str], flag: str) -> str | None:
+    for here, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if here == flag:
+            return following
+        if here.startswith(f"{flag}="):
+            return here.split("=", 1)[1]
+    return None

@@ -1,0 +1,110 @@
+"""A run directory, and a method built from it.
+
+```
+RUN/config.yaml              everything needed to repeat the run
+RUN/checkpoints/step-N/      config.yaml again, so that a checkpoint can be carried away and used alone
+    method.safetensors       all weights and buffers of the method, as they are trained
+    averages.safetensors     moving averages of the networks that translate
+    optimizers.safetensors   Adam's averages
+    training.json            where the run stood
+RUN/metrics.jsonl  RUN/run.log  RUN/samples/  RUN/tensorboard/
+```
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from instar.core import registry
+from instar.core.config import DataConfig, RunConfig, TrainConfig, from_dict, to_yaml
+from instar.core.errors import UserError, nearest
+from instar.core.files import write_atomically
+from instar.core.method import Method
+
+CONFIG = "config.yaml"
+_KEYS = ("instar", "name", "preset", "method", "data", "train")
+
+
+def write_config(config: RunConfig, folder: Path) -> None:
+    """Write config.yaml into `folder`, whole or not at all."""
+    write_atomically(folder / CONFIG, f"instar: {version('instar')}\n{to_yaml(config)}".encode())
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a config.yaml. An unknown key or a wrong value is a `UserError` naming the file and the nearest key."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; a run directory has a {CONFIG}")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, Mapping):
+        raise UserError(f"{path}: not a config of a run; it should hold {', '.join(_KEYS)}")
+    for key in values:
+        if key not in _KEYS:
+            raise UserError(f"{path}: unknown setting {key!r}{nearest(str(key), _KEYS)}")
+    for key in ("name", "method", "data", "train"):
+        if key not in values:
+            raise UserError(f"{path}: {key!r} is missing")
+    return RunConfig(
+        name=str(values["name"]),
+        preset=str(values.get("preset", "")),
+        method=from_dict(registry.get(str(values["name"])).options, values["method"], f"{path}, method"),
+        data=from_dict(DataConfig, values["data"], f"{path}, data"),
+        train=from_dict(TrainConfig, values["train"], f"{path}, train"),
+    )
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Return the complete checkpoints of a run, oldest first."""
+    found = (run / "checkpoints").glob("step-*")
+    return sorted(path for path in found if re.fullmatch(r"step-\d+", path.name))
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the checkpoint meant by `path`: itself, or the last one of the run."""
+    if (path / "method.safetensors").is_file():
+        return path
+    if not (path / CONFIG).is_file():
+        raise UserError(f"{path}: not a run directory (it has no {CONFIG})")
+    found = checkpoints(path)
+    if not found:
+        raise UserError(f"{path}: this run has no checkpoint yet; train it on with: instar train --resume {path}")
+    return found[-1]
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file onto the CPU. A damaged one is a `UserError`."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+
+
+def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunConfig]:
+    """Build the method of a run or checkpoint, with its weights, in eval mode, on the CPU.
+
+    Args:
+        path: a run directory (its last checkpoint is taken) or one checkpoint.
+        averaged: put the averaged weights into the networks that translate, if the run kept any.
+    """
+    folder = find_checkpoint(path)
+    config = read_config(folder / CONFIG)
+    method = registry.get(config.name)(config.method)
+    weights = read_tensors(folder / "method.safetensors")
+    if averaged and (folder / "averages.safetensors").is_file():
+        weights |= read_tensors(folder / "averages.safetensors")
+    try:
+        method.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{folder}: these are not the weights of {config.name} as its {CONFIG} describes it") from error
+    return method.eval().requires_grad_(False), config

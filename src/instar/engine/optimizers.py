@@ -1,0 +1,85 @@
+"""One Adam for each network; an objective names the networks that move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from instar.core.method import Method
+from instar.core.progress import Progress
+from instar.core.schedule import linear
+
+
+class Optimizers:
+    """The optimisers of a method's direct children that have something to train."""
+
+    def __init__(self, method: Method[Any]) -> None:
+        self.method = method
+        self.by_name = {name: _adam(method, name, net) for name, net in method.named_children() if _trains(net)}
+        self._names = {id(net): name for name, net in method.named_children()}
+
+    def names(self, over: Iterable[nn.Module]) -> list[str]:
+        """Return the names of the networks of an objective; one that cannot be moved is an error."""
+        names = []
+        for net in over:
+            name = self._names.get(id(net))
+            if name not in self.by_name:
+                what = f"{name!r} has nothing to train" if name else f"a {type(net).__name__} is no direct child"
+                raise ValueError(f"an objective of {type(self.method).__name__} cannot move it: {what}")
+            names.append(name)
+        return names
+
+    def parameters(self, names: Sequence[str]) -> list[nn.Parameter]:
+        """Return the parameters of these networks."""
+        return [p for name in names for group in self.by_name[name].param_groups for p in group["params"]]
+
+    def step(self, names: Sequence[str], at: Progress) -> None:
+        """Move these networks along their gradients, at the learning rate of this moment."""
+        for name in names:
+            settings = self.method.optim(name)
+            for group in self.by_name[name].param_groups:
+                group["lr"] = settings.lr * linear(at, settings.hold)
+            self.by_name[name].step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all tensors of all optimisers as ``network/index/key``."""
+        return {
+            f"{name}/{index}/{key}": value
+            for name, adam in self.by_name.items()
+            for index, values in adam.state_dict()["state"].items()
+            for key, value in values.items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state` returned."""
+        for name, adam in self.by_name.items():
+            nested: dict[int, dict[str, Tensor]] = {}
+            for path, value in state.items():
+                network, index, key = path.split("/")
+                if network == name:
+                    nested.setdefault(int(index), {})[key] = value
+            adam.load_state_dict({"state": nested, "param_groups": adam.state_dict()["param_groups"]})
+
+
+def gradient_norm(gradients: Sequence[Tensor], clip: float) -> Tensor:
+    """Return the norm of all gradients together, scaling them down to `clip` if that is above 0."""
+    norm = get_total_norm(gradients)
+    if clip:
+        for gradient in gradients:
+            gradient.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
+    return norm
+
+
+def _trains(net: nn.Module) -> bool:
+    return any(p.requires_grad for p in net.parameters())
+
+
+def _adam(method: Method[Any], name: str, net: nn.Module) -> torch.optim.Adam:
+    settings = method.optim(name)
+    trained = [p for p in net.parameters() if p.requires_grad]
+    fused = all(p.device.type in ("cuda", "cpu") for p in trained)
+    return torch.optim.Adam(trained, lr=settings.lr, betas=settings.betas, fused=fused)

@@ -1,0 +1,41 @@
+"""Sample pictures over time, from the same held-out images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from instar.core.batch import Batch, Paired
+from instar.core.method import Method
+from instar.core.seed import seed_step
+
+
+def sheet(method: Method[Any], samples: Batch, seed: int) -> Tensor:
+    """Return a picture (3, H, W) in [0, 1] of held-out images above their translations.
+
+    One column for each sample; rows: a, its translation, for pairs the truth; then, for two-way methods, b and its
+    translation. The method must be in eval mode.
+    """
+    rows = []
+    for to in sorted(method.targets, reverse=True):
+        source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
+        seed_step(seed, 0)
+        rows += [source, method.translate(source, to=to), *([truth] if isinstance(samples, Paired) else [])]
+    columns = min(len(row) for row in rows)
+    if columns == 0:
+        return torch.zeros(3, 1, 1)
+    tiles = torch.cat([row[:columns].float().cpu() for row in rows])
+    picture: Tensor = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=2, pad_value=1.0)
+    return picture
+
+
+def save(picture: Tensor, folder: Path, step: int) -> Path:
+    """Write a picture (3, H, W) in [0, 1] as step-N.png and return its path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"step-{step:09d}.png"
+    save_image(picture, path)
+    return path

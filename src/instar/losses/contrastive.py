@@ -1,0 +1,45 @@
+"""Contrastive losses over feature vectors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+Negatives = Literal["internal", "external", "both"]
+
+
+def patch_nce(
+    query: Tensor, key: Tensor, tau: float, negatives: Negatives = "internal", bank: Tensor | None = None
+) -> Tensor:
+    r"""PatchNCE: patch s of the output must pick patch s of the input out of other patches (CUT, section 3).
+
+    \[ \ell_s = -\log \frac{\exp(q_s \cdot k_s / \tau)}{\exp(q_s \cdot k_s / \tau) + \sum_n \exp(q_s \cdot n / \tau)} \]
+
+    Internal negatives are the other keys k_t of the same image, external ones the rows of `bank`.
+
+    Args:
+        query: (N, S, C) unit vectors of the output's patches; the only side that gets a gradient.
+        key: (N, S, C) unit vectors of the input's patches at the same places.
+        tau: temperature.
+        negatives: which vectors compete with the positive one.
+        bank: (K, C) unit vectors, needed unless `negatives` is internal.
+
+    Returns:
+        The mean over all patches, a scalar.
+    """
+    key = key.detach()
+    n, s, _ = query.shape
+    # The positive of patch s stands on the diagonal, so one matrix holds it and its internal negatives.
+    logits = query @ key.transpose(1, 2)
+    target = torch.arange(s, device=query.device).expand(n, s)
+    if negatives == "external":
+        logits = torch.diagonal(logits, dim1=1, dim2=2).unsqueeze(2)
+        target = torch.zeros_like(target)
+    if negatives != "internal":
+        if bank is None:
+            raise ValueError("external negatives need a bank of vectors")
+        logits = torch.cat([logits, query @ bank.detach().T], dim=2)
+    return nnf.cross_entropy((logits / tau).flatten(0, 1).float(), target.flatten())

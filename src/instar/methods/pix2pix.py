@@ -1,0 +1,140 @@
+"""pix2pix: Image-to-Image Translation with Conditional Adversarial Networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss as l1
+
+from instar.core.batch import Domain, Paired
+from instar.core.config import MethodConfig, Optim, Preset
+from instar.core.method import Method, Paper, Rounds
+from instar.core.objective import Objective, term
+from instar.core.progress import Progress
+from instar.losses.gan import vanilla as gan
+from instar.modules.init import normal
+from instar.networks.patchgan import PatchGAN
+from instar.networks.unet import UNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(MethodConfig):
+    """Options of pix2pix."""
+
+    optim: Optim = field(default_factory=lambda: Optim(hold=1.0))
+    """Adam at a constant rate, as in the paper."""
+    gan: float = 1.0
+    """Weight of the adversarial term; 0 leaves L1 alone (table 1)."""
+    l1: float = 100.0
+    """λ of eq. 4; 0 leaves the adversarial term alone (table 1)."""
+    conditional: bool = True
+    """The discriminator sees the input too; off for the paper's GAN without condition (table 1)."""
+    skips: bool = True
+    """U-Net; off gives the encoder-decoder of table 2."""
+    dropout_at: tuple[int, ...] = (1, 2, 3)
+    """Decoder layers with dropout, counted from the innermost."""
+    test_noise: bool = True
+    """Dropout while translating too, as in the paper: two passes differ a little. Off gives one fixed picture."""
+    norm: Literal["instance", "batch"] = "batch"
+    """Batch norm uses the statistics of the images at hand, never running averages."""
+    width: int = 64
+    """Channels after the first convolution of both networks."""
+    downs: int = 8
+    """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1."""
+    patch_layers: int = 3
+    """Downsamplings of the discriminator: 3 sees 70 px patches, 1 sees 16 px, 0 single pixels (table 3)."""
+
+
+@final
+class Pix2Pix(Method[Paired]):
+    """A U-Net that draws the true pair, and a discriminator of patches that sees input and output together.
+
+    min_G max_D  L_cGAN(G, D) + λ L_L1(G)     (eq. 4)
+
+    Terms:
+        D/real: D on the true pair (x, y) (eq. 1)
+        D/fake: D on (x, G(x))
+        G/gan: D should take (x, G(x)) for real
+        G/l1: mean |G(x) - y| (eq. 3)
+
+    Differs from the paper:
+        D's objective is halved (section 3.3), also in the gradient; the authors' Torch code halves only the log.
+        Dropout follows the paper: d1 to d3; the authors' PyTorch code has it on d2 to d4, and lets the learning
+        rate fall over the second half (preset `reference`).
+        The innermost encoder layer has no norm: over its 1x1 map one would erase everything at batch 1.
+        Translation normalises each image by itself, so that it does not depend on its batch; at the paper's batch
+        of 1 that is what the paper does.
+        The length is fixed in steps: 200 epochs of the 400 facades.
+    """
+
+    options = Config
+    cfg: Config
+    paper = Paper(
+        "Image-to-Image Translation with Conditional Adversarial Networks",
+        "Isola, Zhu, Zhou, Efros",
+        2017,
+        "https://arxiv.org/abs/1611.07004",
+    )
+    data = Paired
+    targets = ("b",)
+    translators = ("G",)
+    presets = {
+        "paper": Preset(about="256 px as in the paper; hours on a GPU", train={"steps": 80_000}),
+        "reference": Preset(
+            about="as the authors' PyTorch code: dropout on d2 to d4, falling learning rate",
+            method={"dropout_at": (2, 3, 4), "optim": {"hold": 0.5}},
+            train={"steps": 80_000},
+        ),
+        "small": Preset(
+            about="64 px on a CPU: about a quarter of an hour on two cores",
+            method={"width": 32, "downs": 6, "norm": "instance", "test_noise": False, "optim": {"hold": 0.5}},
+            data={"size": 64},
+            train={"steps": 6000, "batch": 4, "ema": 5000, "save_every": 500, "preview_every": 500},
+        ),
+        "tiny": Preset(
+            about="32 px, for tests: seconds",
+            method={"width": 4, "downs": 5, "dropout_at": (1, 2), "patch_layers": 1},
+            data={"size": 32},
+            train={"steps": 20, "batch": 1, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
+        ),
+    }
+    waive = {"batch_independent": "dropout is on while translating (section 4), and draws one mask for the batch"}
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.G = normal(
+            UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
+        )
+        seen = cfg.channels * (2 if cfg.conditional else 1)
+        self.D = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm=cfg.norm))
+        self.multiple = self.G.multiple
+
+    def objectives(self, batch: Paired, at: Progress) -> Rounds:
+        """Move the discriminator, then the generator."""
+        x, y, w = batch.a, batch.b, self.cfg
+        fake = self.G(x)
+        if w.gan:
+            # Two passes: with batch norm each has its own statistics.
+            real_score, fake_score = self.judge(x, y), self.judge(x, fake.detach())
+            yield Objective(
+                "D",
+                over=(self.D,),
+                loss=0.5 * (term("real", gan.real(real_score)) + term("fake", gan.fake(fake_score))),
+            )
+        loss = w.l1 * term("l1", l1(fake, y))
+        if w.gan:
+            loss = w.gan * term("gan", gan.real(self.judge(x, fake))) + loss
+        yield Objective("G", over=(self.G,), loss=loss)
+
+    def judge(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return D's raw outputs for y as a translation of x; the input comes first in the channels."""
+        out: Tensor = self.D(torch.cat([x, y], 1) if self.cfg.conditional else y)
+        return out
+
+    def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
+        """Translate with G. With `test_noise` the global generator draws the dropout."""
+        out: Tensor = self.G(x, noise=self.cfg.test_noise)
+        return out

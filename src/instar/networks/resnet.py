@@ -1,0 +1,120 @@
+"""The residual generator of Johnson et al. (2016) as CycleGAN and CUT use it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+
+from torch import Tensor, nn
+
+from instar.modules.norms import InstanceNorm
+from instar.modules.resample import BlurDown, BlurUp
+
+
+class ResnetGenerator(nn.Module):
+    """Two downsamplings, residual blocks, two upsamplings, tanh. Instance norm, biases on, reflect padding.
+
+    Layers of the encoder have names, in this order: pixels (the padded image), stem, down1, act1, down2, act2,
+    block1, block2, ... `down1` and `down2` are the convolutions before their norm: the layers that CUT compares.
+    """
+
+    multiple = 4
+    """Sides that are multiples of this come out as they went in."""
+
+    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 9, *, antialias: bool = False) -> None:
+        """Build the generator.
+
+        Args:
+            channels: of the images, in and out.
+            width: channels after the first convolution.
+            blocks: residual blocks at a quarter of the resolution: 9 for 256 px and more, 6 for 128 px.
+            antialias: blur before downsampling and interpolate before convolving, instead of strided convolutions.
+        """
+        super().__init__()
+        deep = 4 * width
+        layers: list[tuple[str, nn.Module, int]] = [
+            ("pixels", nn.ReflectionPad2d(3), channels),
+            ("stem", _normed(nn.Conv2d(channels, width, 7)), width),
+            ("down1", _down(width, 2 * width, antialias), 2 * width),
+            ("act1", _finish_down(antialias), 2 * width),
+            ("down2", _down(2 * width, deep, antialias), deep),
+            ("act2", _finish_down(antialias), deep),
+            *((f"block{i + 1}", ResidualBlock(deep), deep) for i in range(blocks)),
+        ]
+        self.encoder = nn.Sequential(OrderedDict((name, layer) for name, layer, _ in layers))
+        self.decoder = nn.Sequential(
+            _up(deep, 2 * width, antialias),
+            _up(2 * width, width, antialias),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, channels, 7),
+            nn.Tanh(),
+        )
+        self.channels = {name: count for name, _, count in layers}
+        """Channels of each encoder layer's output, by name."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [-1, 1] to images of the same shape and range; H and W multiples of 4."""
+        out: Tensor = self.decoder(self.encoder(x))
+        return out
+
+    def trace(self, x: Tensor, layers: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the output and, by name, the encoder features met on the way."""
+        deepest, seen = self._walk(x, layers, to_end=True)
+        return self.decoder(deepest), seen
+
+    def encode(self, x: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Return encoder features by name, computing no further than the last of `layers`."""
+        return self._walk(x, layers, to_end=False)[1]
+
+    def _walk(self, x: Tensor, layers: Collection[str], *, to_end: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        missing = set(layers) - set(self.channels)
+        if missing:
+            raise ValueError(f"no encoder layer named {sorted(missing)}; there is: {', '.join(self.channels)}")
+        seen: dict[str, Tensor] = {}
+        for name, layer in self.encoder.named_children():
+            x = layer(x)
+            if name in layers:
+                seen[name] = x
+            if not to_end and len(seen) == len(layers):
+                break
+        return x, seen
+
+
+class ResidualBlock(nn.Module):
+    """conv-norm-ReLU-conv-norm, added to the input; no activation after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            InstanceNorm(),
+            nn.ReLU(inplace=True),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3),
+            InstanceNorm(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        out: Tensor = x + self.body(x)
+        return out
+
+
+def _normed(conv: nn.Module) -> nn.Sequential:
+    return nn.Sequential(conv, InstanceNorm(), nn.ReLU(inplace=True))
+
+
+def _down(cin: int, cout: int, antialias: bool) -> nn.Conv2d:
+    return nn.Conv2d(cin, cout, 3, stride=1 if antialias else 2, padding=1)
+
+
+def _finish_down(antialias: bool) -> nn.Sequential:
+    blur = [BlurDown()] if antialias else []
+    return nn.Sequential(InstanceNorm(), nn.ReLU(inplace=True), *blur)
+
+
+def _up(cin: int, cout: int, antialias: bool) -> nn.Sequential:
+    if antialias:
+        return nn.Sequential(BlurUp(), *_normed(nn.Conv2d(cin, cout, 3, padding=1)))
+    return _normed(nn.ConvTranspose2d(cin, cout, 3, stride=2, padding=1, output_padding=1))

@@ -1,0 +1,79 @@
+"""The U-Net generator of pix2pix."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from instar.modules.norms import Norm, norm
+
+
+class UNet(nn.Module):
+    """Encoder e1..eN of 4x4 convolutions with stride 2, decoder d1..dN of transposed ones, skips between equal sides.
+
+    Encoder: LeakyReLU 0.2, convolution, norm; none before e1, no norm on e1 and eN (at batch 1 a norm over the 1x1
+    map of eN would erase it). Decoder: ReLU, transposed convolution, norm, dropout 0.5 where asked; tanh at the end.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        downs: int = 8,
+        *,
+        norm: Norm = "batch",
+        dropout_at: Collection[int] = (1, 2, 3),
+        skips: bool = True,
+    ) -> None:
+        """Build the generator.
+
+        Args:
+            channels: of the images, in and out.
+            width: channels of e1, at most eight times as many later.
+            downs: N, the number of halvings; 8 takes 256 px down to 1.
+            norm: batch (the paper) or instance; convolutions before a batch norm have no bias.
+            dropout_at: decoder layers followed by dropout, counted from the innermost, d1.
+            skips: False gives the encoder-decoder of the paper's ablation.
+        """
+        super().__init__()
+        self.multiple = 2**downs
+        self.skips = skips
+        biased = norm != "batch"
+        widths = [width * min(2**i, 8) for i in range(downs)]
+        self.down = nn.ModuleList()
+        for i, cout in enumerate(widths):
+            conv = nn.Conv2d(widths[i - 1] if i else channels, cout, 4, 2, 1, bias=biased)
+            self.down.append(nn.Sequential(conv, _norm(norm, cout, i not in (0, downs - 1))))
+        self.up = nn.ModuleList()
+        self.dropout_at = frozenset(dropout_at)
+        for i in reversed(range(downs)):
+            cin = widths[i] * (2 if skips and i < downs - 1 else 1)
+            cout = widths[i - 1] if i else channels
+            conv_t = nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=biased or i == 0)
+            self.up.append(nn.Sequential(conv_t, _norm(norm, cout, i > 0)))
+
+    def forward(self, x: Tensor, *, noise: bool = True) -> Tensor:
+        """Map images (N, C, H, W) in [-1, 1] to the same shape and range; H and W multiples of 2**downs.
+
+        Args:
+            x: images.
+            noise: apply the dropout, the network's only source of chance. Independent of train and eval mode,
+                since the paper keeps it on at test time.
+        """
+        features = []
+        for i, down in enumerate(self.down):
+            x = down(nnf.leaky_relu(x, 0.2) if i else x)
+            features.append(x)
+        for i, up in enumerate(self.up):
+            skip = features[len(self.up) - 1 - i]
+            x = torch.cat([skip, x], 1) if self.skips and i else x
+            x = up(nnf.relu(x))
+            x = nnf.dropout(x, 0.5, training=noise and i + 1 in self.dropout_at)
+        return torch.tanh(x)
+
+
+def _norm(kind: Norm, channels: int, wanted: bool) -> nn.Module:
+    return norm(kind, channels) if wanted else nn.Identity()
