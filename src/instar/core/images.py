@@ -73,8 +73,8 @@ def probe(path: Path) -> tuple[int, int, bool]:
     try:
         with Image.open(path) as image:
             _check_size(path, image)
-            # Pillow would decode a whole PNG to look for an EXIF block behind its pixels.
-            turned = image.format != "PNG" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            # The size of a TIFF is upright already, and for the EXIF block of a PNG its pixels must be decoded.
+            turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             width, height = image.size[::-1] if turned else image.size
             return width, height, image.mode in _WIDE
     except UnreadableImage:

@@ -1,0 +1,210 @@
+"""Training images decoded once, into a file that every process maps into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from instar.core.images import Array
+from instar.data.folders import ImageRef
+
+Row = tuple[ImageRef, ...]
+"""One image, or the two of a pair."""
+
+_VERSION = 1
+_TEMPORARY = ".part-"
+_ALIGN = 16
+_STALE_SECONDS = 86_400
+
+
+@dataclass
+class Index:
+    """What a cache holds. Side 0 are the images, or the pairs' first ones; side 1 their partners."""
+
+    channels: int
+    wide: list[bool]
+    """Whether a side is uint16."""
+    kept: list[int] = field(default_factory=list)
+    """Rows whose files can be read."""
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    """(height, width) of each kept row, the same on both sides."""
+    offsets: list[list[int]] = field(default_factory=list)
+    """By side: where in the file of pixels an image begins."""
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    """Files that cannot be read, and why."""
+    cached: bool = True
+    """False if this only remembers which files are good."""
+
+    def nbytes(self) -> int:
+        """Return the size of all images in bytes."""
+        pixels = sum(height * width for height, width in self.sizes)
+        return pixels * self.channels * sum(2 if wide else 1 for wide in self.wide)
+
+
+def home() -> Path:
+    """Return the folder of all caches: $INSTAR_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("INSTAR_CACHE") or platformdirs.user_cache_dir("instar"))
+
+
+def key(rows: Sequence[Row], short_side: int, channels: int) -> str:
+    """Return a name that changes with the settings and with the size or time of any file."""
+    described = [[(str(ref.path.resolve()), ref.half, *_stamp(ref.path)) for ref in row] for row in rows]
+    text = json.dumps([_VERSION, short_side, channels, described])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # gone, or a dangling link: decoding will say so
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
+def load(name: str) -> tuple[Index, list[list[Array]] | None] | None:
+    """Return the index of a cache and its images, a list per side; None if there is no whole cache.
+
+    The images are None if the cache only remembers which files are good.
+    """
+    folder = home() / name
+    try:
+        index = Index(**json.loads((folder / "index.json").read_text(encoding="utf-8")))
+        pixels = _map(folder / "pixels.bin", index) if index.cached else None
+        with suppress(OSError):  # somebody else's folder: its age is not ours to set
+            os.utime(folder)
+    except (OSError, ValueError, TypeError):
+        return None
+    return index, pixels
+
+
+def _map(path: Path, index: Index) -> list[list[Array]]:
+    flat: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    if len(flat) < index.nbytes():
+        raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
+    sides: list[list[Array]] = []
+    for side, wide in enumerate(index.wide):
+        images: list[Array] = []
+        for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
+            length = height * width * index.channels * (2 if wide else 1)
+            raw = flat[offset : offset + length]
+            images.append((raw.view(np.uint16) if wide else raw).reshape(height, width, index.channels))
+        sides.append(images)
+    return sides
+
+
+class Writer:
+    """A cache in the making. Nothing of it can be found before `finish`, and nothing is left if that is not reached.
+
+    It never raises OSError: without room or the right to write, `failure` says so and nothing is written.
+    """
+
+    def __init__(self, name: str, most_bytes: int, expected: int) -> None:
+        self.failure = ""
+        self._final = home() / name
+        self._part = home() / f"{_TEMPORARY}{name}-{os.getpid()}"
+        self._most_bytes = most_bytes
+        self._position = 0
+        self._file: BinaryIO | None = None
+        try:
+            home().mkdir(parents=True, exist_ok=True)
+            _remove_stale()
+            if shutil.disk_usage(home()).free < expected:
+                self.failure = "the disk is full"
+                return
+            shutil.rmtree(self._part, ignore_errors=True)
+            self._part.mkdir()
+            self._file = (self._part / "pixels.bin").open("wb")
+        except OSError as error:
+            self._fail(error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            with suppress(OSError):  # closing flushes, which fails again on a full disk
+                self._file.close()
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    def add(self, array: Array) -> int:
+        """Append an image and return its offset."""
+        offset = self._position
+        if self._file and not self.failure:
+            try:
+                written = self._file.write(np.ascontiguousarray(array).data)
+                self._position += written + self._file.write(bytes(-written % _ALIGN))
+            except OSError as error:
+                self._fail(error)
+        return offset
+
+    def finish(self, index: Index) -> None:
+        """Put the cache in its place, and remove the least recently used ones above the limit."""
+        if self._file is None or self.failure:
+            return
+        try:
+            self._file.close()
+            (self._part / "index.json").write_text(json.dumps(vars(index)), encoding="utf-8")
+            self._publish(index)
+            _trim(self._most_bytes)
+        except OSError as error:
+            self._fail(error)
+
+    def _publish(self, index: Index) -> None:
+        try:
+            self._part.rename(self._final)
+        except OSError:
+            # A faster process made the same and may be using it. Only what is broken or lacks the pixels is replaced.
+            there = load(self._final.name)
+            if there is None or (index.cached and there[1] is None):
+                _discard(self._final)
+                self._part.rename(self._final)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = error.strerror or str(error)
+
+
+def _trim(most_bytes: int) -> None:
+    by_age = []
+    for folder in home().iterdir():
+        with suppress(OSError):  # removed by another process meanwhile
+            if (folder / "index.json").exists() and not folder.name.startswith(_TEMPORARY):
+                by_age.append((folder.stat().st_mtime_ns, _bytes(folder), folder))
+    total = sum(size for _, size, _ in by_age)
+    for _, size, folder in sorted(by_age)[:-1]:  # never the newest: it is about to be used
+        if total <= most_bytes:
+            return
+        _discard(folder)
+        total -= size
+
+
+def _discard(folder: Path) -> None:
+    """Remove a cache, so that no process finds half of it. Processes that have it mapped keep it."""
+    grave = home() / f"{_TEMPORARY}{folder.name}-{os.getpid()}-old"
+    with suppress(OSError):  # in use on Windows, or already gone
+        folder.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+def _remove_stale() -> None:
+    """Remove what killed processes left."""
+    for folder in home().glob(f"{_TEMPORARY}*"):
+        with suppress(OSError):  # removed by another process meanwhile
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())

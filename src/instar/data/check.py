@@ -1,0 +1,180 @@
+"""Everything that may be wrong with a folder of images, before hours of training are spent on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from instar.core.config import DataConfig
+from instar.core.errors import UserError
+from instar.core.images import UnreadableImage, list_images, to_array
+from instar.data.folders import DataSet, ImageRef, find
+
+TINY = 32
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What one image turned out to be."""
+
+    ref: ImageRef
+    size: tuple[int, int] = (0, 0)
+    """Width and height."""
+    mode: str = ""
+    digest: str = ""
+    """Equal for equal pixels."""
+    constant: bool = False
+    error: str = ""
+    """Why it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The images of one domain in one split."""
+
+    split: str
+    domain: str
+    facts: list[Fact]
+
+    def readable(self) -> list[Fact]:
+        """Return the images that can be read."""
+        return [fact for fact in self.facts if not fact.error]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings of `check`."""
+
+    groups: list[Group]
+    unreadable: list[tuple[str, str]]
+    """Name and reason."""
+    duplicates: list[list[str]]
+    """Names of images with equal pixels in one split of one domain."""
+    leaks: list[tuple[str, str]]
+    """A training image and an equal test image of the same domain."""
+    tiny: list[str]
+    """Images with a side shorter than `TINY` pixels."""
+    constant: list[str]
+    """Images of one colour."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> int:
+        """Number of findings; 0 means that nothing is wrong."""
+        parts = (self.unreadable, self.duplicates, self.leaks, self.tiny, self.constant)
+        return sum(len(part) for part in parts)
+
+    def lines(self) -> list[str]:
+        """Return the report as plain text."""
+        text = [line for group in self.groups for line in _group_lines(group)]
+        text += [f"note: {note}" for note in self.notes]
+        text += _listed("unreadable", [f"{name}: {reason}" for name, reason in self.unreadable])
+        text += _listed("same pixels in train and test", [f"{train} = {test}" for train, test in self.leaks])
+        text += _listed("same pixels twice", [" = ".join(names) for names in self.duplicates])
+        text += _listed(f"smaller than {TINY} pixels", self.tiny)
+        text += _listed("of one colour only", self.constant)
+        return [*text, f"{self.problems} problem{'' if self.problems == 1 else 's'} found"]
+
+
+def check(cfg: DataConfig, paired: bool | None = None) -> Report:
+    """Read every file of a data set, or of a plain folder of images, and report what is in it.
+
+    Args:
+        cfg: the folders and the direction.
+        paired: whether it is to be read as pairs; None goes by the layout and the file names.
+
+    Raises:
+        UserError: there are no images, or no pairs where `paired` asks for them.
+    """
+    splits, notes = _splits(cfg, paired)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        groups = [Group(split, domain, list(pool.map(_fact, refs))) for split, domain, refs in splits if refs]
+    readable = [fact for group in groups for fact in group.readable()]
+    return Report(
+        groups=groups,
+        unreadable=[(fact.ref.name, fact.error) for group in groups for fact in group.facts if fact.error],
+        duplicates=[names for group in groups for names in _duplicates(group)],
+        leaks=list(_leaks(groups)),
+        tiny=[fact.ref.name for fact in readable if min(fact.size) < TINY],
+        constant=[fact.ref.name for fact in readable if fact.constant],
+        notes=notes,
+    )
+
+
+def _splits(cfg: DataConfig, paired: bool | None) -> tuple[list[tuple[str, str, list[ImageRef]]], list[str]]:
+    cfg = replace(cfg, holdout=0)  # as the files lie, not as a run would split them
+    try:
+        data = find(cfg, bool(paired))
+        if paired is None and _looks_paired(data):
+            data = find(cfg, True)
+    except UserError as error:
+        images = list_images(cfg.roots[0], recursive=True) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else []
+        if paired or not images:
+            raise
+        return [("all", cfg.roots[0].name, [ImageRef(path) for path in images])], [str(error)]
+    groups = [
+        ("train", data.name_a, data.train_a),
+        ("train", data.name_b, data.train_b),
+        ("test", data.name_a, data.test_a),
+        ("test", data.name_b, data.test_b),
+    ]
+    return groups, data.notes
+
+
+def _looks_paired(data: DataSet) -> bool:
+    """Side by side, or the same file names on both sides."""
+    a, b = ([ref.path.stem for ref in refs] for refs in (data.train_a, data.train_b))
+    return a == b
+
+
+def _fact(ref: ImageRef) -> Fact:
+    try:
+        image = ref.read()
+    except UnreadableImage as error:
+        return Fact(ref, error=error.reason)
+    pixels = to_array(image, 3)
+    digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return Fact(ref, image.size, image.mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()))
+
+
+def _duplicates(group: Group) -> list[list[str]]:
+    by_pixels: dict[str, list[str]] = {}
+    for fact in group.readable():
+        by_pixels.setdefault(fact.digest, []).append(fact.ref.name)
+    return [names for names in by_pixels.values() if len(names) > 1]
+
+
+def _leaks(groups: list[Group]) -> Iterator[tuple[str, str]]:
+    for train in (group for group in groups if group.split == "train"):
+        known = {fact.digest: fact.ref.name for fact in reversed(train.readable())}
+        for test in groups:
+            if test.split == "test" and test.domain == train.domain:
+                yield from ((known[f.digest], f.ref.name) for f in test.readable() if f.digest in known)
+
+
+def _group_lines(group: Group) -> Iterator[str]:
+    facts = group.readable()
+    yield f"{group.split} {group.domain}: {len(group.facts)} image{'' if len(group.facts) == 1 else 's'}"
+    if facts:
+        sizes = sorted((fact.size for fact in facts), key=lambda size: (min(size), max(size)))
+        low, middle, high = (f"{w} x {h}" for w, h in (sizes[0], sizes[len(sizes) // 2], sizes[-1]))
+        count = len(set(sizes))
+        yield f"  size {low}" if count == 1 else f"  {count} sizes: smallest {low}, median {middle}, largest {high}"
+        modes = Counter(fact.mode for fact in facts).most_common()
+        yield "  mode " + ", ".join(f"{mode} ({n})" if len(modes) > 1 else mode for mode, n in modes)
+
+
+def _listed(title: str, items: list[str]) -> Iterator[str]:
+    if items:
+        yield f"{title}: {len(items)}"
+        yield from (f"  {item}" for item in items[:_LISTED])
+        if len(items) > _LISTED:
+            yield f"  and {len(items) - _LISTED} more"

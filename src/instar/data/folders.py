@@ -1,0 +1,189 @@
+"""Which files belong to which domain: the layouts of folders that people have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from instar.core import images
+from instar.core.config import DataConfig
+from instar.core.errors import UserError, nearest
+from instar.data import layout
+from instar.data.layout import Domain, Sides, Split
+
+Half = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image file, or one half of a file that holds a pair side by side."""
+
+    path: Path
+    half: Half | None = None
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return f"{self.path} ({self.half} half)" if self.half else str(self.path)
+
+    def read(self) -> Image.Image:
+        """Decode it. Raises `UnreadableImage`."""
+        image = images.read(self.path)
+        if self.half is None:
+            return image
+        left = 0 if self.half == "left" else image.width // 2
+        return image.crop((left, 0, left + image.width // 2, image.height))
+
+    def probe(self) -> tuple[int, int, bool]:
+        """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
+        width, height, wide = images.probe(self.path)
+        return (width // 2 if self.half else width), height, wide
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Two domains. In a paired set `train_b[i]` belongs to `train_a[i]`, and so in the test images."""
+
+    name_a: str
+    name_b: str
+    train_a: list[ImageRef]
+    train_b: list[ImageRef]
+    test_a: list[ImageRef]
+    test_b: list[ImageRef]
+    paired: bool
+    notes: list[str] = field(default_factory=list)
+    """What the user should know, a line each."""
+
+
+def find(cfg: DataConfig, paired: bool) -> DataSet:
+    """Find the images of both domains under `cfg.roots`.
+
+    Two domains: folders trainA and trainB, train/A and train/B (any names), A and B, or two roots. Pairs: such
+    folders with equal file names, train and trainannot, or files with A and B side by side. Test images are in
+    folders that begin with test or else val; without any, the last few training images are kept for it.
+
+    Raises:
+        UserError: the folders hold no two domains, or no pairs; one line with the remedy.
+    """
+    found = layout.scan(cfg.roots)
+    notes: list[str] = []
+    if isinstance(found, Sides):
+        data = _side_by_side(cfg, found, paired, notes)
+    else:
+        a, b = (found[i] for i in _direction(cfg, [domain.name for domain in found], cfg.roots[0]))
+        if paired:
+            train = _matched(a, b, "train", notes)
+            test = _matched(a, b, "test", notes) if a.test and b.test else ([], [])
+        else:
+            train, test = _refs(a.train, b.train), _refs(a.test, b.test)
+        data = DataSet(a.name, b.name, train[0], train[1], test[0], test[1], paired, notes)
+    return _hold_out(data, cfg.holdout)
+
+
+def _direction(cfg: DataConfig, names: list[str], root: Path) -> tuple[int, int]:
+    """Return which of `names` are a and b."""
+    known = {name.casefold(): i for i, name in enumerate(names)}
+    chosen: list[int | None] = []
+    for flag, name in (("--from", cfg.source), ("--to", cfg.target)):
+        if name is not None and name.casefold() not in known:
+            raise UserError(f"{flag} {name}: no such domain in {root}{nearest(name, names)}")
+        chosen.append(None if name is None else known[name.casefold()])
+    source, target = chosen
+    if len(names) > 2 and (source is None or target is None):
+        raise UserError(f"{root} holds {len(names)} domains ({', '.join(names)}): choose two with --from and --to")
+    if source is None:
+        source = 0 if target is None else 1 - target
+    if target is None:
+        target = 1 - source
+    if source == target:
+        raise UserError(f"--from and --to are both {names[source]}: choose two domains of {', '.join(names)}")
+    return source, target
+
+
+def _refs(a: list[Path], b: list[Path]) -> tuple[list[ImageRef], list[ImageRef]]:
+    return [ImageRef(path) for path in a], [ImageRef(path) for path in b]
+
+
+def _matched(a: Domain, b: Domain, split: Split, notes: list[str]) -> tuple[list[ImageRef], list[ImageRef]]:
+    """Pair the files of two folders that have the same name but for the suffix."""
+    by_name_a, by_name_b = _by_name(a, split), _by_name(b, split)
+    common = [name for name in by_name_a if name in by_name_b]
+    if not common:
+        first, second = (domain.files(split)[0].name for domain in (a, b))
+        raise UserError(
+            f"no {split} image of {a.name} has the name of one of {b.name}: {first} against {second}; "
+            "pairs are matched by file name without the suffix"
+        )
+    files_a, files_b = [by_name_a[name] for name in common], [by_name_b[name] for name in common]
+    for domain, used in ((a, set(files_a)), (b, set(files_b))):
+        left = [path for path in domain.files(split) if path not in used]
+        if left:
+            notes.append(f"{_count(len(left), f'{split} image')} of {domain.name} without a partner: {_some(left)}")
+    return _refs(files_a, files_b)
+
+
+def _by_name(domain: Domain, split: Split) -> dict[str, Path]:
+    """Return the files by their path without suffix; of "1.jpg" and "1.png" the first counts."""
+    keyed: dict[str, Path] = {}
+    for path in domain.files(split):
+        keyed.setdefault(path.relative_to(domain.folder(split)).with_suffix("").as_posix(), path)
+    return keyed
+
+
+def _side_by_side(cfg: DataConfig, found: Sides, paired: bool, notes: list[str]) -> DataSet:
+    for path in found.train + found.test:
+        _check_halves(path, paired, found.root)
+    if not paired:
+        notes.append(f"{found.root} holds pairs side by side: their halves are used as two domains")
+    names = ["A", "B"]
+    halves: tuple[Half, Half] = ("left", "right")
+    a, b = _direction(cfg, names, found.root)
+    train, test = (
+        [[ImageRef(path, halves[i]) for path in paths] for i in (a, b)] for paths in (found.train, found.test)
+    )
+    return DataSet(names[a], names[b], train[0], train[1], test[0], test[1], paired, notes)
+
+
+def _check_halves(path: Path, paired: bool, root: Path) -> None:
+    try:
+        width, height, _ = images.probe(path)
+    except images.UnreadableImage:
+        return  # counted and reported where files are decoded
+    if not paired and not 1.9 <= width / height <= 2.1:
+        raise UserError(f"{root} holds one domain only: give a second folder, or a folder with trainA and trainB")
+    if width < height:
+        raise UserError(f"{path} is {width} x {height}, not a pair side by side (A left, B right)")
+    if width % 2:
+        raise UserError(f"{path} is {width} pixels wide: a pair side by side needs an even width")
+
+
+def _hold_out(data: DataSet, most: int) -> DataSet:
+    """Take test images from the end of the training images where there are none."""
+    if data.test_a and data.test_b:
+        return data
+    a = 0 if data.test_a else min(most, len(data.train_a) // 10)
+    b = 0 if data.test_b else min(most, len(data.train_b) // 10)
+    cut_a, cut_b = len(data.train_a) - a, len(data.train_b) - b
+    note = "there are no test images" + (", and too few images to keep some from training" if most else "")
+    if a or b:
+        what = _count(a, "pair") if data.paired else f"{_count(a, 'image')} of {data.name_a} and {b} of {data.name_b}"
+        note = f"no test folder: the last {what} are kept from training for the sample pictures"
+    return replace(
+        data,
+        train_a=data.train_a[:cut_a],
+        train_b=data.train_b[:cut_b],
+        test_a=data.train_a[cut_a:] or data.test_a,
+        test_b=data.train_b[cut_b:] or data.test_b,
+        notes=[*data.notes, note],
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _some(paths: list[Path]) -> str:
+    return ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")

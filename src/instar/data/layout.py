@@ -1,0 +1,167 @@
+"""What folders a data set consists of, before anything is chosen or paired."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from instar.core.errors import UserError
+from instar.core.images import is_visible, list_images, natural
+
+Split = Literal["train", "test"]
+
+# "trainA", "train_A", "trainannot", "val": a split, then the domain. The longer words first.
+_SPLIT = re.compile(r"(training|train|testing|test|validation|valid|val)[ _-]*(.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The image files of one domain; `test_folder` is None if there is none."""
+
+    name: str
+    train_folder: Path
+    train: list[Path]
+    test_folder: Path | None
+    test: list[Path]
+
+    def files(self, split: Split) -> list[Path]:
+        """Return the files of a split."""
+        return self.train if split == "train" else self.test
+
+    def folder(self, split: Split) -> Path:
+        """Return the folder under which `files(split)` are."""
+        return self.train_folder if split == "train" or self.test_folder is None else self.test_folder
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Files of which each may be a pair: A on the left, B on the right."""
+
+    root: Path
+    train: list[Path]
+    test: list[Path]
+
+
+def scan(roots: tuple[Path, ...]) -> list[Domain] | Sides:
+    """Return the domains under one root, or one domain for each of two roots, sorted by name under one root.
+
+    Raises:
+        UserError: a folder is missing or holds no images, or there is one domain only.
+    """
+    if not roots:
+        raise UserError("no images given: name a data set folder, or one folder per domain")
+    if len(roots) > 2:
+        raise UserError(f"{len(roots)} folders given: name one data set folder, or two, one per domain")
+    for root in roots:
+        if not root.exists():
+            raise UserError(f"{root}: there is no such folder")
+        if not root.is_dir():
+            raise UserError(f"{root} is a file: give the folder that holds the images")
+    if len(roots) == 2:
+        return _two_roots(*roots)
+    return _one_root(roots[0])
+
+
+def _two_roots(a: Path, b: Path) -> list[Domain]:
+    if a.resolve() == b.resolve():
+        raise UserError(f"{a} is given for both domains: give two folders")
+    names = [root.resolve().name for root in (a, b)]
+    if names[0].casefold() == names[1].casefold():
+        names = ["/".join(root.resolve().parts[-2:]) for root in (a, b)]
+    return [_domain(name, root) for name, root in zip(names, (a, b), strict=True)]
+
+
+def _one_root(root: Path) -> list[Domain] | Sides:
+    folders = _folders(root)
+    splits = _by_split(folders)
+    train = splits["train"]
+    test = splits["test"] or splits["val"]
+    if set(train) == {""}:
+        return _train_folder(root, train[""], test.get(""))
+    # Otherwise "trains" beside "planes" is a domain.
+    if train and ("" in train or len(train) > 1 or all(_SPLIT.fullmatch(folder.name) for folder in folders)):
+        if len(train) == 1:
+            raise _too_few(root, [], list(train.values()))
+        pairs = {key or "image": (folder, test.get(key)) for key, folder in sorted(train.items())}
+        return [_split_domain(name, *pair) for name, pair in pairs.items()]
+    domains = [folder for folder in folders if list_images(folder, recursive=True)]
+    if len(domains) > 1:
+        return [_domain(folder.name, folder) for folder in domains]
+    direct = list_images(root, recursive=False)
+    if direct and not domains:
+        return Sides(root, direct, [])
+    raise _too_few(root, folders, domains)
+
+
+def _train_folder(root: Path, train: Path, test: Path | None) -> list[Domain] | Sides:
+    """Read train/ and test/ with a folder per domain, or with side-by-side pairs."""
+    folders = _folders(train)
+    domains = [folder for folder in folders if list_images(folder, recursive=True)]
+    if len(domains) > 1:
+        tests = {folder.name.casefold(): folder for folder in _folders(test)} if test else {}
+        return [_split_domain(folder.name, folder, tests.get(folder.name.casefold())) for folder in domains]
+    direct = list_images(train, recursive=False)
+    if direct and not domains:
+        return Sides(root, direct, list_images(test, recursive=False) if test else [])
+    raise _too_few(train, folders, domains)
+
+
+def _split_domain(name: str, train: Path, test: Path | None) -> Domain:
+    return Domain(name, train, _images(train), test, list_images(test, recursive=True) if test else [])
+
+
+def _domain(name: str, folder: Path) -> Domain:
+    """Read a domain's own folder, which may have train and test folders in it."""
+    splits = _by_split(_folders(folder))
+    train, test = splits["train"].get(""), (splits["test"] or splits["val"]).get("")
+    if train:
+        return _split_domain(name, train, test)
+    apart = [kept for kept in (splits["test"].get(""), splits["val"].get("")) if kept]
+    everything = _images(folder)
+    files = [path for path in everything if not any(kept in path.parents for kept in apart)]
+    if not files:
+        raise UserError(f"{folder}: there are test images only; training needs others")
+    return Domain(name, folder, files, test, list_images(test, recursive=True) if test else [])
+
+
+def _by_split(folders: Iterable[Path]) -> dict[str, dict[str, Path]]:
+    """Return split -> domain -> folder; the domain is "" where the folder is named by the split alone."""
+    splits: dict[str, dict[str, Path]] = {"train": {}, "test": {}, "val": {}}
+    spelling: dict[str, str] = {}
+    for folder in folders:
+        match = _SPLIT.fullmatch(folder.name)
+        if match:
+            split = next(key for key in splits if match[1].lower().startswith(key))
+            splits[split][spelling.setdefault(match[2].casefold(), match[2])] = folder
+    return splits
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.iterdir() if path.is_dir() and is_visible(path.name)), key=natural)
+
+
+def _images(folder: Path) -> list[Path]:
+    found = list_images(folder, recursive=True)
+    if not found:
+        raise UserError(f"{folder}: no images ({_contents(folder)})")
+    return found
+
+
+def _contents(folder: Path) -> str:
+    suffixes = Counter(path.suffix.lower() or "unnamed" for path in folder.rglob("*") if path.is_file())
+    if not suffixes:
+        return "the folder is empty"
+    return "found " + ", ".join(f"{n} {suffix} file{'s' * (n > 1)}" for suffix, n in suffixes.most_common(3))
+
+
+def _too_few(root: Path, folders: list[Path], domains: list[Path]) -> UserError:
+    if not domains:
+        return UserError(f"{root}: no images ({_contents(root)})")
+    empty = [folder for folder in folders if folder not in domains]
+    if empty:
+        return UserError(f"{empty[0]}: no images ({_contents(empty[0])}), so {domains[0].name} is the only domain")
+    return UserError(f"{root} holds one domain only ({domains[0].name}): add a folder with images of the other domain")

@@ -1,0 +1,164 @@
+"""Training batches: a pure function of the seed and the step, computed ahead in one thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import Self
+
+from instar.core.batch import Batch, Paired, Unpaired
+from instar.core.errors import UserError
+from instar.data.store import ImageStore
+
+_ORDER_A, _ORDER_B, _CROPS = range(3)
+_AHEAD = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLoader:
+    """Seeded random crops of two stores.
+
+    A domain's images are drawn in rounds: each round is a fresh permutation, so that every image is seen equally
+    often, also those of the smaller domain. Rank r of `world` gets its rows of the batch that one process would get.
+
+    Attributes:
+        store_a, store_b: the images; of equal length and sizes if `paired`.
+        paired: `b[i]` is the partner of `a[i]` and is cropped and flipped alike.
+        size: side of the crops.
+        flip: mirror half of them.
+        batch_size: images per domain over all ranks.
+        domains: their names, for messages.
+    """
+
+    store_a: ImageStore
+    store_b: ImageStore
+    paired: bool
+    size: int
+    flip: bool
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+    domains: tuple[str, str] = ("A", "B")
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.world:
+            raise ValueError(f"a batch of {self.batch_size} cannot be shared by {self.world} ranks")
+        for name, store in zip(self.domains, (self.store_a, self.store_b), strict=True):
+            if len(store) < self.batch_size:
+                raise UserError(
+                    f"{name} has {len(store)} training images, fewer than --batch {self.batch_size}: "
+                    "lower --batch or add images"
+                )
+
+    @property
+    def epoch_length(self) -> int:
+        """Steps in which the larger domain is seen once."""
+        return -(-max(len(self.store_a), len(self.store_b)) // self.batch_size)
+
+    def batch(self, step: int) -> Batch:
+        """Return this rank's part of the batch of `step`: `Paired` or `Unpaired`, (N, C, size, size) in [-1, 1]."""
+        rows = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
+        draws = np.random.default_rng([self.seed, _CROPS, step]).random((2, self.batch_size, 3))
+        pick_a = self._picks(_ORDER_A, len(self.store_a), step)[rows]
+        pick_b = pick_a if self.paired else self._picks(_ORDER_B, len(self.store_b), step)[rows]
+        a = self._crops(self.store_a, pick_a, draws[0, rows])
+        b = self._crops(self.store_b, pick_b, draws[0 if self.paired else 1, rows])
+        names = (*(self.store_a.names[i] for i in pick_a), *(self.store_b.names[i] for i in pick_b))
+        return (Paired if self.paired else Unpaired)(a, b, names)
+
+    def stream(self, start_step: int) -> Stream:
+        """Yield the batches from `start_step` on, without end. Close it, or use it in a `with` statement."""
+        return Stream(self, start_step)
+
+    def _picks(self, domain: int, count: int, step: int) -> list[int]:
+        """Return the numbers of the images in the whole batch of `step`."""
+        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [int(_order(self.seed, domain, p // count, count)[p % count]) for p in positions]
+
+    def _crops(self, store: ImageStore, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
+        # In numpy and image by image: it stays in the processor's cache, and off the threads that torch trains with.
+        out = np.empty((len(picks), store[picks[0]].shape[2], self.size, self.size), np.float32)
+        for row, (i, (down, right, mirror)) in enumerate(zip(picks, draws, strict=True)):
+            image = store[i]
+            height, width = image.shape[:2]
+            if min(height, width) < self.size:
+                raise ValueError(f"{store.names[i]}: {width} x {height} is too small for crops of {self.size}")
+            top, left = int(down * (height - self.size + 1)), int(right * (width - self.size + 1))
+            crop = image[top : top + self.size, left : left + self.size]
+            mirrored = crop[:, ::-1] if self.flip and mirror < 0.5 else crop
+            out[row] = mirrored.transpose(2, 0, 1)
+            out[row] /= np.float32(32767.5 if image.dtype == np.uint16 else 127.5)
+            out[row] -= 1
+        return torch.from_numpy(out)
+
+
+@lru_cache(maxsize=16)  # two rounds of two domains, for a few loaders at once
+def _order(seed: int, domain: int, turn: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, domain, turn]).permutation(count)
+
+
+class Stream(Iterator[Batch]):
+    """Batches computed ahead by one thread. `waited` counts the seconds that the consumer waited for them."""
+
+    def __init__(self, loader: TrainLoader, start_step: int) -> None:
+        self.waited = 0.0
+        self._batches: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
+        self._stop = threading.Event()
+        # The thread must not hold the stream, or a forgotten stream would never be collected.
+        args = (loader, start_step, self._batches, self._stop)
+        self._thread = threading.Thread(target=_produce, args=args, name="instar-loader", daemon=True)
+        weakref.finalize(self, self._stop.set)
+        self._thread.start()
+
+    def __next__(self) -> Batch:
+        if self._stop.is_set():
+            raise StopIteration
+        start = time.perf_counter()
+        item = self._batches.get()
+        self.waited += time.perf_counter() - start
+        if isinstance(item, BaseException):
+            self.close()
+            raise item
+        return item
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the thread. The stream is then at its end."""
+        self._stop.set()
+        self._thread.join()
+
+
+def _produce(
+    loader: TrainLoader, step: int, batches: queue.Queue[Batch | BaseException], stop: threading.Event
+) -> None:
+    while not stop.is_set():
+        item: Batch | BaseException
+        try:
+            item = loader.batch(step)
+        except BaseException as error:  # raised again where the batch is asked for
+            item = error
+        while not stop.is_set():
+            try:
+                batches.put(item, timeout=0.1)
+                break
+            except queue.Full:
+                continue
+        if isinstance(item, BaseException):
+            return
+        step += 1

@@ -1,0 +1,129 @@
+"""From the settings of a run to its training batches and its held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from instar.core.batch import Batch, Paired, Unpaired
+from instar.core.config import DataConfig
+from instar.core.errors import UserError
+from instar.core.images import UnreadableImage, centre_square, resampling, to_array, to_tensor
+from instar.data.folders import ImageRef, find
+from instar.data.loader import TrainLoader
+from instar.data.store import Decoding, ImageStore
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run."""
+
+    train: TrainLoader
+    test_a: list[ImageRef]
+    test_b: list[ImageRef]
+    name_a: str
+    name_b: str
+    notes: list[str]
+    """What the user should know, a line each."""
+    bad: list[tuple[Path, str]]
+    """Training files left out because they cannot be read, with the reason."""
+    channels: int
+    shown: tuple[list[ImageRef], list[ImageRef]]
+    """Where the sample pictures come from: the test images, or training images if there are none."""
+
+    def samples(self, n: int) -> Batch:
+        """Return up to `n` held-out images of each domain: centre squares of the size of the training crops.
+
+        Always the same ones, spread evenly over the files; pairs stay pairs. A domain with fewer images than the
+        other repeats them. Unreadable files are left out.
+
+        Raises:
+            UserError: none of them can be read.
+        """
+        if self.train.paired:
+            rows = self._squares(list(zip(*self.shown, strict=True)), n)
+            a, b = ([row[side] for row in rows] for side in (0, 1))
+        else:
+            a, b = ([row[0] for row in self._squares([(ref,) for ref in refs], n)] for refs in self.shown)
+            count = max(len(a), len(b))
+            a, b = ([side[i % len(side)] for i in range(count)] for side in (a, b))
+        names = (*(name for name, _ in a), *(name for name, _ in b))
+        kind = Paired if self.train.paired else Unpaired
+        return kind(torch.stack([square for _, square in a]), torch.stack([square for _, square in b]), names)
+
+    def _squares(self, rows: Sequence[tuple[ImageRef, ...]], n: int) -> list[list[tuple[str, Tensor]]]:
+        n = min(n, len(rows))
+        found = []
+        for row in (rows[i * len(rows) // n] for i in range(n)):
+            try:
+                found.append([(ref.name, _square(ref, self.channels, self.train.size)) for ref in row])
+            except UnreadableImage:
+                continue
+        if not found:
+            raise UserError(f"no test image can be read; the first is {rows[0][0].path}")
+        return found
+
+
+def open_data(
+    cfg: DataConfig, channels: int, kind: type[Batch], batch: int, seed: int, *, rank: int = 0, world: int = 1
+) -> Data:
+    """Find the images, decode them into the cache, and set up the training batches.
+
+    Args:
+        cfg: which images, and how they are cut.
+        channels: 1 or 3.
+        kind: `Paired` or `Unpaired`.
+        batch: images per domain in a step, over all ranks.
+        seed: of the order, the crops and the flips.
+        rank: which part of every batch this process gets.
+        world: number of processes. Let rank 0 come here first: the others then find its cache.
+
+    Raises:
+        UserError: the folders do not hold what `kind` needs, or too many files cannot be read.
+    """
+    paired = issubclass(kind, Paired)
+    found = find(cfg, paired)
+    decoding = Decoding(cfg.short_side, channels, cfg.cache_gb, max_bad=cfg.max_bad)
+    if paired:
+        a, b = ImageStore.open_pair(found.train_a, found.train_b, decoding, progress=rank == 0)
+        opened = [a]  # both sides have the same notes
+    else:
+        a = ImageStore.open(found.train_a, decoding, progress=rank == 0)
+        b = ImageStore.open(found.train_b, replace(decoding, taken=a.cached_bytes), progress=rank == 0)
+        opened = [a, b]
+    bad = [item for store in opened for item in store.bad]
+    notes = [*found.notes, *dict.fromkeys(note for store in opened for note in store.notes)]
+    if bad:
+        notes.append(f"unreadable training images left out: {len(bad)}, the first {bad[0][0]}: {bad[0][1]}")
+    train = TrainLoader(
+        store_a=a,
+        store_b=b,
+        paired=paired,
+        size=cfg.size,
+        flip=cfg.flip,
+        batch_size=batch,
+        seed=seed,
+        rank=rank,
+        world=world,
+        domains=(found.name_a, found.name_b),
+    )
+    return Data(
+        train=train,
+        test_a=found.test_a,
+        test_b=found.test_b,
+        name_a=found.name_a,
+        name_b=found.name_b,
+        notes=notes,
+        bad=bad,
+        channels=channels,
+        shown=(found.test_a or found.train_a, found.test_b or found.train_b),
+    )
+
+
+def _square(ref: ImageRef, channels: int, size: int) -> Tensor:
+    image = ref.read()
+    return to_tensor(centre_square(to_array(image, channels), size, resampling(image)))

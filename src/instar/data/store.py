@@ -1,0 +1,217 @@
+"""The images of a domain by number: decoded, resized, and in memory-mapped files where there is room."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from instar.core.errors import UserError
+from instar.core.images import Array, UnreadableImage, resampling, resize, to_array
+from instar.data import cache
+from instar.data.cache import Index, Row
+from instar.data.folders import ImageRef
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How images are decoded, and where to."""
+
+    short_side: int
+    """Pixels of the shorter side after resizing, up or down."""
+    channels: int
+    """1 or 3."""
+    cache_gb: float = 8.0
+    """Largest size of all caches together."""
+    taken: int = 0
+    """Bytes of it that this run's other stores already use."""
+    max_bad: float = 0.05
+    """Share of unreadable files above which opening fails."""
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Images (H, W, C) of one domain, all uint16 if one of its files is 16 bit, else all uint8."""
+
+    names: list[str]
+    bad: list[tuple[Path, str]]
+    """Files left out because they cannot be read, with the reason."""
+    notes: list[str]
+    """What the user should know, a line each."""
+    cached_bytes: int
+    """Size of the memory-mapped file, 0 if images are decoded each time."""
+    image: Callable[[int], Array]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> Array:
+        return self.image(i)
+
+    @classmethod
+    def open(cls, refs: Sequence[ImageRef], decoding: Decoding, *, progress: bool = True) -> ImageStore:
+        """Decode `refs`, or map what an earlier run decoded.
+
+        Raises:
+            UserError: more than `max_bad` of the files cannot be read, or all.
+        """
+        (store,) = _open([(ref,) for ref in refs], decoding, progress)
+        return store
+
+    @classmethod
+    def open_pair(
+        cls, refs_a: Sequence[ImageRef], refs_b: Sequence[ImageRef], decoding: Decoding, *, progress: bool = True
+    ) -> tuple[ImageStore, ImageStore]:
+        """Decode pairs. `b[i]` gets exactly the size of `a[i]`; a pair with an unreadable half is left out.
+
+        Raises:
+            UserError: as `open`.
+        """
+        a, b = _open(list(zip(refs_a, refs_b, strict=True)), decoding, progress)
+        return a, b
+
+
+def decode(ref: ImageRef, channels: int, fit: Callable[[int, int], tuple[int, int]]) -> Array:
+    """Return the pixels of `ref`, resized from (height, width) to `fit(height, width)`.
+
+    Raises:
+        UnreadableImage: the file is broken.
+    """
+    image = ref.read()
+    array = to_array(image, channels)
+    height, width = fit(*array.shape[:2])
+    return resize(array, width, height, resampling(image))
+
+
+def fitted(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """Return (height, width) scaled so that the shorter one is `short_side`."""
+    scale = short_side / min(height, width)
+    return max(short_side, round(height * scale)), max(short_side, round(width * scale))
+
+
+def _open(rows: list[Row], decoding: Decoding, progress: bool) -> list[ImageStore]:
+    if not rows:
+        raise ValueError("a store needs at least one image")
+    name = cache.key(rows, decoding.short_side, decoding.channels)
+    found = cache.load(name)
+    if found is None or (found[1] is None and _fits(found[0].nbytes(), decoding)):
+        index, reason = _build(rows, decoding, name, progress)
+        found = cache.load(name) or (index, None)
+    else:
+        reason = _too_large(found[0].nbytes(), decoding)
+    index, pixels = found
+    _check_bad(index, rows, decoding.max_bad)
+    notes = [] if pixels else [f"{reason}: they are decoded each time, which is slower"]
+    return [
+        ImageStore(
+            names=[rows[i][side].name for i in index.kept],
+            bad=[(Path(path), why) for path, why in index.bad],
+            notes=notes,
+            cached_bytes=index.nbytes() if pixels else 0,
+            image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side),
+        )
+        for side in range(len(index.wide))
+    ]
+
+
+def _check_bad(index: Index, rows: list[Row], max_bad: float) -> None:
+    lost = len(rows) - len(index.kept)
+    if lost > max_bad * len(rows) or lost == len(rows):
+        path, reason = index.bad[0]
+        raise UserError(
+            f"{lost} of {len(rows)} images cannot be read, more than --data.max-bad {max_bad:g} allows; "
+            f"the first is {path}: {reason}"
+        )
+
+
+def _decoder(rows: list[Row], index: Index, side: int) -> Callable[[int], Array]:
+    def image(i: int) -> Array:
+        height, width = index.sizes[i]
+        array = decode(rows[index.kept[i]][side], index.channels, lambda *_: (height, width))
+        return _as_type(array, index.wide[side])
+
+    return image
+
+
+def _as_type(array: Array, wide: bool) -> Array:
+    """Bring 8-bit images to the range of 16-bit ones where a domain has both."""
+    return array.astype(np.uint16) * np.uint16(257) if wide and array.dtype == np.uint8 else array
+
+
+def _fits(nbytes: int, decoding: Decoding) -> bool:
+    return decoding.taken + nbytes <= decoding.cache_gb * 1e9
+
+
+def _too_large(nbytes: int, decoding: Decoding) -> str:
+    return f"the decoded images need {nbytes / 1e9:.2f} GB, more than --data.cache-gb {decoding.cache_gb:g} leaves"
+
+
+def _build(rows: list[Row], decoding: Decoding, name: str, progress: bool) -> tuple[Index, str]:
+    """Decode all files, into the cache if possible. Return what was found, and why nothing was cached."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        expected, wide = _forecast(pool, rows, decoding)
+        fits = _fits(expected, decoding)
+        index = Index(decoding.channels, wide, offsets=[[] for _ in wide], cached=fits)
+        with cache.Writer(name, round(decoding.cache_gb * 1e9), expected if fits else 0) as writer:
+            for i, result in _decoded(pool, rows, decoding, progress):
+                if isinstance(result, UnreadableImage):
+                    index.bad.append((str(result.path), result.reason))
+                    continue
+                index.kept.append(i)
+                index.sizes.append((result[0].shape[0], result[0].shape[1]))
+                if fits:
+                    for array, is_wide, offsets in zip(result, wide, index.offsets, strict=True):
+                        offsets.append(writer.add(_as_type(array, is_wide)))
+            if index.kept:
+                writer.finish(index)
+    if not fits:
+        return index, _too_large(expected, decoding)
+    return index, f"decoded images cannot be kept in {cache.home()} ({writer.failure})"
+
+
+def _forecast(pool: ThreadPoolExecutor, rows: list[Row], decoding: Decoding) -> tuple[int, list[bool]]:
+    """Return the bytes of all decoded images, and for each side whether it has 16-bit files, from the headers."""
+
+    def probe(row: Row) -> tuple[int, list[bool]]:
+        try:
+            headers = [ref.probe() for ref in row]
+        except UnreadableImage:  # counted when it is decoded
+            return 0, [False] * len(row)
+        height, width = fitted(headers[0][1], headers[0][0], decoding.short_side)
+        return height * width, [is_wide for _, _, is_wide in headers]
+
+    probed = list(pool.map(probe, rows))
+    wide = [any(types[side] for _, types in probed) for side in range(len(rows[0]))]
+    pixels = sum(area for area, _ in probed)
+    return pixels * decoding.channels * sum(2 if is_wide else 1 for is_wide in wide), wide
+
+
+def _decoded(
+    pool: ThreadPoolExecutor, rows: list[Row], decoding: Decoding, progress: bool
+) -> Iterator[tuple[int, list[Array] | UnreadableImage]]:
+    """Yield every row's number and images in order, the partner in the size of the first."""
+
+    def work(row: Row) -> list[Array] | UnreadableImage:
+        try:
+            first = decode(row[0], decoding.channels, lambda h, w: fitted(h, w, decoding.short_side))
+            size = first.shape[0], first.shape[1]
+            return [first, *(decode(ref, decoding.channels, lambda *_: size) for ref in row[1:])]
+        except UnreadableImage as error:
+            return error
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not (progress and console.is_terminal)) as bar:
+        task = bar.add_task("decoding images", total=len(rows))
+        # In chunks, or a slow disk would let decoded images pile up in memory.
+        for start in range(0, len(rows), _CHUNK):
+            for i, result in enumerate(pool.map(work, rows[start : start + _CHUNK]), start):
+                yield i, result
+                bar.advance(task)

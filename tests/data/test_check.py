@@ -1,0 +1,85 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from instar.core.config import DataConfig
+from instar.core.errors import UserError
+from instar.data.check import Report, check
+
+
+def report(*roots: Path, paired: bool | None = None) -> Report:
+    return check(DataConfig(roots=roots), paired)
+
+
+def test_a_clean_set(make) -> None:
+    root = make("trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png", size=(40, 36))
+    make("trainA/5.png", size=(50, 40))
+    found = report(root)
+    assert found.problems == 0
+    lines = found.lines()
+    assert lines[0] == "train A: 2 images"
+    assert lines[1] == "  2 sizes: smallest 40 x 36, median 50 x 40, largest 50 x 40"
+    assert "  mode RGB" in lines
+    assert lines[-1] == "0 problems found"
+
+
+def test_everything_wrong_at_once(make) -> None:
+    root = make("trainA/1.png", "trainA/2.png", "trainB/x.png", "testA/3.png", "testB/y.png", size=(40, 36))
+    shutil.copy(root / "trainA/1.png", root / "testA/leak.png")
+    shutil.copy(root / "trainA/1.png", root / "trainA/twice.png")
+    shutil.copy(root / "trainA/2.png", root / "testB/no-leak.png")
+    Image.open(root / "trainB/x.png").save(root / "trainB/same-pixels.bmp")
+    Image.new("L", (40, 40), 9).save(root / "testB/flat.png")
+    make("trainB/tiny.png", size=(31, 40))
+    (root / "trainB/broken.png").write_bytes((root / "trainA/1.png").read_bytes()[:900])
+    found = report(root, paired=False)
+    assert found.leaks == [(str(root / "trainA/1.png"), str(root / "testA/leak.png"))]
+    assert [[Path(name).name for name in names] for names in found.duplicates] == [
+        ["1.png", "twice.png"],
+        ["same-pixels.bmp", "x.png"],
+    ]
+    assert [Path(name).name for name in found.tiny] == ["tiny.png"]
+    assert [Path(name).name for name in found.constant] == ["flat.png"]
+    assert [Path(name).name for name, _ in found.unreadable] == ["broken.png"]
+    assert found.problems == 6
+    text = "\n".join(found.lines())
+    assert "mode RGB (2), L (1)" in text
+    assert "6 problems found" in text
+
+
+def test_side_by_side_is_seen_by_the_layout(make) -> None:
+    root = make("train/1.png", "val/2.png", size=(80, 40))
+    found = report(root)
+    assert [(group.split, group.domain, group.facts[0].size) for group in found.groups] == [
+        ("train", "A", (40, 40)),
+        ("train", "B", (40, 40)),
+        ("test", "A", (40, 40)),
+        ("test", "B", (40, 40)),
+    ]
+    assert found.notes == []
+
+
+def test_a_plain_folder(make) -> None:
+    root = make("1.png", "2.png", size=(40, 40))
+    found = report(root)
+    assert [(group.split, len(group.facts)) for group in found.groups] == [("all", 2)]
+    assert "one domain only" in found.notes[0]
+    with pytest.raises(UserError):
+        report(root / "nothing")
+
+
+def test_pairs_that_do_not_match_are_an_error_only_if_asked_for(make) -> None:
+    root = make("A/1.png", "B/2.png", size=(40, 40))
+    assert report(root).problems == 0
+    with pytest.raises(UserError, match="matched by file name"):
+        report(root, paired=True)
+
+
+def test_long_lists_are_cut(make) -> None:
+    root = make(*(f"A/{i}.png" for i in range(14)), "B/1.png")
+    lines = report(root).lines()
+    assert "note: there are no test images" in lines
+    assert "smaller than 32 pixels: 15" in lines
+    assert "  and 5 more" in lines

@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import pytest
+
+from instar.core.config import DataConfig
+from instar.core.errors import UserError
+from instar.data.folders import DataSet, ImageRef, find
+
+
+def search(*roots: Path, paired: bool = False, **settings: object) -> DataSet:
+    return find(DataConfig(roots=roots, **settings), paired)  # type: ignore[arg-type]
+
+
+def names(refs: list[ImageRef]) -> list[str]:
+    return [ref.path.name for ref in refs]
+
+
+@pytest.mark.parametrize(
+    ("files", "domains"),
+    [
+        (("trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png"), ("A", "B")),
+        (("train_A/1.png", "train_B/2.png", "valA/3.png", "valB/4.png"), ("A", "B")),
+        (("train/horse/1.png", "train/zebra/2.png", "test/horse/3.png", "test/zebra/4.png"), ("horse", "zebra")),
+        (("train/horse/1.png", "train/zebra/2.png", "val/horse/3.png", "val/zebra/4.png"), ("horse", "zebra")),
+        (("horse/train/1.png", "zebra/train/2.png", "horse/test/3.png", "zebra/test/4.png"), ("horse", "zebra")),
+        (("horse/1.png", "zebra/2.png", "horse/val/3.png", "zebra/test/4.png"), ("horse", "zebra")),
+        (("train/1.png", "trainannot/2.png", "test/3.png", "testannot/4.png"), ("image", "annot")),
+    ],
+)
+def test_layouts_of_two_domains(make, files: tuple[str, ...], domains: tuple[str, str]) -> None:
+    data = search(make(*files, "readme.txt"))
+    assert (data.name_a, data.name_b) == domains
+    sides = (data.train_a, data.train_b, data.test_a, data.test_b)
+    assert [names(side) for side in sides] == [["1.png"], ["2.png"], ["3.png"], ["4.png"]]
+    assert data.notes == []
+
+
+def test_test_goes_before_val(make) -> None:
+    folders = ("train", "test", "val")
+    data = search(make(*(f"{folder}{domain}/{folder}.png" for folder in folders for domain in "AB")))
+    assert names(data.test_a) == ["test.png"]
+
+
+def test_two_roots(make) -> None:
+    root = make("photos/train/1.png", "photos/test/2.png", "art/x/3.png", "art/4.png")
+    data = search(root / "photos", root / "art")
+    assert (data.name_a, data.name_b) == ("photos", "art")
+    assert names(data.train_a) == ["1.png"]
+    assert names(data.train_b) == ["4.png", "3.png"]
+    same = search(root / "photos/train", make("other/train/1.png") / "other/train")
+    assert (same.name_a, same.name_b) == ("photos/train", "other/train")
+
+
+def test_a_domain_may_begin_like_a_split(make) -> None:
+    data = search(make("trains/1.png", "planes/2.png"))
+    assert (data.name_a, data.name_b) == ("planes", "trains")
+
+
+def test_direction(make) -> None:
+    root = make("train/Horse/1.png", "train/zebra/2.png")
+    for settings in ({"source": "ZEBRA"}, {"target": "horse"}, {"source": "zebra", "target": "Horse"}):
+        data = search(root, **settings)
+        assert (data.name_a, data.name_b) == ("zebra", "Horse")
+    with pytest.raises(UserError, match=r"--from zebre.*did you mean 'zebra'"):
+        search(root, source="zebre")
+    with pytest.raises(UserError, match="both zebra"):
+        search(root, source="zebra", target="zebra")
+
+
+def test_three_domains_need_both_names(make) -> None:
+    root = make("train/a/1.png", "train/b/1.png", "train/c/1.png")
+    for settings in ({}, {"source": "a"}):
+        with pytest.raises(UserError, match=r"3 domains \(a, b, c\): choose two with --from and --to"):
+            search(root, **settings)
+    assert search(root, source="c", target="a").name_a == "c"
+
+
+def test_holdout_takes_the_last_images(make) -> None:
+    root = make(*(f"A/{i}.png" for i in range(25)), *(f"B/{i}.png" for i in range(9)))
+    data = search(root)
+    assert names(data.test_a) == ["23.png", "24.png"]
+    assert names(data.train_a)[-1] == "22.png"
+    assert (len(data.train_b), data.test_b) == (9, [])
+    assert data.notes == [
+        "no test folder: the last 2 images of A and 0 of B are kept from training for the sample pictures"
+    ]
+    assert len(search(root, holdout=1).test_a) == 1
+    assert search(root, holdout=0).train_a == data.train_a + data.test_a
+
+
+def test_pairs_by_name(make) -> None:
+    root = make("train/photo/1.png", "train/photo/2.jpg", "train/photo/x/3.png", "train/label/2.png",
+                "train/label/x/3.jpg", "train/label/5.png")  # fmt: skip
+    data = search(root, paired=True, source="photo")
+    assert names(data.train_a) == ["2.jpg", "3.png"]
+    assert names(data.train_b) == ["2.png", "3.jpg"]
+    assert "1 train image of photo without a partner: 1.png" in data.notes
+    assert "1 train image of label without a partner: 5.png" in data.notes
+
+
+def test_pairs_of_annotations(make) -> None:
+    root = make("train/1.png", "trainannot/1.png", "val/2.png", "valannot/2.png")
+    data = search(root, paired=True)
+    assert (data.name_a, data.name_b) == ("image", "annot")
+    assert names(data.test_b) == ["2.png"]
+    assert data.test_b[0].path.parent.name == "valannot"
+    two = search(root / "train", root / "trainannot", paired=True)
+    assert two.train_b == data.train_b
+
+
+def test_paired_holdout_keeps_the_same_pairs(make) -> None:
+    data = search(make(*(f"{d}/{i}.png" for d in "AB" for i in range(20))), paired=True)
+    assert names(data.test_a) == names(data.test_b) == ["18.png", "19.png"]
+    assert "the last 2 pairs" in data.notes[0]
+
+
+def test_no_pair_matches(make) -> None:
+    with pytest.raises(UserError, match=r"cat1\.png against dog1\.png"):
+        search(make("A/cat1.png", "B/dog1.png"), paired=True)
+
+
+@pytest.mark.parametrize("files", [("train/1.png", "val/2.png"), ("1.png", "2.png")])
+def test_side_by_side(make, files: tuple[str, ...]) -> None:
+    root = make(*files, size=(40, 20))
+    data = search(root, paired=True)
+    assert data.train_a[0].half == "left"
+    assert data.train_b[0].path == data.train_a[0].path
+    assert data.train_a[0].read().size == (20, 20)
+    whole = ImageRef(data.train_a[0].path).read()
+    assert data.train_b[0].read().tobytes() == whole.crop((20, 0, 40, 20)).tobytes()
+    assert data.train_a[0].probe() == (20, 20, False)
+    swapped = search(root, paired=True, source="B")
+    assert (swapped.name_a, swapped.train_a[0].half) == ("B", "right")
+    unpaired = search(root)
+    assert unpaired.train_a == data.train_a
+    assert "two domains" in unpaired.notes[0]
+
+
+def test_side_by_side_sizes(make) -> None:
+    root = make("train/1.png", size=(41, 20))
+    with pytest.raises(UserError, match=r"1\.png is 41 pixels wide"):
+        search(root, paired=True)
+    make("train/1.png", size=(20, 41))
+    with pytest.raises(UserError, match="20 x 41, not a pair"):
+        search(root, paired=True)
+    with pytest.raises(UserError, match="one domain only"):
+        search(root)
+
+
+def test_errors_name_the_folder_and_the_remedy(make, tmp_path: Path) -> None:
+    root = make("one/1.png", "two/a.txt", "two/b.txt", "two/c", "none/d.txt", "trainA/1.png", "only/trainA/1.png",
+                "only/testA/1.png")  # fmt: skip
+    (tmp_path / "empty").mkdir()
+    cases = [
+        ((), "name a data set folder"),
+        ((root,) * 3, "3 folders given"),
+        ((tmp_path / "nothing",), "there is no such folder"),
+        ((root / "one/1.png",), "is a file: give the folder"),
+        ((tmp_path / "empty",), "empty: no images .the folder is empty."),
+        ((root / "two",), r"two: no images .found 2 \.txt files, 1 unnamed file."),
+        ((root / "one", root / "none"), r"none: no images .found 1 \.txt file."),
+        ((root / "one", root / "one"), "given for both"),
+        ((root / "one",), "one domain only"),
+        ((root / "only",), "one domain only"),
+    ]
+    for roots, message in cases:
+        with pytest.raises(UserError, match=message) as error:
+            search(*roots)
+        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=r"B: no images .*so A is the only domain"):
+        search(make("deep/A/1.png", "deep/B/x.txt") / "deep")
