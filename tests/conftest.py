@@ -1,8 +1,20 @@
 """What all tests share."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+
+from instar.core import registry
+from instar.core.config import with_changes
+from instar.core.method import defaults
+from instar.core.run import write_config
+from instar.engine import checkpoint
+from instar.engine.averages import Averages
+from instar.engine.optimizers import Optimizers
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +22,34 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("INSTAR_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a run's directory without training, once for each method and options: do not change what it returns.
+
+    Domains are called horse and zebra. The averaged weights are others than the raw ones.
+    """
+    made: dict[str, Path] = {}
+
+    def make(name: str = "cyclegan", **options: Any) -> Path:
+        key = f"{name} {options}"
+        if key not in made:
+            kind = registry.get(name)
+            base = defaults(name, kind, "tiny")
+            data = replace(base.data, source="horse", target="zebra")
+            config = replace(base, data=data, method=with_changes(base.method, options))
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                method = kind(config.method)
+                averages = Averages(method, config.train.ema)
+                with torch.no_grad():
+                    for weight in method.parameters():
+                        weight.add_(torch.randn_like(weight), alpha=0.1)
+            made[key] = tmp_path_factory.mktemp("runs") / name
+            made[key].mkdir()
+            write_config(config, made[key])
+            checkpoint.save(made[key], config, method, Optimizers(method), averages, {"step": 1})
+        return made[key]
+
+    return make

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import cattrs
 import yaml
@@ -185,13 +185,13 @@ def with_changes(config: DataclassT, changes: Mapping[str, Any]) -> DataclassT:
 def _check_keys(cls: Any, values: Mapping[str, Any], where: str) -> None:
     if not isinstance(values, Mapping):
         raise UserError(f"{where}: expected settings of {cls.__name__}, found {values!r}")
-    known = {f.name: f for f in fields(cls)}
+    known = [f.name for f in fields(cls)]
+    types = get_type_hints(cls)
     for key, value in values.items():
         if key not in known:
             raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), known)}")
-        default = known[key].default_factory if callable(known[key].default_factory) else None
-        if is_dataclass(default):
-            _check_keys(default, value, where)
+        if is_dataclass(types[key]):
+            _check_keys(types[key], value, where)
 
 
 def _converter() -> cattrs.Converter:

@@ -17,12 +17,15 @@ from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError
-from instar.core.images import Array, resize, to_array, to_image, to_tensor
+from instar.core.images import Array, resampling, resize, to_array, to_image, to_tensor
 from instar.core.method import Method
 from instar.core.run import load_method
 from instar.core.seed import seed_step
 
 ImageT = TypeVar("ImageT", Image, NDArray[Any], Tensor)
+
+SMALLEST = 16
+"""Sides are padded to at least this: generators pad by reflection inside, which a map of 1 pixel does not allow."""
 
 
 class Translator:
@@ -92,33 +95,46 @@ class Translator:
         height, width = arrays[0].shape[:2]
         if short_side is not None:
             scale = short_side / min(height, width)
-            arrays = [resize(array, round(width * scale), round(height * scale)) for array in arrays]
+            shape = round(width * scale), round(height * scale)
+            arrays = [resize(array, *shape, resampling(image)) for array, image in zip(arrays, batch, strict=True)]
         out = self.tensors(torch.stack([to_tensor(array) for array in arrays]), to, seed=seed)
         if short_side is not None:
             out = nnf.interpolate(out, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
         return [to_image(one, image) for one, image in zip(out, batch, strict=True)]
 
     def tensors(self, x: Tensor, to: Domain, *, seed: int = 0) -> Tensor:
-        """Translate a tensor (N, C, H, W) in [-1, 1] of any H and W; same shape, range and device."""
+        """Translate a tensor (N, C, H, W) in [-1, 1] of any H and W; same shape, range, type and device.
+
+        What an image becomes does not depend on the others of its batch: noise is drawn anew from `seed` for each.
+        """
         height, width = x.shape[-2:]
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), torch.inference_mode():
+        # A method that draws one noise for the batch would give an image another one at each place in it.
+        parts = [one[None] for one in x] if "batch_independent" in self.method.waive else [x]
+        out = torch.cat([self._pass(part, to, seed) for part in parts])
+        return out[..., :height, :width].to(x.device, x.dtype)
+
+    def _pass(self, x: Tensor, to: Domain, seed: int) -> Tensor:
+        # Seeding reaches the generators of all CUDA devices, so all are put back. Not inference mode: the caller
+        # may want to change the result in place.
+        started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        devices = range(torch.cuda.device_count()) if started else ()
+        with torch.random.fork_rng(devices), torch.no_grad():
             seed_step(seed, 0)
-            out = self.method.translate(_padded(x.to(self.device), self.method.multiple), to=to)
-        return out[..., :height, :width].to(x.device)
+            return self.method.translate(_padded(x.to(self.device, torch.float32), self.method.multiple), to=to)
 
     def _tensor(self, x: Tensor, to: Domain, seed: int) -> Tensor:
         single = x.dim() == 3
-        if x.dim() not in (3, 4) or x.shape[-3] != self.channels or not x.is_floating_point():
+        fits = x.dim() in (3, 4) and x.shape[-3] == self.channels and x.numel()
+        if not fits or not x.is_floating_point():
             raise ValueError(f"expected float ([N,] {self.channels}, H, W) in [-1, 1], got {x.dtype} {tuple(x.shape)}")
-        out = self.tensors(x[None] if single else x, to, seed=seed).to(x.dtype)
+        out = self.tensors(x[None] if single else x, to, seed=seed)
         return out[0] if single else out
 
     def _array(self, x: NDArray[Any], to: Domain, seed: int) -> NDArray[Any]:
         if x.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"expected uint8 or uint16 pixels, got {x.dtype}; floats in [-1, 1] go in as a tensor")
         batch = x[None, ..., None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
-        if batch.ndim != 4 or batch.shape[3] not in (1, 3):
+        if batch.ndim != 4 or batch.shape[3] not in (1, 3) or not batch.size:
             raise ValueError(f"expected (H, W), (H, W, C) or (N, H, W, C) with C 1 or 3, got {x.shape}")
         planes = torch.stack([to_tensor(cast(Array, one)) for one in batch])
         out = _with_channels(self.tensors(_with_channels(planes, self.channels), to, seed=seed), batch.shape[3])
@@ -138,8 +154,9 @@ def _with_channels(x: Tensor, channels: int) -> Tensor:
 
 def _padded(x: Tensor, multiple: int) -> Tensor:
     """Pad right and bottom to multiples, by reflection, or by repeating the edge where the image is too small."""
-    down, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
+    height, width = x.shape[-2:]
+    down, right = (-(-max(side, SMALLEST) // multiple) * multiple - side for side in (height, width))
     if not down and not right:
         return x
-    mode = "reflect" if down < x.shape[-2] and right < x.shape[-1] else "replicate"
+    mode = "reflect" if down < height and right < width else "replicate"
     return nnf.pad(x, (0, right, 0, down), mode=mode)

@@ -30,16 +30,22 @@ def patch_nce(
     Returns:
         The mean over all patches, a scalar.
     """
-    key = key.detach()
-    n, s, _ = query.shape
-    # The positive of patch s stands on the diagonal, so one matrix holds it and its internal negatives.
-    logits = query @ key.transpose(1, 2)
-    target = torch.arange(s, device=query.device).expand(n, s)
-    if negatives == "external":
-        logits = torch.diagonal(logits, dim1=1, dim2=2).unsqueeze(2)
-        target = torch.zeros_like(target)
-    if negatives != "internal":
-        if bank is None:
-            raise ValueError("external negatives need a bank of vectors")
-        logits = torch.cat([logits, query @ bank.detach().T], dim=2)
-    return nnf.cross_entropy((logits / tau).flatten(0, 1).float(), target.flatten())
+    if negatives != "internal" and bank is None:
+        raise ValueError("external negatives need a bank of vectors")
+    # In float32 or better: divided by tau, the error of a product in bf16 would be as large as the loss.
+    with torch.autocast(query.device.type, enabled=False):
+        query, key = _full(query), _full(key.detach())
+        n, s, _ = query.shape
+        # The positive of patch s stands on the diagonal, so one matrix holds it and its internal negatives.
+        logits = query @ key.transpose(1, 2)
+        target = torch.arange(s, device=query.device).expand(n, s)
+        if negatives == "external":
+            logits = torch.diagonal(logits, dim1=1, dim2=2).unsqueeze(2)
+            target = torch.zeros_like(target)
+        if negatives != "internal" and bank is not None:
+            logits = torch.cat([logits, query @ bank.detach().to(query).T], dim=2)
+        return nnf.cross_entropy((logits / tau).flatten(0, 1), target.flatten())
+
+
+def _full(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

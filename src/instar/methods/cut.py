@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Preset
+from instar.core.errors import UserError
 from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
@@ -118,6 +119,10 @@ class CUT(Method[Unpaired]):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=True))
+        for name in cfg.layers:
+            if name not in self.G.channels:
+                there = ", ".join(self.G.channels)
+                raise UserError(f"--method.layers: with --method.blocks {cfg.blocks} there is no {name!r} in {there}")
         self.D = xavier(PatchGAN(cfg.channels, cfg.width, antialias=True))
         self.H = xavier(PatchHeads({name: self.G.channels[name] for name in cfg.layers}))
         external = cfg.negatives != "internal"

@@ -1,0 +1,54 @@
+# Everything that a checkout needs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+STAMP := $(VENV)/.installed
+export NO_MKDOCS_2_WARNING = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow check docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## train a small model on drawn images, translate held-out ones, print the score and a picture's path
+	$(VENV)/bin/instar demo -o demo
+
+test: $(STAMP) ## run the tests (without the slow ones and those that need a GPU)
+	$(RUN) pytest
+
+slow: $(STAMP) ## run the slow tests
+	$(RUN) pytest -m "slow and not gpu"
+
+check: $(STAMP) ## check style, types, the direction of imports, and the documentation
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest tests/test_architecture.py
+	$(RUN) mkdocs build --strict --quiet
+
+docs: $(STAMP) ## write METHODS.md, and build the documentation into site/
+	$(VENV)/bin/python docs/hooks.py
+	$(RUN) mkdocs build --strict
+
+clean: ## remove what the other targets made, the installation included
+	rm -rf $(VENV) site dist build demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests docs examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installed again only when pyproject.toml has changed. The package is editable: its source may change freely.
+$(STAMP): pyproject.toml
+	@if ! $(RUN) pip --version >/dev/null 2>&1; then \
+	    $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	        echo "Instar needs Python 3.10 or newer, and $(PYTHON) is not that: install one, then make PYTHON=python3.12 ..." >&2; \
+	        exit 1; }; \
+	    $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	        echo "$(PYTHON) has no venv module: install it (on Debian and Ubuntu the package python3-venv)" >&2; exit 1; }; \
+	    echo "Making $(VENV) with $$($(PYTHON) --version)"; \
+	    $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
+	    echo "Installing Instar, PyTorch and the development tools; first time: downloads about 3 GB of PyTorch; minutes"; \
+	else \
+	    echo "Installing Instar and its development tools: pyproject.toml is new or has changed"; \
+	fi
+	$(RUN) pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@

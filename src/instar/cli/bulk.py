@@ -1,0 +1,209 @@
+"""Translating many files: batches of equal size, decoding and saving beside the network, a line written for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import torch
+from PIL.Image import Image
+
+from instar.cli.jobs import Job, chunks
+from instar.core.errors import UserError
+from instar.core.images import UnreadableImage, probe, read, save
+
+THREADS = 4
+"""That decode and save."""
+WINDOW = 64
+"""Files among which images of equal size are looked for."""
+PIXELS = 4 * 2**20
+"""Of a batch; larger images go one by one. At most three batches are in memory: read, translated, saved."""
+PIXELS_CPU = 2**15
+"""On a CPU larger batches outgrow the caches: eight images of 256 px take half as long again as one by one."""
+
+Size = tuple[int, int]
+Network = Callable[[list[Image]], list[Image]]
+
+
+class Tally:
+    """Counts results, and writes the line of each as soon as those of all earlier inputs are written."""
+
+    def __init__(self, file: IO[str], tick: Callable[[], None]) -> None:
+        """Write to `file` and call `tick` for each image."""
+        self.file, self.tick = file, tick
+        self.ok = self.failed = self.ignored = 0
+        self.first_failure = ""
+        self.early: dict[int, str] = {}
+        self.next = 0
+
+    def ignore(self, number: int, job: Job) -> None:
+        """Note a file that is no image."""
+        self.ignored += 1
+        self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None)})
+
+    def fail(self, number: int, job: Job, reason: str, image: Image | None = None) -> None:
+        """Note an image that could not be read, translated or written."""
+        self.failed += 1
+        self.first_failure = self.first_failure or f"{job.source}: {reason}"
+        self._write(number, {"input": job.source, "output": None, "status": "failed", **_kind(image), "error": reason})
+        self.tick()
+
+    def done(self, number: int, job: Job, image: Image) -> None:
+        """Note an image that was translated and written."""
+        self.ok += 1
+        self._write(number, {"input": job.source, "output": job.output, "status": "ok", **_kind(image)})
+        self.tick()
+
+    def flush(self) -> None:
+        """Write what is left after a stop, when some earlier inputs were never reached."""
+        self.file.writelines(self.early.pop(number) for number in sorted(self.early))
+        self.file.flush()
+
+    def _write(self, number: int, line: dict[str, Any]) -> None:
+        self.early[number] = json.dumps(line) + "\n"
+        while self.next in self.early:
+            self.file.write(self.early.pop(self.next))
+            self.next += 1
+        self.file.flush()
+
+
+def work(
+    jobs: Sequence[Job],
+    out: Path,
+    network: Network,
+    tally: Tally,
+    *,
+    batch: int,
+    pixels: int,
+    look: Callable[[Job, Size], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Translate all jobs. What goes wrong with an image is noted, and the others go on.
+
+    Args:
+        jobs: in the order of the manifest.
+        out: folder for the results.
+        network: translates images of one size.
+        tally: told what became of each job.
+        batch: most images that go through the network together.
+        pixels: most pixels that do, unless one image alone has more.
+        look: shown each image's size beforehand.
+        stopped: asked after each batch; what was read, translated or written then is brought to its end.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        batches = (part for sizes in _sizes(pool, jobs, tally, look) for part in chunks(sizes, batch, pixels))
+        written: list[_Written] = []
+        for loaded in _loaded(pool, batches, jobs, tally):
+            results = _translated(network, [image for _, image in loaded])
+            _settle(written, jobs, tally)  # the batch before, which was written meanwhile
+            written = []
+            for (number, image), result in zip(loaded, results, strict=True):
+                if isinstance(result, str):
+                    tally.fail(number, jobs[number], result, image)
+                else:
+                    future = pool.submit(save, result, out / jobs[number].output)
+                    written.append(_Written(number, image, future))
+            if stopped():
+                break
+        _settle(written, jobs, tally)
+
+
+class _Written(NamedTuple):
+    number: int
+    image: Image
+    future: Future[None]
+
+
+def _sizes(
+    pool: ThreadPoolExecutor, jobs: Sequence[Job], tally: Tally, look: Callable[[Job, Size], None]
+) -> Iterator[dict[int, Size]]:
+    """Yield the sizes of a window's images by their numbers. What is no image by suffix or header ends here."""
+    for start in range(0, len(jobs), WINDOW):
+        window = list(enumerate(jobs[start : start + WINDOW], start))
+        probed = pool.map(lambda job: _size(job[1]), window)
+        sizes = {}
+        for (number, job), size in zip(window, probed, strict=True):
+            if size is None:
+                tally.ignore(number, job)
+            elif isinstance(size, str):
+                tally.fail(number, job, size)
+            else:
+                look(job, size)
+                sizes[number] = size
+        yield sizes
+
+
+def _size(job: Job) -> Size | str | None:
+    if not job.output:
+        return None
+    try:
+        return probe(Path(job.source))[:2]
+    except UnreadableImage as error:
+        return error.reason
+
+
+def _loaded(
+    pool: ThreadPoolExecutor, batches: Iterator[list[int]], jobs: Sequence[Job], tally: Tally
+) -> Iterator[list[tuple[int, Image]]]:
+    """Yield decoded batches; while one is in use, the next one is being read."""
+    reading: list[tuple[int, Future[Image]]] = []
+    for numbers in batches:
+        following = [(number, pool.submit(read, Path(jobs[number].source))) for number in numbers]
+        yield from _read(reading, jobs, tally)
+        reading = following
+    yield from _read(reading, jobs, tally)
+
+
+def _read(
+    reading: list[tuple[int, Future[Image]]], jobs: Sequence[Job], tally: Tally
+) -> Iterator[list[tuple[int, Image]]]:
+    images = []
+    for number, future in reading:
+        try:
+            images.append((number, future.result()))
+        except Exception as error:  # as in `_translated`
+            reason = error.reason if isinstance(error, UnreadableImage) else type(error).__name__
+            tally.fail(number, jobs[number], reason)
+    reading.clear()  # the futures hold the pixels
+    if images:
+        yield images
+
+
+def _translated(network: Network, images: list[Image]) -> Sequence[Image | str]:
+    """Return the results, or why there is none.
+
+    If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is
+    turned by EXIF data that its header does not show, so that the sizes are unequal.
+    """
+    try:
+        return network(images)
+    except Exception as error:  # one image must not end a job of thousands
+        reason = _reason(error, images[0])
+    # Outside the handler, whose traceback would keep the tensors of the failed attempt.
+    return [reason] if len(images) == 1 else [one for image in images for one in _translated(network, [image])]
+
+
+def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
+    for number, image, future in written:
+        error = future.exception()
+        if error is None:
+            tally.done(number, jobs[number], image)
+        else:
+            tally.fail(number, jobs[number], _reason(error, image), image)
+
+
+def _reason(error: BaseException, image: Image) -> str:
+    message = " ".join(str(error).split())
+    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
+        return (
+            f"out of memory at {image.width} x {image.height}; work at a lower size with --size, or with --device cpu"
+        )
+    return message if isinstance(error, UserError) else f"{type(error).__name__}: {message}"
+
+
+def _kind(image: Image | None) -> dict[str, Any]:
+    return {key: getattr(image, key, None) for key in ("width", "height", "mode")}

@@ -1,0 +1,147 @@
+"""`instar translate`: files, folders and patterns in, one image of the same name and kind out for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tyro.conf import Positional, arg
+
+from instar.cli.parser import console, parse
+from instar.core.errors import UserError
+
+if TYPE_CHECKING:
+    from instar.cli.bulk import Tally
+    from instar.cli.jobs import Job
+
+LARGE = 4
+"""Times the short side of training above which a note on --size is due."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translate:
+    """Translate images: each gives one of the same name, size, depth, mode and format. Exit code 1 if any failed."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """Run directory (its last checkpoint is used) or one checkpoint."""
+    inputs: Annotated[Positional[tuple[str, ...]], arg(metavar="INPUT...")]
+    """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'."""
+    out: Annotated[Path, arg(aliases=["-o"])]
+    """Folder for the results; manifest.jsonl in it has a line for every input."""
+    to: str | None = None
+    """Domain to translate into, by its name or as A or B; B, the target of the training, if not given."""
+    size: int | None = None
+    """Short side at which the network works; results are resized back. For images much larger than those of the
+    training, or than the memory allows. The images' own size if not given."""
+    batch: int = 8
+    """Most images of one size that go through the network together."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
+    seed: int = 0
+    """Of the model's noise, if it has any."""
+
+    def __post_init__(self) -> None:
+        for flag, value, least in (("size", self.size, 8), ("batch", self.batch, 1), ("seed", self.seed, 0)):
+            if value is not None and value < least:
+                raise UserError(f"--{flag} must be at least {least}, not {value}")
+        if not self.inputs:
+            raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Translate, and return 0 if all went well, 1 if some failed, 130 if it was stopped."""
+    args = parse(Translate, arguments, "instar translate")
+    from instar.cli.bulk import PIXELS, PIXELS_CPU, Tally, work
+    from instar.cli.jobs import MANIFEST, collect
+    from instar.core.run import load_method
+    from instar.engine.signals import stop_on_signals
+    from instar.export.translator import Translator
+
+    jobs = collect(args.inputs, args.out)
+    method, config = load_method(args.run)
+    translator = Translator(method, config, args.device)
+    network = partial(translator.images, to=translator.domain(args.to), short_side=args.size, seed=args.seed)
+    screen = console()
+    say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
+    look = _looker(None if args.size else config.data.short_side, say)
+    pixels = PIXELS_CPU if translator.device.type == "cpu" else PIXELS
+    total = sum(bool(job.output) for job in jobs)
+    with stop_on_signals() as stop, _opened(args.out / MANIFEST) as file, _bar(screen, total) as tick:
+        tally = Tally(file, tick)
+        try:
+            work(
+                jobs,
+                args.out,
+                network,
+                tally,
+                batch=args.batch,
+                pixels=pixels,
+                look=look,
+                stopped=lambda: stop.asked,
+            )
+        finally:
+            tally.flush()
+    stopped = tally.ok + tally.failed < total
+    say(_summary(tally, total, args.out, stopped=stopped))
+    return 130 if stopped else int(tally.failed > 0)
+
+
+def _summary(tally: Tally, total: int, out: Path, *, stopped: bool) -> str:
+    parts = [f"{'stopped: ' * stopped}translated {tally.ok} of {total} image{'s' * (total > 1)} into {out}"]
+    if tally.failed:
+        parts.append(f"{tally.failed} failed: {tally.first_failure}{', ...' * (tally.failed > 1)}")
+    if tally.ignored:
+        parts.append(f"{tally.ignored} other file{'s' * (tally.ignored > 1)} ignored")
+    return "; ".join(parts) + f" (all listed in {out / 'manifest.jsonl'})"
+
+
+def _looker(trained: int | None, say: Callable[[str], None]) -> Callable[[Job, tuple[int, int]], None]:
+    """Return a function that names --size once, at the first image far larger than the `trained` short side."""
+    said = trained is None
+
+    def look(job: Job, size: tuple[int, int]) -> None:
+        nonlocal said
+        if not said and trained is not None and min(size) > LARGE * trained:
+            said = True
+            say(
+                f"note: {job.source} is {size[0]} x {size[1]}, the model was trained on images of short side "
+                f"{trained}; if the results disappoint, try --size {trained}"
+            )
+
+    return look
+
+
+@contextmanager
+def _opened(manifest: Path) -> Iterator[IO[str]]:
+    try:
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        file = manifest.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {manifest}: {error.strerror}") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _bar(screen: Console, total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress line in a terminal, and give the function that moves it by one image."""
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+        task = shown.add_task("", total=total, speed="")
+        began = time.monotonic()
+        count = 0
+
+        def tick() -> None:
+            nonlocal count
+            count += 1
+            speed = count / (time.monotonic() - began)
+            shown.update(task, completed=count, speed=f"{speed:.1f} images/s")
+
+        yield tick

@@ -1,0 +1,447 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+import instar
+from instar.cli import bulk, jobs, main, translate
+from instar.core.images import read, to_array
+from instar.export.translator import Translator
+
+Runs = Callable[..., Path]
+Lines = list[dict[str, Any]]
+rng = np.random.default_rng(0)
+
+
+def picture(width: int = 37, height: int = 53, mode: str = "RGB") -> Image.Image:
+    if mode == "I;16":
+        return Image.fromarray(rng.integers(0, 65536, (height, width), dtype=np.uint16))
+    image = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+    if mode in ("RGBA", "LA"):
+        image = image.convert(mode)
+        image.putalpha(Image.fromarray(rng.integers(0, 256, (height, width), dtype=np.uint8)))
+    return image.convert(mode)
+
+
+def write(path: Path, width: int = 37, height: int = 53, mode: str = "RGB", **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(width, height, mode).save(path, **options)
+    return path
+
+
+def call(*arguments: object) -> int:
+    return main.run(["translate", *map(str, arguments), "--device", "cpu"])
+
+
+def manifest(out: Path) -> Lines:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+def outputs(out: Path) -> set[str]:
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} - {"manifest.jsonl"}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name in ("10.png", "2.png", "sub/2.png", "sub/deep/x.JPG"):
+        write(folder / name)
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "results" / "new"
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "pix2pix", "cut"])
+def test_names_sizes_and_modes_are_kept(name: str, run_directory: Runs, tmp_path: Path, out: Path) -> None:
+    folder = tmp_path / "in"
+    modes = ("L", "I;16", "RGB", "RGBA", "LA", "P", "1")
+    files = [write(folder / f"{mode.replace(';', '')}.png", mode=mode) for mode in modes]
+    files += [write(folder / f"{mode.replace(';', '')}.tif", 40, 21, mode) for mode in ("L", "I;16", "RGB", "CMYK")]
+    files += [write(folder / "a b.webp", 33, 64), write(folder / "ü.jpeg", 32, 32), write(folder / "l.jpg", mode="L")]
+    assert call(run_directory(name), folder, "-o", out) == 0
+    assert outputs(out) == {path.name for path in files}
+    for path in files:
+        before, after = read(path), read(out / path.name)
+        with Image.open(path) as source, Image.open(out / path.name) as result:
+            assert (result.format, result.mode, result.size) == (source.format, source.mode, source.size), path
+        assert before.tobytes() != after.tobytes(), path
+        if before.mode in ("RGBA", "LA"):
+            assert before.getchannel("A").tobytes() == after.getchannel("A").tobytes()
+    wide = to_array(read(out / "I16.png"), 1)
+    assert len(np.unique(wide // 257 * 257 - wide)) > 50  # 16 bit in earnest, not 8 bit blown up
+
+
+def test_pictures_stand_upright(run_directory: Runs, tmp_path: Path, out: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write(tmp_path / "in/a.jpg", 60, 40, exif=exif)
+    write(tmp_path / "in/b.png", 60, 40, exif=exif)  # its header does not show it
+    write(tmp_path / "in/c.png", 60, 40)
+    assert call(run_directory(), tmp_path / "in", "-o", out) == 0
+    for name, size in (("a.jpg", (40, 60)), ("b.png", (40, 60)), ("c.png", (60, 40))):
+        with Image.open(out / name) as image:
+            assert image.size == size
+            assert image.getexif().get(0x0112, 1) == 1
+    assert [(line["width"], line["height"]) for line in manifest(out)] == [(40, 60), (40, 60), (60, 40)]
+
+
+def test_a_folder_keeps_its_tree(run_directory: Runs, photos: Path, out: Path) -> None:
+    (photos / "notes.txt").write_text("hello")
+    (photos / ".hidden.png").write_text("not the user's")
+    (photos / "sub" / "circle").symlink_to(photos)
+    assert call(run_directory(), photos, "-o", out) == 0
+    assert outputs(out) == {"10.png", "2.png", "sub/2.png", "sub/deep/x.JPG"}
+    lines = manifest(out)
+    assert [line["input"] for line in lines] == [
+        str(photos / name) for name in ("2.png", "10.png", "notes.txt", "sub/2.png", "sub/deep/x.JPG")
+    ]
+    good = {"output": "sub/2.png", "status": "ok", "width": 37, "height": 53, "mode": "RGB"}
+    assert lines[3] == {"input": str(photos / "sub/2.png"), **good}
+    empty = {"output": None, "width": None, "height": None, "mode": None}
+    assert lines[2] == {"input": str(photos / "notes.txt"), "status": "ignored", **empty}
+
+
+def test_files_and_patterns_go_flat(run_directory: Runs, photos: Path, out: Path) -> None:
+    write(photos / "[1].png")
+    (photos / "sub/notes.txt").write_text("hello")
+    inputs = (photos / "10.png", photos / "[1].png", f"{photos}/sub/**", f"{photos}/1?.png", photos / "10.png")
+    assert call(run_directory(), *inputs, "-o", out) == 0
+    assert outputs(out) == {"10.png", "[1].png", "2.png", "x.JPG"}
+    assert [line["status"] for line in manifest(out)] == ["ok", "ok", "ok", "ok", "ignored"]
+
+
+def test_a_linked_folder_is_followed(run_directory: Runs, photos: Path, tmp_path: Path, out: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "there").symlink_to(photos)
+    assert call(run_directory(), tmp_path / "in", "-o", out) == 0
+    assert len(outputs(out)) == 4
+
+
+def test_two_inputs_of_one_name(
+    run_directory: Runs, photos: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(run_directory(), photos / "2.png", f"{photos}/sub/*.png", "-o", out) == 2
+    error = capsys.readouterr().err
+    assert str(photos / "2.png") in error
+    assert str(photos / "sub/2.png") in error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "target"),
+    [
+        (["photos"], "photos"),
+        (["photos/2.png"], "photos"),
+        (["photos/*.png"], "photos"),
+        (["photos/sub"], "photos/sub/../sub"),
+        (["links"], "photos"),
+    ],
+)
+def test_inputs_are_never_overwritten(
+    inputs: list[str],
+    target: str,
+    run_directory: Runs,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    Path("links").mkdir()
+    for name in ("2.png", "10.png"):
+        Path("links", name).symlink_to(photos / name)
+    before = {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+    assert call(run_directory(), *inputs, "-o", target) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in photos.rglob("*") if path.is_file()}
+
+
+def test_a_link_among_the_results_is_replaced_and_what_it_means_stays(run_directory: Runs, photos: Path) -> None:
+    links = photos.parent / "links"
+    links.mkdir()
+    (links / "2.png").symlink_to(photos / "2.png")
+    before = (photos / "2.png").read_bytes()
+    assert call(run_directory(), photos, "-o", links) == 0
+    assert (photos / "2.png").read_bytes() == before
+    assert not (links / "2.png").is_symlink()
+
+
+@pytest.mark.parametrize("what", ["", "/**"])
+def test_results_inside_the_input_folder_are_no_inputs(what: str, run_directory: Runs, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.png")
+    write(folder / "sub/b.png")
+    for _ in range(2):
+        assert call(run_directory(), f"{folder}{what}", "-o", folder / "sub" / "out") == 0
+        assert [line["input"] for line in manifest(folder / "sub/out")] == [
+            str(folder / "a.png"),
+            str(folder / "sub/b.png"),
+        ]
+
+
+def test_bad_files_are_told_and_the_rest_is_done(
+    run_directory: Runs, photos: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (photos / "2.png").read_bytes()
+    (photos / "3.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "4.png").write_bytes(b"hello")
+    (photos / "data.bin").write_bytes(b"hello")
+    write(photos / "scan", format="PNG")
+    write(photos / "alpha.png", mode="RGBA").rename(photos / "alpha.jpg")
+    code = call(run_directory(), photos, photos / "data.bin", photos / "scan", "-o", out)
+    assert code == 1
+    failed = {Path(line["input"]).name: line for line in manifest(out) if line["status"] == "failed"}
+    assert set(failed) == {"3.png", "4.png", "data.bin", "scan", "alpha.jpg"}
+    assert failed["4.png"] == {
+        "input": str(photos / "4.png"),
+        **{"output": None, "status": "failed", "width": None, "height": None, "mode": None, "error": "not an image"},
+    }
+    assert "RGBA" in failed["alpha.jpg"]["error"]
+    assert "no suffix" in failed["scan"]["error"]
+    assert outputs(out) == {"10.png", "2.png", "sub/2.png", "sub/deep/x.JPG"}
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"translated 4 of 9 images into {out}; 5 failed: " in error
+    assert "2 other files ignored" in error
+    assert f"{out / 'manifest.jsonl'}" in error
+
+
+@pytest.mark.parametrize(
+    ("inputs", "flags", "words"),
+    [
+        (["photos/3.png"], [], ["photos/3.png", "no such file or folder"]),
+        (["photos/*.tif"], [], ["photos/*.tif", "no images"]),
+        (["empty"], [], ["empty", "no images", "(1 other file)"]),
+        ([], [], ["nothing to translate"]),
+        (["photos"], ["--to", "donkey"], ["--to donkey", "horse or zebra"]),
+        (["photos"], ["--size", "4"], ["--size must be at least 8"]),
+        (["photos"], ["--batch", "0"], ["--batch must be at least 1"]),
+        (["photos"], ["--seed", "-1"], ["--seed must be at least 0"]),
+    ],
+)
+def test_wrong_input_is_told_before_anything_is_written(
+    inputs: list[str],
+    flags: list[str],
+    words: list[str],
+    run_directory: Runs,
+    photos: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    Path("empty").mkdir()
+    Path("empty/notes.txt").write_text("hello")
+    assert call(run_directory(), *inputs, "-o", out, *flags) == 2
+    error = capsys.readouterr().err
+    assert all(word in error for word in words), error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_no_run_and_no_folder(
+    run_directory: Runs, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(tmp_path, photos, "-o", tmp_path / "out") == 2
+    assert "not a run directory" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert call(run_directory(), photos, "-o", tmp_path / "file") == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_both_directions(run_directory: Runs, photos: Path, tmp_path: Path) -> None:
+    run = run_directory()
+    model = instar.load(run, "cpu")
+    for to, domain in ((None, "zebra"), ("zebra", "zebra"), ("horse", "horse"), ("A", "horse"), ("B", "zebra")):
+        assert call(run, photos / "2.png", "-o", tmp_path / f"{to}", *(["--to", to] if to else [])) == 0
+        expected = model.translate(read(photos / "2.png"), domain)
+        assert read(tmp_path / f"{to}/2.png").tobytes() == expected.tobytes()
+
+
+def test_size(run_directory: Runs, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "in/a.png", 300, 200)
+    write(tmp_path / "in/b.png", 290, 200)
+    run = run_directory()  # trained at a short side of 36
+    assert call(run, tmp_path / "in", "-o", out) == 0
+    assert capsys.readouterr().err.count("--size 36") == 1
+    plain = read(out / "a.png")
+    assert call(run, tmp_path / "in", "-o", out, "--size", 36) == 0
+    assert "--size" not in capsys.readouterr().err
+    small = read(out / "a.png")
+    assert small.size == plain.size
+    assert np.abs(np.diff(small, axis=0)).mean() < np.abs(np.diff(plain, axis=0)).mean()
+
+
+def test_batches_give_what_single_images_give(
+    run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(5):
+        write(tmp_path / f"in/{i}.png", 40, 32)
+        write(tmp_path / f"in/{i}.jpg", 32, 40)
+    together: list[int] = []
+    real = Translator.images
+
+    def counted(self: Translator, batch: list[Image.Image], *args: Any, **options: Any) -> list[Image.Image]:
+        together.append(len(batch))
+        return real(self, batch, *args, **options)
+
+    monkeypatch.setattr(Translator, "images", counted)
+    assert call(run_directory(), tmp_path / "in", "-o", tmp_path / "many", "--batch", 4) == 0
+    assert together == [4, 4, 1, 1]
+    assert [line["input"] for line in manifest(tmp_path / "many")][:2] == [
+        str(tmp_path / "in/0.jpg"),
+        str(tmp_path / "in/0.png"),
+    ]
+    assert call(run_directory(), tmp_path / "in", "-o", tmp_path / "one", "--batch", 1) == 0
+    for name in (f"{i}.png" for i in range(5)):
+        many, one = (np.asarray(read(tmp_path / folder / name)).astype(int) for folder in ("many", "one"))
+        assert np.abs(many - one).max() <= 1  # sums in another order, then rounded
+
+
+def test_large_images_go_alone() -> None:
+    sizes = {0: (1000, 1000), 3: (10, 10), 4: (1000, 1000), 5: (1000, 1000), 7: (9000, 9000), 8: (9000, 9000)}
+    assert jobs.chunks(sizes, 8, 2 * 10**6) == [[0, 4], [3], [5], [7], [8]]
+
+
+def test_noise_follows_the_seed(run_directory: Runs, photos: Path, tmp_path: Path) -> None:
+    run = run_directory("pix2pix")
+    for place, seed, batch in (("a", 1, 8), ("b", 1, 3), ("c", 2, 8)):
+        assert call(run, photos, "-o", tmp_path / place, "--seed", seed, "--batch", batch) == 0
+    content = {place: [(tmp_path / place / name).read_bytes() for name in ("10.png", "2.png")] for place in "abc"}
+    assert content["a"] == content["b"]
+    assert content["a"][0] != content["c"][0]
+
+
+def test_out_of_memory(run_directory: Runs, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(photos / "huge.png", 90, 90)
+    real = Translator.images
+
+    def tight(self: Translator, batch: list[Image.Image], *args: Any, **options: Any) -> list[Image.Image]:
+        if sum(image.width * image.height for image in batch) > 5000:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return real(self, batch, *args, **options)
+
+    monkeypatch.setattr(Translator, "images", tight)
+    assert call(run_directory(), photos, "-o", out) == 1
+    assert [line["status"] for line in manifest(out)] == ["ok", "ok", "failed", "ok", "ok"]
+    (failed,) = (line for line in manifest(out) if line["status"] == "failed")
+    assert (failed["width"], failed["height"], failed["mode"]) == (90, 90, "RGB")
+    assert "out of memory at 90 x 90" in failed["error"]
+    assert "--size" in failed["error"]
+    assert "--device cpu" in failed["error"]
+
+
+def test_a_full_disk_is_a_failure(
+    run_directory: Runs, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(image: Image.Image, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bulk, "save", full)
+    assert call(run_directory(), photos, "-o", out) == 1
+    assert all("No space left" in line["error"] for line in manifest(out))
+
+
+def test_a_stop_finishes_what_is_in_flight(
+    run_directory: Runs, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(9):
+        write(tmp_path / f"in/{i}.png")
+    real, calls = Translator.images, []
+
+    def interrupted(self: Translator, batch: list[Image.Image], *args: Any, **options: Any) -> list[Image.Image]:
+        calls.append(len(batch))
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, batch, *args, **options)
+
+    monkeypatch.setattr(Translator, "images", interrupted)
+    assert call(run_directory(), tmp_path / "in", "-o", out, "--batch", 2) == 130
+    assert outputs(out) == {f"{i}.png" for i in range(4)}
+    assert len(manifest(out)) == 4
+    assert f"stopped: translated 4 of 9 images into {out}" in capsys.readouterr().err
+
+
+def test_the_manifest_grows_while_work_goes_on(
+    run_directory: Runs, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(6):
+        write(tmp_path / f"in/{i}.png")
+    real, lengths = Translator.images, []
+
+    def watched(self: Translator, batch: list[Image.Image], *args: Any, **options: Any) -> list[Image.Image]:
+        lengths.append(len(manifest(out)))
+        return real(self, batch, *args, **options)
+
+    monkeypatch.setattr(Translator, "images", watched)
+    assert call(run_directory(), tmp_path / "in", "-o", out, "--batch", 1) == 0
+    assert lengths == [0, 0, 1, 2, 3, 4]
+    assert call(run_directory(), tmp_path / "in/3.png", "-o", out) == 0
+    assert len(manifest(out)) == 1
+    assert len(outputs(out)) == 6
+
+
+def test_memory_does_not_grow_with_the_inputs(
+    run_directory: Runs, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast reading is, only the batch in use and the next one are decoded."""
+    for i in range(12):
+        write(tmp_path / f"in/{i}.png", 16, 16)
+    ahead: list[int] = []
+    real, translated = bulk.read, []
+    monkeypatch.setattr(bulk, "read", lambda path: ahead.append(1) or real(path))
+
+    def network(batch: list[Image.Image]) -> list[Image.Image]:
+        translated.extend(batch)
+        assert len(ahead) <= len(translated) + 2
+        return batch
+
+    tally = bulk.Tally(io.StringIO(), lambda: None)
+    listed = jobs.collect([str(tmp_path / "in")], out)
+    bulk.work(listed, out, network, tally, batch=2, pixels=10**6, look=lambda *_: None, stopped=lambda: False)
+    assert tally.ok == 12
+
+
+def test_progress_in_a_terminal(
+    run_directory: Runs, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr(translate, "console", lambda: screen)
+    assert call(run_directory(), photos, "-o", out) == 0
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "4/4" in shown
+    assert "images/s" in shown
+    assert "translated 4 of 4 images" in shown
+
+
+def test_the_command(run_directory: Runs, photos: Path, out: Path) -> None:
+    (photos / "bad.png").write_bytes(b"")
+    command = [str(Path(sys.executable).with_name("instar")), "translate", str(run_directory()), "-o", str(out)]
+    done = subprocess.run([*command, str(photos), "--device", "cpu"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    expected = f"translated 4 of 5 images into {out}; 1 failed: {photos / 'bad.png'}: the file is empty "
+    assert done.stderr == f"{expected}(all listed in {out / 'manifest.jsonl'})\n"
+
+
+def test_help_comes_without_torch() -> None:
+    code = (
+        "import sys, instar.cli.main as m\n"
+        "try: m.run(['translate', '--help'])\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--size" in done.stdout

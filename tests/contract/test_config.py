@@ -1,0 +1,113 @@
+import ast
+import inspect
+import math
+import re
+import statistics
+import time
+from collections import Counter
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import torch
+import yaml
+
+from contract.playing import build, source_for, tiny, trainer
+from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, from_dict, to_yaml
+from instar.core.errors import UserError
+from instar.core.method import Method, defaults
+from instar.core.run import read_config, write_config
+
+
+def test_presets(name: str, kind: type[Method[Any]], tmp_path: Path) -> None:
+    """Every preset is a valid config, says what it is for, and comes back equal from config.yaml."""
+    assert {"tiny", "small"} <= set(kind.presets)
+    assert next(iter(kind.presets)) not in ("tiny", "small")
+    for key, preset in kind.presets.items():
+        config = defaults(name, kind, key)
+        assert preset.about
+        values = yaml.safe_load(to_yaml(config))
+        assert from_dict(kind.options, values["method"], "test") == config.method
+        assert from_dict(DataConfig, values["data"], "test") == config.data
+        assert from_dict(TrainConfig, values["train"], "test") == config.train
+        write_config(config, tmp_path)
+        assert read_config(tmp_path / "config.yaml") == config
+        assert config.data.size % build_multiple(kind, config) == 0
+
+
+def build_multiple(kind: type[Method[Any]], config: RunConfig) -> int:
+    with torch.device("meta"):  # full-size networks, without their memory
+        return kind(config.method).multiple
+
+
+def test_unknown_setting(kind: type[Method[Any]]) -> None:
+    known = fields(kind.options)[-1].name
+    with pytest.raises(UserError, match=rf"unknown setting '{known}x'; did you mean '{known}'"):
+        from_dict(kind.options, {f"{known}x": 1}, "config.yaml, method")
+    with pytest.raises(UserError, match="did you mean 'hold'"):
+        from_dict(kind.options, {"optim": {"holt": 1}}, "config.yaml, method")
+
+
+@pytest.mark.parametrize("shared", [None, MethodConfig, Optim, DataConfig, TrainConfig])
+def test_help_is_complete(kind: type[Method[Any]], shared: type | None) -> None:
+    """The string under a field is its help text on the command line."""
+    cls = shared or kind.options
+    (node,) = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(node, ast.ClassDef)
+    body = [*node.body, ast.Pass()]
+    for this, following in pairwise(body):
+        if isinstance(this, ast.AnnAssign):
+            documented = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            assert documented, f"{cls.__name__}.{ast.unparse(this.target)} has no help text"
+
+
+def test_short_flags_are_unique(kind: type[Method[Any]]) -> None:
+    taken = Counter(["--out", "-o", "--preset", "--resume", "--config", "--help", "-h"])
+    for cls in (kind.options, DataConfig, TrainConfig):
+        for hint in get_type_hints(cls, include_extras=True).values():
+            for note in getattr(hint, "__metadata__", ()):
+                taken.update(getattr(note, "aliases", None) or ())
+    assert {flag: n for flag, n in taken.items() if n > 1} == {}
+    assert {"--size", "--steps", "--batch", "--seed", "--device", "--channels"} <= set(taken)
+
+
+def test_tiny_is_tiny(config: RunConfig, tmp_path: Path) -> None:
+    """Time of the processor, not of the clock: what else the machine does is not this method's fault."""
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        method = build(config)
+        times.append(time.process_time() - start)
+    assert statistics.median(times) < 0.05
+    play = trainer(config, tmp_path, method, source_for(config))
+    play.train_step(play.source.batch(0))
+    start = time.process_time()
+    play.train_step(play.source.batch(1))
+    assert time.process_time() - start < 1.0
+
+
+def test_bf16(config: RunConfig, tmp_path: Path) -> None:
+    play = trainer(config, tmp_path, build(config), source_for(config), "bf16-mixed")
+    play.train_step(play.source.batch(0))
+    play.train_step(play.source.batch(1))
+    assert play.bad_steps == 0
+    assert all(parameter.isfinite().all() for parameter in play.method.parameters())
+    numbers = play.read_meter()
+    assert numbers
+    assert all(math.isfinite(value) for value in numbers.values())
+
+
+def test_gray(name: str, config: RunConfig, tmp_path: Path) -> None:
+    gray = tiny(name, channels=1)
+    play = trainer(gray, tmp_path, build(gray), source_for(gray))
+    play.train_step(play.source.batch(0))
+    assert play.bad_steps == 0
+
+
+def test_waivers_name_checks_and_reasons(kind: type[Method[Any]]) -> None:
+    files = Path(__file__).parent.glob("test_*.py")
+    checks = {check for file in files for check in re.findall(r"^def test_(\w+)\(", file.read_text(), re.MULTILINE)}
+    assert set(kind.waive) <= checks
+    assert all(len(reason) > 20 for reason in kind.waive.values())

@@ -1,0 +1,82 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from instar.core.config import RunConfig
+from instar.core.method import Method
+from instar.core.seed import seed_step
+from instar.engine.averages import Averages
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
+def images(method: Method[Any], config: RunConfig) -> Tensor:
+    """Two images whose sides are multiples of the method's number, not square and not those of training."""
+    method.eval()
+    side = method.multiple * -(-24 // method.multiple)
+    chance = torch.Generator().manual_seed(0)
+    return torch.rand(2, config.method.channels, side, side + method.multiple, generator=chance) * 2 - 1
+
+
+def translate(method: Method[Any], x: Tensor, to: str, seed: int = 0) -> Tensor:
+    seed_step(seed, 0)
+    return method.translate(x, to=to)  # type: ignore[arg-type]
+
+
+def test_shape_and_range(method: Method[Any], images: Tensor) -> None:
+    for to in method.targets:
+        out = translate(method, images, to)
+        assert out.shape == images.shape
+        assert out.isfinite().all()
+        assert out.abs().max() <= 1
+    assert "b" in method.targets
+
+
+def test_same_seed_same_picture(method: Method[Any], images: Tensor) -> None:
+    for to in method.targets:
+        assert torch.equal(translate(method, images, to), translate(method, images, to))
+
+
+def test_pure(method: Method[Any], images: Tensor) -> None:
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    given = images.clone()
+    for to in method.targets:
+        translate(method, images, to)
+    assert torch.equal(images, given)
+    assert not method.training
+    after = method.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_batch_independent(method: Method[Any], images: Tensor) -> None:
+    for to in method.targets:
+        together = translate(method, images, to)
+        alone = torch.cat([translate(method, image[None], to) for image in images])
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_directions_differ(method: Method[Any], images: Tensor) -> None:
+    pictures = [translate(method, images, to) for to in method.targets]
+    assert len(pictures) == 1 or not torch.equal(*pictures)
+
+
+def test_averaged_networks_are_those_that_translate(method: Method[Any], images: Tensor) -> None:
+    """With zeroed averages every picture must change: `translators` names what translate uses."""
+    averages = Averages(method, 100)
+    for average in averages.of.values():
+        for parameter in average.parameters():
+            parameter.zero_()
+    plain = [translate(method, images, to) for to in method.targets]
+    with averages.in_place():
+        zeroed = [translate(method, images, to) for to in method.targets]
+    assert all(not torch.equal(a, b) for a, b in zip(plain, zeroed, strict=True))
+    assert set(method.translators) <= {name for name, _ in method.named_children()}

@@ -1,0 +1,137 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from instar.core.config import (
+    DataConfig,
+    MethodConfig,
+    Optim,
+    RunConfig,
+    TrainConfig,
+    from_dict,
+    to_yaml,
+    with_changes,
+)
+from instar.core.errors import UserError, nearest
+from instar.core.run import read_config, write_config
+from instar.methods.cut import Config as CutConfig
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "message"),
+    [
+        (DataConfig, {"size": 4}, "--data.size must be at least 8, not 4"),
+        (DataConfig, {"max_bad": 2.0}, "--data.max-bad must be between 0.0 and 1.0, not 2.0"),
+        (DataConfig, {"holdout": -1}, "--data.holdout must be at least 0"),
+        (DataConfig, {"size": 64, "resize": 50}, "--data.resize 50 is smaller than --size 64"),
+        (TrainConfig, {"steps": 0}, "--train.steps must be at least 1"),
+        (TrainConfig, {"max_bad_steps": 0}, "--train.max-bad-steps must be at least 1"),
+        (TrainConfig, {"seed": -1}, "--train.seed must be at least 0"),
+        (TrainConfig, {"clip": -0.5}, "--train.clip must be at least 0"),
+        (TrainConfig, {"batch": 3, "devices": 2}, "--batch 3 cannot be shared equally by --devices 2"),
+        (MethodConfig, {"channels": 4}, r"--channels must be 1 \(gray\) or 3 \(colour\), not 4"),
+        (Optim, {"hold": 1.5}, "--method.optim.hold must be between 0.0 and 1.0"),
+        (Optim, {"lr": -1.0}, "--method.optim.lr must be at least 0"),
+    ],
+)
+def test_messages_name_the_flag(cls: type[Any], values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        cls(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stepz": 1}, "run.yaml: unknown setting 'stepz'; did you mean 'steps'"),
+        ({"qqqqq": 1}, "unknown setting 'qqqqq'; there is: batch, clip"),
+        ({"steps": "many"}, r"run.yaml: .*int.*steps"),
+        ({"device": "gpu"}, r"run.yaml: .*device"),
+        ("steps", "run.yaml: expected settings of TrainConfig, found 'steps'"),
+    ],
+)
+def test_messages_name_the_file(values: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        from_dict(TrainConfig, values, "run.yaml")
+
+
+def test_checks_also_hold_for_files() -> None:
+    with pytest.raises(UserError, match="--batch 3 cannot be shared"):
+        from_dict(TrainConfig, {"batch": 3, "devices": 2}, "run.yaml")
+
+
+def run_config(**data: Any) -> RunConfig:
+    return RunConfig(
+        name="cut",
+        preset="tiny",
+        method=CutConfig(layers=("down1",), optim=Optim(lr=1e-5, betas=(0.0, 0.99))),
+        data=DataConfig(roots=(Path("/data/süß"),), source="horse", resize=300, **data),
+        train=TrainConfig(precision="bf16"),
+    )
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    config = run_config()
+    write_config(config, tmp_path)
+    found = read_config(tmp_path / "config.yaml")
+    assert found == config
+    assert isinstance(found.data.roots[0], Path)
+    assert isinstance(found.method.optim.betas, tuple)
+    assert "süß" in (tmp_path / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trian": {}}, "unknown setting 'trian'; did you mean 'train'"),
+        ({"name": "cutt"}, "no method 'cutt'; did you mean 'cut'"),
+        ({"method": {"tauu": 1}}, r"config.yaml, method: unknown setting 'tauu'; did you mean 'tau'"),
+        ({"method": {"optim": {"lrr": 1}}}, r"config.yaml, method: unknown setting 'lrr'; did you mean 'lr'"),
+        ({"data": None}, "expected settings of DataConfig, found None"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(to_yaml(run_config())), **change}))
+    with pytest.raises(UserError, match=message) as error:
+        read_config(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not YAML"),
+        ("- a", "not a config of a run"),
+        ("name: cut", "'method' is missing"),
+        (None, "no such file"),
+    ],
+)
+def test_no_config_at_all(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_config(path)
+
+
+def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
+    assert from_dict(TrainConfig, {"steps": 5}, "x") == replace(TrainConfig(), steps=5)
+
+
+def test_nested_changes_keep_the_rest() -> None:
+    changed = with_changes(CutConfig(), {"tau": 0.1, "optim": {"hold": 0.75}})
+    assert changed == CutConfig(tau=0.1, optim=Optim(hold=0.75))
+
+
+def test_short_side_is_that_of_the_paper() -> None:
+    assert DataConfig().short_side == 286
+    assert DataConfig(size=128).short_side == 143
+    assert DataConfig(size=64, resize=64).short_side == 64
+
+
+def test_nearest() -> None:
+    assert nearest("stpes", ["steps", "size"]) == "; did you mean 'steps'?"
+    assert nearest("zzz", ["b", "a"]) == "; there is: a, b"

@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from instar.core.batch import Paired
+from instar.core.device import pick_device
+from instar.core.errors import UserError
+
+
+@pytest.mark.parametrize(("cuda", "mps", "picked"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_auto_takes_the_first_there_is(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, picked: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device("auto") == picked
+    assert pick_device("cpu") == "cpu"
+
+
+def test_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"--device cuda: not available here \(there is: cpu\)"):
+        pick_device("cuda")
+
+
+def test_a_batch_keeps_its_kind_and_names() -> None:
+    batch = Paired(torch.zeros(1), torch.ones(1), ("a.png", "b.png")).to(torch.device("meta"))
+    assert type(batch) is Paired
+    assert (batch.a.device.type, batch.b.device.type, batch.names) == ("meta", "meta", ("a.png", "b.png"))

@@ -1,0 +1,63 @@
+"""Finding and loading what a run left behind."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from contract.playing import build, silent, source_for, tiny, trainer
+
+from instar.core.errors import UserError
+from instar.core.run import checkpoints, find_checkpoint, load_method, write_config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    config = tiny("cyclegan", {"steps": 4, "save_every": 2})
+    write_config(config, folder)
+    trainer(config, folder, build(config), source_for(config)).fit(silent())
+    return folder
+
+
+def test_checkpoints_oldest_first(run: Path, tmp_path: Path) -> None:
+    assert [path.name for path in checkpoints(run)] == ["step-000000002", "step-000000004"]
+    (tmp_path / "checkpoints" / ".step-000000006").mkdir(parents=True)  # killed while it was written
+    assert checkpoints(tmp_path) == []
+
+
+def test_find_checkpoint(run: Path, tmp_path: Path) -> None:
+    first, last = checkpoints(run)
+    assert find_checkpoint(run) == last
+    assert find_checkpoint(first) == first
+    with pytest.raises(UserError, match="not a run directory"):
+        find_checkpoint(tmp_path)
+    write_config(tiny("cut"), tmp_path)
+    with pytest.raises(UserError, match=f"no checkpoint yet; train it on with: instar train --resume {tmp_path}"):
+        find_checkpoint(tmp_path)
+
+
+def test_load_method(run: Path) -> None:
+    """Averages replace the networks that translate, and only those."""
+    averaged, config = load_method(run)
+    trained, _ = load_method(run, averaged=False)
+    assert config.name == "cyclegan"
+    assert not averaged.training
+    assert not any(p.requires_grad for p in averaged.parameters())
+    pairs = zip(averaged.state_dict().items(), trained.state_dict().values(), strict=True)
+    differing = {name.split(".")[0] for (name, a), b in pairs if not torch.equal(a, b)}
+    assert differing == {"G", "F"}
+
+
+def test_damaged_weights(run: Path, tmp_path: Path) -> None:
+    write_config(tiny("cyclegan"), tmp_path)
+    (tmp_path / "method.safetensors").write_bytes((run / "config.yaml").read_bytes())
+    with pytest.raises(UserError, match=r"method\.safetensors: cannot be read"):
+        load_method(tmp_path)
+
+
+def test_weights_of_another_method(run: Path, tmp_path: Path) -> None:
+    write_config(tiny("cut"), tmp_path)
+    weights = checkpoints(run)[0] / "method.safetensors"
+    (tmp_path / "method.safetensors").write_bytes(weights.read_bytes())
+    with pytest.raises(UserError, match="not the weights of cut"):
+        load_method(tmp_path)

@@ -1,0 +1,29 @@
+from fractions import Fraction
+
+import pytest
+
+from instar.core.progress import Progress
+from instar.core.schedule import linear
+
+
+@pytest.mark.parametrize(("epoch", "rate"), [(1, 2e-4), (100, 2e-4), (101, 1.9802e-4), (200, 1.9802e-6)])
+def test_the_authors_table(epoch: int, rate: float) -> None:
+    assert 2e-4 * linear(Progress(epoch - 1, 200), 0.5) == pytest.approx(rate, rel=1e-4)
+
+
+@pytest.mark.parametrize(("steps", "constant"), [(200, 100), (7, 3), (20, 15), (9, 0)])
+def test_the_authors_rule_in_exact_numbers(steps: int, constant: int) -> None:
+    for epoch in range(1, steps + 1):
+        rule = 1 - Fraction(max(0, epoch - constant), steps - constant + 1)
+        assert linear(Progress(epoch - 1, steps), constant / steps) == pytest.approx(float(rule), abs=1e-12)
+
+
+def test_constant() -> None:
+    assert {linear(Progress(step, 50), 1.0) for step in range(50)} == {1.0}
+
+
+def test_falls_and_never_reaches_0() -> None:
+    factors = [linear(Progress(step, 1000), 0.25) for step in range(1000)]
+    assert factors == sorted(factors, reverse=True)
+    assert 0 < factors[-1] < 0.002
+    assert len(set(factors)) == 751

@@ -1,0 +1,96 @@
+"""What the documents say is true: commands, tables written from the code, links."""
+
+import ast
+import contextlib
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from instar.cli import main
+from instar.cli.train import parse_method
+from instar.core import registry
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(language: str, *pages: Path) -> list[str]:
+    pattern = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [block for page in pages for block in pattern.findall(page.read_text())]
+
+
+def commands() -> list[str]:
+    lines = "".join(blocks("sh", *PAGES)).replace("\\\n", " ").splitlines()
+    return sorted({line.strip() for line in lines if line.startswith("instar ")})
+
+
+def help_of(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with contextlib.suppress(SystemExit):
+        main.run([*words, "--help"])
+    return capsys.readouterr().out
+
+
+def test_the_readme_shows_the_commands():
+    shown = {line.split()[1] for line in "".join(blocks("sh", PAGES[0])).splitlines() if line.startswith("instar ")}
+    assert {"check", "train", "translate"} <= shown
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_documented_command_is_one(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    words = shlex.split(line)[1:]
+    if words[0].startswith("-"):
+        assert main.run(words) == 0
+        return
+    assert words[0] in main.COMMANDS
+    method = words[1] if words[0] == "train" and not words[1].startswith("-") else None
+    if method:
+        assert method in registry.names()
+    if method and "--help" not in words:
+        assert parse_method(method, words[2:])[0].name == method
+    text = help_of(words[0], *([method] if method else []), capsys=capsys)
+    for flag in (word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)):
+        assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w.-])", text), f"{flag} is not in the help of: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_in_the_documents_is_python(page: Path):
+    for block in blocks("python", page):
+        ast.parse(block)
+
+
+def test_links_between_files_at_the_root_lead_somewhere():
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "METHODS.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text()):
+            assert (ROOT / target).exists(), f"{name}: {target}"
+
+
+def test_methods_md_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs/hooks.py")
+    assert spec
+    assert spec.loader
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    assert (ROOT / "METHODS.md").read_text() == hooks.methods_index(), "run: make docs"
+
+
+def test_the_documentation_builds_without_warnings(tmp_path: Path):
+    pytest.importorskip("material")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout + built.stderr
+    page = (tmp_path / "site/methods/cut/index.html").read_text()
+    assert "nce_x" in page
+    for html in (tmp_path / "site").rglob("*.html"):
+        text = html.read_text()
+        assert "{{" not in text, html
+        assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="?(?:https?:)?//', text), (
+            f"{html} loads from elsewhere"
+        )
