@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from instar.core import registry
 from instar.core.config import with_changes
@@ -49,7 +50,15 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
             made[key] = tmp_path_factory.mktemp("runs") / name
             made[key].mkdir()
             write_config(config, made[key])
-            checkpoint.save(made[key], config, method, Optimizers(method), averages, {"step": 1})
+            checkpoint.save(
+                Fabric(accelerator="cpu", devices=1),
+                made[key],
+                config,
+                method,
+                Optimizers(method),
+                averages,
+                {"step": 1},
+            )
         return made[key]
 
     return make

@@ -41,12 +41,12 @@ def run(arguments: Sequence[str]) -> int:
     if (where / "config.yaml").exists():
         code = train.run(["--resume", str(where)])
     else:
-        screen.print(f"drawing {TRAIN} pairs to train on and {TEST} to judge by: animals, and the same with stripes")
-        write(data, TRAIN, TEST)
         flags = (
             f"--preset small --method.width 24 --steps {args.steps} --train.preview-every 250 --train.save-every 250"
         )
         config, _ = train.parse_method("pix2pix", [str(data), "-o", str(where), *flags.split()])
+        screen.print(f"drawing {TRAIN} pairs to train on and {TEST} to judge by: animals, and the same with stripes")
+        write(data, TRAIN, TEST)
         code = train.start(config, where, screen)
     if code:
         return code
@@ -69,7 +69,7 @@ def judge(folder: Path) -> str:
     truth = [Image.open(folder / "data" / "testB" / path.name) for path in names]
     made = instar.load(folder / "run").translate(plain)
 
-    def score(images: list[Image.Image]) -> float:
+    def score(images: Sequence[Image.Image]) -> float:
         x, y = (torch.stack([to_tensor(to_array(image, 3)) for image in side]) for side in (images, truth))
         return float(np.mean(psnr(x, y).numpy()))
 
@@ -83,7 +83,7 @@ def judge(folder: Path) -> str:
     )
 
 
-def _sheet(rows: list[list[Image]]) -> Image:
+def _sheet(rows: Sequence[Sequence[Image]]) -> Image:
     """Return rows of equal images as one picture, twice enlarged."""
     from PIL import Image as Pillow
 

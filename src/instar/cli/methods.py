@@ -22,17 +22,17 @@ def run(arguments: Sequence[str]) -> int:
     """Print a table of all methods."""
     parse(Methods, arguments, "instar methods")
     table = Table(box=None, pad_edge=False)
-    for heading in ("method", "paper", "data", "directions", "styles", "presets (the first is the default)"):
+    for heading in ("method", "paper", "data", "directions", "styles"):
         table.add_column(heading)
     for name in registry.names():
         method = registry.get(name)
         table.add_row(
             name,
             f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
-            "pairs" if issubclass(method.data, Paired) else "two folders, unpaired",
+            "pairs" if issubclass(method.data, Paired) else "two folders",
             "both ways" if len(method.targets) == 2 else "one way",
-            "one output",
-            ", ".join(method.presets),
+            "one output for an input",
         )
     Console().print(table)
+    print("\ninstar train METHOD --help lists the options and presets of one.")
     return 0

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import tyro
 from rich.console import Console
-from rich.logging import RichHandler
 
 ArgsT = TypeVar("ArgsT")
 
@@ -24,6 +23,18 @@ def console() -> Console:
     made = Console(stderr=True)
     logger = logging.getLogger("instar")
     logger.setLevel(logging.INFO)
-    logger.handlers = [RichHandler(console=made, show_time=False, show_path=False, show_level=False, markup=False)]
+    logger.handlers = [_Lines(made)]
     logger.propagate = False
     return made
+
+
+class _Lines(logging.Handler):
+    """One line for each message, above the progress line: paths and commands stay whole, to be copied."""
+
+    def __init__(self, screen: Console) -> None:
+        super().__init__()
+        self.screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        self.screen.print(self.format(record), markup=False, highlight=False, soft_wrap=True)

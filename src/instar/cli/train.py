@@ -71,16 +71,18 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     from instar.core.method import defaults
 
     base = defaults(name, method, _value(arguments, "--preset"))
-    presets = "; ".join(f"{key}: {preset.about}" for key, preset in method.presets.items())
+    presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
     kind = make_dataclass(
         "Train",
         [
             (
                 "roots",
-                Annotated[Positional[tuple[Path, ...]], arg(name="data", help="Data set folder, or one per domain.")],
+                Annotated[
+                    Positional[tuple[Path, ...]], arg(metavar="DATA...", help="Data set folder, or one per domain.")
+                ],
             ),
             ("out", Annotated[Path, arg(aliases=["-o"], help="Directory of the run, to be made.")]),
-            ("preset", Annotated[str, arg(help=presets)], base.preset),
+            ("preset", Annotated[str, arg(help=presets, metavar="NAME")], base.preset),
             ("data", DataConfig, base.data),
             ("train", TrainConfig, base.train),
             ("method", method.options, base.method),
@@ -134,8 +136,11 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         logger.handlers = []
     else:
         if fresh:
-            out.mkdir(parents=True, exist_ok=True)
-            write_config(config, out)
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                write_config(config, out)
+            except OSError as error:
+                raise UserError(f"-o {out}: cannot be written ({error.strerror})") from error
         open_run_log(out)
         logger.info(describe(fabric.device, config.train.precision, fabric.world_size, config.train.seed))
     fabric.barrier()

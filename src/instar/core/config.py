@@ -32,8 +32,8 @@ class Optim:
     """Share of the run at the full learning rate; then a straight line towards 0. 1 keeps it constant."""
 
     def __post_init__(self) -> None:
-        _within("method.optim.lr", self.lr, 0.0, None)
-        _within("method.optim.hold", self.hold, 0.0, 1.0)
+        within("method.optim.lr", self.lr, 0.0, None)
+        within("method.optim.hold", self.hold, 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +56,13 @@ class DataConfig:
 
     roots: Suppress[tuple[Path, ...]] = ()
     """One data set folder, or one folder per domain."""
-    source: Annotated[str | None, arg(aliases=["--from"])] = None
+    source: Annotated[str | None, arg(aliases=["--from"], metavar="NAME")] = None
     """Domain to translate from, by name; the first one found if not given."""
-    target: Annotated[str | None, arg(aliases=["--to"])] = None
+    target: Annotated[str | None, arg(aliases=["--to"], metavar="NAME")] = None
     """Domain to translate to, by name; the other one if not given."""
     size: Annotated[int, arg(aliases=["--size"])] = 256
     """Side of the training crops in pixels."""
-    resize: int | None = None
+    resize: Annotated[int | None, arg(metavar="INT")] = None
     """Short side to which images are resized before cropping; 286/256 of the size if not given."""
     flip: bool = True
     """Mirror half of the training images."""
@@ -74,9 +74,9 @@ class DataConfig:
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
 
     def __post_init__(self) -> None:
-        _within("data.size", self.size, 8, None)
-        _within("data.max-bad", self.max_bad, 0.0, 1.0)
-        _within("data.holdout", self.holdout, 0, None)
+        within("data.size", self.size, 24, None)  # less is nothing after a discriminator's downsamplings
+        within("data.max-bad", self.max_bad, 0.0, 1.0)
+        within("data.holdout", self.holdout, 0, None)
         if self.resize is not None and self.resize < self.size:
             raise UserError(f"--data.resize {self.resize} is smaller than --size {self.size}: crops would not fit")
 
@@ -119,9 +119,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "devices", "log_every", "preview_every", "save_every", "max_bad_steps"):
-            _within(f"train.{name.replace('_', '-')}", getattr(self, name), 1, None)
+            within(f"train.{name.replace('_', '-')}", getattr(self, name), 1, None)
         for name in ("seed", "ema", "clip", "keep"):
-            _within(f"train.{name}", getattr(self, name), 0, None)
+            within(f"train.{name}", getattr(self, name), 0, None)
         if self.batch % self.devices:
             raise UserError(f"--batch {self.batch} cannot be shared equally by --devices {self.devices}")
 
@@ -209,7 +209,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _within(flag: str, value: float, low: float | None, high: float | None) -> None:
+def within(flag: str, value: float, low: float | None, high: float | None) -> None:
+    """Raise a `UserError` naming the flag if a number is outside its bounds (None: no bound)."""
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low}" if high is None else f"between {low} and {high}"
         raise UserError(f"--{flag} must be {bounds}, not {value}")

@@ -12,7 +12,7 @@ def pick_device(wanted: str) -> str:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return next(name for name, available in there.items() if available)
-    if not there[wanted]:
+    if not there.get(wanted):
         found = ", ".join(name for name, available in there.items() if available)
         raise UserError(f"--device {wanted}: not available here (there is: {found}); --device auto picks for you")
     return wanted

@@ -6,10 +6,12 @@ import importlib
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from instar.core.errors import UserError, nearest
-from instar.core.method import Method
+
+if TYPE_CHECKING:
+    from instar.core.method import Method
 
 
 def names() -> list[str]:
@@ -20,6 +22,8 @@ def names() -> list[str]:
 def get(name: str) -> type[Method[Any]]:
     """Import and return a method's class. An unknown name is a `UserError` naming the nearest one."""
     if name in _own():
+        from instar.core.method import Method  # noqa: PLC0415  (seconds of torch, which a list of names can do without)
+
         module = importlib.import_module(f"instar.methods.{name.replace('-', '_')}")
         found = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
         (method,) = (cls for cls in found if issubclass(cls, Method))

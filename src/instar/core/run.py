@@ -7,6 +7,7 @@ RUN/checkpoints/step-N/      config.yaml again, so that a checkpoint can be carr
     averages.safetensors     moving averages of the networks that translate
     optimizers.safetensors   Adam's averages
     training.json            where the run stood
+    process-R.safetensors    with several processes: the pools and banks of process R
 RUN/metrics.jsonl  RUN/run.log  RUN/samples/  RUN/tensorboard/
 ```
 """
@@ -74,12 +75,12 @@ def find_checkpoint(path: Path) -> Path:
     """Return the checkpoint meant by `path`: itself, or the last one of the run."""
     if (path / "method.safetensors").is_file():
         return path
+    found = checkpoints(path)
+    if found:
+        return found[-1]
     if not (path / CONFIG).is_file():
         raise UserError(f"{path}: not a run directory (it has no {CONFIG})")
-    found = checkpoints(path)
-    if not found:
-        raise UserError(f"{path}: this run has no checkpoint yet; train it on with: instar train --resume {path}")
-    return found[-1]
+    raise UserError(f"{path}: this run has no checkpoint yet; train it on with: instar train --resume {path}")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from instar.core.method import Method
 from instar.modules.ema import Average, decay_of
 
-RAMP = 0.05
-"""The half-life is at most this share of the images seen, so that early averages are not gray (Karras et al. 2020)."""
+RAMP = 0.2
+"""The half-life is at most this share of the images seen, so that early averages are not gray."""
 
 
 class Averages:

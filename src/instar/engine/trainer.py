@@ -88,7 +88,7 @@ class Trainer:
         """Train from the last checkpoint, or from the start, to the end. Return whether the end was reached.
 
         Raises:
-            UserError: too many steps in a row were not finite; the last checkpoint is from before them.
+            UserError: too many steps in a row were not finite. What they would have moved has not moved.
         """
         self.resume()
         writers = Writers(self.run, self.step) if self.fabric.is_global_zero else None
@@ -224,8 +224,6 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of this moment."""
-        if not self.fabric.is_global_zero:
-            return
         training = {
             "step": self.step,
             "phase": self.phase,
@@ -234,7 +232,7 @@ class Trainer:
             "meter": self.meter.state(),
         }
         try:
-            checkpoint.save(self.run, self.config, self.method, self.optimizers, self.averages, training)
+            checkpoint.save(self.fabric, self.run, self.config, self.method, self.optimizers, self.averages, training)
         except OSError as error:
             raise UserError(
                 f"{self.run}: the checkpoint of step {self.step} could not be written ({error}); "
@@ -243,7 +241,7 @@ class Trainer:
 
     def resume(self) -> None:
         """Take up the last checkpoint, if there is one."""
-        training = checkpoint.load(self.run, self.method, self.optimizers, self.averages)
+        training = checkpoint.load(self.fabric, self.run, self.method, self.optimizers, self.averages)
         if training is None:
             return
         self.step, self.phase = training["step"], training["phase"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast, final
+from typing import Literal, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset
+from instar.core.config import MethodConfig, Preset, within
 from instar.core.errors import UserError
 from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Objective, term
@@ -47,10 +47,24 @@ class Config(MethodConfig):
     """Vectors in the bank of each layer (only with external negatives)."""
     tau: float = 0.07
     """Temperature of the contrast."""
+    g_norm: Literal["instance", "none"] = "instance"
+    """Norm of the generator. none learns an image's own colours in few steps (preset small)."""
+    d_norm: Literal["instance", "spectral"] = "instance"
+    """Norm of the discriminator. instance hides overall colours from it; spectral shows them (preset small)."""
     width: int = 64
     """Channels after the first convolution of G and D."""
     blocks: int = 9
     """Residual blocks of the generator: 9 for 256 px and more, 6 for 128 px."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("patches", "bank", "width"):
+            within(f"method.{name}", getattr(self, name), 1, None)
+        for name in ("nce_x", "nce_y", "blocks"):
+            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
+        within("method.tau", self.tau, 1e-3, None)
+        if not self.nce_x and not self.nce_y:
+            raise UserError("--method.nce-x 0 and --method.nce-y 0: one of the two contrasts must be on")
 
 
 @final
@@ -118,12 +132,14 @@ class CUT(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=True))
+        # At the code's gain of 0.02 nothing would be left of a signal that no norm restores.
+        gain = 0.02 if cfg.g_norm == "instance" else 1.0
+        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, norm=cfg.g_norm, antialias=True), gain)
         for name in cfg.layers:
             if name not in self.G.channels:
                 there = ", ".join(self.G.channels)
                 raise UserError(f"--method.layers: with --method.blocks {cfg.blocks} there is no {name!r} in {there}")
-        self.D = xavier(PatchGAN(cfg.channels, cfg.width, antialias=True))
+        self.D = xavier(PatchGAN(cfg.channels, cfg.width, norm=cfg.d_norm, antialias=True))
         self.H = xavier(PatchHeads({name: self.G.channels[name] for name in cfg.layers}))
         external = cfg.negatives != "internal"
         self.banks = nn.ModuleDict({name: VectorBank(cfg.bank, 256) for name in cfg.layers} if external else {})

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset
+from instar.core.config import MethodConfig, Preset, within
+from instar.core.errors import UserError
 from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.losses.gan import lsgan as gan
-from instar.modules.init import normal
+from instar.modules.init import normal, xavier
 from instar.modules.pool import ImagePool
 from instar.networks.patchgan import PatchGAN
 from instar.networks.resnet import ResnetGenerator
@@ -41,6 +42,18 @@ class Config(MethodConfig):
     """Residual blocks of the generators: 9 for 256 px and more, 6 for 128 px."""
     antialias: bool = False
     """Blurred down- and upsampling instead of strided convolutions: no checkerboards."""
+    g_norm: Literal["instance", "none"] = "instance"
+    """Norm of the generators. none learns an image's own colours in few steps (preset small)."""
+    d_norm: Literal["instance", "spectral"] = "instance"
+    """Norm of the discriminators. instance hides overall colours from them; spectral shows them (preset small)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("gan", "cycle_x", "cycle_y", "identity", "pool", "blocks"):
+            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
+        within("method.width", self.width, 1, None)
+        if not self.gan and not (self.cycle_x and self.cycle_y):
+            raise UserError("--method.gan 0 leaves a generator untrained unless both cycles are on")
 
 
 @final
@@ -98,10 +111,14 @@ class CycleGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias))
-        self.F = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias))
-        self.D_X = normal(PatchGAN(cfg.channels, cfg.width, antialias=cfg.antialias))
-        self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, antialias=cfg.antialias))
+        self.G, self.F = (
+            ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, norm=cfg.g_norm, antialias=cfg.antialias)
+            for _ in range(2)
+        )
+        for net in (self.G, self.F):  # N(0, 0.02) would leave nothing of a signal that no norm restores
+            normal(net) if cfg.g_norm == "instance" else xavier(net, 1.0)
+        self.D_X = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.d_norm, antialias=cfg.antialias))
+        self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.d_norm, antialias=cfg.antialias))
         self.pool_x, self.pool_y = ImagePool(cfg.pool), ImagePool(cfg.pool)
         self.multiple = self.G.multiple
 

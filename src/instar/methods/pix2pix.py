@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
-from instar.core.config import MethodConfig, Optim, Preset
+from instar.core.config import MethodConfig, Optim, Preset, within
+from instar.core.errors import UserError
 from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
@@ -39,13 +40,24 @@ class Config(MethodConfig):
     test_noise: bool = True
     """Dropout while translating too, as in the paper: two passes differ a little. Off gives one fixed picture."""
     norm: Literal["instance", "batch"] = "batch"
-    """Batch norm uses the statistics of the images at hand, never running averages."""
+    """batch, as in the paper, or instance; neither keeps running averages."""
     width: int = 64
     """Channels after the first convolution of both networks."""
     downs: int = 8
     """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1."""
     patch_layers: int = 3
     """Downsamplings of the discriminator: 3 sees 70 px patches, 1 sees 16 px, 0 single pixels (table 3)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("gan", "l1", "patch_layers"):
+            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
+        within("method.width", self.width, 1, None)
+        within("method.downs", self.downs, 2, None)
+        if not self.gan and not self.l1:
+            raise UserError("--method.gan 0 and --method.l1 0: one of the two losses must be on")
+        for layer in self.dropout_at:
+            within("method.dropout-at", layer, 1, self.downs - 1)
 
 
 @final

@@ -1,0 +1,51 @@
+"""A sheet of held-out images and their translations, for a results page.
+
+    python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10]
+
+Rows: input, translation, and for pairs the truth; the first images spread evenly over the held-out files, not chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch.nn.functional import interpolate
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+import instar
+from instar.core.batch import Paired
+from instar.core.run import read_config
+from instar.data import open_data
+
+
+def main() -> None:
+    """Write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--to", default=None)
+    parser.add_argument("--columns", type=int, default=10)
+    args = parser.parse_args()
+
+    config = read_config(args.run / "config.yaml")
+    kind = instar.get(config.name)
+    data = open_data(replace(config.data, roots=(args.data.absolute(),)), config.method.channels, kind.data, 1, 0)
+    samples = data.samples(args.columns)
+    translator = instar.load(args.run)
+    to = translator.domain(args.to)
+    source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
+    rows = [source, translator.tensors(source, to), *([truth] if isinstance(samples, Paired) else [])]
+    tiles = interpolate(torch.cat([row[: args.columns] for row in rows]), scale_factor=2, mode="nearest")
+    sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=args.columns, padding=4, pad_value=1.0)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    to_pil_image(sheet).save(args.out, quality=90)
+    print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from engine.processes import INSTAR
+
+from instar.cli import main
+
+PROBE = """
+import json, sys, time
+import instar
+import instar.cli.main as main
+code = main.run(sys.argv[1:])
+heavy = sorted({"torch", "torchvision", "lightning_fabric", "numpy"} & set(sys.modules))
+print("\\n" + json.dumps([code, heavy, time.process_time()]))
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"]])
+def test_help_lists_all_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for name in ("methods", "check", "train", "translate", "demo"):
+        assert f"\n  instar {name} " in out
+    assert "instar train METHOD --help" in out
+    assert "--resume RUN" in out
+
+
+def test_every_command_has_a_module() -> None:
+    folder = Path(main.__file__).parent
+    for name in main.COMMANDS:
+        assert (folder / f"{name}.py").is_file(), name
+
+
+def test_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([]) == 2
+    assert "instar train METHOD" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([flag]) == 0
+    assert capsys.readouterr().out == f"instar {version('instar')}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("trian", "train"), ("translat", "translate"), ("method", "methods"), ("--hlep", None)]
+)
+def test_an_unknown_command_names_the_nearest(word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([word]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"instar: there is no command {word!r}; ")
+    assert err.count("\n") == 1
+    assert (f"did you mean {meant!r}?" if meant else "check, demo, methods, train, translate") in err
+
+
+@pytest.mark.parametrize("command", ["methods", "check", "translate", "demo"])
+def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main.run([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: instar {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "said"),
+    [
+        (["--help"], 0, "Train and use"),
+        (["--version"], 0, "instar "),
+        (["train"], 2, "Methods: cut, cyclegan, pix2pix"),
+        (["train", "--help"], 0, "Methods: cut, cyclegan, pix2pix"),
+        (["train", "cyclegam", "data", "-o", "run"], 2, "did you mean 'cyclegan'?"),
+        (["trian"], 2, "did you mean 'train'?"),
+    ],
+)
+def test_quick_answers_do_without_torch(arguments: list[str], expected: int, said: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
+    )
+    code, heavy, seconds = json.loads(done.stdout.splitlines()[-1])
+    assert code == expected
+    assert said in done.stdout + done.stderr
+    assert heavy == []
+    assert seconds < 1.0, "of processor time"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_process_ends_with_the_exit_code(tmp_path: Path) -> None:
+    done = subprocess.run([*INSTAR, "trian"], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "instar: there is no command 'trian'; did you mean 'train'?\n"

@@ -1,0 +1,186 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from contract.playing import Noise, build, silent, source_for, tiny, trainer
+from torch import Tensor, nn
+
+from instar.core.batch import Batch, Unpaired
+from instar.core.config import MethodConfig, Preset
+from instar.core.errors import UserError
+from instar.core.method import Method, Paper, Rounds
+from instar.core.objective import Objective, term
+from instar.core.progress import Progress
+from instar.engine.trainer import Trainer
+
+
+class Broken(Noise):
+    """Images that are not finite at some steps."""
+
+    bad: tuple[int, ...] = ()
+
+    def batch(self, step: int) -> Batch:
+        batch = super().batch(step)
+        return replace(batch, a=batch.a * float("nan")) if step in self.bad else batch
+
+
+def broken(name: str, folder: Path, bad: tuple[int, ...], **train: Any) -> Trainer:
+    config = tiny(name, {"steps": 6, "save_every": 100, **train})
+    source = source_for(config)
+    source.__class__ = Broken
+    source.bad = bad  # type: ignore[attr-defined]
+    folder.mkdir(exist_ok=True)
+    return trainer(config, folder, build(config), source)
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    play = broken("cyclegan", tmp_path / "run", bad=(2, 4))
+    with caplog.at_level("WARNING", "instar"):
+        assert play.fit(silent())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert said[0].startswith("step 3 skipped: G/")
+    assert "cycle_x" in said[0]
+    assert "images: a2, b2" in said[0]
+    assert all(bool(weight.isfinite().all()) for weight in play.method.state_dict().values())
+    assert bool(play.averages.of["G"].net.encoder[1][0].weight.isfinite().all())
+    assert len(play.method.pool_y.images) == 4, "no fake of a bad step got into the pool"
+    assert play.bad_steps == 0
+
+
+def test_a_skipped_step_moves_nothing(tmp_path: Path) -> None:
+    play = broken("cut", tmp_path / "run", bad=(0,))
+    before = {name: value.clone() for name, value in play.method.state_dict().items()}
+    play.train_step(play.source.batch(0))
+    assert play.step == 1
+    assert all(torch.equal(before[name], value) for name, value in play.method.state_dict().items())
+
+
+def test_too_many_bad_steps_in_a_row_stop_the_run(tmp_path: Path) -> None:
+    play = broken("pix2pix", tmp_path / "run", bad=(1, 2, 3), max_bad_steps=3)
+    with pytest.raises(UserError, match=r"3 steps in a row.*D/fake.*a3.*--resume") as caught:
+        play.fit(silent())
+    assert "\n" not in str(caught.value)
+
+
+def test_clipping_bounds_the_gradient(tmp_path: Path) -> None:
+    config = tiny("pix2pix", {"steps": 1, "clip": 0.01})
+    (tmp_path / "run").mkdir()
+    play = trainer(config, tmp_path / "run", build(config), source_for(config))
+    play.fit(silent())
+    for net in (play.method.G, play.method.D):
+        norm = torch.stack([p.grad.norm() for p in net.parameters()]).norm()
+        assert float(norm) == pytest.approx(0.01, rel=1e-3)
+
+
+class Mean(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.level
+
+
+class Odd(Method[Unpaired]):
+    """A method that does what a test tells it to."""
+
+    options = MethodConfig
+    paper = Paper("", "", 2026, "")
+    data = Unpaired
+    targets = ("b",)
+    translators = ("G",)
+    presets = {"tiny": Preset(about="")}
+    game: Any = None
+
+    def __init__(self) -> None:
+        super().__init__(MethodConfig())
+        self.G, self.D = Mean(), Mean()
+        self.outside = [Mean()]
+        self.calls: list[str] = []
+
+    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+        yield from self.game(self, batch, at)
+
+    def phase(self, at: Progress) -> str:
+        return "first" if at.step < 2 else "second"
+
+    def prepare(self, phase: str, batches: Iterator[Unpaired]) -> None:
+        self.calls.append(f"{phase} {len(list(batches))}")
+
+    def translate(self, x: Tensor, *, to: str = "b") -> Tensor:
+        return self.G(x)
+
+
+def odd(game: Any, folder: Path) -> Trainer:
+    config = tiny("cut", {"steps": 4})
+    method = Odd()
+    method.game = game
+    folder.mkdir(exist_ok=True)
+    return trainer(config, folder, method, source_for(config))
+
+
+def pull(net: Mean, batch: Batch) -> Any:
+    return term("pull", (net(batch.a) - 1).square().mean())
+
+
+def test_an_objective_that_misses_a_network_is_refused(tmp_path: Path) -> None:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+        yield Objective("G", over=(m.G, m.D), loss=pull(m.G, batch))
+
+    with pytest.raises(RuntimeError, match="'G' gives no gradient to 'D'"):
+        odd(game, tmp_path / "run").fit(silent())
+
+
+def test_a_network_that_is_no_child_is_refused(tmp_path: Path) -> None:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+        yield Objective("G", over=(m.outside[0],), loss=pull(m.outside[0], batch))
+
+    with pytest.raises(ValueError, match="a Mean is no direct child"):
+        odd(game, tmp_path / "run").fit(silent())
+
+
+def test_phases_are_prepared_once_and_steps_are_played_to_the_end(tmp_path: Path) -> None:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+        yield Objective("G", over=(m.G,), loss=pull(m.G, batch))
+        assert float(m.G.level) != 0, "after a yield the network has moved"
+        yield Objective("D", over=(m.D,), loss=pull(m.D, batch))
+        m.calls.append(f"end of step {at.step}")
+
+    play = odd(game, tmp_path / "run")
+    assert play.fit(silent())
+    assert play.method.calls == [
+        "first 3",
+        "end of step 0",
+        "end of step 1",
+        "second 3",
+        "end of step 2",
+        "end of step 3",
+    ]
+
+
+def test_the_averaged_weights_are_those_of_the_formula(tmp_path: Path) -> None:
+    levels = []
+
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+        yield Objective("G", over=(m.G,), loss=pull(m.G, batch))
+        yield Objective("D", over=(m.D,), loss=pull(m.D, batch))
+        levels.append(float(m.G.level))
+
+    play = odd(game, tmp_path / "run")
+    assert play.fit(silent())
+    expected = 0.0
+    for step, level in enumerate(levels):
+        half_life = min(100.0, 0.2 * (step + 1))  # in images; the batch is 1
+        decay = 0.5 ** (1 / half_life)
+        expected = decay * expected + (1 - decay) * level
+    assert float(play.averages.of["G"].net.level) == pytest.approx(expected, rel=1e-5)
+    assert expected != pytest.approx(levels[-1], rel=1e-5)
+    with play.averages.in_place():
+        assert float(play.method.G.level) == pytest.approx(expected, rel=1e-5)
+        assert not play.method.training
+    assert float(play.method.G.level) == levels[-1]
+    assert play.method.training
