@@ -55,6 +55,17 @@ def test_each_finding_alone_gives_exit_code_1(wrong: str, tmp_path: Path, capsys
     assert out.endswith("\n1 problem found\n")
 
 
+def test_pairs_with_other_names_in_the_tests_are_read_all_the_same(tmp_path: Path, capsys: Said) -> None:
+    data = draw(tmp_path / "data", 2, 1)
+    (data / "testA" / "0002.png").rename(data / "testA" / "x.png")
+    (data / "testB" / "0002.png").write_bytes(b"")
+    assert call(data) == 1
+    out = capsys.readouterr().out
+    assert "test A: 1 image\n" in out
+    assert "note: not usable as pairs: no test image of A has the name of one of B" in out
+    assert "0002.png: the file is empty" in out
+
+
 def test_two_folders_by_their_names(tmp_path: Path, capsys: Said) -> None:
     data = draw(tmp_path / "data", 2, 1)
     shutil.copytree(data / "trainA", tmp_path / "horse")

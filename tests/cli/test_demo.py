@@ -56,3 +56,10 @@ def test_a_demo_of_no_steps_draws_nothing(tmp_path: Path, capsys: Said) -> None:
     assert main.run(["demo", "-o", str(tmp_path / "demo"), "--steps", "0"]) == 2
     assert re.fullmatch(r"instar: --(train\.)?steps must be at least 1, not 0\n", capsys.readouterr().err)
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_where_nothing_can_be_written(tmp_path: Path, capsys: Said) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main.run(["demo", "-o", str(file), "--steps", "4"]) == 2
+    assert f"instar: -o {file}: cannot be written (" in capsys.readouterr().err

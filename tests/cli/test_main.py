@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -94,3 +95,11 @@ def test_the_process_ends_with_the_exit_code(tmp_path: Path) -> None:
     done = subprocess.run([*INSTAR, "trian"], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "instar: there is no command 'trian'; did you mean 'train'?\n"
+
+
+def test_help_where_there_are_no_greek_letters() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "OMP_NUM_THREADS": "1"}
+    command = [*INSTAR, "train", "cut", "--help"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"weight of the contrast" in done.stdout

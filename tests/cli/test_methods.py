@@ -5,6 +5,11 @@ from instar.core import registry
 from instar.core.batch import Paired
 
 
+@pytest.fixture(autouse=True)
+def usual_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
 def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["methods"]) == 0
     lines = capsys.readouterr().out.splitlines()

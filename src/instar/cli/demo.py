@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from instar.cli.parser import console, parse
+from instar.core.errors import UserError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,7 +47,10 @@ def run(arguments: Sequence[str]) -> int:
         )
         config, _ = train.parse_method("pix2pix", [str(data), "-o", str(where), *flags.split()])
         screen.print(f"drawing {TRAIN} pairs to train on and {TEST} to judge by: animals, and the same with stripes")
-        write(data, TRAIN, TEST)
+        try:
+            write(data, TRAIN, TEST)
+        except OSError as error:
+            raise UserError(f"-o {args.out}: cannot be written ({error.strerror})") from error
         code = train.start(config, where, screen)
     if code:
         return code

@@ -113,7 +113,7 @@ def _splits(cfg: DataConfig, paired: bool | None) -> tuple[list[tuple[str, str, 
     try:
         data = find(cfg, bool(paired))
         if paired is None and _looks_paired(data):
-            data = find(cfg, True)
+            data = replace(data, notes=_notes_on_pairs(cfg))  # what has no partner is read nevertheless
     except UserError as error:
         images = list_images(cfg.roots[0], recursive=True) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else []
         if paired or not images:
@@ -126,6 +126,13 @@ def _splits(cfg: DataConfig, paired: bool | None) -> tuple[list[tuple[str, str, 
         ("test", data.name_b, data.test_b),
     ]
     return groups, data.notes
+
+
+def _notes_on_pairs(cfg: DataConfig) -> list[str]:
+    try:
+        return find(cfg, True).notes
+    except UserError as error:
+        return [f"not usable as pairs: {error}"]
 
 
 def _looks_paired(data: DataSet) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast, final
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +47,6 @@ class Config(MethodConfig):
     """Vectors in the bank of each layer (only with external negatives)."""
     tau: float = 0.07
     """Temperature of the contrast."""
-    g_norm: Literal["instance", "none"] = "instance"
-    """Norm of the generator. none learns an image's own colours in few steps (preset small)."""
-    d_norm: Literal["instance", "spectral"] = "instance"
-    """Norm of the discriminator. instance hides overall colours from it; spectral shows them (preset small)."""
     width: int = 64
     """Channels after the first convolution of G and D."""
     blocks: int = 9
@@ -132,14 +128,12 @@ class CUT(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        # At the code's gain of 0.02 nothing would be left of a signal that no norm restores.
-        gain = 0.02 if cfg.g_norm == "instance" else 1.0
-        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, norm=cfg.g_norm, antialias=True), gain)
+        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=True))
         for name in cfg.layers:
             if name not in self.G.channels:
                 there = ", ".join(self.G.channels)
                 raise UserError(f"--method.layers: with --method.blocks {cfg.blocks} there is no {name!r} in {there}")
-        self.D = xavier(PatchGAN(cfg.channels, cfg.width, norm=cfg.d_norm, antialias=True))
+        self.D = xavier(PatchGAN(cfg.channels, cfg.width, antialias=True))
         self.H = xavier(PatchHeads({name: self.G.channels[name] for name in cfg.layers}))
         external = cfg.negatives != "internal"
         self.banks = nn.ModuleDict({name: VectorBank(cfg.bank, 256) for name in cfg.layers} if external else {})

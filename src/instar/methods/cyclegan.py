@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.losses.gan import lsgan as gan
-from instar.modules.init import normal, xavier
+from instar.modules.init import normal
 from instar.modules.pool import ImagePool
 from instar.networks.patchgan import PatchGAN
 from instar.networks.resnet import ResnetGenerator
@@ -42,10 +42,6 @@ class Config(MethodConfig):
     """Residual blocks of the generators: 9 for 256 px and more, 6 for 128 px."""
     antialias: bool = False
     """Blurred down- and upsampling instead of strided convolutions: no checkerboards."""
-    g_norm: Literal["instance", "none"] = "instance"
-    """Norm of the generators. none learns an image's own colours in few steps (preset small)."""
-    d_norm: Literal["instance", "spectral"] = "instance"
-    """Norm of the discriminators. instance hides overall colours from them; spectral shows them (preset small)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,14 +107,10 @@ class CycleGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G, self.F = (
-            ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, norm=cfg.g_norm, antialias=cfg.antialias)
-            for _ in range(2)
-        )
-        for net in (self.G, self.F):  # N(0, 0.02) would leave nothing of a signal that no norm restores
-            normal(net) if cfg.g_norm == "instance" else xavier(net, 1.0)
-        self.D_X = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.d_norm, antialias=cfg.antialias))
-        self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.d_norm, antialias=cfg.antialias))
+        self.G = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias))
+        self.F = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias))
+        self.D_X = normal(PatchGAN(cfg.channels, cfg.width, antialias=cfg.antialias))
+        self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, antialias=cfg.antialias))
         self.pool_x, self.pool_y = ImagePool(cfg.pool), ImagePool(cfg.pool)
         self.multiple = self.G.multiple
 

@@ -7,10 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
-from torch.nn.utils.parametrizations import spectral_norm
 
-Norm = Literal["instance", "batch", "spectral", "none"]
-"""What keeps activations in bounds; spectral bounds the weights of each convolution instead."""
+Norm = Literal["instance", "batch", "none"]
 
 
 class InstanceNorm(nn.Module):
@@ -42,12 +40,7 @@ class BatchNorm(nn.Module):
 
 
 def norm(kind: Norm, channels: int) -> nn.Module:
-    """Return the layer for `channels` channels that goes after a convolution; nothing for spectral and none."""
+    """Return the norm of that name for `channels` channels."""
     if kind == "batch":
         return BatchNorm(channels)
     return InstanceNorm() if kind == "instance" else nn.Identity()
-
-
-def bounded(conv: nn.Module, kind: Norm) -> nn.Module:
-    """Divide the weights of `conv` by their largest singular value if `kind` is spectral (Miyato et al. 2018)."""
-    return spectral_norm(conv) if kind == "spectral" else conv

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from instar.modules.norms import Norm, bounded, norm
+from instar.modules.norms import Norm, norm
 from instar.modules.resample import BlurDown
 
 
@@ -26,7 +26,7 @@ class PatchGAN(nn.Module):
             channels: of the input; twice the image's for a conditional discriminator.
             width: channels after the first convolution, at most eight times as many later.
             layers: downsampling convolutions.
-            norm: instance (CycleGAN, CUT), batch (pix2pix; convolutions before it have no bias) or spectral.
+            norm: instance (CycleGAN, CUT) or batch (pix2pix); convolutions before a batch norm have no bias.
             antialias: stride-1 convolutions followed by a blur that halves the sides (CUT).
         """
         super().__init__()
@@ -43,13 +43,13 @@ class PatchGAN(nn.Module):
 def _patch(channels: int, width: int, layers: int, kind: Norm, antialias: bool) -> list[nn.Module]:
     stride = 1 if antialias else 2
     blur = [BlurDown()] if antialias else []
-    body = [bounded(nn.Conv2d(channels, width, 4, stride, 1), kind), _act(), *blur]
+    body = [nn.Conv2d(channels, width, 4, stride, 1), _act(), *blur]
     widths = [width * min(2**i, 8) for i in range(layers + 1)]
     for i, (cin, cout) in enumerate(pairwise(widths)):
         last = i == layers - 1
         conv = nn.Conv2d(cin, cout, 4, 1 if last else stride, 1, bias=kind != "batch")
-        body += [bounded(conv, kind), norm(kind, cout), _act(), *([] if last else blur)]
-    return [*body, bounded(nn.Conv2d(widths[-1], 1, 4, 1, 1), kind)]
+        body += [conv, norm(kind, cout), _act(), *([] if last else blur)]
+    return [*body, nn.Conv2d(widths[-1], 1, 4, 1, 1)]
 
 
 def _pixel(channels: int, width: int, kind: Norm) -> list[nn.Module]:

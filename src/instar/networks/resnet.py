@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from torch import Tensor, nn
 
-from instar.modules.norms import Norm, norm
+from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown, BlurUp
 
 
@@ -21,33 +21,30 @@ class ResnetGenerator(nn.Module):
     multiple = 4
     """Sides that are multiples of this come out as they went in."""
 
-    def __init__(
-        self, channels: int = 3, width: int = 64, blocks: int = 9, *, norm: Norm = "instance", antialias: bool = False
-    ) -> None:
+    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 9, *, antialias: bool = False) -> None:
         """Build the generator.
 
         Args:
             channels: of the images, in and out.
             width: channels after the first convolution.
             blocks: residual blocks at a quarter of the resolution: 9 for 256 px and more, 6 for 128 px.
-            norm: instance (the paper), or none, with which few steps are enough to learn an image's own colours.
             antialias: blur before downsampling and interpolate before convolving, instead of strided convolutions.
         """
         super().__init__()
         deep = 4 * width
         layers: list[tuple[str, nn.Module, int]] = [
             ("pixels", nn.ReflectionPad2d(3), channels),
-            ("stem", _normed(nn.Conv2d(channels, width, 7), norm), width),
+            ("stem", _normed(nn.Conv2d(channels, width, 7)), width),
             ("down1", _down(width, 2 * width, antialias), 2 * width),
-            ("act1", _finish_down(2 * width, norm, antialias), 2 * width),
+            ("act1", _finish_down(antialias), 2 * width),
             ("down2", _down(2 * width, deep, antialias), deep),
-            ("act2", _finish_down(deep, norm, antialias), deep),
-            *((f"block{i + 1}", ResidualBlock(deep, norm), deep) for i in range(blocks)),
+            ("act2", _finish_down(antialias), deep),
+            *((f"block{i + 1}", ResidualBlock(deep), deep) for i in range(blocks)),
         ]
         self.encoder = nn.Sequential(OrderedDict((name, layer) for name, layer, _ in layers))
         self.decoder = nn.Sequential(
-            _up(deep, 2 * width, norm, antialias),
-            _up(2 * width, width, norm, antialias),
+            _up(deep, 2 * width, antialias),
+            _up(2 * width, width, antialias),
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, channels, 7),
             nn.Tanh(),
@@ -86,14 +83,16 @@ class ResnetGenerator(nn.Module):
 class ResidualBlock(nn.Module):
     """conv-norm-ReLU-conv-norm, added to the input; no activation after the sum."""
 
-    def __init__(self, channels: int, kind: Norm = "instance") -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.ReflectionPad2d(1),
-            *_normed(nn.Conv2d(channels, channels, 3), kind),
+            nn.Conv2d(channels, channels, 3),
+            InstanceNorm(),
+            nn.ReLU(inplace=True),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            norm(kind, channels),
+            InstanceNorm(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,21 +101,20 @@ class ResidualBlock(nn.Module):
         return out
 
 
-def _normed(conv: nn.Conv2d | nn.ConvTranspose2d, kind: Norm) -> nn.Sequential:
-    return nn.Sequential(conv, norm(kind, conv.out_channels), nn.ReLU(inplace=True))
+def _normed(conv: nn.Module) -> nn.Sequential:
+    return nn.Sequential(conv, InstanceNorm(), nn.ReLU(inplace=True))
 
 
 def _down(cin: int, cout: int, antialias: bool) -> nn.Conv2d:
     return nn.Conv2d(cin, cout, 3, stride=1 if antialias else 2, padding=1)
 
 
-def _finish_down(channels: int, kind: Norm, antialias: bool) -> nn.Sequential:
+def _finish_down(antialias: bool) -> nn.Sequential:
     blur = [BlurDown()] if antialias else []
-    # Without a norm between them, ReLU must not write into the convolution's output: CUT compares it.
-    return nn.Sequential(norm(kind, channels), nn.ReLU(inplace=kind != "none"), *blur)
+    return nn.Sequential(InstanceNorm(), nn.ReLU(inplace=True), *blur)
 
 
-def _up(cin: int, cout: int, kind: Norm, antialias: bool) -> nn.Sequential:
+def _up(cin: int, cout: int, antialias: bool) -> nn.Sequential:
     if antialias:
-        return nn.Sequential(BlurUp(), *_normed(nn.Conv2d(cin, cout, 3, padding=1), kind))
-    return _normed(nn.ConvTranspose2d(cin, cout, 3, stride=2, padding=1, output_padding=1), kind)
+        return nn.Sequential(BlurUp(), *_normed(nn.Conv2d(cin, cout, 3, padding=1)))
+    return _normed(nn.ConvTranspose2d(cin, cout, 3, stride=2, padding=1, output_padding=1))
