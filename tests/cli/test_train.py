@@ -74,7 +74,8 @@ def options(text: str) -> dict[str, str]:
     here: list[str] | None = None
     for line in text.replace("│", " ").splitlines():  # a frame, where the terminal can show one
         if line.startswith("  -"):
-            here = found.setdefault(line.strip(), [])
+            flags, *short = re.split(r"\s{2,}", line.strip(), maxsplit=1)  # a short text stands beside its flags
+            here = found.setdefault(flags, short)
         elif not line.startswith("        "):
             here = None
         elif here is not None:

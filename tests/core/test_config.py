@@ -23,13 +23,13 @@ from instar.methods.cut import Config as CutConfig
 @pytest.mark.parametrize(
     ("cls", "values", "message"),
     [
-        (DataConfig, {"size": 4}, "--data.size must be at least 8, not 4"),
+        (DataConfig, {"size": 4}, "--size must be at least 24, not 4"),
         (DataConfig, {"max_bad": 2.0}, "--data.max-bad must be between 0.0 and 1.0, not 2.0"),
         (DataConfig, {"holdout": -1}, "--data.holdout must be at least 0"),
         (DataConfig, {"size": 64, "resize": 50}, "--data.resize 50 is smaller than --size 64"),
-        (TrainConfig, {"steps": 0}, "--train.steps must be at least 1"),
+        (TrainConfig, {"steps": 0}, "--steps must be at least 1"),
         (TrainConfig, {"max_bad_steps": 0}, "--train.max-bad-steps must be at least 1"),
-        (TrainConfig, {"seed": -1}, "--train.seed must be at least 0"),
+        (TrainConfig, {"seed": -1}, "--seed must be at least 0"),
         (TrainConfig, {"clip": -0.5}, "--train.clip must be at least 0"),
         (TrainConfig, {"batch": 3, "devices": 2}, "--batch 3 cannot be shared equally by --devices 2"),
         (MethodConfig, {"channels": 4}, r"--channels must be 1 \(gray\) or 3 \(colour\), not 4"),

@@ -12,12 +12,12 @@ from instar.data import open_data
 def test_unpaired_run(make) -> None:
     root = make(*(f"train{d}/{i}.png" for d in "AB" for i in range(5)), *(f"testA/{i}.png" for i in range(6)))
     make("testB/1.png", "testB/2.png")
-    data = open_data(DataConfig(roots=(root,), size=16), 3, Unpaired, batch=2, seed=0)
+    data = open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=2, seed=0)
     assert (data.name_a, data.name_b, data.train.epoch_length) == ("A", "B", 3)
-    assert data.train.batch(0).a.shape == (2, 3, 16, 16)
+    assert data.train.batch(0).a.shape == (2, 3, 24, 24)
     samples = data.samples(3)
     assert isinstance(samples, Unpaired)
-    assert samples.a.shape == samples.b.shape == (3, 3, 16, 16)
+    assert samples.a.shape == samples.b.shape == (3, 3, 24, 24)
     assert [Path(name).name for name in samples.names] == ["0.png", "2.png", "4.png", "1.png", "2.png", "1.png"]
     assert torch.equal(samples.a, data.samples(3).a)
     assert len(data.samples(99).a) == 6
@@ -26,10 +26,10 @@ def test_unpaired_run(make) -> None:
 def test_paired_run_keeps_pairs_in_samples(make) -> None:
     root = make(*(f"train/{i}.png" for i in range(4)), "test/1.png", "test/2.png", "test/3.png", size=(40, 20))
     (root / "test/2.png").write_bytes(b"")
-    data = open_data(DataConfig(roots=(root,), size=16), 1, Paired, batch=4, seed=0)
+    data = open_data(DataConfig(roots=(root,), size=24), 1, Paired, batch=4, seed=0)
     batch = data.train.batch(0)
     assert isinstance(batch, Paired)
-    assert batch.a.shape == (4, 1, 16, 16)
+    assert batch.a.shape == (4, 1, 24, 24)
     assert batch.names[0].replace("left", "right") == batch.names[4]
     samples = data.samples(3)
     assert isinstance(samples, Paired)
@@ -40,25 +40,25 @@ def test_paired_run_keeps_pairs_in_samples(make) -> None:
 
 def test_samples_come_from_training_images_if_there_are_no_others(make) -> None:
     root = make("A/1.png", "B/1.png")
-    data = open_data(DataConfig(roots=(root,), size=16), 3, Unpaired, batch=1, seed=0)
+    data = open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=1, seed=0)
     assert data.test_a == []
-    assert data.samples(4).a.shape == (1, 3, 16, 16)
+    assert data.samples(4).a.shape == (1, 3, 24, 24)
 
 
 def test_unreadable_files_are_reported(make) -> None:
     root = make(*(f"{d}/{i}.png" for d in "AB" for i in range(4)))
     (root / "B/2.png").write_bytes(b"")
-    data = open_data(DataConfig(roots=(root,), size=16, max_bad=0.3), 3, Unpaired, batch=1, seed=0)
+    data = open_data(DataConfig(roots=(root,), size=24, max_bad=0.3), 3, Unpaired, batch=1, seed=0)
     assert data.bad == [(root / "B/2.png", "the file is empty")]
     assert "left out: 1" in data.notes[-1]
     with pytest.raises(UserError, match=r"--data\.max-bad 0\.2"):
-        open_data(DataConfig(roots=(root,), size=16, max_bad=0.2), 3, Unpaired, batch=1, seed=0)
+        open_data(DataConfig(roots=(root,), size=24, max_bad=0.2), 3, Unpaired, batch=1, seed=0)
 
 
 def test_both_domains_share_the_cache_limit(make) -> None:
     root = make("A/1.png", "B/1.png")
-    one = 18 * 22 * 3
-    cfg = DataConfig(roots=(root,), size=16, cache_gb=1.5 * one / 1e9)
+    one = 27 * 32 * 3
+    cfg = DataConfig(roots=(root,), size=24, cache_gb=1.5 * one / 1e9)
     data = open_data(cfg, 3, Unpaired, batch=1, seed=0)
     assert data.train.store_a.cached_bytes > 0
     assert data.train.store_b.cached_bytes == 0
@@ -68,4 +68,4 @@ def test_both_domains_share_the_cache_limit(make) -> None:
 def test_smaller_domain_than_batch(make) -> None:
     root = make("A/1.png", "A/2.png", "B/1.png")
     with pytest.raises(UserError, match="B has 1 training images, fewer than --batch 2"):
-        open_data(DataConfig(roots=(root,), size=16), 3, Unpaired, batch=2, seed=0)
+        open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=2, seed=0)

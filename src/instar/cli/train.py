@@ -51,6 +51,8 @@ def run(arguments: Sequence[str]) -> int:
         print(USAGE + ", ".join(registry.names()))
         return 0 if arguments else 2
     if _has(arguments, "--resume"):
+        if len(arguments) > (1 if arguments[0].startswith("--resume=") else 2):
+            raise UserError("--resume RUN stands alone: a run keeps the settings of its config.yaml")
         where = parse(Resume, arguments, "instar train").resume
         return _resume(where)
     if _has(arguments, "--config"):

@@ -74,7 +74,7 @@ class DataConfig:
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
 
     def __post_init__(self) -> None:
-        within("data.size", self.size, 24, None)  # less is nothing after a discriminator's downsamplings
+        within("size", self.size, 24, None)  # less is nothing after a discriminator's downsamplings
         within("data.max-bad", self.max_bad, 0.0, 1.0)
         within("data.holdout", self.holdout, 0, None)
         if self.resize is not None and self.resize < self.size:
@@ -118,9 +118,12 @@ class TrainConfig:
     """Steps in a row with a loss or gradient that is not finite, after which the run stops."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "devices", "log_every", "preview_every", "save_every", "max_bad_steps"):
+        for name in ("steps", "batch", "devices"):
+            within(name, getattr(self, name), 1, None)
+        within("seed", self.seed, 0, None)
+        for name in ("log_every", "preview_every", "save_every", "max_bad_steps"):
             within(f"train.{name.replace('_', '-')}", getattr(self, name), 1, None)
-        for name in ("seed", "ema", "clip", "keep"):
+        for name in ("ema", "clip", "keep"):
             within(f"train.{name}", getattr(self, name), 0, None)
         if self.batch % self.devices:
             raise UserError(f"--batch {self.batch} cannot be shared equally by --devices {self.devices}")

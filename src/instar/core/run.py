@@ -43,9 +43,9 @@ def write_config(config: RunConfig, folder: Path) -> None:
 def read_config(path: Path) -> RunConfig:
     """Read a config.yaml. An unknown key or a wrong value is a `UserError` naming the file and the nearest key."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; a run directory has a {CONFIG}")
+        raise UserError(f"{path}: no such file; give the {CONFIG} of a run")
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, Mapping):
