@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from pathlib import Path
@@ -94,7 +95,9 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
         namespace={"__doc__": f"{method.paper.title}. {method.paper.authors}, {method.paper.year}, {method.paper.url}"},
     )
     args: Any = parse(kind, arguments, f"instar train {name}")
-    data = replace(args.data, roots=tuple(path.absolute() for path in args.roots))
+    # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
+    roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
+    data = replace(args.data, roots=roots)
     return replace(base, data=data, train=args.train, method=args.method), args.out
 
 
