@@ -26,7 +26,7 @@ from instar.methods.cut import Config as CutConfig
         (DataConfig, {"size": 4}, "--size must be at least 24, not 4"),
         (DataConfig, {"max_bad": 2.0}, "--data.max-bad must be between 0.0 and 1.0, not 2.0"),
         (DataConfig, {"holdout": -1}, "--data.holdout must be at least 0"),
-        (DataConfig, {"size": 64, "resize": 50}, "--data.resize 50 is smaller than --size 64"),
+        (DataConfig, {"zoom": 0.5}, "--data.zoom must be between 1.0 and 8.0, not 0.5"),
         (TrainConfig, {"steps": 0}, "--steps must be at least 1"),
         (TrainConfig, {"max_bad_steps": 0}, "--train.max-bad-steps must be at least 1"),
         (TrainConfig, {"seed": -1}, "--seed must be at least 0"),
@@ -67,7 +67,7 @@ def run_config(**data: Any) -> RunConfig:
         name="cut",
         preset="tiny",
         method=CutConfig(layers=("down1",), optim=Optim(lr=1e-5, betas=(0.0, 0.99))),
-        data=DataConfig(roots=(Path("/data/süß"),), source="horse", resize=300, **data),
+        data=DataConfig(roots=(Path("/data/süß"),), source="horse", zoom=1.5, **data),
         train=TrainConfig(precision="bf16"),
     )
 
@@ -129,7 +129,7 @@ def test_nested_changes_keep_the_rest() -> None:
 def test_short_side_is_that_of_the_paper() -> None:
     assert DataConfig().short_side == 286
     assert DataConfig(size=128).short_side == 143
-    assert DataConfig(size=64, resize=64).short_side == 64
+    assert DataConfig(size=64, zoom=1.0).short_side == 64
 
 
 def test_nearest() -> None:

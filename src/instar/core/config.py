@@ -62,8 +62,8 @@ class DataConfig:
     """Domain to translate to, by name; the other one if not given."""
     size: Annotated[int, arg(aliases=["--size"])] = 256
     """Side of the training crops in pixels."""
-    resize: Annotated[int | None, arg(metavar="INT")] = None
-    """Short side to which images are resized before cropping; 286/256 of the size if not given."""
+    zoom: float = 286 / 256
+    """Short side to which images are resized before cropping, in sizes; 1 crops along the long side only."""
     flip: bool = True
     """Mirror half of the training images."""
     max_bad: float = 0.05
@@ -77,13 +77,12 @@ class DataConfig:
         within("size", self.size, 24, None)  # less is nothing after a discriminator's downsamplings
         within("data.max-bad", self.max_bad, 0.0, 1.0)
         within("data.holdout", self.holdout, 0, None)
-        if self.resize is not None and self.resize < self.size:
-            raise UserError(f"--data.resize {self.resize} is smaller than --size {self.size}: crops would not fit")
+        within("data.zoom", self.zoom, 1.0, 8.0)
 
     @property
     def short_side(self) -> int:
         """Short side of a training image before it is cropped, in pixels."""
-        return self.resize if self.resize is not None else round(self.size * 286 / 256)
+        return round(self.size * self.zoom)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,7 +109,7 @@ class CUT(Method[Unpaired]):
         "small": Preset(
             about="CUT, 64 px on a CPU: under half an hour on one or two cores",
             method={"width": 32, "blocks": 6, "patches": 64, "optim": {"lr": 5e-4}},
-            data={"size": 64, "resize": 66},
+            data={"size": 64, "zoom": 1.03},
             train={"steps": 4800, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
         "fastcut-small": Preset(
@@ -123,7 +123,7 @@ class CUT(Method[Unpaired]):
                 "patches": 64,
                 "optim": {"lr": 5e-4},
             },
-            data={"size": 64, "resize": 66},
+            data={"size": 64, "zoom": 1.03},
             train={"steps": 4800, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
         "tiny": Preset(

@@ -94,7 +94,7 @@ class CycleGAN(Method[Unpaired]):
         "small": Preset(
             about="64 px on a CPU: under half an hour on one or two cores",
             method={"width": 32, "blocks": 6, "antialias": True, "optim": {"lr": 5e-4}},
-            data={"size": 64, "resize": 66},
+            data={"size": 64, "zoom": 1.03},
             train={"steps": 2800, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
         "tiny": Preset(

@@ -103,7 +103,7 @@ class Pix2Pix(Method[Paired]):
         "small": Preset(
             about="64 px on a CPU: a quarter of an hour on one or two cores",
             method={"width": 32, "downs": 6, "norm": "instance", "test_noise": False, "optim": {"hold": 0.5}},
-            data={"size": 64, "resize": 66},
+            data={"size": 64, "zoom": 1.03},
             train={"steps": 5000, "batch": 4, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
         "tiny": Preset(
