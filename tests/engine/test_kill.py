@@ -11,7 +11,7 @@ import pytest
 
 from engine.processes import draw, finish, numbers, start, state
 
-STEPS = 40
+STEPS = 60
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_killed_at_any_moment(data: Path, tmp_path: Path) -> None:
     assert code == 0, err
 
     chance = random.Random(time.time_ns())
-    waits = [kill_in_checkpoint, lambda p, run: kill_after(p, run, chance.uniform(0.0, 0.5)), kill_in_checkpoint]
+    waits = [kill_in_checkpoint, lambda p, run: kill_after(p, run, chance.uniform(0.0, 0.3)), kill_in_checkpoint]
     halfway = []
     arguments = flags(data, killed)
     for wait in waits:
