@@ -24,6 +24,7 @@ import torch
 import instar
 from instar.core.method import defaults
 from instar.core.progress import Progress
+from instar.engine.memory import keep_freed_memory
 from instar.engine.optimizers import Optimizers
 
 CASES = {"cyclegan": "paper", "cut": "paper", "fastcut": "fastcut", "pix2pix": "paper"}
@@ -63,6 +64,7 @@ def main() -> None:
 def measure(case: str, size: int, batch: int, repeat: int, precision: str, threads: int) -> None:
     """Print median and best seconds of a step, and the process's peak memory in GB."""
     torch.set_num_threads(threads)
+    keep_freed_memory()
     name = "cut" if case == "fastcut" else case
     kind = instar.get(name)
     torch.manual_seed(0)

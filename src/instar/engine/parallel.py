@@ -13,6 +13,7 @@ from torch import Tensor
 from instar.core.config import TrainConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError
+from instar.engine.memory import keep_freed_memory
 
 
 def launch(cfg: TrainConfig) -> Fabric:
@@ -26,7 +27,9 @@ def launch(cfg: TrainConfig) -> Fabric:
     if accelerator == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where the card has it
         torch.backends.cudnn.benchmark = True  # all training crops have one size
-    elif cfg.devices > 1:
+    elif accelerator == "cpu":
+        keep_freed_memory()
+    if accelerator == "cpu" and cfg.devices > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // cfg.devices))
     fabric = Fabric(
         accelerator=accelerator,
