@@ -37,7 +37,10 @@ def test_content_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: p
     assert events == ["sync", "rename"]
 
 
-def test_sync_takes_files_and_folders(tmp_path: Path) -> None:
+def test_sync_flushes_files_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino))
     (tmp_path / "file").write_bytes(b"x")
     sync(tmp_path / "file")
     sync(tmp_path)
+    assert flushed == [(tmp_path / "file").stat().st_ino, tmp_path.stat().st_ino]
