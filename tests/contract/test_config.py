@@ -34,12 +34,11 @@ def test_presets(name: str, kind: type[Method[Any]], tmp_path: Path) -> None:
         assert from_dict(TrainConfig, values["train"], "test") == config.train
         write_config(config, tmp_path)
         assert read_config(tmp_path / "config.yaml") == config
-        assert config.data.size % build_multiple(kind, config) == 0
-
-
-def build_multiple(kind: type[Method[Any]], config: RunConfig) -> int:
-    with torch.device("meta"):  # full-size networks, without their memory
-        return kind(config.method).multiple
+        with torch.device("meta"):  # full-size networks, without their memory
+            method = kind(config.method)
+        assert config.data.size % method.multiple == 0
+        assert method.side in (None, config.data.size)
+        assert isinstance(method.check(config), str)
 
 
 def test_unknown_setting(kind: type[Method[Any]]) -> None:

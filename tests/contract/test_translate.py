@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from instar.core.abilities import Attentive, Coded, Styled
 from instar.core.config import RunConfig
 from instar.core.method import Method
 from instar.core.seed import seed_step
@@ -21,9 +22,10 @@ def inference() -> Iterator[None]:
 def images(method: Method[Any], config: RunConfig) -> Tensor:
     """Two images whose sides are multiples of the method's number, not square and not those of training."""
     method.eval()
-    side = method.multiple * -(-24 // method.multiple)
+    side = method.side or method.multiple * -(-24 // method.multiple)
+    width = method.side or side + method.multiple
     chance = torch.Generator().manual_seed(0)
-    return torch.rand(2, config.method.channels, side, side + method.multiple, generator=chance) * 2 - 1
+    return torch.rand(2, config.method.channels, side, width, generator=chance) * 2 - 1
 
 
 def translate(method: Method[Any], x: Tensor, to: str, seed: int = 0) -> Tensor:
@@ -80,3 +82,49 @@ def test_averaged_networks_are_those_that_translate(method: Method[Any], images:
         zeroed = [translate(method, images, to) for to in method.targets]
     assert all(not torch.equal(a, b) for a, b in zip(plain, zeroed, strict=True))
     assert set(method.translators) <= {name for name, _ in method.named_children()}
+
+
+def test_styles(method: Method[Any], images: Tensor) -> None:
+    """A style decides the picture: drawn or read from an image, another one gives another picture."""
+    if not isinstance(method, Styled):
+        return
+    for to in method.targets:
+        drawn = method.sample_style(2)
+        assert drawn.shape == method.encode_style(images, domain=to).shape
+        assert not torch.equal(*drawn)
+        assert not torch.equal(*method.encode_style(images, domain=to))
+        one = images[:1]
+        first, second = (method.translate(one, to=to, style=style[None]) for style in drawn)
+        assert torch.equal(first, method.translate(one, to=to, style=drawn[:1]))
+        assert not torch.equal(first, second)
+        both = method.translate(one.expand(2, -1, -1, -1), to=to, style=drawn)
+        torch.testing.assert_close(both, torch.cat([first, second]), atol=1e-5, rtol=0)
+
+
+def test_the_style_drawn_is_one_for_the_batch(method: Method[Any], images: Tensor) -> None:
+    if not isinstance(method, Styled):
+        return
+    seed_step(3, 0)
+    style = method.sample_style(1)
+    torch.testing.assert_close(
+        translate(method, images, "b", seed=3), method.translate(images, to="b", style=style.expand(2, -1))
+    )
+
+
+def test_codes(method: Method[Any], images: Tensor) -> None:
+    """Translating is encoding and decoding."""
+    if not isinstance(method, Coded):
+        return
+    for to, source in (("b", "a"), ("a", "b")):
+        code = method.encode(images, domain=source)  # type: ignore[arg-type]
+        assert torch.equal(method.decode(code, to=to), translate(method, images, to))  # type: ignore[arg-type]
+
+
+def test_attention(method: Method[Any], images: Tensor) -> None:
+    if not isinstance(method, Attentive):
+        return
+    for to in method.targets:
+        maps = method.attention(images, to=to)
+        assert maps.dim() == 3
+        assert len(maps) == len(images)
+        assert 0 <= maps.min() < maps.max() <= 1

@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 
 from instar.core.progress import Progress
-from instar.core.schedule import linear
+from instar.core.schedule import halving, linear
 
 
 @pytest.mark.parametrize(("epoch", "rate"), [(1, 2e-4), (100, 2e-4), (101, 1.9802e-4), (200, 1.9802e-6)])
@@ -27,3 +27,12 @@ def test_falls_and_never_reaches_0() -> None:
     assert factors == sorted(factors, reverse=True)
     assert 0 < factors[-1] < 0.002
     assert len(set(factors)) == 751
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"), [(0, 1.0), (99_999, 1.0), (100_000, 0.5), (250_000, 0.25), (999_999, 2**-9)]
+)
+def test_halving(step: int, factor: float) -> None:
+    """MUNIT: 1 million steps, halved every 100,000."""
+    assert halving(Progress(step, 1_000_000), 0.1) == factor
+    assert halving(Progress(step, 1_000_000), 0.0) == 1.0

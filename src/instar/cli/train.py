@@ -135,6 +135,7 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         raise UserError(
             f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.multiple}"
         )
+    note = method.check(config)
     config = replace(config, data=replace(config.data, source=data.name_a, target=data.name_b))
     if not fabric.is_global_zero:
         screen.quiet = True
@@ -150,6 +151,8 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         logger.info(describe(fabric.device, config.train.precision, fabric.world_size, config.train.seed))
     fabric.barrier()
     _say_data(data, logger)
+    if note:
+        logger.info(note)
     trainer = Trainer(fabric, method, config, out, data.train, data.samples(8))
     finished = trainer.fit(screen)
     if finished:

@@ -30,10 +30,15 @@ class Optim:
     """Decay of Adam's two averages."""
     hold: float = 0.5
     """Share of the run at the full learning rate; then a straight line towards 0. 1 keeps it constant."""
+    halve: float = 0.0
+    """Share of the run after which the learning rate halves, again and again (MUNIT); 0 never does."""
+    weight_decay: float = 0.0
+    """L2 penalty in the gradient of matrices and kernels; biases and norms are left alone."""
 
     def __post_init__(self) -> None:
-        within("method.optim.lr", self.lr, 0.0, None)
-        within("method.optim.hold", self.hold, 0.0, 1.0)
+        for name in ("lr", "hold", "halve"):
+            within(f"method.optim.{name}", getattr(self, name), 0.0, None if name == "lr" else 1.0)
+        within("method.optim.weight-decay", self.weight_decay, 0.0, None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         self.cfg: Any = cfg
         self.multiple = 1
         """`translate` needs image sides that are multiples of this."""
+        self.side: int | None = None
+        """If set, `translate` takes squares of this side only."""
 
     @abstractmethod
     def objectives(self, batch: BatchT, at: Progress) -> Rounds:
@@ -77,6 +79,14 @@ class Method(nn.Module, ABC, Generic[BatchT]):
 
     def prepare(self, phase: str, batches: Iterable[BatchT]) -> None:
         """Run once on entering `phase`, never on resume. `batches` is one pass over the training data."""
+
+    def check(self, config: RunConfig) -> str:
+        """Return what a user should know before this training starts, or nothing.
+
+        Raises:
+            UserError: it cannot be trained with these settings (batch, size); names the flag and the remedy.
+        """
+        return ""
 
     def optim(self, network: str) -> Optim:
         """Return the optimiser settings of a direct child."""

@@ -19,3 +19,8 @@ def linear(at: Progress, hold: float) -> float:
     constant = hold * at.steps
     decaying = at.steps - constant
     return 1.0 - max(0.0, at.step + 1 - constant) / (decaying + 1)
+
+
+def halving(at: Progress, every: float) -> float:
+    """Factor of the learning rate: halved after each share `every` of the run; 0 never does (MUNIT, UNIT)."""
+    return 0.5 ** int(at.step / (every * at.steps)) if every else 1.0

@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 
 from instar.core.method import Method
 from instar.core.progress import Progress
-from instar.core.schedule import linear
+from instar.core.schedule import halving, linear
 
 
 class Optimizers:
@@ -42,7 +42,7 @@ class Optimizers:
         for name in names:
             settings = self.method.optim(name)
             for group in self.by_name[name].param_groups:
-                group["lr"] = settings.lr * linear(at, settings.hold)
+                group["lr"] = settings.lr * linear(at, settings.hold) * halving(at, settings.halve)
             self.by_name[name].step()
 
     def state(self) -> dict[str, Tensor]:
@@ -82,4 +82,11 @@ def _adam(method: Method[Any], name: str, net: nn.Module) -> torch.optim.Adam:
     settings = method.optim(name)
     trained = [p for p in net.parameters() if p.requires_grad]
     fused = all(p.device.type in ("cuda", "cpu") for p in trained)
-    return torch.optim.Adam(trained, lr=settings.lr, betas=settings.betas, fused=fused)
+    groups: list[dict[str, Any]] = [{"params": trained}]
+    if settings.weight_decay:  # a norm's scale or AdaLIN's ratio is not to be pulled to 0
+        groups = [
+            {"params": [p for p in trained if p.dim() > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for p in trained if p.dim() <= 1]},
+        ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.Adam(groups, lr=settings.lr, betas=settings.betas, fused=fused)

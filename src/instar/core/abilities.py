@@ -1,0 +1,42 @@
+"""What some methods can do besides translating: styles, codes, attention. Commands ask by `isinstance`."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from instar.core.batch import Domain
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """One input has many translations: a style chooses among them."""
+
+    def sample_style(self, n: int) -> Tensor:
+        """Draw n styles (n, S) from the prior, on the method's device, from torch's global generator."""
+
+    def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
+        """Return the styles (N, S) of images (N, C, H, W) in [-1, 1] of a domain."""
+
+    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images."""
+
+
+@runtime_checkable
+class Coded(Protocol):
+    """Both domains share a code in which one can walk from one image to another."""
+
+    def encode(self, x: Tensor, *, domain: Domain) -> Tensor:
+        """Return the codes of images (N, C, H, W) in [-1, 1] of a domain."""
+
+    def decode(self, code: Tensor, *, to: Domain) -> Tensor:
+        """Return the images (N, C, H, W) of a domain that codes stand for."""
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """Knows where in the input its translation looks."""
+
+    def attention(self, x: Tensor, *, to: Domain = "b") -> Tensor:
+        """Return maps (N, H', W') in [0, 1] of the attention for images (N, C, H, W) in [-1, 1]."""
