@@ -311,8 +311,9 @@ def test_batches_give_what_single_images_give(
 
 
 def test_large_images_go_alone() -> None:
-    sizes = {0: (1000, 1000), 3: (10, 10), 4: (1000, 1000), 5: (1000, 1000), 7: (9000, 9000), 8: (9000, 9000)}
-    assert jobs.chunks(sizes, 8, 2 * 10**6) == [[0, 4], [3], [5], [7], [8]]
+    large = (1000, 1000, 0)
+    sizes = {0: large, 3: (10, 10, 0), 4: large, 5: large, 6: (1000, 1000, 1), 7: (9000, 9000, 0), 8: (9000, 9000, 0)}
+    assert jobs.chunks(sizes, 8, 2 * 10**6) == [[0, 4], [3], [5], [6], [7], [8]]
 
 
 def test_noise_follows_the_seed(run_directory: Runs, photos: Path, tmp_path: Path) -> None:
@@ -410,7 +411,7 @@ def test_memory_does_not_grow_with_the_inputs(
 
     tally = bulk.Tally(io.StringIO(), lambda: None)
     listed = jobs.collect([str(tmp_path / "in")], out)
-    bulk.work(listed, out, network, tally, batch=2, pixels=10**6, look=lambda *_: None, stopped=lambda: False)
+    bulk.work(listed, out, [network], tally, batch=2, pixels=10**6, look=lambda *_: None, stopped=lambda: False)
     assert tally.ok == 12
 
 

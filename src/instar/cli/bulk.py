@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from PIL.Image import Image
 
 from instar.cli.jobs import Job, chunks
+from instar.cli.variants import Film
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage, probe, read, save
 
@@ -25,7 +27,7 @@ PIXELS_CPU = 2**15
 """On a CPU larger batches outgrow the caches: eight images of 256 px take half as long again as one by one."""
 
 Size = tuple[int, int]
-Network = Callable[[list[Image]], list[Image]]
+Network = Callable[[list[Image]], Sequence[Image] | Sequence[Film]]
 
 
 class Tally:
@@ -73,7 +75,7 @@ class Tally:
 def work(
     jobs: Sequence[Job],
     out: Path,
-    network: Network,
+    networks: Sequence[Network],
     tally: Tally,
     *,
     batch: int,
@@ -86,7 +88,7 @@ def work(
     Args:
         jobs: in the order of the manifest.
         out: folder for the results.
-        network: translates images of one size.
+        networks: for each variant, makes results of images of one size.
         tally: told what became of each job.
         batch: most images that go through the network together.
         pixels: most pixels that do, unless one image alone has more.
@@ -97,6 +99,7 @@ def work(
         batches = (part for sizes in _sizes(pool, jobs, tally, look) for part in chunks(sizes, batch, pixels))
         written: list[_Written] = []
         for loaded in _loaded(pool, batches, jobs, tally):
+            network = networks[jobs[loaded[0][0]].variant]
             results = _translated(network, [image for _, image in loaded])
             _settle(written, jobs, tally)  # the batch before, which was written meanwhile
             written = []
@@ -104,7 +107,8 @@ def work(
                 if isinstance(result, str):
                     tally.fail(number, jobs[number], result, image)
                 else:
-                    future = pool.submit(save, result, out / jobs[number].output)
+                    write = result.save if isinstance(result, Film) else partial(save, result)
+                    future = pool.submit(write, out / jobs[number].output)
                     written.append(_Written(number, image, future))
             if stopped():
                 break
@@ -119,8 +123,8 @@ class _Written(NamedTuple):
 
 def _sizes(
     pool: ThreadPoolExecutor, jobs: Sequence[Job], tally: Tally, look: Callable[[Job, Size], None]
-) -> Iterator[dict[int, Size]]:
-    """Yield the sizes of a window's images by their numbers. What is no image by suffix or header ends here."""
+) -> Iterator[dict[int, tuple[int, int, int]]]:
+    """Yield width, height and variant by number for a window's images. What is no image by its header ends here."""
     for start in range(0, len(jobs), WINDOW):
         window = list(enumerate(jobs[start : start + WINDOW], start))
         probed = pool.map(lambda job: _size(job[1]), window)
@@ -132,7 +136,7 @@ def _sizes(
                 tally.fail(number, job, size)
             else:
                 look(job, size)
-                sizes[number] = size
+                sizes[number] = (*size, job.variant)
         yield sizes
 
 
@@ -172,7 +176,7 @@ def _read(
         yield images
 
 
-def _translated(network: Network, images: list[Image]) -> Sequence[Image | str]:
+def _translated(network: Network, images: list[Image]) -> Sequence[Image | Film | str]:
     """Return the results, or why there is none.
 
     If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is

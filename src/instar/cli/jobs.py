@@ -6,7 +6,7 @@ import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from instar.core.errors import UserError
@@ -21,35 +21,60 @@ class Job(NamedTuple):
     source: str
     output: str
     """Relative to the output folder; empty for a file that is no image by its suffix."""
+    variant: int = 0
+    """Which of the results that are made of each input."""
 
 
-def collect(inputs: Sequence[str], out: Path) -> list[Job]:
+class Naming(NamedTuple):
+    """How the result of a variant is named after its input."""
+
+    ending: str = ""
+    """Put before the suffix."""
+    suffix: str = ""
+    """Of the file; the input's if empty."""
+
+    def of(self, output: str) -> str:
+        """Return the path of the result for an input's path."""
+        path = PurePosixPath(output)
+        return path.with_name(f"{path.stem}{self.ending}{self.suffix or path.suffix}").as_posix()
+
+
+def collect(inputs: Sequence[str], out: Path, variants: Sequence[Naming] = (Naming(),)) -> list[Job]:
     """Return the jobs that files, folders and patterns stand for, each folder's in natural order.
+
+    Each image gives one job for every variant; a file that is no image gives one.
 
     Raises:
         UserError: an input is missing or holds no image, two have the same output, or an output is an input.
     """
-    jobs = _unique([job for text in inputs for job in _jobs(text, out)])
+    plain = _unique([job for text in inputs for job in _jobs(text, out)])
+    jobs = _unique([named for job in plain for named in _named(job, variants)])
     _refuse_overwriting(jobs, out)
     return jobs
 
 
-def chunks(sizes: Mapping[int, tuple[int, int]], most: int, pixels: int) -> list[list[int]]:
-    """Group images of equal size into batches, ordered by their first image.
+def chunks(sizes: Mapping[int, tuple[int, int, int]], most: int, pixels: int) -> list[list[int]]:
+    """Group images of equal size and variant into batches, ordered by their first image.
 
     Args:
-        sizes: width and height by the image's number, ascending.
+        sizes: width, height and variant by the image's number, ascending.
         most: images in a batch.
         pixels: in a batch; an image above it goes alone.
     """
-    alike: dict[tuple[int, int], list[int]] = {}
+    alike: dict[tuple[int, int, int], list[int]] = {}
     for number, size in sizes.items():
         alike.setdefault(size, []).append(number)
     found = []
-    for (width, height), members in alike.items():
+    for (width, height, _), members in alike.items():
         step = max(1, min(most, pixels // (width * height)))
         found += [members[i : i + step] for i in range(0, len(members), step)]
     return sorted(found)
+
+
+def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
+    if not job.output:
+        return [job]
+    return [Job(job.source, naming.of(job.output), number) for number, naming in enumerate(variants)]
 
 
 def _jobs(text: str, out: Path) -> list[Job]:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from instar.cli.parser import parse
 from instar.core import registry
+from instar.core.abilities import Styled
 from instar.core.batch import Paired
 
 
@@ -31,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
             f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
             "pairs" if issubclass(method.data, Paired) else "two folders",
             "both ways" if len(method.targets) == 2 else "one way",
-            "one output for an input",
+            "many outputs for an input" if issubclass(method, Styled) else "one output for an input",
         )
     Console().print(table)
     print("\ninstar train METHOD --help lists the options and presets of one.")

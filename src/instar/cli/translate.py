@@ -45,12 +45,23 @@ class Translate:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
     seed: int = 0
-    """Of the model's noise, if it has any."""
+    """Of the model's noise or style, if it has any."""
+    samples: int | None = None
+    """Styles drawn for each image, the same ones for all: cat.png gives cat_seed0-0.png, cat_seed0-1.png, ..."""
+    reference: Path | None = None
+    """Image of the domain translated into, whose style all results take: cat.png gives cat_like-NAME.png."""
+    interpolate: int | None = None
+    """Pictures on the way from one style to another, or to that of --reference: a strip as PNG, moving as GIF. For
+    methods with a shared code instead of styles: the way from each image to --reference."""
+    heatmap: bool = False
+    """Write also where the model looks, laid over the input: cat_heatmap.png."""
 
     def __post_init__(self) -> None:
-        for flag, value, least in (("size", self.size, 8), ("batch", self.batch, 1), ("seed", self.seed, 0)):
-            if value is not None and value < least:
-                raise UserError(f"--{flag} must be at least {least}, not {value}")
+        least = {"size": 8, "batch": 1, "seed": 0, "samples": 1, "interpolate": 2}
+        for flag, smallest in least.items():
+            value = getattr(self, flag)
+            if value is not None and value < smallest:
+                raise UserError(f"--{flag} must be at least {smallest}, not {value}")
         if not self.inputs:
             raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
 
@@ -60,14 +71,16 @@ def run(arguments: Sequence[str]) -> int:
     args = parse(Translate, arguments, "instar translate")
     from instar.cli.bulk import PIXELS, PIXELS_CPU, Tally, work
     from instar.cli.jobs import MANIFEST, collect
+    from instar.cli.variants import variants
     from instar.core.run import load_method
     from instar.engine.signals import stop_on_signals
     from instar.export.translator import Translator
 
-    jobs = collect(args.inputs, args.out)
+    collect(args.inputs, args.out)  # what is wrong with the inputs is told before seconds of loading
     method, config = load_method(args.run)
     translator = Translator(method, config, args.device)
-    network = partial(translator.images, to=translator.domain(args.to), short_side=args.size, seed=args.seed)
+    made = variants(args, translator, translator.domain(args.to))
+    jobs = collect(args.inputs, args.out, [variant.naming for variant in made])
     screen = console()
     say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
     look = _looker(None if args.size else config.data.short_side, say)
@@ -79,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
             work(
                 jobs,
                 args.out,
-                network,
+                [variant.make for variant in made],
                 tally,
                 batch=args.batch,
                 pixels=pixels,

@@ -9,28 +9,41 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from instar.core.batch import Batch, Paired
+from instar.core.abilities import Styled
+from instar.core.batch import Batch, Domain, Paired
 from instar.core.method import Method
 from instar.core.seed import seed_step
+
+STYLES = 3
+"""Translations shown of each image by a method with styles, the same styles at all times."""
 
 
 def sheet(method: Method[Any], samples: Batch, seed: int) -> Tensor:
     """Return a picture (3, H, W) in [0, 1] of held-out images above their translations.
 
-    One column for each sample; rows: a, its translation, for pairs the truth; then, for two-way methods, b and its
-    translation. The method must be in eval mode.
+    One column for each sample; rows: a, its translation (several, for a method with styles), for pairs the truth;
+    then, for two-way methods, b and its translation. The method must be in eval mode.
     """
     rows = []
     for to in sorted(method.targets, reverse=True):
         source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
-        seed_step(seed, 0)
-        rows += [source, method.translate(source, to=to), *([truth] if isinstance(samples, Paired) else [])]
+        rows += [source, *translations(method, source, to, seed)]
+        rows += [truth] if isinstance(samples, Paired) else []
     columns = min(len(row) for row in rows)
     if columns == 0:
         return torch.zeros(3, 1, 1)
     tiles = torch.cat([row[:columns].float().cpu() for row in rows])
     picture: Tensor = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=2, pad_value=1.0)
     return picture
+
+
+def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
+    """Translate images (N, C, H, W), once for each of the styles that are shown."""
+    found = []
+    for number in range(STYLES if isinstance(method, Styled) else 1):
+        seed_step(seed, number)
+        found.append(method.translate(x, to=to))
+    return found
 
 
 def save(picture: Tensor, folder: Path, step: int) -> Path:

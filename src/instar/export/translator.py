@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import ImageOps
 from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.abilities import Attentive, Coded, Styled
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
@@ -37,7 +40,9 @@ class Translator:
     def __init__(self, method: Method[Any], config: RunConfig, device: str = "auto") -> None:
         self.device = torch.device(pick_device(device))
         self.method = method.eval().requires_grad_(False).to(self.device)
+        self.name = config.name
         self.channels: int = config.method.channels
+        self.trained_at = config.data.size
         self.domains = {"a": config.data.source or "A", "b": config.data.target or "B"}
         """Names of the two domains."""
 
@@ -57,31 +62,81 @@ class Translator:
             raise UserError(f"--to {to}: this model translates to {reachable}")
         return found
 
-    def translate(self, image: ImageT | Sequence[Image], to: str | None = None, *, seed: int = 0) -> Any:
+    def translate(
+        self, image: ImageT | Sequence[Image], to: str | None = None, *, seed: int = 0, style: Tensor | None = None
+    ) -> Any:
         """Translate one image or a batch.
 
         Args:
             image: a PIL image of any mode or a list of them; a numpy array (H, W), (H, W, C) or (N, H, W, C), uint8
                 or uint16; or a tensor (C, H, W) or (N, C, H, W), float in [-1, 1].
             to: domain to translate into, by name; the target domain of training if None.
-            seed: of the model's noise, if it has any.
+            seed: of the model's noise or style, if it has any.
+            style: one (S,) from `styles` or `style_of`, for all images; drawn from `seed` if None.
 
         Returns:
             The same kind, size, mode, type and batch shape as `image`.
         """
         domain = self.domain(to)
         if isinstance(image, Tensor):
-            return self._tensor(image, domain, seed)
+            return self._tensor(image, domain, seed, style)
         if isinstance(image, np.ndarray):
-            return self._array(image, domain, seed)
+            return self._array(image, domain, seed, style)
         if isinstance(image, Image):
-            return self.images([image], domain, seed=seed)[0]
+            return self.images([image], domain, seed=seed, style=style)[0]
         if isinstance(image, Sequence) and all(isinstance(one, Image) for one in image):
-            return [self.images([one], domain, seed=seed)[0] for one in image]
+            return [self.images([one], domain, seed=seed, style=style)[0] for one in image]
         raise TypeError(f"cannot translate a {type(image).__name__}; give a PIL image, a numpy array or a tensor")
 
+    def styles(self, count: int, *, seed: int = 0) -> Tensor:
+        """Draw styles (count, S). The first is the one that `translate` draws from this seed."""
+        method = self._styled()
+        drawn = []
+        for number in range(count):
+            with self._chance(seed, number):
+                drawn.append(method.sample_style(1))
+        return torch.cat(drawn)
+
+    def style_of(self, reference: Image, to: str | None = None) -> Tensor:
+        """Return the style (S,) of a picture of the domain translated into, at the size of the training."""
+        with self._chance(0):
+            x = self._planes([reference], self.trained_at)
+            return self._styled().encode_style(x, domain=self.domain(to))[0]
+
+    def attention(self, image: Image, to: str | None = None) -> NDArray[np.float32]:
+        """Return where the model looks in an image (W x H): an array (H, W) in [0, 1]."""
+        if not isinstance(self.method, Attentive):
+            raise UserError(f"{self.name} has no map of its attention")
+        x = self._planes([image])
+        with self._chance(0):
+            maps = self.method.attention(x, to=self.domain(to))[:, None]
+        height, width = (self.method.side,) * 2 if self.method.side else (image.height, image.width)
+        whole = nnf.interpolate(maps.float(), x.shape[-2:], mode="bilinear")[..., :height, :width]
+        if self.method.side:
+            whole = nnf.interpolate(whole, (image.height, image.width), mode="bilinear")
+        return whole[0, 0].clamp(0, 1).cpu().numpy()
+
+    def between(self, image: Image, other: Image, to: str | None = None, *, count: int) -> list[Image]:
+        """Return `count` translations on the way from the code of one image to that of another, at the first's size."""
+        if not isinstance(self.method, Coded):
+            raise UserError(f"{self.name} has no code that both domains share")
+        target = self.domain(to)
+        source: Domain = "a" if target == "b" else "b"
+        x = self._planes([image, ImageOps.fit(other, image.size)])
+        with self._chance(0):
+            first, last = self.method.encode(x, domain=source).chunk(2)
+            steps = torch.linspace(0, 1, count, device=self.device)
+            frames = torch.cat([self.method.decode(first.lerp(last, t), to=target) for t in steps])
+        return [to_image(frame, image) for frame in frames[..., : image.height, : image.width]]
+
     def images(
-        self, batch: Sequence[Image], to: Domain, *, short_side: int | None = None, seed: int = 0
+        self,
+        batch: Sequence[Image],
+        to: Domain,
+        *,
+        short_side: int | None = None,
+        seed: int = 0,
+        style: Tensor | None = None,
     ) -> list[Image]:
         """Translate PIL images of one size in one pass.
 
@@ -90,54 +145,82 @@ class Translator:
             to: domain to translate into.
             short_side: work at this short side and resize the result back; the images' own size if None.
             seed: of the model's noise.
+            style: (S,), for a model that has styles.
         """
-        arrays = [to_array(image, self.channels) for image in batch]
-        height, width = arrays[0].shape[:2]
-        if short_side is not None:
-            scale = short_side / min(height, width)
-            shape = round(width * scale), round(height * scale)
-            arrays = [resize(array, *shape, resampling(image)) for array, image in zip(arrays, batch, strict=True)]
-        out = self.tensors(torch.stack([to_tensor(array) for array in arrays]), to, seed=seed)
-        if short_side is not None:
+        out = self.tensors(self._planes(batch, short_side, pad=False), to, seed=seed, style=style)
+        height, width = batch[0].height, batch[0].width
+        if out.shape[-2:] != (height, width):
             out = nnf.interpolate(out, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
         return [to_image(one, image) for one, image in zip(out, batch, strict=True)]
 
-    def tensors(self, x: Tensor, to: Domain, *, seed: int = 0) -> Tensor:
+    def tensors(self, x: Tensor, to: Domain, *, seed: int = 0, style: Tensor | None = None) -> Tensor:
         """Translate a tensor (N, C, H, W) in [-1, 1] of any H and W; same shape, range, type and device.
 
         What an image becomes does not depend on the others of its batch: noise is drawn anew from `seed` for each.
         """
         height, width = x.shape[-2:]
+        side = self.method.side
+        given = x
+        if side and (height, width) != (side, side):  # as its authors do: the whole image, squeezed
+            given = nnf.interpolate(x.float(), (side, side), mode="bicubic", antialias=True).clamp(-1, 1)
         # A method that draws one noise for the batch would give an image another one at each place in it.
-        parts = [one[None] for one in x] if "batch_independent" in self.method.waive else [x]
-        out = torch.cat([self._pass(part, to, seed) for part in parts])
+        parts = [one[None] for one in given] if "batch_independent" in self.method.waive else [given]
+        out = torch.cat([self._pass(part, to, seed, style) for part in parts])
+        if out.shape[-2:] != (height, width) and side:
+            out = nnf.interpolate(out, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
         return out[..., :height, :width].to(x.device, x.dtype)
 
-    def _pass(self, x: Tensor, to: Domain, seed: int) -> Tensor:
+    def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
+        padded = _padded(x.to(self.device, torch.float32), self.method.multiple)
+        with self._chance(seed):
+            if style is None:
+                return self.method.translate(padded, to=to)
+            return self._styled().translate(padded, to=to, style=style.to(self.device).expand(len(x), -1))
+
+    def _planes(self, batch: Sequence[Image], short_side: int | None = None, *, pad: bool = True) -> Tensor:
+        """Return images of one size as a tensor (N, C, H, W), resized to a short side or to the method's squares."""
+        width, height = batch[0].size
+        if self.method.side and pad:
+            width = height = self.method.side
+        elif short_side is not None:
+            scale = short_side / min(width, height)
+            width, height = round(width * scale), round(height * scale)
+        arrays = [resize(to_array(image, self.channels), width, height, resampling(image)) for image in batch]
+        x = torch.stack([to_tensor(array) for array in arrays])
+        return _padded(x.to(self.device), self.method.multiple) if pad else x
+
+    @contextmanager
+    def _chance(self, seed: int, number: int = 0) -> Iterator[None]:
         # Seeding reaches the generators of all CUDA devices, so all are put back. Not inference mode: the caller
         # may want to change the result in place.
         started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         devices = range(torch.cuda.device_count()) if started else ()
         with torch.random.fork_rng(devices), torch.no_grad():
-            seed_step(seed, 0)
-            return self.method.translate(_padded(x.to(self.device, torch.float32), self.method.multiple), to=to)
+            seed_step(seed, number)
+            yield
 
-    def _tensor(self, x: Tensor, to: Domain, seed: int) -> Tensor:
+    def _styled(self) -> Styled:
+        if not isinstance(self.method, Styled):
+            raise UserError(f"{self.name} has no styles: it has one translation for an image")
+        return self.method
+
+    def _tensor(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
         single = x.dim() == 3
         fits = x.dim() in (3, 4) and x.shape[-3] == self.channels and x.numel()
         if not fits or not x.is_floating_point():
             raise ValueError(f"expected float ([N,] {self.channels}, H, W) in [-1, 1], got {x.dtype} {tuple(x.shape)}")
-        out = self.tensors(x[None] if single else x, to, seed=seed)
+        out = self.tensors(x[None] if single else x, to, seed=seed, style=style)
         return out[0] if single else out
 
-    def _array(self, x: NDArray[Any], to: Domain, seed: int) -> NDArray[Any]:
+    def _array(self, x: NDArray[Any], to: Domain, seed: int, style: Tensor | None) -> NDArray[Any]:
         if x.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"expected uint8 or uint16 pixels, got {x.dtype}; floats in [-1, 1] go in as a tensor")
         batch = x[None, ..., None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
         if batch.ndim != 4 or batch.shape[3] not in (1, 3) or not batch.size:
             raise ValueError(f"expected (H, W), (H, W, C) or (N, H, W, C) with C 1 or 3, got {x.shape}")
         planes = torch.stack([to_tensor(cast(Array, one)) for one in batch])
-        out = _with_channels(self.tensors(_with_channels(planes, self.channels), to, seed=seed), batch.shape[3])
+        given = _with_channels(planes, self.channels)
+        out = _with_channels(self.tensors(given, to, seed=seed, style=style), batch.shape[3])
         top = np.iinfo(x.dtype).max
         pixels = out.permute(0, 2, 3, 1).double().clamp(-1, 1).add(1).mul(top / 2).round().numpy()
         return pixels.astype(x.dtype).reshape(x.shape)
