@@ -81,3 +81,21 @@ def test_far_pixels_do_not_matter() -> None:
     same = (net(x) == net(changed)).all(2).flatten()
     # Output column i sees the 70 px from 8 i - 23 on.
     assert same.tolist() == [8 * i - 23 + 70 <= 127 for i in range(14)]
+
+
+def test_spectral_norm_bounds_every_kernel_and_sees_the_overall_colour() -> None:
+    """Instance norm subtracts what a brighter image adds; spectral norm does not."""
+    torch.manual_seed(0)
+    dark = torch.rand(1, 3, 64, 64) - 1
+    seen = {}
+    for kind in ("instance", "spectral"):
+        D = normal(PatchGAN(width=8, norm=kind))  # type: ignore[arg-type]
+        for _ in range(30):
+            D(dark)
+        D.eval()
+        middle = D(dark)[..., 3, 3]
+        seen[kind] = ((D(dark + 1)[..., 3, 3] - middle).abs() / middle.abs()).item()
+        if kind == "spectral":
+            kernels = [layer.weight.flatten(1) for layer in D.body if isinstance(layer, nn.Conv2d)]
+            assert [torch.linalg.matrix_norm(k, 2).item() for k in kernels] == pytest.approx([1] * 5, rel=0.05)
+    assert seen["spectral"] > 0.01

@@ -7,7 +7,7 @@ from torch.nn import functional as nnf
 from instar.modules.init import normal
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown, BlurUp
-from instar.networks.resnet import ResnetGenerator
+from instar.networks.resnet import REACH, ResnetGenerator
 
 NCE = ("pixels", "down1", "down2", "block1", "block5")
 
@@ -143,3 +143,17 @@ def test_residual_block_adds_without_an_activation() -> None:
         nn.init.zeros_(p)
     x = torch.randn(1, 16, 8, 8)
     assert torch.equal(net.encoder.block1(x), x)
+
+
+def test_with_a_skip_a_silent_network_copies() -> None:
+    """Up to the reach of the tanh, beyond which a pixel could hardly be moved."""
+    G = ResnetGenerator(width=4, blocks=1, skip=True)
+    with torch.no_grad():
+        for p in G.parameters():
+            p.zero_()
+    x = torch.linspace(-1, 1, 3 * 16 * 16).reshape(1, 3, 16, 16)
+    torch.testing.assert_close(G(x), x.clamp(-REACH, REACH))
+    torch.testing.assert_close(G.trace(x, ["down1"])[0], G(x))
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(G(x.clone()).sum(), G.decoder[-1].bias)
+    assert slope.abs().min() > 0.1

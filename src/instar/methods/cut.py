@@ -20,7 +20,7 @@ from instar.modules.bank import VectorBank
 from instar.modules.ema import Average
 from instar.modules.init import xavier
 from instar.networks.patch_heads import PatchHeads, sample_places
-from instar.networks.patchgan import PatchGAN
+from instar.networks.patchgan import PatchGAN, PatchNorm
 from instar.networks.resnet import ResnetGenerator
 
 MOMENTUM = 0.999
@@ -51,6 +51,12 @@ class Config(MethodConfig):
     """Channels after the first convolution of G and D."""
     blocks: int = 9
     """Residual blocks of the generator: 9 for 256 px and more, 6 for 128 px."""
+    patch_norm: PatchNorm = "instance"
+    """Norm of the discriminator. spectral (Miyato et al. 2018) keeps sight of an image's overall colour."""
+    antialias: bool = True
+    """Blurred down- and upsampling, as in the authors' code. Off is a quarter cheaper."""
+    skip: bool = False
+    """Add the input to the generator's output: it starts as a copy and learns what to change. For short trainings."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,12 +142,12 @@ class CUT(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=True))
+        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias, skip=cfg.skip))
         for name in cfg.layers:
             if name not in self.G.channels:
                 there = ", ".join(self.G.channels)
                 raise UserError(f"--method.layers: with --method.blocks {cfg.blocks} there is no {name!r} in {there}")
-        self.D = xavier(PatchGAN(cfg.channels, cfg.width, antialias=True))
+        self.D = xavier(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
         self.H = xavier(PatchHeads({name: self.G.channels[name] for name in cfg.layers}))
         external = cfg.negatives != "internal"
         self.banks = nn.ModuleDict({name: VectorBank(cfg.bank, 256) for name in cfg.layers} if external else {})

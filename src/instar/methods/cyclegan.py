@@ -18,7 +18,7 @@ from instar.core.progress import Progress
 from instar.losses.gan import lsgan as gan
 from instar.modules.init import normal
 from instar.modules.pool import ImagePool
-from instar.networks.patchgan import PatchGAN
+from instar.networks.patchgan import PatchGAN, PatchNorm
 from instar.networks.resnet import ResnetGenerator
 
 
@@ -40,8 +40,12 @@ class Config(MethodConfig):
     """Channels after the first convolution of all networks."""
     blocks: int = 9
     """Residual blocks of the generators: 9 for 256 px and more, 6 for 128 px."""
+    patch_norm: PatchNorm = "instance"
+    """Norm of the discriminators. spectral (Miyato et al. 2018) keeps sight of an image's overall colour."""
     antialias: bool = False
     """Blurred down- and upsampling instead of strided convolutions: no checkerboards."""
+    skip: bool = False
+    """Add the input to the generator's output: it starts as a copy and learns what to change. For short trainings."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,10 +111,10 @@ class CycleGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias))
-        self.F = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias))
-        self.D_X = normal(PatchGAN(cfg.channels, cfg.width, antialias=cfg.antialias))
-        self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, antialias=cfg.antialias))
+        self.G = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias, skip=cfg.skip))
+        self.F = normal(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias, skip=cfg.skip))
+        self.D_X = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
+        self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
         self.pool_x, self.pool_y = ImagePool(cfg.pool), ImagePool(cfg.pool)
         self.multiple = self.G.multiple
 

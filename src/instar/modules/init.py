@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeVar, cast
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+_LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 def normal(net: ModuleT, std: float = 0.02) -> ModuleT:
@@ -15,9 +18,8 @@ def normal(net: ModuleT, std: float = 0.02) -> ModuleT:
     The scales of affine norms are drawn from N(1, std).
     """
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(module.weight, 0.0, std)
-            _zero_bias(module)
+        if isinstance(module, _LAYERS):
+            _draw(module, lambda weight: nn.init.normal_(weight, 0.0, std))
         elif isinstance(getattr(module, "weight", None), nn.Parameter):
             nn.init.normal_(module.weight, 1.0, std)  # type: ignore[arg-type]
     return net
@@ -29,12 +31,21 @@ def xavier(net: ModuleT, gain: float = 0.02) -> ModuleT:
     At this gain a fresh generator puts out almost flat gray.
     """
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.xavier_normal_(module.weight, gain)
-            _zero_bias(module)
+        if isinstance(module, _LAYERS):
+            _draw(module, lambda weight: nn.init.xavier_normal_(weight, gain))
     return net
 
 
-def _zero_bias(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> None:
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
+def kaiming(net: ModuleT) -> ModuleT:
+    """Draw weights from He's normal distribution by the inputs of a unit, zero the biases, and return `net`: MUNIT."""
+    for module in net.modules():
+        if isinstance(module, _LAYERS):
+            _draw(module, nn.init.kaiming_normal_)
+    return net
+
+
+def _draw(layer: nn.Module, weight: Callable[[Tensor], Tensor]) -> None:
+    if not is_parametrized(layer, "weight"):  # what `modules.spectral` has drawn already
+        weight(cast(Tensor, layer.weight))
+    if isinstance(layer.bias, Tensor):
+        nn.init.zeros_(layer.bias)

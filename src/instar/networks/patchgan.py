@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
-from instar.modules.norms import Norm, norm
+from instar.modules.norms import norm
 from instar.modules.resample import BlurDown
+from instar.modules.spectral import SpectralConv2d, spectral
+
+PatchNorm = Literal["instance", "batch", "spectral"]
+"""instance (CycleGAN, CUT) and batch (pix2pix) norm the features; spectral norms the kernels (Miyato et al. 2018), so
+that the discriminator keeps sight of an image's overall colour and brightness."""
 
 
 class PatchGAN(nn.Module):
@@ -18,7 +24,13 @@ class PatchGAN(nn.Module):
     """
 
     def __init__(
-        self, channels: int = 3, width: int = 64, layers: int = 3, *, norm: Norm = "instance", antialias: bool = False
+        self,
+        channels: int = 3,
+        width: int = 64,
+        layers: int = 3,
+        *,
+        norm: PatchNorm = "instance",
+        antialias: bool = False,
     ) -> None:
         """Build the discriminator.
 
@@ -26,7 +38,7 @@ class PatchGAN(nn.Module):
             channels: of the input; twice the image's for a conditional discriminator.
             width: channels after the first convolution, at most eight times as many later.
             layers: downsampling convolutions.
-            norm: instance (CycleGAN, CUT) or batch (pix2pix); convolutions before a batch norm have no bias.
+            norm: see `PatchNorm`; convolutions before a batch norm have no bias.
             antialias: stride-1 convolutions followed by a blur that halves the sides (CUT).
         """
         super().__init__()
@@ -40,29 +52,40 @@ class PatchGAN(nn.Module):
         return out
 
 
-def _patch(channels: int, width: int, layers: int, kind: Norm, antialias: bool) -> list[nn.Module]:
+def _patch(channels: int, width: int, layers: int, kind: PatchNorm, antialias: bool) -> list[nn.Module]:
     stride = 1 if antialias else 2
     blur = [BlurDown()] if antialias else []
-    body = [nn.Conv2d(channels, width, 4, stride, 1), _act(), *blur]
+    body = [_conv(kind, channels, width, 4, stride, 1), _act(), *blur]
     widths = [width * min(2**i, 8) for i in range(layers + 1)]
     for i, (cin, cout) in enumerate(pairwise(widths)):
         last = i == layers - 1
-        conv = nn.Conv2d(cin, cout, 4, 1 if last else stride, 1, bias=kind != "batch")
-        body += [conv, norm(kind, cout), _act(), *([] if last else blur)]
-    return [*body, nn.Conv2d(widths[-1], 1, 4, 1, 1)]
+        conv = _conv(kind, cin, cout, 4, 1 if last else stride, 1, bias=kind != "batch")
+        body += [conv, _norm(kind, cout), _act(), *([] if last else blur)]
+    return [*body, _conv(kind, widths[-1], 1, 4, 1, 1)]
 
 
-def _pixel(channels: int, width: int, kind: Norm) -> list[nn.Module]:
+def _pixel(channels: int, width: int, kind: PatchNorm) -> list[nn.Module]:
     biased = kind != "batch"
-    second = nn.Conv2d(width, 2 * width, 1, bias=biased)
     return [
-        nn.Conv2d(channels, width, 1),
+        _conv(kind, channels, width, 1),
         _act(),
-        second,
-        norm(kind, 2 * width),
+        _conv(kind, width, 2 * width, 1, bias=biased),
+        _norm(kind, 2 * width),
         _act(),
-        nn.Conv2d(2 * width, 1, 1, bias=biased),
+        _conv(kind, 2 * width, 1, 1, bias=biased),
     ]
+
+
+def _conv(
+    kind: PatchNorm, cin: int, cout: int, side: int, stride: int = 1, pad: int = 0, *, bias: bool = True
+) -> nn.Conv2d:
+    if kind == "spectral":
+        return spectral(SpectralConv2d(cin, cout, side, stride, pad))
+    return nn.Conv2d(cin, cout, side, stride, pad, bias=bias)
+
+
+def _norm(kind: PatchNorm, channels: int) -> nn.Module:
+    return norm("none" if kind == "spectral" else kind, channels)
 
 
 def _act() -> nn.Module:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection
 
+import torch
 from torch import Tensor, nn
 
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown, BlurUp
+
+REACH = 0.9
+"""With a skip, brighter and darker pixels count as this: beyond it tanh is so flat that they would hardly change."""
 
 
 class ResnetGenerator(nn.Module):
@@ -21,7 +25,9 @@ class ResnetGenerator(nn.Module):
     multiple = 4
     """Sides that are multiples of this come out as they went in."""
 
-    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 9, *, antialias: bool = False) -> None:
+    def __init__(
+        self, channels: int = 3, width: int = 64, blocks: int = 9, *, antialias: bool = False, skip: bool = False
+    ) -> None:
         """Build the generator.
 
         Args:
@@ -29,8 +35,10 @@ class ResnetGenerator(nn.Module):
             width: channels after the first convolution.
             blocks: residual blocks at a quarter of the resolution: 9 for 256 px and more, 6 for 128 px.
             antialias: blur before downsampling and interpolate before convolving, instead of strided convolutions.
+            skip: add the input before the tanh, so that the network need only learn what to change.
         """
         super().__init__()
+        self.skip = skip
         deep = 4 * width
         layers: list[tuple[str, nn.Module, int]] = [
             ("pixels", nn.ReflectionPad2d(3), channels),
@@ -47,24 +55,26 @@ class ResnetGenerator(nn.Module):
             _up(2 * width, width, antialias),
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, channels, 7),
-            nn.Tanh(),
         )
         self.channels = {name: count for name, _, count in layers}
         """Channels of each encoder layer's output, by name."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to images of the same shape and range; H and W multiples of 4."""
-        out: Tensor = self.decoder(self.encoder(x))
-        return out
+        return self._finish(self.encoder(x), x)
 
     def trace(self, x: Tensor, layers: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the output and, by name, the encoder features met on the way."""
         deepest, seen = self._walk(x, layers, to_end=True)
-        return self.decoder(deepest), seen
+        return self._finish(deepest, x), seen
 
     def encode(self, x: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Return encoder features by name, computing no further than the last of `layers`."""
         return self._walk(x, layers, to_end=False)[1]
+
+    def _finish(self, deepest: Tensor, x: Tensor) -> Tensor:
+        raw = self.decoder(deepest)
+        return torch.tanh(raw + x.clamp(-REACH, REACH).atanh() if self.skip else raw)
 
     def _walk(self, x: Tensor, layers: Collection[str], *, to_end: bool) -> tuple[Tensor, dict[str, Tensor]]:
         missing = set(layers) - set(self.channels)
