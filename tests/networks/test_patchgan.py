@@ -1,9 +1,10 @@
 import pytest
 import torch
 from methods.parts import count, spread, without_norms
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.modules.init import normal
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown
 from instar.networks.patchgan import PatchGAN
