@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from instar.modules.init import normal, xavier
+from instar.modules.init import kaiming, normal, xavier
 from instar.modules.norms import BatchNorm
 
 
@@ -36,3 +36,14 @@ def test_xavier() -> None:
 
 def test_layers_without_bias() -> None:
     assert normal(nn.Conv2d(2, 2, 1, bias=False)).bias is None
+
+
+def test_kaiming() -> None:
+    """std = sqrt(2 / fan in); norms are left alone."""
+    torch.manual_seed(0)
+    conv, batch, _, linear = kaiming(net())
+    assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 64)), rel=0.03)
+    assert linear.weight.std().item() == pytest.approx(math.sqrt(2 / 128), rel=0.03)
+    assert not conv.bias.any()
+    assert not linear.bias.any()
+    assert torch.equal(batch.weight, torch.ones(4096))

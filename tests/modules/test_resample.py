@@ -22,6 +22,14 @@ def test_down_is_the_authors_blur_pool(sides: tuple[int, int]) -> None:
     assert expected.shape[2:] == (-(-sides[0] // 2), -(-sides[1] // 2))
 
 
+def test_down_with_replicate_padding() -> None:
+    """UNIT's: a Gaussian of 3x3 over repeated edges, then every second pixel."""
+    x = torch.randn(2, 3, 7, 8, dtype=torch.float64)
+    padded = nnf.pad(x, (1, 1, 1, 1), mode="replicate")
+    expected = nnf.conv2d(padded, filter_of([0.25, 0.5, 0.25], 1, 3), groups=3)[:, :, ::2, ::2]
+    torch.testing.assert_close(BlurDown("replicate")(x), expected)
+
+
 @pytest.mark.parametrize("sides", [*SIDES, (1, 1)])
 def test_up_is_the_authors_blurred_upsampling(sides: tuple[int, int]) -> None:
     """Their Upsample: replicate padding, a transposed depthwise convolution with [1, 3, 3, 1], and a crop."""

@@ -44,3 +44,39 @@ def norm(kind: Norm, channels: int) -> nn.Module:
     if kind == "batch":
         return BatchNorm(channels)
     return InstanceNorm() if kind == "instance" else nn.Identity()
+
+
+def adaptive_instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Give each channel of each image a mean and a deviation of its own (AdaIN, Huang and Belongie 2017), eps 1e-5.
+
+    Args:
+        x: features (N, C, H, W).
+        scale: deviations (N, C), used as they are.
+        shift: means (N, C).
+    """
+    n, c, *sides = x.shape
+    # One image of N * C groups: normalisation, scale and shift in one kernel, as in `InstanceNorm`.
+    out = nnf.group_norm(x.reshape(1, n * c, *sides), n * c, scale.reshape(-1), shift.reshape(-1))
+    return out.view(x.shape)
+
+
+class LayerNorm(nn.Module):
+    """Zero mean and unit deviation over all features of each image, then a learned scale and shift for each channel.
+
+    As in MUNIT's code: unbiased deviation, eps 1e-5 added to it, scales drawn from [0, 1]. It keeps the statistics of
+    the channels relative to each other, which an instance norm would wipe out after AdaIN has set them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (N, C, H, W); the result is in float32 or better."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        centred = x - x.mean((1, 2, 3), keepdim=True)
+        # Not by `std`, whose gradient is not finite for an image of one colour: that of a norm is 0 at 0.
+        length = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True)
+        deviation = length / (x[0].numel() - 1) ** 0.5
+        return torch.addcmul(self.bias[:, None, None], centred, self.weight[:, None, None] / (deviation + 1e-5))
