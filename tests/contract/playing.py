@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 import instar
-from instar.core.batch import Batch
+from instar.core.batch import Batch, Labelled
 from instar.core.config import MethodConfig, RunConfig, TrainConfig, with_changes
 from instar.core.method import Method, defaults
 from instar.core.seed import mix, seed_step
@@ -37,7 +37,10 @@ class Noise:
         return torch.nn.functional.interpolate(coarse, size=(self.side, self.side), mode="bilinear")
 
     def batch(self, step: int) -> Batch:
-        return self.kind(self.images(step, 0), self.images(step, 1), (f"a{step}", f"b{step}"))
+        images = self.images(step, 0), self.images(step, 1), (f"a{step}", f"b{step}")
+        if issubclass(self.kind, Labelled):
+            return self.kind(*images, torch.tensor([mix(step, i) % 2 for i in range(self.size)]))
+        return self.kind(*images)
 
     def stream(self, start_step: int) -> Stream:
         return Stream(self, start_step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import torch
@@ -34,6 +34,21 @@ class Batch:
 @dataclass(frozen=True)
 class Unpaired(Batch):
     """`a[i]` and `b[i]` have nothing to do with each other."""
+
+
+@dataclass(frozen=True)
+class Labelled(Unpaired):
+    """The images of the source domain have classes; those of the target domain may have some, but nobody is told.
+
+    Attributes:
+        labels: numbers (N,) int64 of the classes of `a`, from 0.
+    """
+
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same batch on `device`."""
+        return replace(super().to(device), labels=self.labels.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from instar.core.images import Array
-from instar.data.folders import ImageRef
+from instar.data.refs import ImageRef
 
 Row = tuple[ImageRef, ...]
 """One image, or the two of a pair."""
@@ -61,7 +61,13 @@ def home() -> Path:
 
 def key(rows: Sequence[Row], short_side: int, channels: int) -> str:
     """Return a name that changes with the settings and with the size or time of any file."""
-    described = [[(str(ref.path.resolve()), ref.half, *_stamp(ref.path)) for ref in row] for row in rows]
+    files = {path: (str(path.resolve()), _stamp(path)) for path in {ref.path for row in rows for ref in row}}
+
+    def describe(ref: ImageRef) -> tuple[object, ...]:
+        where, stamp = files[ref.path]
+        return (where, ref.half, *stamp, *(ref.entry or ()))
+
+    described = [[describe(ref) for ref in row] for row in rows]
     text = json.dumps([_VERSION, short_side, channels, described])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -14,7 +14,8 @@ import numpy as np
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage, list_images, to_array
-from instar.data.folders import DataSet, ImageRef, find
+from instar.data.folders import DataSet, find
+from instar.data.refs import ImageRef
 
 TINY = 32
 _LISTED = 10
@@ -60,7 +61,7 @@ class Report:
     leaks: list[tuple[str, str]]
     """A training image and an equal test image of the same domain."""
     tiny: list[str]
-    """Images with a side shorter than `TINY` pixels."""
+    """Image files with a side shorter than `TINY` pixels; digits in one file are meant to be small."""
     constant: list[str]
     """Images of one colour."""
     notes: list[str] = field(default_factory=list)
@@ -102,7 +103,7 @@ def check(cfg: DataConfig, paired: bool | None = None) -> Report:
         unreadable=[(fact.ref.name, fact.error) for group in groups for fact in group.facts if fact.error],
         duplicates=[names for group in groups for names in _duplicates(group)],
         leaks=list(_leaks(groups)),
-        tiny=[fact.ref.name for fact in readable if min(fact.size) < TINY],
+        tiny=[fact.ref.name for fact in readable if min(fact.size) < TINY and not fact.ref.entry],
         constant=[fact.ref.name for fact in readable if fact.constant],
         notes=notes,
     )

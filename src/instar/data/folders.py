@@ -4,43 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
-
-from PIL import Image
 
 from instar.core import images
 from instar.core.config import DataConfig
 from instar.core.errors import UserError, nearest
 from instar.data import layout
 from instar.data.layout import Domain, Sides, Split
-
-Half = Literal["left", "right"]
-
-
-@dataclass(frozen=True)
-class ImageRef:
-    """An image file, or one half of a file that holds a pair side by side."""
-
-    path: Path
-    half: Half | None = None
-
-    @property
-    def name(self) -> str:
-        """What a message calls it."""
-        return f"{self.path} ({self.half} half)" if self.half else str(self.path)
-
-    def read(self) -> Image.Image:
-        """Decode it. Raises `UnreadableImage`."""
-        image = images.read(self.path)
-        if self.half is None:
-            return image
-        left = 0 if self.half == "left" else image.width // 2
-        return image.crop((left, 0, left + image.width // 2, image.height))
-
-    def probe(self) -> tuple[int, int, bool]:
-        """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
-        width, height, wide = images.probe(self.path)
-        return (width // 2 if self.half else width), height, wide
+from instar.data.refs import Half, ImageRef
 
 
 @dataclass(frozen=True)
@@ -78,7 +48,7 @@ def find(cfg: DataConfig, paired: bool) -> DataSet:
             train = _matched(a, b, "train", notes)
             test = _matched(a, b, "test", notes) if a.test and b.test else ([], [])
         else:
-            train, test = _refs(a.train, b.train), _refs(a.test, b.test)
+            train, test = (a.train, b.train), (a.test, b.test)
         data = DataSet(a.name, b.name, train[0], train[1], test[0], test[1], paired, notes)
     return _hold_out(data, cfg.holdout)
 
@@ -103,33 +73,30 @@ def _direction(cfg: DataConfig, names: list[str], root: Path) -> tuple[int, int]
     return source, target
 
 
-def _refs(a: list[Path], b: list[Path]) -> tuple[list[ImageRef], list[ImageRef]]:
-    return [ImageRef(path) for path in a], [ImageRef(path) for path in b]
-
-
 def _matched(a: Domain, b: Domain, split: Split, notes: list[str]) -> tuple[list[ImageRef], list[ImageRef]]:
     """Pair the files of two folders that have the same name but for the suffix."""
     by_name_a, by_name_b = _by_name(a, split), _by_name(b, split)
     common = [name for name in by_name_a if name in by_name_b]
     if not common:
-        first, second = (domain.files(split)[0].name for domain in (a, b))
+        first, second = (domain.refs(split)[0].path.name for domain in (a, b))
         raise UserError(
             f"no {split} image of {a.name} has the name of one of {b.name}: {first} against {second}; "
             "pairs are matched by file name without the suffix"
         )
     files_a, files_b = [by_name_a[name] for name in common], [by_name_b[name] for name in common]
     for domain, used in ((a, set(files_a)), (b, set(files_b))):
-        left = [path for path in domain.files(split) if path not in used]
+        left = [ref for ref in domain.refs(split) if ref not in used]
         if left:
             notes.append(f"{_count(len(left), f'{split} image')} of {domain.name} without a partner: {_some(left)}")
-    return _refs(files_a, files_b)
+    return files_a, files_b
 
 
-def _by_name(domain: Domain, split: Split) -> dict[str, Path]:
-    """Return the files by their path without suffix; of "1.jpg" and "1.png" the first counts."""
-    keyed: dict[str, Path] = {}
-    for path in domain.files(split):
-        keyed.setdefault(path.relative_to(domain.folder(split)).with_suffix("").as_posix(), path)
+def _by_name(domain: Domain, split: Split) -> dict[str, ImageRef]:
+    """Return the images by their path without suffix; of "1.jpg" and "1.png" the first counts."""
+    keyed: dict[str, ImageRef] = {}
+    for ref in domain.refs(split):
+        inside = "" if ref.entry else ref.path.relative_to(domain.folder(split)).with_suffix("").as_posix()
+        keyed.setdefault(f"#{ref.entry.number}" if ref.entry else inside, ref)
     return keyed
 
 
@@ -185,5 +152,5 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _some(paths: list[Path]) -> str:
-    return ", ".join(path.name for path in paths[:3]) + (", ..." if len(paths) > 3 else "")
+def _some(refs: list[ImageRef]) -> str:
+    return ", ".join(ref.path.name for ref in refs[:3]) + (", ..." if len(refs) > 3 else "")

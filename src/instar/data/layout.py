@@ -11,6 +11,9 @@ from typing import Literal
 
 from instar.core.errors import UserError
 from instar.core.images import is_visible, list_images, natural
+from instar.data import digits
+from instar.data.digits import Digits, Entry, Part
+from instar.data.refs import ImageRef
 
 Split = Literal["train", "test"]
 
@@ -20,20 +23,20 @@ _SPLIT = re.compile(r"(training|train|testing|test|validation|valid|val)[ _-]*(.
 
 @dataclass(frozen=True)
 class Domain:
-    """The image files of one domain; `test_folder` is None if there is none."""
+    """The images of one domain; `test_folder` is None if there is none."""
 
     name: str
     train_folder: Path
-    train: list[Path]
+    train: list[ImageRef]
     test_folder: Path | None
-    test: list[Path]
+    test: list[ImageRef]
 
-    def files(self, split: Split) -> list[Path]:
-        """Return the files of a split."""
+    def refs(self, split: Split) -> list[ImageRef]:
+        """Return the images of a split."""
         return self.train if split == "train" else self.test
 
     def folder(self, split: Split) -> Path:
-        """Return the folder under which `files(split)` are."""
+        """Return the folder under which `refs(split)` are."""
         return self.train_folder if split == "train" or self.test_folder is None else self.test_folder
 
 
@@ -59,17 +62,19 @@ def scan(roots: tuple[Path, ...]) -> list[Domain] | Sides:
     for root in roots:
         if not root.exists():
             raise UserError(f"{root}: there is no such folder")
-        if not root.is_dir():
+        if not root.is_dir() and not digits.at(root):
             raise UserError(f"{root} is a file: give the folder that holds the images")
     if len(roots) == 2:
         return _two_roots(*roots)
+    if roots[0].is_file():
+        raise UserError(f"{roots[0]} holds one domain only: give a second one")
     return _one_root(roots[0])
 
 
 def _two_roots(a: Path, b: Path) -> list[Domain]:
     if a.resolve() == b.resolve():
         raise UserError(f"{a} is given for both domains: give two folders")
-    names = [root.resolve().name for root in (a, b)]
+    names = [root.resolve().stem if root.is_file() else root.resolve().name for root in (a, b)]
     if names[0].casefold() == names[1].casefold():
         names = ["/".join(root.resolve().parts[-2:]) for root in (a, b)]
     return [_domain(name, root) for name, root in zip(names, (a, b), strict=True)]
@@ -88,7 +93,7 @@ def _one_root(root: Path) -> list[Domain] | Sides:
             raise _too_few(root, [], list(train.values()))
         pairs = {key or "image": (folder, test.get(key)) for key, folder in sorted(train.items())}
         return [_split_domain(name, *pair) for name, pair in pairs.items()]
-    domains = [folder for folder in folders if list_images(folder, recursive=True)]
+    domains = [folder for folder in folders if list_images(folder, recursive=True) or digits.at(folder)]
     if len(domains) > 1:
         return [_domain(folder.name, folder) for folder in domains]
     direct = list_images(root, recursive=False)
@@ -111,11 +116,15 @@ def _train_folder(root: Path, train: Path, test: Path | None) -> list[Domain] | 
 
 
 def _split_domain(name: str, train: Path, test: Path | None) -> Domain:
-    return Domain(name, train, _images(train), test, list_images(test, recursive=True) if test else [])
+    test_files = list_images(test, recursive=True) if test else []
+    return Domain(name, train, _refs(_images(train), train), test, _refs(test_files, test or train))
 
 
 def _domain(name: str, folder: Path) -> Domain:
-    """Read a domain's own folder, which may have train and test folders in it."""
+    """Read a domain's own folder, which may have train and test folders in it, or its file of digits."""
+    found = None if folder.is_dir() and list_images(folder, recursive=True) else digits.at(folder)
+    if found:
+        return _digits(name, folder, found)
     splits = _by_split(_folders(folder))
     train, test = splits["train"].get(""), (splits["test"] or splits["val"]).get("")
     if train:
@@ -125,7 +134,26 @@ def _domain(name: str, folder: Path) -> Domain:
     files = [path for path in everything if not any(kept in path.parents for kept in apart)]
     if not files:
         raise UserError(f"{folder}: there are test images only; training needs others")
-    return Domain(name, folder, files, test, list_images(test, recursive=True) if test else [])
+    test_files = list_images(test, recursive=True) if test else []
+    return Domain(name, folder, _refs(files, folder), test, _refs(test_files, test or folder))
+
+
+def _refs(files: list[Path], folder: Path) -> list[ImageRef]:
+    """Return the images with their classes: the sub-folders of `folder` in which they lie."""
+    inside = [path.relative_to(folder).parts for path in files]
+    return [
+        ImageRef(path, label=parts[0] if len(parts) > 1 else None) for path, parts in zip(files, inside, strict=True)
+    ]
+
+
+def _digits(name: str, root: Path, found: Digits) -> Domain:
+    def refs(part: Part) -> list[ImageRef]:
+        return [
+            ImageRef(part.images, entry=Entry(part.array, i), label=label)
+            for i, label in enumerate(digits.labels(part))
+        ]
+
+    return Domain(name, root, refs(found.train), root, refs(found.test) if found.test else [])
 
 
 def _by_split(folders: Iterable[Path]) -> dict[str, dict[str, Path]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
-from instar.core.batch import Batch, Paired, Unpaired
+from instar.core.batch import Batch, Labelled, Paired, Unpaired
 from instar.core.errors import UserError
 from instar.data.store import ImageStore
 
@@ -38,6 +38,7 @@ class TrainLoader:
         flip: mirror half of them.
         batch_size: images per domain over all ranks.
         domains: their names, for messages.
+        labels: numbers (len(store_a),) of the classes of a's images, for batches of the kind `Labelled`.
     """
 
     store_a: ImageStore
@@ -50,6 +51,7 @@ class TrainLoader:
     rank: int = 0
     world: int = 1
     domains: tuple[str, str] = ("A", "B")
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world:
@@ -67,7 +69,7 @@ class TrainLoader:
         return -(-max(len(self.store_a), len(self.store_b)) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
-        """Return this rank's part of the batch of `step`: `Paired` or `Unpaired`, (N, C, size, size) in [-1, 1]."""
+        """Return this rank's part of the batch of `step`: images (N, C, size, size) in [-1, 1] and what they have."""
         rows = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
         draws = np.random.default_rng([self.seed, _CROPS, step]).random((2, self.batch_size, 3))
         pick_a = self._picks(_ORDER_A, len(self.store_a), step)[rows]
@@ -75,6 +77,8 @@ class TrainLoader:
         a = self._crops(self.store_a, pick_a, draws[0, rows])
         b = self._crops(self.store_b, pick_b, draws[0 if self.paired else 1, rows])
         names = (*(self.store_a.names[i] for i in pick_a), *(self.store_b.names[i] for i in pick_b))
+        if self.labels is not None:
+            return Labelled(a, b, names, self.labels[pick_a])
         return (Paired if self.paired else Unpaired)(a, b, names)
 
     def stream(self, start_step: int) -> Stream:

@@ -9,12 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from instar.core.batch import Batch, Paired, Unpaired
+from instar.core.batch import Batch, Labelled, Paired, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage, centre_square, resampling, to_array, to_tensor
-from instar.data.folders import ImageRef, find
+from instar.core.images import UnreadableImage
+from instar.data import labels
+from instar.data.folders import find
+from instar.data.labels import square
 from instar.data.loader import TrainLoader
+from instar.data.refs import ImageRef
 from instar.data.store import Decoding, ImageStore
 
 
@@ -34,6 +37,8 @@ class Data:
     channels: int
     shown: tuple[list[ImageRef], list[ImageRef]]
     """Where the sample pictures come from: the test images, or training images if there are none."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes of a, in the order of their numbers, if the method needs labels."""
 
     def samples(self, n: int) -> Batch:
         """Return up to `n` held-out images of each domain: centre squares of the size of the training crops.
@@ -60,7 +65,7 @@ class Data:
         found = []
         for row in (rows[i * len(rows) // n] for i in range(n)):
             try:
-                found.append([(ref.name, _square(ref, self.channels, self.train.size)) for ref in row])
+                found.append([(ref.name, square(ref, self.channels, self.train.size)) for ref in row])
             except UnreadableImage:
                 continue
         if not found:
@@ -76,7 +81,7 @@ def open_data(
     Args:
         cfg: which images, and how they are cut.
         channels: 1 or 3.
-        kind: `Paired` or `Unpaired`.
+        kind: `Paired`, `Unpaired` or `Labelled`.
         batch: images per domain in a step, over all ranks.
         seed: of the order, the crops and the flips.
         rank: which part of every batch this process gets.
@@ -87,6 +92,7 @@ def open_data(
     """
     paired = issubclass(kind, Paired)
     found = find(cfg, paired)
+    classes = labels.classes(found.train_a, found.name_a) if issubclass(kind, Labelled) else []
     decoding = Decoding(cfg.short_side, channels, cfg.cache_gb, max_bad=cfg.max_bad)
     if paired:
         a, b = ImageStore.open_pair(found.train_a, found.train_b, decoding, progress=rank == 0)
@@ -110,6 +116,7 @@ def open_data(
         rank=rank,
         world=world,
         domains=(found.name_a, found.name_b),
+        labels=labels.numbers(a.labels, classes) if classes else None,
     )
     return Data(
         train=train,
@@ -121,9 +128,5 @@ def open_data(
         bad=bad,
         channels=channels,
         shown=(found.test_a or found.train_a, found.test_b or found.train_b),
+        classes=tuple(classes),
     )
-
-
-def _square(ref: ImageRef, channels: int, size: int) -> Tensor:
-    image = ref.read()
-    return to_tensor(centre_square(to_array(image, channels), size, resampling(image)))

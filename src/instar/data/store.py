@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from instar.core.errors import UserError
 from instar.core.images import Array, UnreadableImage, resampling, resize, to_array
 from instar.data import cache
 from instar.data.cache import Index, Row
-from instar.data.folders import ImageRef
+from instar.data.refs import ImageRef
 
 _CHUNK = 64
 
@@ -49,6 +49,8 @@ class ImageStore:
     cached_bytes: int
     """Size of the memory-mapped file, 0 if images are decoded each time."""
     image: Callable[[int], Array]
+    labels: list[str | None] = field(default_factory=list)
+    """The images' classes, where they have any."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -117,6 +119,7 @@ def _open(rows: list[Row], decoding: Decoding, progress: bool) -> list[ImageStor
             notes=notes,
             cached_bytes=index.nbytes() if pixels else 0,
             image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side),
+            labels=[rows[i][side].label for i in index.kept],
         )
         for side in range(len(index.wide))
     ]

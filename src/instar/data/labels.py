@@ -1,0 +1,70 @@
+"""Classes of images: their names, their numbers, and labelled images to score a classifier on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from instar.core.errors import UserError
+from instar.core.images import UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
+from instar.data.refs import ImageRef
+
+
+def classes(refs: Sequence[ImageRef], domain: str) -> list[str]:
+    """Return the names of the classes of a domain's images, "2" before "10": their order gives them numbers.
+
+    Raises:
+        UserError: an image has no class, or there is one class only.
+    """
+    for ref in refs:
+        if ref.label is None:
+            raise UserError(
+                f"{ref.name} has no class: {domain} needs a folder for each class, such as trainA/cat and trainA/dog"
+            )
+    names = sorted({ref.label for ref in refs if ref.label}, key=lambda name: natural(Path(name)))
+    if len(names) < 2:
+        raise UserError(f"all images of {domain} are of the class {', '.join(names)}: a classifier needs two or more")
+    return names
+
+
+def numbers(labels: Sequence[str | None], names: Sequence[str]) -> Tensor:
+    """Return the numbers (N,) int64 of classes by name; -1 for images without a class.
+
+    Raises:
+        UserError: there is no class of that name.
+    """
+    known: dict[str | None, int] = {name: i for i, name in enumerate(names)}
+    for label in labels:
+        if label is not None and label not in known:
+            raise UserError(f"there is a class {label!r}, but the classifier knows {', '.join(names)}")
+    return torch.tensor([known.get(label, -1) for label in labels], dtype=torch.int64)
+
+
+def labelled(
+    refs: Sequence[ImageRef], names: Sequence[str], channels: int, size: int, batch: int = 250
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images (N, channels, size, size) in [-1, 1] and the numbers (N,) of their classes.
+
+    Centre squares, as those of the sample pictures. What has no class or cannot be read is left out.
+    """
+    kept = [ref for ref in refs if ref.label is not None]
+    for start in range(0, len(kept), batch):
+        squares: list[Tensor] = []
+        there: list[str | None] = []
+        for ref in kept[start : start + batch]:
+            try:
+                squares.append(square(ref, channels, size))
+            except UnreadableImage:
+                continue
+            there.append(ref.label)
+        if squares:
+            yield torch.stack(squares), numbers(there, names)
+
+
+def square(ref: ImageRef, channels: int, size: int) -> Tensor:
+    """Return the largest centred square of an image as (channels, size, size) in [-1, 1]."""
+    image = ref.read()
+    return to_tensor(centre_square(to_array(image, channels), size, resampling(image)))

@@ -1,0 +1,51 @@
+"""One image of a data set, not read yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from instar.core import images
+from instar.data import digits
+from instar.data.digits import Entry
+
+Half = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image file, one half of a file that holds a pair side by side, or one entry of a file of many images."""
+
+    path: Path
+    half: Half | None = None
+    entry: Entry | None = None
+    label: str | None = None
+    """Name of its class, if it has one: the sub-folder of its domain in which it lies, or what the file says."""
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        if self.entry:
+            return f"{self.path} ({self.entry.array} {self.entry.number})"
+        return f"{self.path} ({self.half} half)" if self.half else str(self.path)
+
+    def read(self) -> Image.Image:
+        """Decode it. Raises `UnreadableImage`."""
+        if self.entry:
+            return Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
+        image = images.read(self.path)
+        if self.half is None:
+            return image
+        left = 0 if self.half == "left" else image.width // 2
+        return image.crop((left, 0, left + image.width // 2, image.height))
+
+    def probe(self) -> tuple[int, int, bool]:
+        """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
+        if self.entry:
+            height, width = digits.pixels(self.path, self.entry.array).shape[1:3]
+            return width, height, False
+        width, height, wide = images.probe(self.path)
+        return (width // 2 if self.half else width), height, wide
