@@ -16,7 +16,8 @@ from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from instar.core import registry
-from instar.core.batch import Paired
+from instar.core.abilities import Styled
+from instar.core.batch import Labelled, Paired
 from instar.core.config import DataConfig, TrainConfig
 from instar.core.method import Method, defaults
 
@@ -119,8 +120,10 @@ def methods_index() -> str:
 
 
 def _needs(method: type[Method[Any]]) -> tuple[str, str]:
-    data = "pairs" if issubclass(method.data, Paired) else "two folders, unpaired"
-    return data, "both ways" if len(method.targets) == 2 else "one way"
+    kinds = {Paired: "pairs", Labelled: "two folders, unpaired, the first with classes"}
+    data = next((what for kind, what in kinds.items() if issubclass(method.data, kind)), "two folders, unpaired")
+    directions = "both ways" if len(method.targets) == 2 else "one way"
+    return data, directions + ", many styles" * issubclass(method, Styled)
 
 
 def _losses(path: Path) -> list[str]:

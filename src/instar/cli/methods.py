@@ -11,7 +11,9 @@ from rich.table import Table
 from instar.cli.parser import parse
 from instar.core import registry
 from instar.core.abilities import Styled
-from instar.core.batch import Paired
+from instar.core.batch import Labelled, Paired
+
+NEEDS = {Paired: "pairs", Labelled: "two folders, one with classes"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
         table.add_row(
             name,
             f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
-            "pairs" if issubclass(method.data, Paired) else "two folders",
+            next((what for kind, what in NEEDS.items() if issubclass(method.data, kind)), "two folders"),
             "both ways" if len(method.targets) == 2 else "one way",
             "many outputs for an input" if issubclass(method, Styled) else "one output for an input",
         )
