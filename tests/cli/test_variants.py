@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +153,22 @@ def test_results_of_two_inputs_must_not_meet(
     noise().save(photos / "cat.jpg")
     assert call(run_directory("bicyclegan"), photos, "-o", tmp_path / "out", "--interpolate", "3") == 2
     assert "would both become cat_seed0-0-to_seed0-1.png" in capsys.readouterr().err
+
+
+def test_domains_named_the_other_way_round(run_directory: Runs, photos: Path, reference: Path, tmp_path: Path) -> None:
+    """Trained with --from B --to A: the domain b is called A."""
+    for method, flags in (("munit", ["--reference", reference]), ("ugatit", ["--heatmap"])):
+        here = tmp_path / method
+        shutil.copytree(run_directory(method), here)
+        for file in here.rglob("config.yaml"):
+            text = file.read_text().replace("source: horse", "source: B").replace("target: zebra", "target: A")
+            file.write_text(text)
+        results = []
+        for run, to in ((here, "A"), (run_directory(method), "zebra")):
+            out = tmp_path / f"{method}-{to}"
+            assert call(run, photos / "cat.png", "-o", out, "--to", to, *flags) == 0
+            results.append([pixels(out / name) for name in written(out)])
+        assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
 @pytest.mark.parametrize("t", [0.0, 0.25, 0.5, 1.0])

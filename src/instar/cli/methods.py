@@ -13,7 +13,7 @@ from instar.core import registry
 from instar.core.abilities import Styled
 from instar.core.batch import Labelled, Paired
 
-NEEDS = {Paired: "pairs", Labelled: "two folders, one with classes"}
+NEEDS = {Paired: "pairs", Labelled: "two folders, classes"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
             f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
             next((what for kind, what in NEEDS.items() if issubclass(method.data, kind)), "two folders"),
             "both ways" if len(method.targets) == 2 else "one way",
-            "many outputs for an input" if issubclass(method, Styled) else "one output for an input",
+            "many" if issubclass(method, Styled) else "one",
         )
     Console().print(table)
     print("\ninstar train METHOD --help lists the options and presets of one.")

@@ -70,12 +70,12 @@ def variants(args: Translate, model: Translator, domain: Domain) -> list[Variant
         for number, style in enumerate(model.styles(args.samples, seed=args.seed) if args.samples else ()):
             found.append(Variant(Naming(f"_seed{args.seed}-{number}"), partial(images, style=style)))
         if args.reference:
-            style = model.style_of(read(args.reference), domain)
+            style = model.style_of(read(args.reference), args.to)
             found.append(Variant(Naming(f"_like-{args.reference.stem}"), partial(images, style=style)))
     if not found:
         found.append(Variant(Naming(), images))
     if args.heatmap:
-        found.append(Variant(Naming("_heatmap", ".png"), partial(_overlays, model, domain)))
+        found.append(Variant(Naming("_heatmap", ".png"), partial(_overlays, model, args.to)))
     return found
 
 
@@ -103,12 +103,12 @@ def _walk(args: Translate, model: Translator, domain: Domain) -> Variant:
     other = read(args.reference) if args.reference else None
     if not isinstance(model.method, Styled):
         assert other is not None
-        between = partial(model.between, other=other, to=domain, count=count)
+        between = partial(model.between, other=other, to=args.to, count=count)
         return Variant(
             Naming(f"_to{name}", ".png"), lambda batch: [Film([_plain(f) for f in between(one)]) for one in batch]
         )
     first, second = model.styles(2, seed=args.seed)
-    last = model.style_of(other, domain) if other else second
+    last = model.style_of(other, args.to) if other else second
     styles = [slerp(first, last, number / (count - 1)) for number in range(count)]
     return Variant(Naming(f"_seed{args.seed}-0-to{name}", ".png"), partial(_films, model, domain, args.size, styles))
 
@@ -134,8 +134,8 @@ def slerp(first: Tensor, last: Tensor, t: float) -> Tensor:
     return point
 
 
-def _overlays(model: Translator, domain: Domain, batch: list[Image.Image]) -> list[Image.Image]:
-    return [overlay(image, model.attention(image, domain)) for image in batch]
+def _overlays(model: Translator, to: str | None, batch: list[Image.Image]) -> list[Image.Image]:
+    return [overlay(image, model.attention(image, to)) for image in batch]
 
 
 def overlay(image: Image.Image, attention: np.ndarray[Any, Any]) -> Image.Image:
