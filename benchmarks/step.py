@@ -27,8 +27,19 @@ from instar.core.progress import Progress
 from instar.engine.memory import keep_freed_memory
 from instar.engine.optimizers import Optimizers
 
-CASES = {"cyclegan": "paper", "cut": "paper", "fastcut": "fastcut", "pix2pix": "paper"}
-"""Name in the table and preset; fastcut is a preset of cut."""
+CASES = {
+    "cyclegan": "paper",
+    "cut": "paper",
+    "fastcut": "fastcut",
+    "pix2pix": "paper",
+    "bicyclegan": "paper",
+    "ugatit": "light",
+    "unit": "paper",
+    "munit": "paper",
+    "distancegan": "self-distance",
+    "gcgan": "paper",
+}
+"""Name in the table and preset; fastcut is a preset of cut. Self-distance, since distances need two images."""
 
 
 def main() -> None:
@@ -71,6 +82,7 @@ def measure(case: str, size: int, batch: int, repeat: int, precision: str, threa
     method = kind(defaults(name, kind, CASES[case]).method)
     optimizers = Optimizers(method)
     seconds = []
+    batch += batch % 2 if name == "bicyclegan" else 0  # half of its batch is encoded: two images instead of one
     for step in range(repeat + 1):
         x, y = torch.rand(2, batch, 3, size, size) * 2 - 1
         begin = time.perf_counter()

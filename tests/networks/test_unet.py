@@ -4,7 +4,8 @@ from methods.parts import count
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from instar.networks.unet import UNet
+from instar.modules.init import xavier
+from instar.networks.unet import Inject, UNet
 
 ENCODER = [3_072, 131_328, 524_800, 2_098_176, 4_195_328, 4_195_328, 4_195_328, 4_194_304]
 DECODER = [4_195_328, 8_389_632, 8_389_632, 8_389_632, 4_194_816, 1_048_832, 262_272, 6_147]
@@ -128,3 +129,72 @@ def test_noise_is_an_argument_not_a_mode() -> None:
         assert torch.equal(net(x, noise=False), net(x, noise=False))
         assert not torch.equal(net(x), net(x))
     assert net(x).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("downs", "style", "inject", "parameters"),
+    [
+        (8, 8, "input", 54_417_795),
+        (8, 8, "all", 54_794_627),
+        (8, 0, "all", 54_409_603),
+        (7, 8, "input", 41_833_859),
+        (7, 8, "all", 42_145_155),
+    ],
+)
+def test_parameters_with_a_style(downs: int, style: int, inject: Inject, parameters: int) -> None:
+    with torch.device("meta"):
+        assert count(UNet(downs=downs, norm="instance", style=style, inject=inject)) == parameters
+
+
+def styled_by_table(net: UNet, x: Tensor, z: Tensor, inject: Inject, downs: int) -> Tensor:
+    """BicycleGAN's generators as its sheet lists them: with `input` the skips leave after the LeakyReLU.
+
+    The ReLU that follows makes that the same as before it. What differs is the LeakyReLU of z beyond the first layer.
+    """
+    weights = iter(list(net.parameters()))
+    tiled = z[:, :, None, None]
+    skips: list[Tensor] = []
+    for i in range(downs):
+        if i == 0 or inject == "all":
+            x = torch.cat([x, tiled.expand(-1, -1, *x.shape[2:])], 1)
+        x = nnf.leaky_relu(x, 0.2) if i else x
+        if i and inject == "input":
+            skips.append(x)
+        x = nnf.conv2d(x, next(weights), next(weights), 2, 1)
+        x = nnf.instance_norm(x) if i not in (0, downs - 1) else x
+        if i < downs - 1 and inject == "all":
+            skips.append(x)
+    for i in range(downs):
+        x = nnf.conv_transpose2d(x.relu(), next(weights), next(weights), 2, 1)
+        if i < downs - 1:
+            x = torch.cat([skips.pop(), nnf.instance_norm(x)], 1)
+    return x.tanh()
+
+
+@pytest.mark.parametrize("inject", ["input", "all"])
+def test_equals_the_table_with_a_style(inject: Inject) -> None:
+    torch.manual_seed(0)
+    net = UNet(3, 4, 4, norm="instance", dropout_at=(), style=5, inject=inject).double()
+    x, z = torch.rand(2, 3, 16, 32, dtype=torch.float64) * 2 - 1, torch.randn(2, 5, dtype=torch.float64)
+    torch.testing.assert_close(net(x, z), styled_by_table(net, x, z, inject, 4))
+
+
+@pytest.mark.parametrize(("inject", "elsewhere"), [("input", False), ("all", True)])
+def test_a_style_has_an_effect(inject: Inject, elsewhere: bool) -> None:
+    """From the start; and with `all` without the first layer too."""
+    torch.manual_seed(0)
+    net = xavier(UNet(3, 8, 5, norm="instance", dropout_at=(), style=8, inject=inject))
+    x, z = torch.rand(1, 3, 32, 32).expand(2, -1, -1, -1), torch.randn(2, 8)
+    first, second = net(x, z)
+    assert not torch.equal(first, second)
+    nn.init.zeros_(net.down[0][0].weight[:, 3:])
+    first, second = net(x, z)
+    assert torch.equal(first, second) != elsewhere
+
+
+def test_every_image_has_its_own_style() -> None:
+    torch.manual_seed(0)
+    net = UNet(3, 4, 4, norm="instance", dropout_at=(), style=3, inject="all")
+    x, z = torch.rand(2, 3, 16, 16), torch.randn(2, 3)
+    alone = torch.cat([net(x[i : i + 1], z[i : i + 1]) for i in range(2)])
+    torch.testing.assert_close(net(x, z), alone, atol=1e-5, rtol=0)

@@ -1,8 +1,9 @@
-"""The U-Net generator of pix2pix."""
+"""The U-Net generator of pix2pix, and how BicycleGAN brings a style into it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +11,18 @@ from torch.nn import functional as nnf
 
 from instar.modules.norms import Norm, norm
 
+Inject = Literal["input", "all"]
+"""Which encoder layers see the style: the first one only, or every one."""
+
 
 class UNet(nn.Module):
     """Encoder e1..eN of 4x4 convolutions with stride 2, decoder d1..dN of transposed ones, skips between equal sides.
 
     Encoder: LeakyReLU 0.2, convolution, norm; none before e1, no norm on e1 and eN (at batch 1 a norm over the 1x1
     map of eN would erase it). Decoder: ReLU, transposed convolution, norm, dropout 0.5 where asked; tanh at the end.
+
+    A style z is repeated over the map and joins the input of e1, or of e1..eN, as further channels. Beyond e1 it then
+    goes through the LeakyReLU with them. Nothing is added to the decoder, nor to the skips.
     """
 
     def __init__(
@@ -27,6 +34,8 @@ class UNet(nn.Module):
         norm: Norm = "batch",
         dropout_at: Collection[int] = (1, 2, 3),
         skips: bool = True,
+        style: int = 0,
+        inject: Inject = "input",
     ) -> None:
         """Build the generator.
 
@@ -37,15 +46,19 @@ class UNet(nn.Module):
             norm: batch (the paper) or instance; convolutions before a batch norm have no bias.
             dropout_at: decoder layers followed by dropout, counted from the innermost, d1.
             skips: False gives the encoder-decoder of the paper's ablation.
+            style: numbers in z; 0 for a network without one.
+            inject: where z comes in.
         """
         super().__init__()
         self.multiple = 2**downs
         self.skips = skips
         biased = norm != "batch"
         widths = [width * min(2**i, 8) for i in range(downs)]
+        self.styled = range(0 if not style else 1 if inject == "input" else downs)
         self.down = nn.ModuleList()
         for i, cout in enumerate(widths):
-            conv = nn.Conv2d(widths[i - 1] if i else channels, cout, 4, 2, 1, bias=biased)
+            cin = (widths[i - 1] if i else channels) + (style if i in self.styled else 0)
+            conv = nn.Conv2d(cin, cout, 4, 2, 1, bias=biased)
             self.down.append(nn.Sequential(conv, _norm(norm, cout, i not in (0, downs - 1))))
         self.up = nn.ModuleList()
         self.dropout_at = frozenset(dropout_at)
@@ -55,16 +68,19 @@ class UNet(nn.Module):
             conv_t = nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=biased or i == 0)
             self.up.append(nn.Sequential(conv_t, _norm(norm, cout, i > 0)))
 
-    def forward(self, x: Tensor, *, noise: bool = True) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor | None = None, *, noise: bool = True) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to the same shape and range; H and W multiples of 2**downs.
 
         Args:
             x: images.
+            style: z of each image, (N, style), if the network was built for one.
             noise: apply the dropout, the network's only source of chance. Independent of train and eval mode,
                 since the paper keeps it on at test time.
         """
         features = []
         for i, down in enumerate(self.down):
+            if style is not None and i in self.styled:
+                x = torch.cat([x, style[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
             x = down(nnf.leaky_relu(x, 0.2) if i else x)
             features.append(x)
         for i, up in enumerate(self.up):
