@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from instar.cli import main
 from instar.cli.train import parse_method
 from instar.core import registry
+from instar.core.config import Optim
 from instar.core.method import defaults
 from instar.data import shapes
 
@@ -98,7 +99,7 @@ def test_help_of_a_method(name: str, capsys: Said) -> None:
     assert {"-o", "--out", "--preset", "--from", "--to"} <= flags
 
     own = {f"--method.{field.name.replace('_', '-')}" for field in fields(method.options)} - {"--method.optim"}
-    own |= {"--method.optim.lr", "--method.optim.betas", "--method.optim.hold"}
+    own |= {f"--method.optim.{field.name.replace('_', '-')}" for field in fields(Optim)}
     there = {flag for flag in flags if flag.startswith("--method.") and not flag.startswith("--method.no-")}
     assert there == own
 
