@@ -5,6 +5,7 @@ import re
 import statistics
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -72,6 +73,16 @@ def test_short_flags_are_unique(kind: type[Method[Any]]) -> None:
     assert {"--size", "--steps", "--batch", "--seed", "--device", "--channels"} <= set(taken)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine spend processor time on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_tiny_is_tiny(config: RunConfig, tmp_path: Path) -> None:
     """Time of the processor, not of the clock: what else the machine does is not this method's fault."""
     times = []
