@@ -57,7 +57,7 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
                 method,
                 Optimizers(method),
                 averages,
-                {"step": 1},
+                {"step": 1, "seconds": 90.0},
             )
         return made[key]
 

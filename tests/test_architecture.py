@@ -18,9 +18,10 @@ ALLOWED = {
     "networks": {"modules"},
     "data": {"core"},
     "export": {"core"},
+    "evaluation": {"core", "data", "export", "metrics"},
     "engine": {"core", "modules"},
     "methods": {"core", "losses", "modules", "networks"},
-    "cli": {"core", "losses", "metrics", "modules", "networks", "data", "export", "engine", "methods"},
+    "cli": {"core", "losses", "metrics", "modules", "networks", "data", "export", "engine", "evaluation", "methods"},
 }
 """Folder: what it may import besides itself. A method may not import another method, so `methods` is an exception."""
 

@@ -291,3 +291,15 @@ def test_what_cannot_be_trained(batch: Labelled) -> None:
         Config(alike=True)
     with pytest.raises(UserError, match=r"--method\.classes must be at least 2"):
         Config(classes=1)
+
+
+def test_training_images_of_both_domains_are_warped_and_others_never() -> None:
+    torch.manual_seed(0)
+    method = UNITAdaptation(Config(side=28, width=2, channels=1, gray="none", warp=1.0)).eval()
+    x = torch.rand(3, 1, 28, 28) * 2 - 1
+    assert not method.seen(x, "a").allclose(x)
+    assert not method.seen(x, "b").allclose(x)
+    assert torch.equal(method.entered(x, "a"), x)
+    assert torch.equal(method.classify(x), method.classify(x))
+    with pytest.raises(UserError, match=r"--method\.warp must be at least 0"):
+        Config(warp=-1.0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from instar.metrics.kid import kernel_distance, kernel_distance_interval
+from instar.metrics.kid import kernel_distance, kernel_distance_interval, kernel_distance_subsets
 
 
 def by_loops(x, y):
@@ -65,3 +65,15 @@ def test_too_few_images_are_refused():
         kernel_distance(np.zeros((1, 2)), np.zeros((5, 2)))
     with pytest.raises(ValueError, match="at least four images on each side, got 3 and 5"):
         kernel_distance_interval(np.zeros((3, 2)), np.zeros((5, 2)))
+
+
+def test_subsets():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(30, 5)), random.normal(size=(40, 5)) + 0.3
+    mean, spread = kernel_distance_subsets(x, y[:30], subsets=3, size=30)
+    assert mean == pytest.approx(kernel_distance(x, y[:30]))  # the whole sets, in another order
+    assert spread == pytest.approx(0, abs=1e-9)
+    mean, spread = kernel_distance_subsets(x, y, subsets=200, size=10)
+    assert abs(mean - kernel_distance(x, y)) < 4 * spread / np.sqrt(200)
+    with pytest.raises(ValueError, match="subsets of 31 do not fit 30 and 40"):
+        kernel_distance_subsets(x, y, size=31)

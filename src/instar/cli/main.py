@@ -27,6 +27,8 @@ COMMANDS = {
     "check": Command("DATA...", "read every file of a data set and say what is wrong with it"),
     "train": Command("METHOD DATA... -o RUN", "train a model; `instar train --resume RUN` goes on with one"),
     "translate": Command("RUN INPUT... -o OUT", "translate files and folders with a trained model"),
+    "evaluate": Command("RUN [DATA...]", "score a run on held-out images, or a folder of pictures of any tool"),
+    "compare": Command("RUN... -o OUT", "score runs side by side: a table with pictures"),
     "demo": Command("", "train a small model on drawn images and score it: minutes on a laptop"),
 }
 

@@ -24,6 +24,17 @@ class Styled(Protocol):
 
 
 @runtime_checkable
+class Clustered(Protocol):
+    """Found domains of its own in images without labels: they have numbers from 0, and styles like those of images."""
+
+    def cluster(self, x: Tensor) -> Tensor:
+        """Return the probabilities (N, K) of the domains of images (N, C, H, W) in [-1, 1]."""
+
+    def cluster_styles(self) -> Tensor:
+        """Return the mean style (K, S) of each domain; not finite for a domain without images."""
+
+
+@runtime_checkable
 class Coded(Protocol):
     """Both domains share a code in which one can walk from one image to another."""
 
@@ -40,3 +51,25 @@ class Attentive(Protocol):
 
     def attention(self, x: Tensor, *, to: Domain = "b") -> Tensor:
         """Return maps (N, H', W') in [0, 1] of the attention for images (N, C, H, W) in [-1, 1]."""
+
+
+@runtime_checkable
+class Classifying(Protocol):
+    """Names the classes of images, of which only the source domain had labels."""
+
+    def classify(self, x: Tensor, domain: Domain = "b") -> Tensor:
+        """Return the logits (N, classes) of images (N, C, H, W) in [-1, 1] of a domain."""
+
+
+@runtime_checkable
+class Landmarked(Protocol):
+    """Puts landmarks on images and draws from them: places (x, y) in [-1, 1], x to the right and y down."""
+
+    def landmarks(self, x: Tensor, *, domain: Domain) -> Tensor:
+        """Return the landmarks (N, K, 2) of images (N, C, H, W) in [-1, 1] of a domain."""
+
+    def landmarks_of_translation(self, x: Tensor, *, to: Domain = "b") -> Tensor:
+        """Return the landmarks (N, K, 2) from which `translate` draws what becomes of x (N, C, H, W)."""
+
+    def move(self, x: Tensor, by: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+        """Translate x (N, C, H, W) with the landmarks of the translations moved by (K, 2) or (N, K, 2)."""

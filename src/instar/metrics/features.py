@@ -21,6 +21,8 @@ _BN_EPS = 1e-3  # Keras' value for MobileNetV2, not PyTorch's 1e-5
 # Sandler et al. 2018, table 2, at width 0.35: (expansion, channels out, repeats, first stride).
 _STAGES = ((1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 1), (6, 56, 3, 2), (6, 112, 1, 1))
 
+_LAST_AT_16 = 13  # the block that goes on from a stride of 16 to 32
+
 
 class FoldedConvolution(nn.Conv2d):
     """A convolution into which its batch norm is folded, then ReLU6 unless `linear`."""
@@ -104,13 +106,28 @@ class MobileNetFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, 3, H, W) in [-1, 1] of any size to features (N, 1280), float32."""
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"features need images (N, 3, H, W), got {tuple(images.shape)}")
-        x = self.stem(resize(images, SIZE) / 127.5 - 1)
+        x = self._enter(images)
         for block in self.blocks:
             x = block(x)
         y: Tensor = self.head(x)
         return y.mean((2, 3))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Map images (N, 3, H, W) in [-1, 1] of any size to features by place (N, 192, 14, 14), float32.
+
+        The last ones at a stride of 16, after the expansion of block 13: still places, already parts of things.
+        """
+        x = self._enter(images)
+        for block in self.blocks[:_LAST_AT_16]:
+            x = block(x)
+        last: Tensor = self.blocks[_LAST_AT_16].expand(x)  # type: ignore[operator]
+        return last
+
+    def _enter(self, images: Tensor) -> Tensor:
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"features need images (N, 3, H, W), got {tuple(images.shape)}")
+        x: Tensor = self.stem(resize(images, SIZE) / 127.5 - 1)
+        return x
 
     def fill(self, arrays: Arrays) -> None:
         """Take the weights of a Keras file (names with ``/`` written ``__``)."""

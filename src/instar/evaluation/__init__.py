@@ -1,0 +1,1 @@
+"""One protocol by which every method is judged."""

@@ -1,0 +1,82 @@
+"""What makes scores less than they seem, in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from instar.core.images import UnreadableImage
+from instar.data import ImageRef
+
+FEW = 50
+"""Images below which a distance between sets says little."""
+
+
+def caveats(images: Sequence[ImageRef], what: str) -> list[str]:
+    """Return what is to be known about a set of images: too few, of several sizes, some of them equal, unreadable.
+
+    Args:
+        images: the set.
+        what: its name in the sentences, as in "test images of cats".
+    """
+    notes = []
+    if len(images) < FEW:
+        notes.append(f"only {len(images)} {what}: distances of so few say little")
+    sizes, unreadable = Counter[tuple[int, int]](), 0
+    for ref in images:
+        try:
+            width, height, _ = ref.probe()
+        except UnreadableImage:
+            unreadable += 1
+            continue
+        sizes[width, height] += 1
+    if len(sizes) > 1:
+        (width, height), most = sizes.most_common(1)[0]
+        notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
+    if unreadable:
+        notes.append(f"{what}: {unreadable} cannot be read and are left out")
+    twice = sum(len(group) - 1 for group in equal(ref.path for ref in images if not ref.entry and ref.half != "right"))
+    if twice:
+        notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
+    return notes
+
+
+def leaks(test: Iterable[ImageRef], train: Iterable[ImageRef], what: str) -> list[str]:
+    """Return a sentence if files of `test` are among those of `train`, byte for byte, under whatever name."""
+    tested = {ref.path for ref in test if not ref.entry}
+    trained = {ref.path for ref in train if not ref.entry}
+    seen = tested & trained
+    for group in equal(tested | trained):
+        if any(path in trained for path in group):
+            seen |= {path for path in group if path in tested}
+    if not seen:
+        return []
+    if len(seen) == len(tested):
+        return [f"{what}: all are training images of this run: the scores say what it has learned by heart"]
+    return [f"{what}: {len(seen)} of {len(tested)} are training images of this run, {sorted(seen)[0]} first"]
+
+
+def formats(translations: Iterable[Path], real: Iterable[Path]) -> list[str]:
+    """Return a sentence if one side is compressed with losses and the other is not: features see that."""
+    lossy = [
+        {path.suffix.lower() in (".jpg", ".jpeg", ".webp") for path in side}
+        for side in (list(translations), list(real))
+    ]
+    if len(lossy[0]) == len(lossy[1]) == 1 and lossy[0] != lossy[1]:
+        which = "the images" if True in lossy[0] else "the reference images"
+        return [f"{which} are JPEG or WebP, the others are not: part of the distance is compression"]
+    return []
+
+
+def equal(paths: Iterable[Path]) -> list[list[Path]]:
+    """Return groups of files with the same bytes; only files of equal length are read."""
+    by_length: dict[int, list[Path]] = defaultdict(list)
+    for path in dict.fromkeys(paths):
+        by_length[path.stat().st_size].append(path)
+    by_bytes: dict[bytes, list[Path]] = defaultdict(list)
+    for group in by_length.values():
+        for path in group if len(group) > 1 else ():
+            by_bytes[hashlib.blake2b(path.read_bytes(), digest_size=16).digest()].append(path)
+    return [group for group in by_bytes.values() if len(group) > 1]

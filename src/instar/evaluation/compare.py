@@ -1,0 +1,181 @@
+"""Runs side by side on the same held-out images; runs that differ only by their seed make one row with its spread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from instar.core.config import RunConfig, to_yaml
+from instar.core.errors import UserError
+from instar.core.run import find_checkpoint, load_method, read_config
+from instar.evaluation.held_out import held_out
+from instar.evaluation.runs import COPY, Column, Report, evaluate
+from instar.export.translator import Translator
+from instar.metrics.extractors import Extractor
+
+SHOWN = 8
+"""Images in a strip."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score over the runs of a row."""
+
+    mean: float
+    spread: float | None
+    """Standard deviation over the seeds, where there are several."""
+    low: float | None = None
+    """95 % interval over the choice of test images, of a single run."""
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with its settings; several seeds of it are one row."""
+
+    title: str
+    seeds: tuple[int, ...]
+    steps: int
+    images: int
+    """Seen in training, per domain: steps times batch."""
+    minutes: float | None
+    parameters: int
+    cells: dict[str, Cell]
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found."""
+
+    direction: str
+    protocol: str
+    copy: dict[str, Cell]
+    """The scores of the inputs themselves."""
+    rows: list[Row]
+    better: dict[str, str]
+    """lower, higher or nothing, for each score."""
+    notes: list[str]
+
+    def as_json(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def compare(
+    runs: Sequence[Path],
+    roots: Sequence[Path] = (),
+    *,
+    extractor: Extractor | None,
+    to: str | None = None,
+    device: str = "auto",
+    tick: Callable[[str], None] = lambda what: None,
+) -> Comparison:
+    """Evaluate runs on the same images.
+
+    Args:
+        runs: run directories or checkpoints.
+        roots: the images; the first run's own test images if empty.
+        extractor: of the features in which distances are taken.
+        to: domain to translate into.
+        device: where to compute.
+        tick: told what is being measured.
+
+    Raises:
+        UserError: the runs work at different sizes or in different directions, so that no number compares.
+    """
+    configs = [read_config(find_checkpoint(run) / "config.yaml") for run in runs]
+    sizes = {config.data.size: run for config, run in zip(configs, runs, strict=True)}
+    if len(sizes) > 1:
+        said = ", ".join(f"{run} at {size} px" for size, run in sizes.items())
+        raise UserError(f"runs of different sizes do not compare: {said}")
+    shared = tuple(roots) or configs[0].data.roots
+    reports = []
+    for run in runs:
+        report = evaluate(
+            run,
+            shared,
+            extractor=extractor,
+            to=to,
+            device=device,
+            tick=lambda what, run=run: tick(f"{run}: {what}"),  # type: ignore[misc]
+        )
+        reports.append(report)
+    directions = {report.direction: report.run for report in reports}
+    if len(directions) > 1:
+        said = ", ".join(f"{run} {direction}" for direction, run in directions.items())
+        raise UserError(f"runs of different directions do not compare: {said}; choose one with --to")
+    groups: dict[str, list[int]] = {}
+    for i, config in enumerate(configs):
+        groups.setdefault(_settings(config), []).append(i)
+    rows = [_row([configs[i] for i in group], [reports[i] for i in group]) for group in groups.values()]
+    columns = [column for report in reports for column in report.columns]
+    first = next((column for column in columns if column.title == COPY), None)
+    return Comparison(
+        direction=reports[0].direction,
+        protocol=reports[0].protocol,
+        copy=_cells([first]) if first else {},
+        rows=rows,
+        better={score.name: score.better for column in columns for score in column.scores},
+        notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
+    )
+
+
+def strip(run: Path, roots: Sequence[Path], to: str | None, device: str = "auto") -> Tensor:
+    """Return a picture (3, H, W) in [0, 1]: held-out images, spread evenly over the files, above their translations."""
+    translator = Translator.load(run, device)
+    config = read_config(find_checkpoint(run) / "config.yaml")
+    found = held_out(config, tuple(roots), translator.domain(to))
+    count = min(SHOWN, len(found.inputs))
+    places = [i * len(found.inputs) // count for i in range(count)]
+    targets = [found.targets[i] for i in places] if found.paired else list(found.targets)
+    few = replace(found, inputs=[found.inputs[i] for i in places], targets=targets)
+    x, made = [], []
+    for inputs, _ in few.batches():
+        x.append(inputs)
+        made.append(translator.tensors(inputs, translator.domain(to)))
+    tiles = torch.cat([*x, *made]).clamp(-1, 1).add(1).div(2)
+    picture: Tensor = make_grid(tiles.expand(-1, 3, -1, -1), nrow=sum(len(part) for part in x), pad_value=1.0)
+    return picture
+
+
+def _settings(config: RunConfig) -> str:
+    """Return all settings but the seed and what does not change the result."""
+    train = replace(config.train, seed=0, log_every=1, preview_every=1, save_every=1, keep=0, device="auto")
+    return to_yaml(replace(config, train=train, data=replace(config.data, roots=())))
+
+
+def _row(configs: list[RunConfig], reports: list[Report]) -> Row:
+    config = configs[0]
+    last = [next(column for column in report.columns if column.title != COPY) for report in reports]
+    minutes = [column.minutes for column in last if column.minutes is not None]
+    method, _ = load_method(find_checkpoint(Path(reports[0].run)), averaged=False)
+    steps = last[0].step or config.train.steps
+    return Row(
+        title=f"{config.name}, {config.preset}",
+        seeds=tuple(c.train.seed for c in configs),
+        steps=steps,
+        images=steps * config.train.batch,
+        minutes=mean(minutes) if minutes else None,
+        parameters=sum(p.numel() for p in method.parameters()),
+        cells=_cells(last),
+        runs=tuple(report.run for report in reports),
+    )
+
+
+def _cells(columns: Sequence[Column]) -> dict[str, Cell]:
+    scores = [{score.name: score for score in column.scores} for column in columns]
+    cells = {}
+    for name, score in scores[0].items():
+        values = [one[name].value for one in scores if name in one]
+        single = len(values) == 1
+        spread = None if single else stdev(values)
+        cells[name] = Cell(mean(values), spread, score.low if single else None, score.high if single else None)
+    return cells

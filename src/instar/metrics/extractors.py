@@ -1,0 +1,260 @@
+"""Feature extractors by name: which network sees the images, their resize, and what its distances are called.
+
+- ``mobilenet``: MobileNetV2 0.35 from an ``.npz`` (`instar.metrics.features`). MobileNet-FD, MobileNet-KID.
+- ``inception``: the network of FID (Szegedy et al. 2015 as trained in 2015-12-05; Heusel et al. 2017) through the
+  library torch-fidelity. Only with the published weights are its distances called FID and KID.
+- ``torchvision:NAME``: a classifier of torchvision up to its last linear layer, e.g. ``torchvision:resnet50``.
+- ``module.path:callable``: a function or class of the user's that returns an ``nn.Module``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from instar.core.errors import UserError, nearest
+
+from .features import SIZE, MobileNetFeatures, extract, resize
+
+NAMES = ("mobilenet", "inception", "torchvision:NAME", "module.path:callable")
+
+_INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+_INCEPTION_HASH = "6726825d"  # how the SHA-256 of the published file begins, as its name says
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network that turns images into features, and the words that belong to its numbers."""
+
+    network: nn.Module
+    """Maps images (n, 3, H, W) in [-1, 1] to features (n, D); frozen."""
+    name: str
+    """``Inception``, ``MobileNet``, ``torchvision resnet50``, ..."""
+    resize: str
+    """How images come to the size of the network, in words."""
+    standard: bool = False
+    """Whether this is the extractor of the FID and KID of the literature."""
+    maps: Callable[[Tensor], Tensor] | None = None
+    """Maps images to features by place (n, C, h, w), for `structure_distance`; None if the network has none."""
+
+    def title(self, distance: Literal["FD", "KID"]) -> str:
+        """Return what a distance in these features is called: ``FID`` and ``KID``, or ``MobileNet-FD`` and so on."""
+        return {"FD": "FID", "KID": "KID"}[distance] if self.standard else f"{self.name}-{distance}"
+
+    def describe(self, counts: tuple[int, int] | None = None) -> str:
+        """Return the extractor, its resize and the sample sizes, as they are printed beside a number."""
+        images = f"; {counts[0]} against {counts[1]} images" if counts else ""
+        return f"{self.name}, {self.resize}{images}"
+
+    def features(self, batches: Iterable[Tensor]) -> NDArray[np.float64]:
+        """Return the features (N, D) of batches (n, 3, H, W) in [-1, 1], in order.
+
+        Raises:
+            UserError: the network returns no (n, D), which a network of the user's may do.
+        """
+        return extract(_Checked(self.network, self.name), batches)
+
+    def fingerprint(self) -> str:
+        """Return a name that changes with the network's weights, the extractor and the resize."""
+        text = hashlib.blake2b(f"{self.name}|{self.resize}".encode(), digest_size=16)
+        for name, value in sorted(self.network.state_dict().items()):
+            text.update(name.encode())
+            if isinstance(value, Tensor):
+                text.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return text.hexdigest()
+
+
+class _Checked(nn.Module):
+    """A network whose output is looked at."""
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network = network
+        self.name = name
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = self.network(images)
+        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise UserError(f"{self.name}: features of {len(images)} images must be ({len(images)}, D), got {shape}")
+        return found
+
+
+def load_extractor(name: str, weights: Path | None = None) -> Extractor:
+    """Return the extractor `name`, one of the forms in `NAMES`.
+
+    Args:
+        name: what the option ``--extractor`` holds.
+        weights: a file of weights. mobilenet needs it; inception and torchvision fetch theirs by their own loaders
+            if it is left out; a callable of the user's is given the path if there is one.
+
+    Raises:
+        UserError: there is no such extractor, a library or a file is missing, or a file does not fit.
+    """
+    if name == "mobilenet":
+        return _mobilenet(weights)
+    if name == "inception":
+        return _inception(weights)
+    kind, _, rest = name.partition(":")
+    if kind == "torchvision" and rest:
+        return _torchvision(rest, weights)
+    if kind and rest:
+        return _users(name, weights)
+    raise UserError(f"--extractor {name}: there is no such extractor{nearest(name, NAMES)}")
+
+
+def _mobilenet(weights: Path | None) -> Extractor:
+    if weights is None:
+        raise UserError("--extractor mobilenet needs its file: --weights mobilenet_v2_0.35_224_no_top_keras.npz")
+    try:
+        network = MobileNetFeatures.load(weights)
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(f"--weights: {error}") from error
+    return Extractor(network, "MobileNet", f"{SIZE} px PIL bilinear", maps=network.maps)
+
+
+class InceptionFeatures(nn.Module):
+    """torch-fidelity's Inception for images (N, 3, H, W) in [-1, 1]; frozen.
+
+    Its batch norms are folded into the convolutions and its weights laid out channels last: the features are the same
+    to 1e-5 of their size, and on a CPU it takes two thirds of the time.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        """Fold and take over `network`, the library's `FeatureExtractorInceptionV3` for the features "2048"."""
+        super().__init__()
+        for module in network.modules():
+            conv, norm = getattr(module, "conv", None), getattr(module, "bn", None)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module.conv, module.bn = fuse_conv_bn_eval(conv, norm), nn.Identity()
+        self.network = network.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Round images to 8 bits, as their files have them, and map them to features (N, 2048), float32."""
+        pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        features: Tensor = self.network(pixels.contiguous(memory_format=torch.channels_last))[0]
+        return features
+
+
+def _inception(weights: Path | None) -> Extractor:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError(f"--extractor inception needs a library: pip install 'instar[evaluate]' ({error})") from error
+    file = weights or _fetched() / _INCEPTION_FILE
+    try:
+        if weights or file.is_file():
+            # The library unpickles whatever is in the file; a plain dictionary of tensors is all that may be there.
+            torch.load(file, map_location="cpu", weights_only=True)
+        network = FeatureExtractorInceptionV3("inception", ["2048"], str(weights) if weights else None, verbose=False)
+    except (OSError, EOFError, RuntimeError, UnpicklingError, TypeError, AttributeError) as error:
+        raise _unusable("inception", _INCEPTION_FILE, weights, error) from error
+    published = _sha256(file).startswith(_INCEPTION_HASH) if file.is_file() else weights is None
+    name = "Inception 2015-12-05" if published else f"Inception with {file.name}"
+    return Extractor(InceptionFeatures(network), name, "299 px bilinear as TensorFlow 1", standard=published)
+
+
+class TorchvisionFeatures(nn.Module):
+    """A classifier of torchvision without its last linear layer, for images (N, 3, H, W) in [-1, 1]; frozen."""
+
+    def __init__(self, network: nn.Module, size: int, mean: Iterable[float], std: Iterable[float]) -> None:
+        """Take the last linear layer off `network`, which sees squares of `size` pixels.
+
+        Raises:
+            ValueError: the network has no linear layer.
+        """
+        super().__init__()
+        linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+        if not linear:
+            raise ValueError("it does not end in a linear layer")
+        parent, _, last = linear[-1].rpartition(".")
+        setattr(network.get_submodule(parent), last, nn.Identity())
+        self.network = network
+        self.size = size
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(list(mean))[:, None, None])
+        self.register_buffer("std", torch.tensor(list(std))[:, None, None])
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images of any size to what the last layer was given: (N, D), float32."""
+        x = (resize(images, self.size) / 255 - self.mean) / self.std
+        features: Tensor = self.network(x)
+        return features
+
+
+def _torchvision(name: str, weights: Path | None) -> Extractor:
+    from torchvision import models  # noqa: PLC0415  (seconds, and most extractors do not need it)
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UserError(f"--extractor torchvision:{name}: there is no such classifier{nearest(name, known)}")
+    choice = models.get_model_weights(name).DEFAULT
+    network = models.get_model(name, weights=None)
+    try:
+        if weights:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        else:
+            state = choice.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        network.load_state_dict(state)
+    except (OSError, EOFError, RuntimeError, UnpicklingError, TypeError, AttributeError) as error:
+        raise _unusable(f"torchvision:{name}", Path(choice.url).name, weights, error) from error
+    transforms = choice.transforms()
+    try:
+        features = TorchvisionFeatures(network, transforms.crop_size[0], transforms.mean, transforms.std)
+    except ValueError as error:
+        raise UserError(f"--extractor torchvision:{name}: {error}; choose another classifier") from error
+    words = weights.name if weights else choice.name
+    return Extractor(features, f"torchvision {name} {words}", f"{features.size} px PIL bilinear")
+
+
+def _users(name: str, weights: Path | None) -> Extractor:
+    module, _, attribute = name.partition(":")
+    try:
+        make: Callable[..., object] = getattr(_import_from_here(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"--extractor {name}: {error}; write module.path:callable, from this folder") from error
+    network = make(weights) if weights else make()
+    if not isinstance(network, nn.Module):
+        raise UserError(f"--extractor {name}: it returns a {type(network).__name__}, not an nn.Module")
+    return Extractor(network.requires_grad_(False).eval(), name, "its own resize")
+
+
+def _import_from_here(module: str) -> object:
+    """Import a module, also from the current folder, which is no place of import for an installed command."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(here)
+
+
+def _unusable(name: str, file: str, weights: Path | None, error: Exception) -> UserError:
+    reason = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())[:200]
+    if weights is None:
+        where = f"put the file {file} into {_fetched()}, or name it with --weights FILE"
+        return UserError(f"--extractor {name}: its weights can be neither read nor fetched ({reason}): {where}")
+    return UserError(f"--weights {weights}: not the weights of {name} ({reason}); expected the file {file}")
+
+
+def _fetched() -> Path:
+    """Return the folder into which torch's and torchvision's loaders put what they fetch."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

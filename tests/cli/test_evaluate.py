@@ -1,0 +1,80 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation.parts import data_set, noise
+from PIL import Image
+
+from instar.cli import main
+
+Runs = Callable[..., Path]
+COLOURS = ["--extractor", "evaluation.parts:colours"]
+
+
+def test_a_run_on_other_images(
+    run_directory: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    data, out = data_set(tmp_path / "set"), tmp_path / "scores.json"
+    assert main.run(["evaluate", str(run_directory("cut")), str(data), *COLOURS, "-o", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "horse -> zebra" in printed
+    assert "copy of the input" in printed
+    assert "step 1, 1.5 min" in printed
+    assert "-KID ↓" in printed
+    assert "coverage ↑" in printed
+    assert "note: only 12 test images of horse" in printed
+    kid = json.loads(out.read_text())["columns"][1]["scores"][0]
+    assert f"{kid['value']:.4f}" in printed
+
+
+def test_pictures_of_any_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made, real = noise(tmp_path / "made", 6), noise(tmp_path / "real", 7)
+    assert main.run(["evaluate", "--images", str(made), "--reference", str(real), *COLOURS]) == 0
+    assert "6 against 7 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give a run, or --images and --reference"),
+        (["RUN", "--images", "x"], "give a run, or --images and --reference"),
+        (["--images", "x"], "--images and --reference belong together"),
+        (["RUN", "--size", "64"], "--size is for --images"),
+        (["RUN"], "RUN: not a run directory"),
+        (["--images", "x", "--reference", "y", "--extractor", "mobilnet"], "did you mean 'mobilenet'"),
+        (["--images", "x", "--reference", "y"], "--extractor mobilenet needs its file: --weights"),
+    ],
+)
+def test_wrong_input_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["evaluate", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_accuracy_of_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for place, count in (("trainA/{}", 8), ("trainB", 8), ("testA/{}", 3), ("testB/{}", 5)):
+        for name, low in (("dark", 0), ("light", 200)):
+            folder = tmp_path / "set" / place.format(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                pixels = rng.integers(low, low + 55, (28, 28, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{name}{i}.png")
+    run = str(tmp_path / "run")
+    flags = "--preset tiny --steps 6 --train.save-every 3 --train.keep 0 --method.classes 2 --device cpu"
+    assert main.run(["train", "unit-adaptation", str(tmp_path / "set"), "-o", run, *flags.split()]) == 0
+    capsys.readouterr()
+    out = tmp_path / "scores.json"
+    assert main.run(["evaluate", run, "-o", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "accuracy, target ↑" in printed
+    columns = json.loads(out.read_text())["columns"]
+    assert [column["title"] for column in columns] == ["last", "last, averaged", "best on source, of 2"]
+    for column in columns:
+        for score in column["scores"]:
+            count = 10 if score["name"] == "accuracy, target" else 6
+            assert score["value"] * count == pytest.approx(round(score["value"] * count))

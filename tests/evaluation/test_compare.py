@@ -1,0 +1,110 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+
+from instar.core.errors import UserError
+from instar.evaluation.compare import SHOWN, compare, strip
+from instar.evaluation.runs import evaluate
+from instar.evaluation.tables import html, markdown, number
+
+from .parts import data_set, extractor
+
+Runs = Callable[..., Path]
+
+
+def with_seed(run: Path, folder: Path, seed: int) -> Path:
+    """A copy of a run that says it was trained with another seed."""
+    shutil.copytree(run, folder)
+    for config in folder.rglob("config.yaml"):
+        config.write_text(config.read_text().replace("seed: 0", f"seed: {seed}"))
+    return folder
+
+
+def test_seeds_make_one_row_and_methods_two(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    cut, cyclegan = run_directory("cut"), run_directory("cyclegan")
+    again = with_seed(cut, tmp_path / "again", 3)
+    found = compare([cut, cyclegan, again], [data], extractor=extractor())
+    assert [row.title for row in found.rows] == ["cut, tiny", "cyclegan, tiny"]
+    assert found.rows[0].seeds == (0, 3)
+    assert found.rows[0].cells["Colours-KID"].spread == 0  # the same weights
+    one = found.rows[1].cells["Colours-KID"]
+    assert one.spread is None
+    report = evaluate(cyclegan, [data], extractor=extractor())
+    score = report.columns[1].scores[0]
+    assert (one.mean, one.low, one.high) == (score.value, score.low, score.high)
+    assert found.copy["Colours-KID"].mean == report.columns[0].scores[0].value
+
+
+def test_mean_and_spread(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    first = run_directory("cut")
+    # Other weights under the settings of the first, but for the seed.
+    other = with_seed(first, tmp_path / "other", 1)
+    for name in ("method.safetensors", "averages.safetensors"):
+        (source,) = run_directory("cut", nce_x=0.7).rglob(name)
+        (target,) = other.rglob(name)
+        shutil.copy(source, target)
+    found = compare([first, other], [data], extractor=extractor())
+    (row,) = found.rows
+    values = [evaluate(run, [data], extractor=extractor()).columns[1].scores[0].value for run in (first, other)]
+    assert row.cells["Colours-KID"].mean == pytest.approx(mean(values))
+    assert row.cells["Colours-KID"].spread == pytest.approx(stdev(values))
+
+
+def test_directions_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    back = tmp_path / "back"
+    shutil.copytree(run_directory("cut"), back)
+    for config in back.rglob("config.yaml"):
+        text = config.read_text().replace("source: horse", "source: x").replace("target: zebra", "target: horse")
+        config.write_text(text.replace("source: x", "source: zebra"))
+    with pytest.raises(UserError, match="different directions do not compare"):
+        compare([run_directory("cut"), back], [data], extractor=extractor())
+
+
+def test_sizes_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    shutil.copytree(run_directory("cut"), large)
+    for config in large.rglob("config.yaml"):
+        config.write_text(config.read_text().replace("size: 32", "size: 64"))
+    with pytest.raises(UserError, match="different sizes do not compare"):
+        compare([run_directory("cut"), large], [data_set(tmp_path / "set")], extractor=extractor())
+
+
+def test_markdown_and_page(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    found = compare([run_directory("cut"), run_directory("cyclegan")], [data], extractor=extractor())
+    text = markdown(found, {"cut, tiny": "strip-0.png"})
+    lines = text.splitlines()
+    header = next(line for line in lines if "seeds" in line)
+    assert "Colours-KID ↓" in header
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 5  # header, rule, copy, two methods
+    assert {row.count("|") for row in rows} == {header.count("|")}
+    assert "![cut, tiny](strip-0.png)" in text
+    column = header.split("|").index(" Colours-KID ↓ ")
+    marked = [row.split("|")[column] for row in rows[3:]]
+    kids = [row.cells["Colours-KID"].mean for row in found.rows]
+    assert [cell.strip().startswith("**") for cell in marked] == [kid == min(kids) for kid in kids]
+    page = html(found, {"cut, tiny": strip(run_directory("cut"), [data], None)})
+    assert page.count("<tr>") == 4
+    assert "src='data:image/png;base64," in page
+    assert "http" not in page
+
+
+def test_a_strip_shows_inputs_above_translations(run_directory: Runs, tmp_path: Path) -> None:
+    picture = strip(run_directory("cut"), [data_set(tmp_path / "set")], None)
+    assert picture.shape == (3, 2 * 34 + 2, SHOWN * 34 + 2)
+    assert picture.min() >= 0
+    assert picture.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.12345, "0.123"), (7.1234, "7.12"), (371.62, "371.6"), (-0.001, "-0.001")]
+)
+def test_numbers(value: float, text: str) -> None:
+    assert number(value) == text

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from instar.core.errors import UserError
+from instar.evaluation.folders import evaluate_folders
+
+from .parts import extractor, noise
+
+
+def test_pictures_of_any_tool(tmp_path: Path) -> None:
+    made, real = noise(tmp_path / "made", 12), noise(tmp_path / "real", 13, 100, 200, suffix="jpg")
+    report = evaluate_folders(made, real, extractor())
+    (column,) = report.columns
+    assert [score.name for score in column.scores][:2] == ["Colours-KID", "Colours-FD"]
+    assert "12 against 13 images" in report.protocol
+    assert "at 32 px" in report.protocol
+    assert any("compression" in note for note in report.notes)
+    assert any("only 12 translations" in note for note in report.notes)
+
+
+def test_the_same_folder_twice(tmp_path: Path) -> None:
+    made = noise(tmp_path / "made", 12)
+    report = evaluate_folders(made, made, extractor(), size=24)
+    assert report.columns[0].scores[1].value == pytest.approx(0, abs=1e-6)
+    assert "at 24 px" in report.protocol
+    assert any("all are in --reference" in note for note in report.notes)
+
+
+def test_inputs_add_what_changed_and_the_copy(tmp_path: Path) -> None:
+    made, real = noise(tmp_path / "made" / "deep", 12).parent, noise(tmp_path / "real", 13)
+    inputs = noise(tmp_path / "in" / "deep", 12, suffix="bmp").parent
+    copy, column = evaluate_folders(made, real, extractor(), inputs=inputs).columns
+    assert copy.title == "copy of the input"
+    change = next(score for score in column.scores if score.name == "change (L1)")
+    assert change.value == 0
+
+
+def test_a_translation_without_input(tmp_path: Path) -> None:
+    made, real, inputs = noise(tmp_path / "made", 6), noise(tmp_path / "real", 5), noise(tmp_path / "in", 4)
+    with pytest.raises(UserError, match=r"--inputs .*: 2 translations have no input, .*4\.png first"):
+        evaluate_folders(made, real, extractor(), inputs=inputs)
+
+
+@pytest.mark.parametrize("which", ["made", "real"])
+def test_no_folder_and_an_empty_folder(which: str, tmp_path: Path) -> None:
+    folders = {"made": noise(tmp_path / "made", 4), "real": noise(tmp_path / "real", 4)}
+    flag = {"made": "--images", "real": "--reference"}[which]
+    folders[which] = tmp_path / "none"
+    with pytest.raises(UserError, match=rf"{flag} .*none: there is no such folder"):
+        evaluate_folders(folders["made"], folders["real"], extractor())
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match=rf"{flag} .*none: no images"):
+        evaluate_folders(folders["made"], folders["real"], extractor())

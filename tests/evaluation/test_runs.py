@@ -1,0 +1,78 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import instar
+from instar.core.errors import UserError
+from instar.core.images import centre_square, read, to_array, to_tensor
+from instar.evaluation.runs import COPY, LAST, evaluate
+from instar.evaluation.scores import Judge
+
+from .parts import data_set, extractor, noise
+
+Runs = Callable[..., Path]
+
+
+def test_copy_and_last_weights_in_both_directions(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    run = run_directory("cyclegan")
+    report = evaluate(run, [data], extractor=extractor())
+    assert report.direction == "horse -> zebra"
+    assert [column.title for column in report.columns] == [COPY, LAST]
+    assert (report.columns[1].step, report.columns[1].minutes) == (1, 1.5)
+    assert "12 against 12 images; centre squares at 32 px" in report.protocol
+    assert any("only 12 test images of horse" in note for note in report.notes)
+    assert any("the training images are not where they were" in note for note in report.notes)
+    back = evaluate(run, [data], extractor=extractor(), to="horse")
+    assert back.direction == "zebra -> horse"
+    assert back.columns[1].scores[0].value != report.columns[1].scores[0].value
+    assert json.loads(report.as_json())["columns"][1]["scores"][0]["name"] == "Colours-KID"
+
+
+def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    run = run_directory("cut")
+    report = evaluate(run, [data], extractor=extractor())
+
+    def tensors(domain: str) -> list:
+        files = [data / "test" / domain / f"{i}.png" for i in range(12)]
+        return [to_tensor(centre_square(to_array(read(path), 3), 32))[None] for path in files]
+
+    translator = instar.load(run)
+    rows = [(x, translator.translate(x), None) for x in tensors("horse")]
+    expected, _ = Judge.of(extractor(), tensors("zebra")).scores(rows)
+    for found, wanted in zip(report.columns[1].scores, expected, strict=True):
+        assert found.name == wanted.name
+        assert found.value == pytest.approx(wanted.value, rel=1e-3, abs=1e-4)
+
+
+def test_pairs_are_scored_by_their_truth(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    report = evaluate(run_directory("pix2pix"), [data], extractor=extractor())
+    assert {"RMSE", "SSIM", "pixel accuracy"} <= {score.name for score in report.columns[1].scores}
+
+
+def test_training_images_among_the_test_images_are_named(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    (data / "test/zebra/11.png").write_bytes((data / "train/zebra/0.png").read_bytes())
+    noise(data / "test/horse", 12, 0, 100)
+    run = trained_on(run_directory("cut"), data, tmp_path)
+    notes = evaluate(run, extractor=extractor()).notes
+    assert any("1 of 24 are training images of this run" in note for note in notes)
+
+
+def trained_on(run: Path, data: Path, tmp_path: Path) -> Path:
+    """A copy of a run that says it was trained on `data`."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    for config in copy.rglob("config.yaml"):
+        config.write_text(config.read_text().replace("roots: []", f"roots: [{data}]"))
+    return copy
+
+
+def test_distances_need_an_extractor(run_directory: Runs, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--extractor mobilenet --weights FILE"):
+        evaluate(run_directory("cut"), [data_set(tmp_path / "set")])
