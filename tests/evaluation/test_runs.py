@@ -74,5 +74,5 @@ def trained_on(run: Path, data: Path, tmp_path: Path) -> Path:
 
 
 def test_distances_need_an_extractor(run_directory: Runs, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--extractor mobilenet --weights FILE"):
+    with pytest.raises(UserError, match="distances need an extractor"):
         evaluate(run_directory("cut"), [data_set(tmp_path / "set")])

@@ -23,8 +23,8 @@ class Compare:
     """Folder, to be made, for table.md, table.html, scores.json and the strips of pictures."""
     data: tuple[Path, ...] = ()
     """Images, laid out as for training; the first run's own test images if not given."""
-    extractor: str = "mobilenet"
-    """Features in which distances are taken: mobilenet, inception (FID and KID of the literature), torchvision:NAME,
+    extractor: str = "inception"
+    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, torchvision:NAME,
     or module.path:callable of your own."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""

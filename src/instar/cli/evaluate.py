@@ -34,8 +34,8 @@ class Evaluate:
     """Folder of real images of the target domain, for --images."""
     inputs: Path | None = None
     """Folder of what the translations were made from, under the same names: adds how much changed."""
-    extractor: str = "mobilenet"
-    """Features in which distances are taken: mobilenet, inception (FID and KID of the literature), torchvision:NAME,
+    extractor: str = "inception"
+    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, torchvision:NAME,
     or module.path:callable of your own."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
@@ -108,7 +108,7 @@ def _extractor(args: Evaluate) -> Extractor | None:
     from instar.core.run import find_checkpoint, read_config
     from instar.metrics.extractors import load_extractor
 
-    if args.run and args.weights is None and args.extractor == "mobilenet":
+    if args.run and args.weights is None and args.extractor == "inception":
         config = read_config(find_checkpoint(args.run[0]) / "config.yaml")
         if issubclass(registry.get(config.name), Classifying):
             return None

@@ -103,7 +103,7 @@ def evaluate(
         tick("accuracy")
         columns += accuracies(path if last != path else last, images)
     elif not extractor:
-        raise UserError("distances need an extractor: --extractor mobilenet --weights FILE")
+        raise UserError("distances need an extractor: --extractor inception, or another one")
     return Report(
         run=str(path),
         method=config.name,
