@@ -16,8 +16,10 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -38,6 +40,8 @@ CASES = {
     "munit": "paper",
     "distancegan": "self-distance",
     "gcgan": "paper",
+    "transgaga": "paper",
+    "tunit": "paper",
 }
 """Name in the table and preset; fastcut is a preset of cut. Self-distance, since distances need two images."""
 
@@ -79,7 +83,10 @@ def measure(case: str, size: int, batch: int, repeat: int, precision: str, threa
     name = "cut" if case == "fastcut" else case
     kind = instar.get(name)
     torch.manual_seed(0)
-    method = kind(defaults(name, kind, CASES[case]).method)
+    config: Any = defaults(name, kind, CASES[case]).method
+    if name == "tunit":  # its networks depend on the size; and all of them are to play
+        config = replace(config, side=size, width=32 if size > 128 else 64, cluster=0.0)
+    method = kind(config)
     optimizers = Optimizers(method)
     seconds = []
     batch += batch % 2 if name == "bicyclegan" else 0  # half of its batch is encoded: two images instead of one

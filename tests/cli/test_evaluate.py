@@ -45,7 +45,10 @@ def test_pictures_of_any_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["RUN", "--size", "64"], "--size is for --images"),
         (["RUN"], "RUN: not a run directory"),
         (["--images", "x", "--reference", "y", "--extractor", "mobilnet"], "did you mean 'mobilenet'"),
-        (["--images", "x", "--reference", "y", "--extractor", "mobilenet"], "--extractor mobilenet needs its file: --weights"),
+        (
+            ["--images", "x", "--reference", "y", "--extractor", "mobilenet"],
+            "--extractor mobilenet needs its file: --weights",
+        ),
     ],
 )
 def test_wrong_input_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

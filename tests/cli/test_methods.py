@@ -2,7 +2,7 @@ import pytest
 
 from instar.cli import main
 from instar.core import registry
-from instar.core.batch import Paired
+from instar.core.batch import Paired, Unlabelled
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,10 @@ def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
         method = registry.get(name)
         assert str(method.paper.year) in row
         assert ("pairs" in row) == issubclass(method.data, Paired)
-        assert ("two folders" in row) != ("pairs" in row)
+        assert ["two folders" in row, "pairs" in row, "one folder" in row].count(True) == 1
+        assert ("one folder" in row) == ("any to any" in row) == issubclass(method.data, Unlabelled)
         assert ("both ways" in row) == (len(method.targets) == 2)
-        assert ("one way" in row) != ("both ways" in row)
+        assert ["one way" in row, "both ways" in row, "any to any" in row].count(True) == 1
     for name, words in (
         ("cut", "Park et al. 2020|two folders|one way"),
         ("cyclegan", "Zhu et al. 2017|two folders|both ways"),

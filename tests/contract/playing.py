@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 import instar
-from instar.core.batch import Batch, Labelled
+from instar.core.batch import Batch, Labelled, Unlabelled
 from instar.core.config import MethodConfig, RunConfig, TrainConfig, with_changes
 from instar.core.method import Method, defaults
 from instar.core.seed import mix, seed_step
@@ -38,7 +38,7 @@ class Noise:
 
     def batch(self, step: int) -> Batch:
         images = self.images(step, 0), self.images(step, 1), (f"a{step}", f"b{step}")
-        if issubclass(self.kind, Labelled):
+        if issubclass(self.kind, (Labelled, Unlabelled)):
             return self.kind(*images, torch.tensor([mix(step, i) % 2 for i in range(self.size)]))
         return self.kind(*images)
 

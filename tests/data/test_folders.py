@@ -4,7 +4,7 @@ import pytest
 
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
-from instar.data.folders import DataSet, ImageRef, find
+from instar.data.folders import DataSet, ImageRef, find, find_one
 
 
 def search(*roots: Path, paired: bool = False, **settings: object) -> DataSet:
@@ -169,3 +169,61 @@ def test_errors_name_the_folder_and_the_remedy(make, tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"B: no images .*so A is the only domain"):
         search(make("deep/A/1.png", "deep/B/x.txt") / "deep")
+
+
+@pytest.mark.parametrize(
+    ("files", "train", "test"),
+    [
+        (("1.png", "2.png"), [None, None], []),
+        (("cat/1.png", "dog/deep/2.png", "3.png"), [None, "cat", "dog"], []),
+        (("cat/1.png",), ["cat"], []),
+        (("train/cat/1.png", "train/2.png", "test/cat/3.png"), [None, "cat"], ["cat"]),
+        (("cat/1.png", "test/cat/3.png"), ["cat"], ["cat"]),
+        (("trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png"), ["A", "B"], ["A", "B"]),
+        (("trains/1.png", "planes/2.png"), ["planes", "trains"], []),
+        (("left/1.png", "left/val/2.png"), ["left", "left"], []),
+    ],
+)
+def test_everything_in_one_folder(make, files: tuple[str, ...], train: list[str | None], test: list[str]) -> None:
+    root = make(*files)
+    found = find_one(DataConfig(roots=(root,)))
+    assert sorted((ref.label for ref in found.train_a), key=str) == sorted(train, key=str)
+    assert [ref.label for ref in found.test_a] == test
+    assert (found.name_a, found.name_b) == ("set", "set")
+    assert found.train_a == found.train_b
+
+
+def test_what_is_kept_from_training_is_spread(make) -> None:
+    root = make(*(f"{folder}/{i}.png" for folder in ("a", "b", "c") for i in range(10)))
+    found = find_one(DataConfig(roots=(root,), holdout=3))
+    assert [ref.label for ref in found.test_a] == ["a", "b", "c"]
+    assert len(found.train_a) == 27
+    assert not set(found.train_a) & set(found.test_a)
+    assert find_one(DataConfig(roots=(root,), holdout=0)).notes == ["there are no test images"]
+
+
+def test_one_folder_refused(make, tmp_path: Path) -> None:
+    root = make("1.png")
+    for roots, words in (((), "no folders given"), ((root, root), "2 folders given: this method takes one")):
+        with pytest.raises(UserError, match=words):
+            find_one(DataConfig(roots=roots))
+    with pytest.raises(UserError, match="no such folder"):
+        find_one(DataConfig(roots=(tmp_path / "nothing",)))
+    with pytest.raises(UserError, match="--to B: this method takes all images of a folder"):
+        find_one(DataConfig(roots=(root,), target="B"))
+    assert find_one(DataConfig(roots=(root,), source="set", target="set")).name_a == "set"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no images"):
+        find_one(DataConfig(roots=(tmp_path / "empty",)))
+
+
+def test_validation_images_are_spread_over_the_training_images_and_pairs_stay_pairs(make) -> None:
+    root = make(*(f"train{side}/{i}.png" for side in "AB" for i in range(10)), "testA/x.png", "testB/x.png")
+    found = search(root, paired=True, validation=3)
+    assert names(found.val_a) == names(found.val_b) == ["0.png", "3.png", "6.png"]
+    assert names(found.train_a) == names(found.train_b) == [f"{i}.png" for i in (1, 2, 4, 5, 7, 8, 9)]
+    assert names(found.test_a) == ["x.png"]
+    plain = search(root)
+    assert (len(plain.train_a), plain.val_a) == (10, [])
+    with pytest.raises(UserError, match=r"--data\.validation 6: A has 10 training images, keep at most half"):
+        search(root, validation=6)

@@ -9,7 +9,7 @@ from instar.core.batch import Labelled, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import find, open_data
-from instar.data.labels import classes, labelled, numbers
+from instar.data.labels import classes, kept, labelled, numbers
 from instar.data.refs import ImageRef
 
 
@@ -81,3 +81,19 @@ def test_labelled_images_to_score_on(make) -> None:
     batches = list(labelled(data.test_a, classes(data.train_a, "A"), 1, 24, batch=4))
     assert [images.shape for images, _ in batches] == [(4, 1, 24, 24), (1, 1, 24, 24)]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("share", "left"), [(1.0, (10, 4)), (0.5, (5, 2)), (0.3, (3, 1)), (0.1, (1, 1)), (0.0, (1, 1))]
+)
+def test_a_share_of_each_class(share: float, left: tuple[int, int]) -> None:
+    """max(1, int(n p)) of a class of n, as in TUNIT's code."""
+    labels = torch.tensor([0] * 10 + [-1] + [1] * 4)
+    found = kept(labels, share)
+    assert ((found == 0).sum(), (found == 1).sum()) == left
+    assert torch.equal(found[found >= 0], labels[found >= 0])
+    assert torch.equal(labels, torch.tensor([0] * 10 + [-1] + [1] * 4))
+
+
+def test_what_is_left_is_spread() -> None:
+    assert (kept(torch.zeros(12, dtype=torch.int64), 0.25) == 0).nonzero()[:, 0].tolist() == [0, 4, 8]

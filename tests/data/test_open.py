@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from instar.core.batch import Paired, Unpaired
+from instar.core.batch import Paired, Unlabelled, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import open_data
@@ -69,3 +70,46 @@ def test_smaller_domain_than_batch(make) -> None:
     root = make("A/1.png", "A/2.png", "B/1.png")
     with pytest.raises(UserError, match="B has 1 training images, fewer than --batch 2"):
         open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=2, seed=0)
+
+
+def test_one_folder_of_images(make) -> None:
+    root = make(*(f"{d}/{i}.png" for d in ("cat", "dog/small") for i in range(10)), "loose.png")
+    data = open_data(DataConfig(roots=(root,), size=24), 3, Unlabelled, batch=4, seed=0)
+    assert (data.name_a, data.name_b, data.classes) == ("set", "set", ("cat", "dog"))
+    assert len(data.train.store_a) == 19
+    assert data.train.store_a is data.train.store_b
+    assert len(data.test_a) == 2
+    assert "2 images, spread over all" in data.notes[0]
+    assert data.train.epoch_length == 5
+    batch = data.train.batch(3)
+    assert isinstance(batch, Unlabelled)
+    assert batch.a.shape == batch.b.shape == (4, 3, 24, 24)
+    assert not torch.equal(batch.a, batch.b)
+    assert len(batch.names) == 4
+    expected = [{"cat": 0, "dog": 1}.get(Path(name).relative_to(root).parts[0], -1) for name in batch.names]
+    assert batch.labels.tolist() == expected
+    samples = data.samples(8)
+    assert isinstance(samples, Unlabelled)
+    assert torch.equal(samples.a, samples.b)
+
+
+def test_views_show_the_same_image(make) -> None:
+    root = make(*(f"{i}.png" for i in range(8)), size=(24, 24))
+    cfg = DataConfig(roots=(root,), size=24, zoom=1.0, holdout=0)
+    batch = open_data(cfg, 3, Unlabelled, batch=8, seed=0).train.batch(0)
+    alike = [torch.equal(a, b) or torch.equal(a, b.flip(2)) for a, b in zip(batch.a, batch.b, strict=True)]
+    assert all(alike)
+    assert not torch.equal(batch.a, batch.b)  # mirrored each by itself
+    assert batch.labels.tolist() == []
+    plain = open_data(replace(cfg, flip=False), 3, Unlabelled, batch=8, seed=0).train.batch(0)
+    assert torch.equal(plain.a, plain.b)
+
+
+def test_a_share_of_the_labels(make) -> None:
+    root = make(*(f"cat/{i}.png" for i in range(20)), *(f"dog/{i}.png" for i in range(5)))
+    cfg = DataConfig(roots=(root,), size=24, labelled=0.1, holdout=0)
+    train = open_data(cfg, 3, Unlabelled, batch=25, seed=0).train
+    assert train.labels is not None
+    assert [int((train.labels == k).sum()) for k in (0, 1, -1)] == [2, 1, 22]
+    with pytest.raises(UserError, match=r"--data\.labelled 0\.1: this method"):
+        open_data(cfg, 3, Unpaired, batch=1, seed=0)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.losses.contrastive import patch_nce
+from instar.losses.contrastive import info_nce, patch_nce
 
 TAU = 0.07
 
@@ -111,3 +111,28 @@ def test_autocast_does_not_round_the_similarities() -> None:
         found = patch_nce(q, k, TAU, "both", bank)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("count", [1024, 32])
+def test_info_nce_of_zeros_is_a_guess_among_all(count: int) -> None:
+    zero = torch.zeros(4, 8)
+    assert info_nce(zero, zero, torch.zeros(count, 8), 0.07).item() == pytest.approx(math.log(1 + count))
+
+
+def test_info_nce_of_orthonormal_codes() -> None:
+    codes = torch.eye(8, dtype=torch.float64)
+    value = info_nce(codes[:2], codes[:2], codes[2:], 0.07)
+    assert value.item() == pytest.approx(math.log(1 + 6 * math.exp(-1 / 0.07)), rel=1e-9)
+
+
+def test_info_nce_moves_the_query_alone() -> None:
+    query, key, queue = (torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    assert torch.autograd.gradcheck(lambda q: info_nce(q, key.detach(), queue.detach(), 0.5), query)
+    grads = torch.autograd.grad(info_nce(query, key, queue, 0.5), (query, key, queue), allow_unused=True)
+    assert [g is None for g in grads] == [False, True, True]
+
+
+def test_info_nce_without_negatives_and_precision() -> None:
+    query = torch.randn(3, 4, requires_grad=True)
+    assert info_nce(query, query, torch.empty(0, 4), 0.07) == 0
+    assert info_nce(query.bfloat16(), query.bfloat16(), torch.zeros(2, 4), 0.07).dtype == torch.float32

@@ -81,6 +81,16 @@ def test_features(file: Path, stand_in: dict[str, Tensor], layer: Layer, stage: 
     torch.testing.assert_close(out, by_table(stand_in, x, stage, last_pool=layer != "relu5_3"))
 
 
+def test_levels_are_the_layers_on_the_way(file: Path) -> None:
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    layers: tuple[Layer, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
+    for last in (3, 4):
+        levels = VGG16(layers[last]).levels(x)
+        assert len(levels) == last + 1
+        for layer, level in zip(layers, levels, strict=False):
+            torch.testing.assert_close(level, VGG16(layer)(x))
+
+
 def test_gray_is_taken_as_colour(file: Path) -> None:
     vgg, x = VGG16("relu1_2"), torch.rand(1, 1, 8, 8)
     torch.testing.assert_close(vgg(x), vgg(x.expand(-1, 3, -1, -1)))

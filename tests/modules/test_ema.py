@@ -45,3 +45,13 @@ def test_buffers_are_copied() -> None:
 def test_half_life() -> None:
     assert decay_of(1) == 0.5
     assert decay_of(10) ** 10 == pytest.approx(0.5)
+
+
+def test_buffers_can_be_left_alone() -> None:
+    net = nn.BatchNorm1d(2)
+    average = Average(net)
+    net(torch.randn(8, 2) + 5)
+    average.update(net, 0.5, buffers=False)
+    assert torch.equal(average.net.running_mean, torch.zeros(2))
+    average.update(net, 0.5)
+    assert torch.equal(average.net.running_mean, net.running_mean)

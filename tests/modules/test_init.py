@@ -47,3 +47,9 @@ def test_kaiming() -> None:
     assert not conv.bias.any()
     assert not linear.bias.any()
     assert torch.equal(batch.weight, torch.ones(4096))
+
+
+def test_kaiming_for_leaky_activations() -> None:
+    torch.manual_seed(0)
+    conv, _, _, _ = kaiming(net(), 0.2)
+    assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / (1 + 0.2**2) / (9 * 64)), rel=0.01)

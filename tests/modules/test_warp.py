@@ -11,7 +11,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, **amounts: float) -> None:
     """Give the chances (-1 to 1) of angle, shear, zoom, shift to the right, shift down instead of drawing them."""
     names = ("angle", "shear", "zoom", "right", "down")
     rows = torch.tensor([[(amounts.get(name, 0.0) + 1) / 2] for name in names], dtype=torch.float64)
-    monkeypatch.setattr(module.torch, "rand", lambda *size, dtype: rows.expand(*size))
+    monkeypatch.setattr(module.torch, "rand", lambda *size, dtype: rows.to(dtype).expand(*size))
 
 
 def spot(x: torch.Tensor) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,14 +12,22 @@ from rich.table import Table
 from instar.cli.parser import parse
 from instar.core import registry
 from instar.core.abilities import Styled
-from instar.core.batch import Labelled, Paired
+from instar.core.batch import Labelled, Paired, Unlabelled
+from instar.core.method import Method
 
-NEEDS = {Paired: "pairs", Labelled: "two folders, classes"}
+NEEDS = {Paired: "pairs", Labelled: "two folders, classes", Unlabelled: "one folder"}
 
 
 @dataclass(frozen=True)
 class Methods:
     """List the methods: paper, data they need, directions, presets."""
+
+
+def directions(method: type[Method[Any]]) -> str:
+    """Say from where to where a method translates."""
+    if issubclass(method.data, Unlabelled):
+        return "any to any"
+    return "both ways" if len(method.targets) == 2 else "one way"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
             name,
             f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
             next((what for kind, what in NEEDS.items() if issubclass(method.data, kind)), "two folders"),
-            "both ways" if len(method.targets) == 2 else "one way",
+            directions(method),
             "many" if issubclass(method, Styled) else "one",
         )
     Console().print(table)

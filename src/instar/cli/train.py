@@ -136,6 +136,7 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
             f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.multiple}"
         )
     note = method.check(config)
+    scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
     config = replace(config, data=replace(config.data, source=data.name_a, target=data.name_b))
     if not fabric.is_global_zero:
         screen.quiet = True
@@ -153,7 +154,7 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
     _say_data(data, logger)
     if note:
         logger.info(note)
-    trainer = Trainer(fabric, method, config, out, data.train, data.samples(8))
+    trainer = Trainer(fabric, method, config, out, data.train, data.samples(8), scorer)
     finished = trainer.fit(screen)
     if finished:
         logger.info(
@@ -177,10 +178,20 @@ def _open(config: RunConfig, kind: type[Method[Any]], rank: int, world: int) -> 
     )
 
 
+def _scorer(config: RunConfig, data: Data) -> Any:
+    from instar.evaluation.validation import extractor_of, scorer
+
+    extractor = extractor_of(config.train.score_with)
+    return scorer(extractor, data.validation, data.channels, config.data.size, config.train.seed)
+
+
 def _say_data(data: Data, logger: Any) -> None:
     sides = ((data.name_a, data.train.store_a, data.test_a), (data.name_b, data.train.store_b, data.test_b))
-    for name, train, test in sides:
-        logger.info(f"{name}: {len(train)} images to train on, {len(test)} held out")
+    lines = [f"{name}: {len(train)} images to train on, {len(test)} held out" for name, train, test in sides]
+    if data.validation[0]:
+        lines.append(f"{len(data.validation[0])} more of each kept to score the run while it trains")
+    for line in lines[:1] if data.train.views else lines:
+        logger.info(line)
     for note in data.notes:
         logger.info(note)
     if data.bad:

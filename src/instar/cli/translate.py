@@ -36,7 +36,8 @@ class Translate:
     out: Annotated[Path, arg(aliases=["-o"])]
     """Folder for the results; manifest.jsonl in it has a line for every input."""
     to: str | None = None
-    """Domain to translate into, by its name or as A or B; B, the target of the training, if not given."""
+    """Domain to translate into, by its name or as A or B; B, the target of the training, if not given. TUNIT's own
+    domains have numbers from 0; all gives cat_domain0.png, cat_domain1.png, ..."""
     size: int | None = None
     """Short side at which the network works; results are resized back. For images much larger than those of the
     training, or than the memory allows. The images' own size if not given."""
@@ -79,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
     collect(args.inputs, args.out)  # what is wrong with the inputs is told before seconds of loading
     method, config = load_method(args.run)
     translator = Translator(method, config, args.device)
-    made = variants(args, translator, translator.domain(args.to))
+    made = variants(args, translator, translator.domain(None if args.to == "all" else args.to))
     jobs = collect(args.inputs, args.out, [variant.naming for variant in made])
     screen = console()
     say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 
 from instar.cli.jobs import Naming
 from instar.core import registry
-from instar.core.abilities import Attentive, Coded, Styled
+from instar.core.abilities import Attentive, Clustered, Coded, Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.images import read, save, to_array, to_image, to_tensor
@@ -62,9 +63,12 @@ def variants(args: Translate, model: Translator, domain: Domain) -> list[Variant
         UserError: the model has no such thing, or the flags do not go together; one line.
     """
     _check(args, model)
-    images = partial(model.images, to=domain, short_side=args.size, seed=args.seed)
+    images = partial(model.images, to=domain, short_side=args.size, seed=args.seed, style=model.style_to(args.to))
     found = []
-    if args.interpolate:
+    if args.to == "all":
+        for number in model.own_domains():
+            found.append(Variant(Naming(f"_domain{number}"), partial(images, style=model.style_to(str(number)))))
+    elif args.interpolate:
         found.append(_walk(args, model, domain))
     else:
         for number, style in enumerate(model.styles(args.samples, seed=args.seed) if args.samples else ()):
@@ -108,8 +112,13 @@ def _walk(args: Translate, model: Translator, domain: Domain) -> Variant:
             Naming(f"_to{name}", ".png"), lambda batch: [Film([_plain(f) for f in between(one)]) for one in batch]
         )
     first, second = model.styles(2, seed=args.seed)
-    last = model.style_of(other, args.to) if other else second
-    styles = [slerp(first, last, number / (count - 1)) for number in range(count)]
+    own = model.style_to(args.to)
+    last = model.style_of(other, args.to) if other else second if own is None else own
+    if own is not None and not other:
+        name = f"_domain{args.to}"
+    # What is read from images is not normal as a prior is: the way between two of them is straight.
+    way = torch.lerp if isinstance(model.method, Clustered) else slerp
+    styles = [way(first, last, number / (count - 1)) for number in range(count)]
     return Variant(Naming(f"_seed{args.seed}-0-to{name}", ".png"), partial(_films, model, domain, args.size, styles))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,8 +27,11 @@ class Batch:
     names: tuple[str, ...] = ()
 
     def to(self, device: torch.device) -> Self:
-        """Return the same batch on `device`."""
-        return replace(self, a=self.a.to(device, non_blocking=True), b=self.b.to(device, non_blocking=True))
+        """Return the same batch with all its tensors on `device`."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,17 @@ class Labelled(Unpaired):
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
-    def to(self, device: torch.device) -> Self:
-        """Return the same batch on `device`."""
-        return replace(super().to(device), labels=self.labels.to(device, non_blocking=True))
+
+@dataclass(frozen=True)
+class Unlabelled(Batch):
+    """Images of one folder: `b[i]` is what `a[i]` shows, cropped and mirrored anew. Nobody says which domain it is of.
+
+    Attributes:
+        labels: numbers (N,) int64 of the classes of the images, from 0, for scoring and for methods that may see a
+            share of them; -1 where there is none, or where it is kept back.
+    """
+
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
 
 @dataclass(frozen=True)

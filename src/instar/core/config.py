@@ -75,6 +75,10 @@ class DataConfig:
     """Share of unreadable files above which a run refuses to start."""
     holdout: int = 8
     """Images per domain kept from training for the sample pictures where there is no test folder (at most a tenth)."""
+    labelled: float = 1.0
+    """Share of the labels of each class that training may see, for methods that learn from some (TUNIT's semi)."""
+    validation: int = 0
+    """Images per domain kept from training, spread over all, to score the run while it trains (--train.score-every)."""
     cache_gb: float = 8.0
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
 
@@ -82,6 +86,8 @@ class DataConfig:
         within("size", self.size, 24, None)  # less is nothing after a discriminator's downsamplings
         within("data.max-bad", self.max_bad, 0.0, 1.0)
         within("data.holdout", self.holdout, 0, None)
+        within("data.labelled", self.labelled, 0.0, 1.0)
+        within("data.validation", self.validation, 0, None)
         within("data.zoom", self.zoom, 1.0, 8.0)
 
     @property
@@ -118,6 +124,12 @@ class TrainConfig:
     """Steps between checkpoints."""
     keep: int = 2
     """Checkpoints to keep; 0 keeps all."""
+    score_every: int = 0
+    """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
+    score_with: str = "inception"
+    """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
+    keep_best: int = 1
+    """Checkpoints kept beside the last ones because they scored best on the validation images."""
     max_bad_steps: int = 10
     """Steps in a row with a loss or gradient that is not finite, after which the run stops."""
 
@@ -127,8 +139,8 @@ class TrainConfig:
         within("seed", self.seed, 0, None)
         for name in ("log_every", "preview_every", "save_every", "max_bad_steps"):
             within(f"train.{name.replace('_', '-')}", getattr(self, name), 1, None)
-        for name in ("ema", "clip", "keep"):
-            within(f"train.{name}", getattr(self, name), 0, None)
+        for name in ("ema", "clip", "keep", "score_every", "keep_best"):
+            within(f"train.{name.replace('_', '-')}", getattr(self, name), 0, None)
         if self.batch % self.devices:
             raise UserError(f"--batch {self.batch} cannot be shared equally by --devices {self.devices}")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 from instar.core.progress import Progress
 
 
@@ -24,3 +27,19 @@ def linear(at: Progress, hold: float) -> float:
 def halving(at: Progress, every: float) -> float:
     """Factor of the learning rate: halved after each share `every` of the run; 0 never does (MUNIT, UNIT)."""
     return 0.5 ** int(at.step / (every * at.steps)) if every else 1.0
+
+
+def stage(at: Progress, shares: Sequence[float]) -> tuple[int, Progress]:
+    """Return which part of a run `at` is in, from 0, and where in that part.
+
+    Args:
+        at: the current step and the length of the run.
+        shares: of the run, one for each part but the last, which takes what is left.
+    """
+    start = 0
+    for number, share in enumerate(accumulate(shares)):
+        end = round(share * at.steps)
+        if at.step < end:
+            return number, Progress(at.step - start, end - start, at.epoch_length)
+        start = end
+    return len(shares), Progress(at.step - start, at.steps - start, at.epoch_length)

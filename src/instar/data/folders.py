@@ -26,6 +26,9 @@ class DataSet:
     paired: bool
     notes: list[str] = field(default_factory=list)
     """What the user should know, a line each."""
+    val_a: list[ImageRef] = field(default_factory=list)
+    """Images kept from training to score a run while it trains: neither trained on nor tested on."""
+    val_b: list[ImageRef] = field(default_factory=list)
 
 
 def find(cfg: DataConfig, paired: bool) -> DataSet:
@@ -50,7 +53,32 @@ def find(cfg: DataConfig, paired: bool) -> DataSet:
         else:
             train, test = (a.train, b.train), (a.test, b.test)
         data = DataSet(a.name, b.name, train[0], train[1], test[0], test[1], paired, notes)
-    return _hold_out(data, cfg.holdout)
+    return _with_validation(_hold_out(data, cfg.holdout), cfg.validation)
+
+
+def find_one(cfg: DataConfig) -> DataSet:
+    """Find the images of one folder, with all its sub-folders, as both domains of a data set.
+
+    Test images are in a folder that begins with test or else val; without one, some images spread evenly over the
+    others are kept for it.
+
+    Raises:
+        UserError: there is not one folder of images, or a direction is asked for.
+    """
+    found = layout.scan_one(cfg.roots)
+    for flag, name in (("--from", cfg.source), ("--to", cfg.target)):
+        if name not in (None, found.name):
+            raise UserError(f"{flag} {name}: this method takes all images of a folder; leave out {flag}")
+    train, test, notes = found.train, found.test, []
+    if not test:
+        kept = min(cfg.holdout, len(train) // 10)
+        held = {i * len(train) // kept for i in range(kept)} if kept else set()
+        test = [ref for i, ref in enumerate(train) if i in held]
+        train = [ref for i, ref in enumerate(train) if i not in held]
+        what = f"no test folder: {_count(kept, 'image')}, spread over all, kept from training for the sample pictures"
+        notes = [what if kept else "there are no test images"]
+    one = DataSet(found.name, found.name, train, train, test, test, False, notes)
+    return _with_validation(one, cfg.validation)
 
 
 def _direction(cfg: DataConfig, names: list[str], root: Path) -> tuple[int, int]:
@@ -146,6 +174,22 @@ def _hold_out(data: DataSet, most: int) -> DataSet:
         test_b=data.train_b[cut_b:] or data.test_b,
         notes=[*data.notes, note],
     )
+
+
+def _with_validation(data: DataSet, count: int) -> DataSet:
+    """Keep `count` images of each domain, or pairs, from training, spread evenly over all."""
+    if not count:
+        return data
+    for name, refs in ((data.name_a, data.train_a), (data.name_b, data.train_b)):
+        if count > len(refs) // 2:
+            raise UserError(f"--data.validation {count}: {name} has {len(refs)} training images, keep at most half")
+
+    def parted(refs: list[ImageRef]) -> tuple[list[ImageRef], list[ImageRef]]:
+        kept = {i * len(refs) // count for i in range(count)}
+        return [ref for i, ref in enumerate(refs) if i not in kept], [refs[i] for i in sorted(kept)]
+
+    (train_a, val_a), (train_b, val_b) = parted(data.train_a), parted(data.train_b)
+    return replace(data, train_a=train_a, train_b=train_b, val_a=val_a, val_b=val_b)
 
 
 def _count(number: int, what: str) -> str:

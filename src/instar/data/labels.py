@@ -24,10 +24,30 @@ def classes(refs: Sequence[ImageRef], domain: str) -> list[str]:
             raise UserError(
                 f"{ref.name} has no class: {domain} needs a folder for each class, such as trainA/cat and trainA/dog"
             )
-    names = sorted({ref.label for ref in refs if ref.label}, key=lambda name: natural(Path(name)))
+    names = some_classes(refs)
     if len(names) < 2:
         raise UserError(f"all images of {domain} are of the class {', '.join(names)}: a classifier needs two or more")
     return names
+
+
+def some_classes(refs: Sequence[ImageRef]) -> list[str]:
+    """Return the names of the classes that images have, "2" before "10"; none where they have none."""
+    return sorted({ref.label for ref in refs if ref.label}, key=lambda name: natural(Path(name)))
+
+
+def kept(labels: Tensor, share: float) -> Tensor:
+    """Return labels (N,) of which all but a share of each class, at least one, are -1. Those left are spread evenly.
+
+    Args:
+        labels: numbers of classes, -1 for images without one.
+        share: in [0, 1].
+    """
+    left = torch.full_like(labels, -1)
+    for label in sorted(set(labels.tolist()) - {-1}):
+        places = (labels == label).nonzero()[:, 0]
+        count = max(1, int(len(places) * share))
+        left[places[[i * len(places) // count for i in range(count)]]] = label
+    return left
 
 
 def numbers(labels: Sequence[str | None], names: Sequence[str]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,15 +60,41 @@ def scan(roots: tuple[Path, ...]) -> list[Domain] | Sides:
     if len(roots) > 2:
         raise UserError(f"{len(roots)} folders given: name one data set folder, or two, one per domain")
     for root in roots:
-        if not root.exists():
-            raise UserError(f"{root}: there is no such folder")
-        if not root.is_dir() and not digits.at(root):
-            raise UserError(f"{root} is a file: give the folder that holds the images")
+        _check(root)
     if len(roots) == 2:
         return _two_roots(*roots)
     if roots[0].is_file():
         raise UserError(f"{roots[0]} holds one domain only: give a second one")
     return _one_root(roots[0])
+
+
+def scan_one(roots: tuple[Path, ...]) -> Domain:
+    """Return all images under one root as one domain. Classes are its sub-folders, or A and B of trainA and trainB.
+
+    Raises:
+        UserError: it is missing or holds no images, or there are several roots.
+    """
+    if len(roots) != 1:
+        raise UserError(f"{len(roots) or 'no'} folders given: this method takes one, with all images in it")
+    root = roots[0]
+    _check(root)
+    name = root.resolve().stem if root.is_file() else root.resolve().name
+    folders = [] if root.is_file() else _folders(root)
+    found = _one_root(root) if _are_splits(folders, _by_split(folders)["train"]) else None
+    if not isinstance(found, list):
+        return _domain(name, root)
+    train, test = (
+        [replace(ref, label=domain.name) for domain in found for ref in domain.refs(split)]
+        for split in ("train", "test")
+    )
+    return Domain(name, root, train, root, test)
+
+
+def _check(root: Path) -> None:
+    if not root.exists():
+        raise UserError(f"{root}: there is no such folder")
+    if not root.is_dir() and not digits.at(root):
+        raise UserError(f"{root} is a file: give the folder that holds the images")
 
 
 def _two_roots(a: Path, b: Path) -> list[Domain]:
@@ -87,8 +113,7 @@ def _one_root(root: Path) -> list[Domain] | Sides:
     test = splits["test"] or splits["val"]
     if set(train) == {""}:
         return _train_folder(root, train[""], test.get(""))
-    # Otherwise "trains" beside "planes" is a domain.
-    if train and ("" in train or len(train) > 1 or all(_SPLIT.fullmatch(folder.name) for folder in folders)):
+    if _are_splits(folders, train):
         if len(train) == 1:
             raise _too_few(root, [], list(train.values()))
         pairs = {key or "image": (folder, test.get(key)) for key, folder in sorted(train.items())}
@@ -100,6 +125,13 @@ def _one_root(root: Path) -> list[Domain] | Sides:
     if direct and not domains:
         return Sides(root, direct, [])
     raise _too_few(root, folders, domains)
+
+
+def _are_splits(folders: list[Path], train: dict[str, Path]) -> bool:
+    """Tell whether folders such as trainA are the training images of domains: "trains" beside "planes" is a domain."""
+    if not train or set(train) == {""}:
+        return False
+    return "" in train or len(train) > 1 or all(_SPLIT.fullmatch(folder.name) for folder in folders)
 
 
 def _train_folder(root: Path, train: Path, test: Path | None) -> list[Domain] | Sides:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
-from instar.core.batch import Batch, Labelled, Paired, Unpaired
+from instar.core.batch import Batch, Labelled, Paired, Unlabelled, Unpaired
 from instar.core.errors import UserError
 from instar.data.store import ImageStore
 
@@ -38,7 +38,8 @@ class TrainLoader:
         flip: mirror half of them.
         batch_size: images per domain over all ranks.
         domains: their names, for messages.
-        labels: numbers (len(store_a),) of the classes of a's images, for batches of the kind `Labelled`.
+        labels: numbers (len(store_a),) of the classes of a's images, for batches of the kinds `Labelled`, `Unlabelled`.
+        views: `b[i]` shows the image of `a[i]`, cropped and flipped anew: batches of the kind `Unlabelled`.
     """
 
     store_a: ImageStore
@@ -52,6 +53,7 @@ class TrainLoader:
     world: int = 1
     domains: tuple[str, str] = ("A", "B")
     labels: Tensor | None = None
+    views: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world:
@@ -73,10 +75,12 @@ class TrainLoader:
         rows = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
         draws = np.random.default_rng([self.seed, _CROPS, step]).random((2, self.batch_size, 3))
         pick_a = self._picks(_ORDER_A, len(self.store_a), step)[rows]
-        pick_b = pick_a if self.paired else self._picks(_ORDER_B, len(self.store_b), step)[rows]
+        pick_b = pick_a if self.paired or self.views else self._picks(_ORDER_B, len(self.store_b), step)[rows]
         a = self._crops(self.store_a, pick_a, draws[0, rows])
         b = self._crops(self.store_b, pick_b, draws[0 if self.paired else 1, rows])
         names = (*(self.store_a.names[i] for i in pick_a), *(self.store_b.names[i] for i in pick_b))
+        if self.views:
+            return Unlabelled(a, b, names[: len(pick_a)], *([] if self.labels is None else [self.labels[pick_a]]))
         if self.labels is not None:
             return Labelled(a, b, names, self.labels[pick_a])
         return (Paired if self.paired else Unpaired)(a, b, names)

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from instar.core.batch import Batch, Labelled, Paired, Unpaired
+from instar.core.batch import Batch, Labelled, Paired, Unlabelled, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage
 from instar.data import labels
-from instar.data.folders import find
+from instar.data.folders import DataSet, find, find_one
 from instar.data.labels import square
 from instar.data.loader import TrainLoader
 from instar.data.refs import ImageRef
@@ -37,11 +37,15 @@ class Data:
     channels: int
     shown: tuple[list[ImageRef], list[ImageRef]]
     """Where the sample pictures come from: the test images, or training images if there are none."""
+    validation: tuple[list[ImageRef], list[ImageRef]] = ([], [])
+    """Images of both domains kept from training to score the run while it trains."""
     classes: tuple[str, ...] = ()
-    """Names of the classes of a, in the order of their numbers, if the method needs labels."""
+    """Names of the classes of a, in the order of their numbers, if the method may see labels."""
 
     def samples(self, n: int) -> Batch:
         """Return up to `n` held-out images of each domain: centre squares of the size of the training crops.
+
+        Of one folder the images are both `a` and `b`.
 
         Always the same ones, spread evenly over the files; pairs stay pairs. A domain with fewer images than the
         other repeats them. Unreadable files are left out.
@@ -52,12 +56,14 @@ class Data:
         if self.train.paired:
             rows = self._squares(list(zip(*self.shown, strict=True)), n)
             a, b = ([row[side] for row in rows] for side in (0, 1))
+        elif self.train.views:
+            a = b = [row[0] for row in self._squares([(ref,) for ref in self.shown[0]], n)]
         else:
             a, b = ([row[0] for row in self._squares([(ref,) for ref in refs], n)] for refs in self.shown)
             count = max(len(a), len(b))
             a, b = ([side[i % len(side)] for i in range(count)] for side in (a, b))
         names = (*(name for name, _ in a), *(name for name, _ in b))
-        kind = Paired if self.train.paired else Unpaired
+        kind = Unlabelled if self.train.views else Paired if self.train.paired else Unpaired
         return kind(torch.stack([square for _, square in a]), torch.stack([square for _, square in b]), names)
 
     def _squares(self, rows: Sequence[tuple[ImageRef, ...]], n: int) -> list[list[tuple[str, Tensor]]]:
@@ -81,7 +87,7 @@ def open_data(
     Args:
         cfg: which images, and how they are cut.
         channels: 1 or 3.
-        kind: `Paired`, `Unpaired` or `Labelled`.
+        kind: `Paired`, `Unpaired`, `Labelled` or `Unlabelled`.
         batch: images per domain in a step, over all ranks.
         seed: of the order, the crops and the flips.
         rank: which part of every batch this process gets.
@@ -90,13 +96,18 @@ def open_data(
     Raises:
         UserError: the folders do not hold what `kind` needs, or too many files cannot be read.
     """
-    paired = issubclass(kind, Paired)
-    found = find(cfg, paired)
-    classes = labels.classes(found.train_a, found.name_a) if issubclass(kind, Labelled) else []
+    paired, views = issubclass(kind, Paired), issubclass(kind, Unlabelled)
+    if cfg.labelled < 1 and not views:
+        raise UserError(f"--data.labelled {cfg.labelled:g}: this method needs all labels, or none; leave it out")
+    found = find_one(cfg) if views else find(cfg, paired)
+    classes = _classes(found, kind)
     decoding = Decoding(cfg.short_side, channels, cfg.cache_gb, max_bad=cfg.max_bad)
     if paired:
         a, b = ImageStore.open_pair(found.train_a, found.train_b, decoding, progress=rank == 0)
         opened = [a]  # both sides have the same notes
+    elif views:
+        a = b = ImageStore.open(found.train_a, decoding, progress=rank == 0)
+        opened = [a]
     else:
         a = ImageStore.open(found.train_a, decoding, progress=rank == 0)
         b = ImageStore.open(found.train_b, replace(decoding, taken=a.cached_bytes), progress=rank == 0)
@@ -116,7 +127,8 @@ def open_data(
         rank=rank,
         world=world,
         domains=(found.name_a, found.name_b),
-        labels=labels.numbers(a.labels, classes) if classes else None,
+        labels=labels.kept(labels.numbers(a.labels, classes), cfg.labelled) if classes else None,
+        views=views,
     )
     return Data(
         train=train,
@@ -128,5 +140,12 @@ def open_data(
         bad=bad,
         channels=channels,
         shown=(found.test_a or found.train_a, found.test_b or found.train_b),
+        validation=(found.val_a, found.val_b),
         classes=tuple(classes),
     )
+
+
+def _classes(found: DataSet, kind: type[Batch]) -> list[str]:
+    if issubclass(kind, Labelled):
+        return labels.classes(found.train_a, found.name_a)
+    return labels.some_classes(found.train_a) if issubclass(kind, Unlabelled) else []

@@ -40,7 +40,8 @@ def save(
         method: its whole state dict is stored.
         optimizers: their averages are stored.
         averages: of the translating networks.
-        training: what else the loop needs to go on, as JSON can hold it; ``step`` among it.
+        training: what else the loop needs to go on, as JSON can hold it; ``step`` among it, and ``best``, the steps and
+            scores of checkpoints that are kept however old they are.
     """
     folder = run / "checkpoints"
     new = folder / f"step-{training['step']:09d}"
@@ -68,8 +69,10 @@ def save(
             _remove(new)
         partial.rename(new)
         sync(folder)
+        best = {f"step-{step:09d}" for step, _ in training.get("best", [])}
         for old in checkpoints(run)[: -config.train.keep] if config.train.keep else []:
-            _remove(old)
+            if old.name not in best:
+                _remove(old)
 
 
 def load(

@@ -54,11 +54,25 @@ class Source(Protocol):
         """Return the batches from a step on."""
 
 
+class Scorer(Protocol):
+    """Scores a method on images that are neither trained on nor tested on."""
+
+    def __call__(self, method: Method[Any]) -> dict[str, float]:
+        """Return numbers by name; the first one decides which checkpoints are kept, lower is better."""
+
+
 class Trainer:
     """One run of one method. All that changes over the run is in here and in its checkpoints."""
 
     def __init__(
-        self, fabric: Fabric, method: Method[Any], config: RunConfig, run: Path, source: Source, samples: Batch
+        self,
+        fabric: Fabric,
+        method: Method[Any],
+        config: RunConfig,
+        run: Path,
+        source: Source,
+        samples: Batch,
+        scorer: Scorer | None = None,
     ) -> None:
         """Build the run; `fit` starts it.
 
@@ -69,6 +83,7 @@ class Trainer:
             run: its directory, which exists.
             source: of training batches.
             samples: fixed held-out images for the pictures.
+            scorer: of the method on validation images, if the run is to be scored; the first number decides.
         """
         self.fabric, self.config, self.run, self.source = fabric, config, run, source
         self.cfg = config.train
@@ -81,6 +96,9 @@ class Trainer:
         self.phase = ""
         self.bad_steps = 0
         self.seconds = 0.0
+        self.scorer = scorer
+        self.best: list[tuple[int, float]] = []
+        """Steps and scores of the checkpoints kept for their scores, the best first."""
         self.reached: set[tuple[str, str]] = set()
         """(phase, network) pairs already seen to hold a gradient."""
 
@@ -105,8 +123,9 @@ class Trainer:
                 self.train_step(next(stream).to(self.fabric.device))
                 self.seconds = before + time.monotonic() - started
                 self.report(writers, shown, stream.waited)
+                scored = self.score(writers)
                 stopping = parallel.any_of(self.fabric, stop.asked)
-                if stopping or self.step == self.cfg.steps or self.step % self.cfg.save_every == 0:
+                if scored or stopping or self.step == self.cfg.steps or self.step % self.cfg.save_every == 0:
                     self.save()
                 if stopping:
                     break
@@ -222,6 +241,19 @@ class Trainer:
             logger.warning("sample picture of step %d could not be written (%s)", self.step, error)
         writers.picture(picture, self.step)
 
+    def score(self, writers: Writers | None) -> bool:
+        """Score the run on its validation images when that is due. Return whether it was."""
+        every = self.cfg.score_every
+        if not every or (self.step % every and self.step != self.cfg.steps):
+            return False
+        if self.scorer and writers:
+            with self.averages.in_place(), self.fabric.autocast():
+                scores = self.scorer(self.method)
+            self.best.append((self.step, next(iter(scores.values()))))
+            self.best = sorted(self.best, key=lambda kept: kept[1])[: self.cfg.keep_best]
+            writers.numbers({"step": self.step, **scores})
+        return True
+
     def save(self) -> None:
         """Write a checkpoint of this moment."""
         training = {
@@ -230,6 +262,7 @@ class Trainer:
             "bad_steps": self.bad_steps,
             "seconds": self.seconds,
             "meter": self.meter.state(),
+            "best": self.best,
         }
         try:
             checkpoint.save(self.fabric, self.run, self.config, self.method, self.optimizers, self.averages, training)
@@ -246,4 +279,5 @@ class Trainer:
             return
         self.step, self.phase = training["step"], training["phase"]
         self.bad_steps, self.seconds = training["bad_steps"], training["seconds"]
+        self.best = [(step, score) for step, score in training.get("best", [])]
         self.meter.load(training["meter"], self.fabric.device)

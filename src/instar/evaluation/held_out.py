@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from instar.core.batch import Domain, Labelled, Paired
+from instar.core.batch import Domain, Labelled, Paired, Unlabelled
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage
 from instar.core.registry import get
-from instar.data import ImageRef, find
+from instar.data import ImageRef, find, find_one
 from instar.data.labels import classes, labelled, square
 from instar.evaluation.caveats import caveats, leaks
 
@@ -94,7 +94,8 @@ def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain) -> HeldOut:
     kind = get(config.name)
     paired = issubclass(kind.data, Paired)
     cfg = replace(config.data, roots=roots or config.data.roots)
-    found = find(cfg, paired)
+    one = issubclass(kind.data, Unlabelled)
+    found = find_one(cfg) if one else find(cfg, paired)
     a, b = (found.test_a, found.test_b) if to == "b" else (found.test_b, found.test_a)
     names = (found.name_a, found.name_b) if to == "b" else (found.name_b, found.name_a)
     if not a or not b:
@@ -102,15 +103,16 @@ def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain) -> HeldOut:
     notes = [note for note in found.notes if "test" in note]
     for name, refs in zip(names, (a, b), strict=True):
         notes += caveats(refs, f"test images of {name}")
-    notes += _leaks([*a, *b], config, paired)
+    notes += _leaks([*a, *b], config)
     groups = classes(found.train_a, found.name_a) if issubclass(kind.data, Labelled) else []
     return HeldOut(a, b, cfg.size, config.method.channels, paired, names, tuple(groups), notes)
 
 
-def _leaks(test: Sequence[ImageRef], config: RunConfig, paired: bool) -> list[str]:
+def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:
     """Return a sentence if test images are among those of the training, or if that cannot be told."""
+    kind = get(config.name).data
     try:
-        trained = find(config.data, paired)
+        trained = find_one(config.data) if issubclass(kind, Unlabelled) else find(config.data, issubclass(kind, Paired))
     except UserError:
         return ["the training images are not where they were: whether test images are among them is not known"]
     return leaks(test, [*trained.train_a, *trained.train_b], "test images")

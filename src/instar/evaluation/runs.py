@@ -15,11 +15,12 @@ from instar.core.errors import UserError
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.scores import Judge, Row, Score
+from instar.evaluation.validation import best_checkpoint
 from instar.export.translator import Translator
 from instar.metrics.accuracy import accuracy_over
 from instar.metrics.extractors import Extractor
 
-COPY, LAST = "copy of the input", "last"
+COPY, LAST, BEST = "copy of the input", "last", "best on validation"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def evaluate(
     translator = Translator.load(last, device)
     domain = translator.domain(to)
     images = held_out(config, tuple(roots), domain)
-    wanted = checkpoints(path) if every and last != path else [last]
+    wanted = [last] if last == path or not every else checkpoints(path)
+    best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
+    wanted += [best] if best and best not in wanted else []
     columns: list[Column] = []
     notes = list(images.notes)
     protocol = f"centre squares at {images.size} px; {len(images.inputs)} inputs"
@@ -93,7 +96,7 @@ def evaluate(
         tick(COPY)
         columns.append(Column(COPY, judge.scores((x, x, truth) for x, truth in images.batches())[0]))
         for checkpoint in wanted:
-            title = LAST if checkpoint == last else checkpoint.name
+            title = _title(checkpoint, last, best)
             tick(title)
             rows = translated(Translator.load(checkpoint, device), domain, images, seed)
             scores, said = judge.scores(rows)
@@ -150,6 +153,12 @@ def accuracies(path: Path, images: HeldOut) -> list[Column]:
         )
         for title, folder, averaged in chosen
     ]
+
+
+def _title(checkpoint: Path, last: Path, best: Path | None) -> str:
+    if checkpoint == last:
+        return f"{LAST}, {BEST}" if checkpoint == best else LAST
+    return BEST if checkpoint == best else checkpoint.name
 
 
 def _when(checkpoint: Path) -> tuple[int, float]:

@@ -15,7 +15,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.core.abilities import Attentive, Coded, Styled
+from instar.core.abilities import Attentive, Clustered, Coded, Styled
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
@@ -52,15 +52,40 @@ class Translator:
         return cls(*load_method(path), device=device)
 
     def domain(self, to: str | None) -> Domain:
-        """Return the domain meant by a name, by "a" or "b", or by None (b). One it cannot reach is a `UserError`."""
-        if to is None:
+        """Return the domain meant by a name, by "a" or "b", or by None (b). One it cannot reach is a `UserError`.
+
+        The number of a domain that the model found is a style in b: `style_to` returns it.
+        """
+        if to is None or (to.isdecimal() and isinstance(self.method, Clustered)):
             return "b"
         named = {name.lower(): domain for domain, name in self.domains.items()}
         found = named.get(to.lower(), to.lower())
         if found not in self.method.targets:
             reachable = " or ".join(self.domains[domain] for domain in sorted(self.method.targets))
+            if isinstance(self.method, Clustered):
+                reachable += f", and its own domains are {', '.join(map(str, self.own_domains())) or 'empty'}"
             raise UserError(f"--to {to}: this model translates to {reachable}")
         return found
+
+    def style_to(self, to: str | None) -> Tensor | None:
+        """Return the mean style (S,) of a domain that the model found, by its number; None for other names.
+
+        Raises:
+            UserError: there is no such domain, or no image was in it.
+        """
+        if to is None or not to.isdecimal() or not isinstance(self.method, Clustered):
+            return None
+        known = self.own_domains()
+        if int(to) not in known:
+            listed = ", ".join(map(str, known)) or "none: it was not trained far enough"
+            raise UserError(f"--to {to}: this model found no such domain; those with images: {listed}")
+        return self.method.cluster_styles()[int(to)]
+
+    def own_domains(self) -> list[int]:
+        """Return the numbers of the domains that the model found and that have images."""
+        if not isinstance(self.method, Clustered):
+            raise UserError(f"{self.name} has found no domains of its own")
+        return [number for number, style in enumerate(self.method.cluster_styles()) if style.isfinite().all()]
 
     def translate(
         self, image: ImageT | Sequence[Image], to: str | None = None, *, seed: int = 0, style: Tensor | None = None
@@ -70,7 +95,8 @@ class Translator:
         Args:
             image: a PIL image of any mode or a list of them; a numpy array (H, W), (H, W, C) or (N, H, W, C), uint8
                 or uint16; or a tensor (C, H, W) or (N, C, H, W), float in [-1, 1].
-            to: domain to translate into, by name; the target domain of training if None.
+            to: domain to translate into, by name; the target domain of training if None. For a model that found
+                domains itself the number of one, whose mean style is taken.
             seed: of the model's noise or style, if it has any.
             style: one (S,) from `styles` or `style_of`, for all images; drawn from `seed` if None.
 
@@ -78,6 +104,7 @@ class Translator:
             The same kind, size, mode, type and batch shape as `image`.
         """
         domain = self.domain(to)
+        style = self.style_to(to) if style is None else style
         if isinstance(image, Tensor):
             return self._tensor(image, domain, seed, style)
         if isinstance(image, np.ndarray):
@@ -102,6 +129,13 @@ class Translator:
         with self._chance(0):
             x = self._planes([reference], self.trained_at)
             return self._styled().encode_style(x, domain=self.domain(to))[0]
+
+    def cluster(self, image: Image) -> Tensor:
+        """Return the probabilities (K,) of the domains that the model found, for an image at the size of training."""
+        if not isinstance(self.method, Clustered):
+            raise UserError(f"{self.name} has found no domains of its own")
+        with self._chance(0):
+            return self.method.cluster(self._planes([image], self.trained_at))[0].cpu()
 
     def attention(self, image: Image, to: str | None = None) -> NDArray[np.float32]:
         """Return where the model looks in an image (W x H): an array (H, W) in [0, 1]."""

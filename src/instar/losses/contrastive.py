@@ -47,5 +47,28 @@ def patch_nce(
         return nnf.cross_entropy((logits / tau).flatten(0, 1), target.flatten())
 
 
+def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float) -> Tensor:
+    r"""InfoNCE against a queue: a vector must pick its own key out of those of earlier images (He et al. 2020, eq. 1).
+
+    \[ \ell_n = -\log \frac{\exp(q_n \cdot k_n / \tau)}
+                           {\exp(q_n \cdot k_n / \tau) + \sum_j \exp(q_n \cdot Q_j / \tau)} \]
+
+    Args:
+        query: (N, C), the only side that gets a gradient.
+        key: (N, C), the positive of each query.
+        queue: (K, C), the negatives of all; none give 0.
+        tau: temperature.
+
+    Returns:
+        The mean over the N queries, a scalar in float32 or better.
+    """
+    with torch.autocast(query.device.type, enabled=False):
+        query, key = _full(query), _full(key.detach())
+        positive = (query * key).sum(1, keepdim=True)
+        logits = torch.cat([positive, query @ queue.detach().to(query).T], dim=1)
+        target = torch.zeros(len(query), dtype=torch.int64, device=query.device)
+        return nnf.cross_entropy(logits / tau, target)
+
+
 def _full(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -43,18 +43,40 @@ class VGG16:
     Not a module: it belongs to nobody's weights, so no checkpoint, optimiser or average holds it.
     """
 
-    def __init__(self, layer: Layer = "relu4_3") -> None:
-        """Choose the layer. relu5_3 is that of MUNIT's code: without the pooling before conv5, at 1/8 of the size."""
-        self.layer = layer
+    def __init__(self, layer: Layer = "relu4_3", instead: str = "--method.perceptual 0") -> None:
+        """Choose the layer.
+
+        Args:
+            layer: relu5_3 is that of MUNIT's code: without the pooling before conv5, at 1/8 of the size.
+            instead: the flag that does without these features, for the message when the weights cannot be had.
+        """
+        self.layer, self.instead = layer, instead
         self.net: nn.Module | None = None
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1], gray or in colour, to features (N, C', H', W')."""
-        self.net = self.net or _load(self.layer)
+        x = self._read(images)
+        assert self.net is not None
+        features: Tensor = self.net.to(x)(x)
+        return features
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Return the features of the layers named in `Layer` up to the chosen one, those of the largest maps first."""
+        x, out = self._read(images), []
+        assert self.net is not None
+        last = len(list(self.net.children()))  # relu5_3 comes earlier than in torchvision, without its pooling
+        for i, layer in enumerate(self.net.to(x).children(), 1):
+            x = layer(x)
+            if i in _ENDS.values() or i == last:
+                out.append(x)
+        return out
+
+    def _read(self, images: Tensor) -> Tensor:
+        """Load the network, and return the images as it was trained to see them."""
+        self.net = self.net or _load(self.layer, self.instead)
         x = images.to(torch.promote_types(images.dtype, torch.float32))
         mean, std = x.new_tensor(_MEAN)[:, None, None], x.new_tensor(_STD)[:, None, None]
-        features: Tensor = self.net.to(x)(((x + 1) / 2 - mean) / std)
-        return features
+        return ((x + 1) / 2 - mean) / std
 
     def distance(self, out: Tensor, source: Tensor) -> Tensor:
         """Return `domain_invariant` of translations (N, C, H, W) and of what they were made from, which is fixed."""
@@ -75,7 +97,7 @@ def _file() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG16_Weights.IMAGENET1K_V1.url).name
 
 
-def _load(layer: Layer) -> nn.Module:
+def _load(layer: Layer, instead: str) -> nn.Module:
     from torchvision.models import VGG16_Weights, vgg16  # noqa: PLC0415
 
     weights = VGG16_Weights.IMAGENET1K_V1
@@ -89,7 +111,7 @@ def _load(layer: Layer) -> nn.Module:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"the perceptual loss needs the weights of VGG-16, which can be neither read nor fetched ({reason}): "
-            f"put the file {weights.url} at {_file()}, or turn the loss off with --method.perceptual 0"
+            f"put the file {weights.url} at {_file()}, or do without them with {instead}"
         ) from error
     if layer == "relu5_3":
         del layers[_LAST_POOL]

@@ -19,12 +19,12 @@ class Average(nn.Module, Generic[NetT]):
         self.net: NetT = copy.deepcopy(net).requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, net: nn.Module, decay: float) -> None:
-        """Set every weight to ``decay * mine + (1 - decay) * theirs``; copy the buffers."""
+    def update(self, net: nn.Module, decay: float, *, buffers: bool = True) -> None:
+        """Set every weight to ``decay * mine + (1 - decay) * theirs``; copy the buffers, or leave them."""
         mine: list[Tensor] = list(self.net.parameters())
         theirs: list[Tensor] = list(net.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
-        for kept, new in zip(self.net.buffers(), net.buffers(), strict=True):
+        for kept, new in zip(self.net.buffers(), net.buffers(), strict=True) if buffers else ():
             kept.copy_(new)
 
 

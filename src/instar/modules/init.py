@@ -36,11 +36,14 @@ def xavier(net: ModuleT, gain: float = 0.02) -> ModuleT:
     return net
 
 
-def kaiming(net: ModuleT) -> ModuleT:
-    """Draw weights from He's normal distribution by the inputs of a unit, zero the biases, and return `net`: MUNIT."""
+def kaiming(net: ModuleT, slope: float = 0.0) -> ModuleT:
+    """Draw weights from He's normal distribution by the inputs of a unit, zero the biases, and return `net`: MUNIT.
+
+    `slope` is that of the activations for negative inputs.
+    """
     for module in net.modules():
         if isinstance(module, _LAYERS):
-            _draw(module, nn.init.kaiming_normal_)
+            _draw(module, lambda weight: nn.init.kaiming_normal_(weight, slope))
     return net
 
 

@@ -1,0 +1,77 @@
+"""Scores of a run while it trains, on images that are neither trained on nor tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from instar.core.batch import Domain
+from instar.core.errors import UserError
+from instar.core.method import Method
+from instar.core.seed import seed_step
+from instar.data import ImageRef
+from instar.evaluation.held_out import squares
+from instar.evaluation.scores import colour
+from instar.metrics.extractors import Extractor, load_extractor
+from instar.metrics.kid import kernel_distance
+
+LEAST = 8
+"""Images per domain below which such a score is noise alone."""
+
+
+def extractor_of(text: str) -> Extractor:
+    """Return the extractor that `--train.score-with` names: NAME, or NAME=FILE with its weights."""
+    name, _, file = text.partition("=")
+    try:
+        return load_extractor(name, Path(file) if file else None)
+    except UserError as error:
+        raise UserError(f"--train.score-with {text}: {error}") from error
+
+
+def scorer(
+    extractor: Extractor, images: tuple[Sequence[ImageRef], Sequence[ImageRef]], channels: int, size: int, seed: int
+) -> Callable[[Method[Any]], dict[str, float]]:
+    """Return a function from a method in eval mode to its kernel distances on the validation images.
+
+    Args:
+        extractor: of the features in which the distance is taken.
+        images: validation images of a and of b, cut to centre squares.
+        channels: of the method.
+        size: of the squares.
+        seed: of the method's noise or style: the same one at all times.
+
+    Returns:
+        A function; its first number is the mean over the directions, then comes each of two directions.
+
+    Raises:
+        UserError: there are too few images.
+    """
+    if min(len(side) for side in images) < LEAST:
+        raise UserError(f"--train.score-every needs images to score with: set --data.validation {LEAST} or more")
+    of: dict[Domain, Sequence[ImageRef]] = {"a": images[0], "b": images[1]}
+    real = {to: extractor.features(colour(batch) for batch in squares(refs, channels, size)) for to, refs in of.items()}
+    name = f"validation/{extractor.title('KID')}"
+
+    def score(method: Method[Any]) -> dict[str, float]:
+        device = next(method.parameters()).device
+        found: dict[str, float] = {}
+        for to in method.targets:
+            made = []
+            for batch in squares(of["a" if to == "b" else "b"], channels, size):
+                seed_step(seed, 0)
+                made.append(colour(method.translate(batch.to(device), to=to).float().cpu().clamp(-1, 1)))
+            found[f"{name} to {to}"] = kernel_distance(extractor.features(made), real[to])
+        mean = sum(found.values()) / len(found)
+        return {name: mean, **(found if len(found) > 1 else {})}
+
+    return score
+
+
+def best_checkpoint(training: dict[str, Any], run: Path) -> Path | None:
+    """Return the checkpoint of a run that scored best on the validation images, if it was scored and kept."""
+    if not training.get("best"):
+        return None
+    step = min(training["best"], key=lambda kept: kept[1])[0]
+    folder = run / "checkpoints" / f"step-{step:09d}"
+    return folder if folder.is_dir() else None

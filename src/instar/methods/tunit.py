@@ -1,0 +1,299 @@
+"""TUNIT: Rethinking the Truly Unsupervised Image-to-Image Translation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss as l1
+
+from instar.core.batch import Domain, Unlabelled
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.errors import UserError
+from instar.core.method import Method, Paper, Rounds
+from instar.core.objective import Loss, Objective, term
+from instar.core.progress import Progress
+from instar.losses.clustering import iic, in_use, known_labels, probabilities
+from instar.losses.contrastive import info_nce
+from instar.losses.hinge import hinge, hinge_generator
+from instar.losses.penalty import r1
+from instar.modules.ema import Average
+from instar.modules.gallery import Gallery
+from instar.modules.queue import Queue
+from instar.modules.views import random_view
+from instar.networks.tunit import Discriminator, Generator, GuidingNetwork, linear
+
+DECAY = 0.999  # of the moving average of C
+DIGITS = {"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "colour": 0, "optim_c": {"lr": 1e-3}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(MethodConfig):
+    """Options of TUNIT."""
+
+    optim: Optim = field(default_factory=lambda: Optim(lr=1e-4, betas=(0.0, 0.99), hold=1.0, weight_decay=1e-4))
+    """Of the generator and the discriminator: without the first average Adam is RMSprop."""
+    optim_c: Optim = field(default_factory=lambda: Optim(lr=1e-4, betas=(0.9, 0.999), hold=1.0, weight_decay=1e-3))
+    """Adam of the guiding network."""
+    mode: Literal["joint", "separate", "semi", "sup"] = "joint"
+    """joint: all networks learn together once clusters are found. separate: the guiding network then rests (ablation).
+    semi: it also learns from labels (`--data.labelled`), logged as C/label. sup: domains are the folders' classes."""
+    domains: int = 10
+    """K, pseudo domains to look for; for semi and sup the number of classes."""
+    cluster: float = 0.325
+    """Share of the run for the guiding network alone: 65,000 of 200,000 steps; 0.175 for semi. sup has none."""
+    mi: float = 5.0
+    """λ_MI, weight of the mutual information of the domains of two views."""
+    contrast: float = 1.0
+    """Weight of the contrast between the style of a view and those of other images."""
+    guide: float = 0.1
+    """Factor of the guiding network's own loss once the generator learns."""
+    recon: float = 0.1
+    """λ_rec, weight of the images' reconstruction from their own content and style."""
+    style: float = 0.01
+    """λ_style, weight of the contrast between the style found in a translation and those of other images."""
+    r1: float = 10.0
+    """Weight of the discriminator's squared gradient at real images, without a factor of one half."""
+    gan_recon: bool = True
+    """The discriminator also judges the reconstructions, as in the authors' code."""
+    colour: float = 1.0
+    """Strength of the changes of colour in the second views; 0 where domains differ in colours alone."""
+    tau: float = 0.07
+    """Temperature of the contrasts."""
+    queue: int = 1024
+    """Styles of earlier views that each contrast has as negatives."""
+    normalize: bool = False
+    """Styles of length 1, as in MoCo, for contrasts that are unstable."""
+    side: int = 128
+    """Side of the images, on which the networks depend: 32, 64, 128, 256, ..."""
+    width: int = 64
+    """Channels after the first convolution of the generator and the discriminator; 32 at 256 px."""
+    guide_width: int = 64
+    """Channels after the first convolution of the guiding network."""
+    style_dim: int = 128
+    """Numbers in a style."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = {"guide": 1e-3, "domains": 2, "tau": 1e-3, "width": 1, "guide_width": 1, "style_dim": 1, "queue": 1}
+        for name in ("mi", "contrast", "recon", "style", "r1", "colour", *least):
+            within(f"method.{name.replace('_', '-')}", getattr(self, name), least.get(name, 0), None)
+        within("method.cluster", self.cluster, 0.0, 1.0)
+        if self.side < 32 or self.side & (self.side - 1):
+            raise UserError(f"--method.side must be a power of 2 from 32 on, not {self.side}")
+        if not self.mi and not self.contrast:
+            raise UserError("--method.mi 0 and --method.contrast 0 leave the guiding network untrained")
+
+
+@final
+class TUNIT(Method[Unlabelled]):
+    """One folder without labels: C finds domains and styles in it, G draws any image in the style of any other.
+
+    min_D  -L_adv,   min_G  L_adv + λ_rec L_rec + λ_style L_style^G,   min_C  L_G - λ_MI L_MI + L_style^C
+
+    x' is another view of x; y the likeliest domain of x by C and the layer H on it, s its style by C, k the style of x'
+    by C_ema, a moving average of C; x~, y~, s~ are those of other images of the batch.
+
+    Terms:
+        C/contrast: s should pick its k out of the queue of earlier k
+        C/mi: minus the mutual information of the domains of x and x', at least -ln K
+        C/used: domains over which the batch is spread, 1 to K (weight 0: it is only logged)
+        D/real: head y of D on x, hinge loss
+        D/fake: head y~ of D on translations G(x, s~)
+        D/r1: squared gradient of D at x
+        G/gan: head y~ of D should take translations for real
+        G/gan_recon: head y of D should take reconstructions for real
+        G/recon: mean |G(x, s) - x|
+        G/style: the style of a translation by C should pick that of x~ by C_ema out of the queue
+
+    Differs from the paper:
+        Where paper and code disagree this is the code: hinge loss instead of log loss, D judges reconstructions too.
+        The queue lasts through the run; by a slip the code starts each epoch with the same first batch.
+        C_ema keeps its own statistics of the norms, of real images only; the code copies C's, in which fakes are.
+        Adam without its first average instead of RMSprop: shorter first steps. Weight decay pulls kernels only.
+        Contents, styles and fakes are computed once for the rounds of D and G.
+        A view is one affine map, black outside; its colours change in a fixed order. Images are cropped, not squeezed.
+        No code of separate was released: C rests in eval mode, the queue takes the styles of x.
+        In semi all batches are mixed, and L_MI weighs a tenth from the start; the code takes turns between batches with
+        labels and others. In sup, H learns the classes without moving C, to name the domain of an image later.
+        The mean style of a domain is that of its images among the last 2048. G's average is the engine's.
+    """
+
+    options = Config
+    cfg: Config
+    paper = Paper(
+        "Rethinking the Truly Unsupervised Image-to-Image Translation",
+        "Baek, Choi, Uh, Yoo, Shim",
+        2021,
+        "https://arxiv.org/abs/2006.06500",
+    )
+    data = Unlabelled
+    targets = ("b",)
+    translators = ("G",)
+    presets = {
+        "paper": Preset(
+            about="128 px, ten domains, as the paper trains on animal faces; days on a GPU",
+            data={"size": 128, "zoom": 1.0},
+            train={"steps": 200_000, "batch": 32, "ema": 22_000},
+        ),
+        "digits": Preset(
+            about="32 px, gray: clusters of digits, no generator; on a CPU",
+            method=DIGITS,
+            data={"size": 32, "zoom": 1.0, "flip": False},
+            train={"steps": 3000, "batch": 256, "ema": 0, "save_every": 500, "preview_every": 3000},
+        ),
+        "small": Preset(
+            about="64 px on a CPU: about half an hour on two cores",
+            method={"side": 64, "width": 16, "guide_width": 16, "cluster": 0.5}
+            | {"optim": {"lr": 2e-4}, "optim_c": {"lr": 5e-4}},
+            data={"size": 64, "zoom": 1.0},
+            train={"steps": 3000, "batch": 16, "ema": 5000, "save_every": 300, "preview_every": 300},
+        ),
+        "tiny": Preset(
+            about="32 px, for tests: seconds",
+            method={"side": 32, "width": 4, "guide_width": 4, "style_dim": 8, "domains": 3, "queue": 8},
+            data={"size": 32, "zoom": 1.0},
+            train={"steps": 20, "batch": 4, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
+        ),
+    }
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__(cfg)
+        self.C = GuidingNetwork(cfg.channels, cfg.guide_width, cfg.style_dim, unit=cfg.normalize)
+        self.H = linear(self.C.features, cfg.domains)  # apart, since the generator's objective moves C without it
+        self.C_ema, self.H_ema = Average(self.C), Average(self.H)
+        self.G = Generator(cfg.channels, cfg.width, cfg.side, style=cfg.style_dim)
+        self.D = Discriminator(cfg.channels, cfg.width, cfg.side, cfg.domains)
+        self.queue, self.gallery = Queue(cfg.queue, cfg.style_dim), Gallery(2048, cfg.style_dim, cfg.domains)
+        self.multiple = self.G.multiple
+
+    def check(self, config: RunConfig) -> str:
+        """Refuse other sizes than the networks', and batches without statistics."""
+        size, side = config.data.size, self.cfg.side
+        if size != side:
+            raise UserError(f"--size {size}: these networks take {side} px; set --size {side} or another --method.side")
+        if config.train.batch // config.train.devices < 2:
+            raise UserError("--batch: batch norm and other images' styles need at least 2 images per device")
+        return ""
+
+    def phase(self, at: Progress) -> str:
+        """Learn from labels alone (semi), find clusters, translate."""
+        clustering = 0 if self.cfg.mode == "sup" else round(self.cfg.cluster * at.steps)
+        if self.cfg.mode == "semi" and at.step < round(clustering * 20 / 35):  # thousands, in the authors' code
+            return "label"
+        return "cluster" if at.step < clustering else "translate"
+
+    def resting(self, phase: str) -> bool:
+        """Tell whether C stays as it is in a phase."""
+        return self.cfg.mode == "separate" and phase == "translate"
+
+    def prepare(self, phase: str, batches: Iterable[Unlabelled]) -> None:
+        """Put a first batch into the queue; let C_ema be C where that stays as it is."""
+        if not len(self.queue):
+            self.queue.push(self.C_ema.net(random_view(next(iter(batches)).b, self.cfg.colour)))
+        if self.resting(phase):
+            self.C_ema.update(self.C, 0.0)
+            self.H_ema.update(self.H, 0.0)
+
+    def optim(self, network: str) -> Optim:
+        """Return the settings of the guiding network, or of the others."""
+        return self.cfg.optim_c if network in ("C", "H") else self.cfg.optim
+
+    def objectives(self, batch: Unlabelled, at: Progress) -> Rounds:
+        """Move C with H on its own loss; once clusters are found then D, and G with C."""
+        x, labels, phase, resting = batch.a, self.known(batch), self.phase(at), self.resting(self.phase(at))
+        self.C.train(not resting)
+        if not resting:
+            view = random_view(batch.b, self.cfg.colour)
+            key = self.C_ema.net(view)
+            yield Objective("C", over=(self.C, self.H), loss=self.guidance(x, view, key, labels, phase))
+        if phase == "translate":
+            yield from self.translation(x, labels, resting)
+        if not resting:
+            self.queue.push(key)
+            self.C_ema.update(self.C, DECAY, buffers=False)
+            self.H_ema.update(self.H, DECAY)
+
+    def guidance(self, x: Tensor, view: Tensor, key: Tensor, labels: Tensor, phase: str) -> Loss:
+        """Return the guiding network's own loss on images, their views, and the views' keys (N, style_dim)."""
+        w = self.cfg
+        features, style = self.C.read(x)
+        loss = w.contrast * term("contrast", info_nce(style, key, self.queue.vectors(), w.tau))
+        if w.mode == "sup":
+            return w.guide * loss + term("label", known_labels(self.H(features.detach()), labels))
+        logits, of_view = self.H(features), self.H(self.C.read(view)[0])
+        if w.mode == "semi":
+            loss += w.mi * term("label", known_labels(logits, labels) + known_labels(of_view, labels))
+        if phase != "label":
+            mi = w.mi * (w.guide if w.mode == "semi" and phase == "cluster" else 1.0)
+            loss += mi * term("mi", iic(probabilities(logits), probabilities(of_view)))
+        loss = (w.guide if phase == "translate" else 1.0) * loss
+        return loss + 0.0 * term("used", in_use(probabilities(logits.detach())))
+
+    def translation(self, x: Tensor, labels: Tensor, resting: bool) -> Rounds:
+        """Move D, then G and C (unless it rests), on images and the styles of others of the batch."""
+        w = self.cfg
+        with torch.set_grad_enabled(not resting):
+            features, style = self.C.read(x)
+        domain = torch.where(labels < 0, self.H(features.detach()).argmax(1), labels)
+        own = style.detach() if resting else self.C_ema.net(x)
+        order = torch.randperm(len(x), device=x.device)
+        content = self.G.content(x)
+        made = self.G.decode(torch.cat([content, content]), torch.cat([style[order], style]))
+        fake, same = made.chunk(2)
+
+        real = x.detach().requires_grad_()
+        judged = self.D(real, domain)
+        loss = term("real", hinge.real(judged)) + term("fake", hinge.fake(self.D(fake.detach(), domain[order])))
+        if w.r1:
+            loss += w.r1 * term("r1", r1(judged, real))
+        yield Objective("D", over=(self.D,), loss=loss)
+
+        if w.gan_recon:
+            on_fake, on_same = self.D(made, torch.cat([domain[order], domain])).chunk(2)
+            loss = term("gan", hinge_generator(on_fake)) + term("gan_recon", hinge_generator(on_same))
+        else:
+            loss = term("gan", hinge_generator(self.D(fake, domain[order])))
+        loss += w.recon * term("recon", l1(same, x))
+        loss += w.style * term("style", info_nce(self.C(fake), own[order], self.queue.vectors(), w.tau))
+        yield Objective("G", over=(self.G,) if resting else (self.G, self.C), loss=loss)
+
+        if resting:
+            self.queue.push(own)
+        self.gallery.push(own, domain)
+
+    def known(self, batch: Unlabelled) -> Tensor:
+        """Return the labels (N,) that the mode may see, -1 for the others. Missing ones are a `UserError`."""
+        labels = batch.labels
+        if self.cfg.mode in ("joint", "separate"):
+            return torch.full((len(batch.a),), -1, device=batch.a.device)
+        if not len(labels) or (self.cfg.mode == "sup" and labels.min() < 0):
+            raise UserError(f"--method.mode {self.cfg.mode} needs classes: a folder for each, such as train/cat")
+        if labels.max() >= self.cfg.domains:
+            raise UserError(f"there are {int(labels.max()) + 1} classes or more: set --method.domains to their number")
+        return labels
+
+    def sample_style(self, n: int) -> Tensor:
+        """Draw the styles (n, style_dim) of n of the last training images; normal numbers before there are any."""
+        return self.gallery.sample(n)
+
+    def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
+        """Read the styles (N, style_dim) of any images (N, C, H, W)."""
+        style: Tensor = self.C_ema.net(reference)
+        return style
+
+    def cluster(self, x: Tensor) -> Tensor:
+        """Return the probabilities (N, domains) of the pseudo domains of images (N, C, H, W)."""
+        return probabilities(self.H_ema.net(self.C_ema.net.read(x)[0]))
+
+    def cluster_styles(self) -> Tensor:
+        """Return the mean style (domains, style_dim) of the last images of each domain; not finite without any."""
+        return self.gallery.means()
+
+    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+        """Draw what x shows in styles (N, style_dim); without one, in that of one training image for all of x."""
+        out: Tensor = self.G(x, self.sample_style(1).expand(len(x), -1) if style is None else style)
+        return out

@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from instar.cli import main
+from instar.core.errors import UserError
+from instar.core.method import defaults
+from instar.core.registry import get
+from instar.data import ImageRef
+from instar.data.labels import square
+from instar.evaluation.validation import best_checkpoint, extractor_of, scorer
+from instar.metrics.kid import kernel_distance
+
+from .parts import data_set, extractor, noise
+
+TINY = "--preset tiny --steps 8 --train.save-every 3 --train.keep 1 --train.score-every 2 --train.log-every 4"
+COLOURS = "--train.score-with evaluation.parts:colours --device cpu"
+
+
+def refs(folder: Path) -> list[ImageRef]:
+    return [ImageRef(path) for path in sorted(folder.iterdir())]
+
+
+def test_the_mean_of_both_directions(tmp_path: Path) -> None:
+    class Twice(torch.nn.Module):
+        targets = ("a", "b")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def translate(self, x: torch.Tensor, *, to: str) -> torch.Tensor:
+            return -x if to == "a" else x
+
+    a, b = refs(noise(tmp_path / "a", 9, 0, 100)), refs(noise(tmp_path / "b", 8, 100, 200))
+    found = scorer(extractor(), (a, b), 3, 32, 0)(Twice())
+    mean, to_a, to_b = found.values()
+    assert next(iter(found)) == "validation/Colours-KID"
+    assert mean == pytest.approx((to_a + to_b) / 2)
+    features = [extractor().features([x]) for x in (load(a), load(b), -load(b))]
+    assert to_b == pytest.approx(kernel_distance(features[0], features[1]))
+    assert to_a == pytest.approx(kernel_distance(features[2], features[0]))
+
+
+def load(found: list[ImageRef]) -> torch.Tensor:
+    return torch.stack([square(ref, 3, 32) for ref in found])
+
+
+def test_a_one_way_method_has_one_number(tmp_path: Path) -> None:
+    images = refs(noise(tmp_path / "a", 8)), refs(noise(tmp_path / "b", 8))
+    method = get("cut")(defaults("cut", get("cut"), "tiny").method).eval()
+    with torch.inference_mode():
+        assert list(scorer(extractor(), images, 3, 32, 0)(method)) == ["validation/Colours-KID"]
+
+
+def test_too_few_images_name_the_flag(tmp_path: Path) -> None:
+    few = refs(noise(tmp_path / "a", 7))
+    with pytest.raises(UserError, match=r"set --data\.validation 8 or more"):
+        scorer(extractor(), (few, few), 3, 32, 0)
+
+
+def test_an_extractor_that_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"--train\.score-with mobilenet=none.npz: .*none.npz"):
+        extractor_of("mobilenet=none.npz")
+
+
+def test_a_run_keeps_its_best_checkpoint_and_evaluate_shows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = data_set(tmp_path / "set", train=20), tmp_path / "run"
+    flags = f"{TINY} {COLOURS} --data.validation 8"
+    assert main.run(["train", "cut", str(data), "-o", str(run), *flags.split()]) == 0
+    assert "8 more of each kept to score the run while it trains" in capsys.readouterr().err
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    scores = {row["step"]: score for row in rows for name, score in row.items() if name.startswith("validation/")}
+    assert list(scores) == [2, 4, 6, 8]
+    best = min(scores, key=lambda step: scores[step])
+    kept = {path.name for path in (run / "checkpoints").iterdir()}
+    assert kept == {"step-000000008", f"step-{best:09d}"}
+    training = json.loads((run / "checkpoints/step-000000008/training.json").read_text())
+    assert training["best"] == [[best, scores[best]]]
+    assert best_checkpoint(training, run) == run / "checkpoints" / f"step-{best:09d}"
+    out = tmp_path / "scores.json"
+    assert main.run(["evaluate", str(run), "--extractor", "evaluation.parts:colours", "-o", str(out)]) == 0
+    titles = [column["title"] for column in json.loads(out.read_text())["columns"]]
+    assert titles == [
+        "copy of the input",
+        *(["last, best on validation"] if best == 8 else ["last", "best on validation"]),
+    ]
+
+
+def test_scoring_does_not_change_the_run(tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set", train=20)
+    weights = []
+    for name, flags in (("plain", "--train.score-every 0"), ("scored", COLOURS)):
+        run = tmp_path / name
+        words = f"{TINY} --data.validation 8 --device cpu {flags}".split()
+        assert main.run(["train", "munit", str(data), "-o", str(run), *words]) == 0
+        weights.append((run / "checkpoints/step-000000008/method.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_validation_images_are_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = data_set(tmp_path / "set", train=20)
+    words = f"{TINY} {COLOURS}".split()
+    assert main.run(["train", "cut", str(data), "-o", str(tmp_path / "run"), *words]) == 2
+    assert "--train.score-every needs images to score with" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
