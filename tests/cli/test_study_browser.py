@@ -1,0 +1,194 @@
+"""The page of a study in a real browser, by its keys."""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evaluation.parts import data_set
+
+from instar.cli import main
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install 'instar[dev]'")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+SIDES = {Keys.ARROW_LEFT: "left", Keys.ARROW_RIGHT: "right", Keys.ARROW_DOWN: "unsure", Keys.SPACE: "unsure"}
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
+)
+Runs = Callable[..., Path]
+
+
+class Participant:
+    """A person at the page: presses keys, and remembers what was answered to which question."""
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+        self.said: dict[str, str] = {}
+
+    def script(self, text: str) -> Any:
+        return self.browser.execute_script(text)
+
+    def text(self, name: str) -> str:
+        return self.browser.find_element("id", name).text
+
+    def press(self, key: str) -> None:
+        self.browser.switch_to.active_element.send_keys(key)
+
+    def question(self) -> str:
+        """The question on the screen, once its pictures are there."""
+        WebDriverWait(self.browser, 20).until(lambda browser: self.script("return shownAt !== null"))
+        return self.script("return state.order[state.at]")
+
+    def answer(self, key: str) -> str:
+        question = self.question()
+        self.said[question] = SIDES[key]
+        self.press(key)
+        return question
+
+    def visible(self) -> list[str]:
+        return [
+            main.get_attribute("id") for main in self.browser.find_elements("tag name", "main") if main.is_displayed()
+        ]
+
+
+@pytest.fixture
+def scratch() -> Iterator[str]:
+    """A folder for what the browser leaves behind; its sockets need a short path, so not below tmp_path."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.fixture
+def participant(tmp_path: Path, scratch: str) -> Iterator[Participant]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS:
+        options.add_argument(flag)
+    (tmp_path / "downloads").mkdir()
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
+    browser = webdriver.Chrome(options=options, service=Service(DRIVER, env={**os.environ, "TMPDIR": scratch}))
+    try:
+        yield Participant(browser)
+    finally:
+        browser.quit()
+
+
+def saved(folder: Path, count: int = 1) -> list[Path]:
+    """The files in the folder of downloads, once there are `count` of them, whole."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if len(found := sorted(folder.glob("*.json"))) >= count and not list(folder.glob("*.crdownload")):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not saved: {sorted(folder.iterdir())}")
+
+
+def test_a_participant_answers_by_keys(
+    participant: Participant, run_directory: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    runs = [str(run_directory("cut")), str(run_directory("cyclegan"))]
+    data = data_set(tmp_path / "set")
+    assert main.run(["study", *runs, "--data", str(data), "--count", "6", "-o", str(study)]) == 0
+    key = json.loads((study / "key.json").read_text())
+    browser = participant.browser
+    browser.get((study / "study.html").as_uri())
+
+    # The instructions first; keys that answer do nothing yet.
+    assert participant.visible() == ["start"]
+    assert participant.text("start").startswith("Which one is the better zebra?")
+    assert "There are 6 questions" in participant.text("start")
+    participant.press(Keys.ARROW_LEFT)
+    participant.press(Keys.ENTER)
+    assert participant.visible() == ["asking"]
+    first = participant.question()
+    assert participant.text("progress") == "1 of 6"
+
+    # The pictures are there, and are those of the question.
+    widths = participant.script("return ['left', 'input', 'right'].map(id => document.getElementById(id).naturalWidth)")
+    assert widths == [32, 32, 32]
+    page = json.loads((study / "study.html").read_text().split('id="study">')[1].split("</script>")[0])
+    asked = next(one for one in page["questions"] if one["id"] == first)
+    for side in ("left", "input", "right"):
+        assert browser.find_element("id", side).get_attribute("src") == page["pictures"][asked[side]]
+
+    # A key that is held down is one answer.
+    participant.answer(Keys.ARROW_LEFT)
+    participant.question()
+    participant.script(
+        "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft', repeat: true, cancelable: true}))"
+    )
+    assert participant.text("progress") == "2 of 6"
+    second = participant.answer(Keys.ARROW_LEFT)
+    assert second != first
+
+    # Back once: the answer is marked, and changes.
+    assert participant.text("progress") == "3 of 6"
+    participant.press(Keys.BACKSPACE)
+    assert participant.question() == second
+    assert participant.text("progress") == "2 of 6"
+    (chosen,) = browser.find_elements("class name", "chosen")
+    assert chosen.get_attribute("data-side") == "left"
+    assert participant.answer(Keys.ARROW_RIGHT) == second
+
+    # A reload in the middle goes on.
+    order = participant.script("return state.order")
+    third = participant.question()
+    browser.refresh()
+    assert participant.visible() == ["asking"]
+    assert participant.question() == third
+    assert participant.text("progress") == "3 of 6"
+    assert participant.script("return state.order") == order
+
+    participant.answer(Keys.ARROW_DOWN)
+    participant.answer(Keys.SPACE)
+    # A click on a button is an answer too, and leaves the space bar free.
+    participant.said[participant.question()] = "right"
+    browser.find_element("css selector", "[data-side=right]").click()
+    assert participant.text("progress") == "6 of 6"
+    assert browser.switch_to.active_element.tag_name == "body"
+    assert list((tmp_path / "downloads").iterdir()) == []
+    participant.answer(Keys.SPACE)
+
+    assert participant.visible() == ["end"]
+    (file,) = saved(tmp_path / "downloads")
+    assert file.name == participant.text("file") == f"answers-{participant.script('return state.participant')}.json"
+    values = json.loads(file.read_text())
+    assert values["study"] == key["study"]
+    assert [one["question"] for one in values["answers"]] == order
+    assert {one["question"]: one["side"] for one in values["answers"]} == participant.said
+    assert set(participant.said.values()) == {"left", "right", "unsure"}
+    assert all(set(one) == {"question", "side", "ms"} and 0 <= one["ms"] < 60_000 for one in values["answers"])
+
+    # Nothing was asked of any network, and nothing went wrong.
+    loaded = participant.script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert [name[:80] for name in loaded if not name.startswith(("data:", "blob:"))] == []
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+
+    # A reload at the end stays there and saves nothing twice by itself.
+    browser.refresh()
+    assert participant.visible() == ["end"]
+    assert participant.text("answered") == "6"
+
+    capsys.readouterr()
+    assert main.run(["study", "--score", str(study), str(file), "-o", str(tmp_path / "found")]) == 0
+    assert "1 participant, 6 answers" in capsys.readouterr().out
+    (pair,) = json.loads((tmp_path / "found" / "scores.json").read_text())["pairs"]
+    sides = {one["id"]: one for one in key["questions"]}
+    wins = [sides[name][side] for name, side in participant.said.items() if side != "unsure"]
+    assert len(wins) == 3
+    assert pair["share_a"]["value"] == pytest.approx(wins.count(0) / 6)
+    assert pair["share_b"]["value"] == pytest.approx(wins.count(1) / 6)
+    assert pair["unsure"]["value"] == pytest.approx(3 / 6)
