@@ -1,8 +1,9 @@
 """A sheet of held-out images and their translations, for a results page.
 
-    python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10]
+    python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10] [--styles 1]
 
-Rows: input, translation, and for pairs the truth; the first images spread evenly over the held-out files, not chosen.
+Rows: input, translation (one for each style, the same styles for all columns), and for pairs the truth; the first
+images spread evenly over the held-out files, not chosen.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--to", default=None)
     parser.add_argument("--columns", type=int, default=10)
+    parser.add_argument("--styles", type=int, default=1, help="for methods with styles: how many are shown")
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")
@@ -39,7 +41,9 @@ def main() -> None:
     translator = instar.load(args.run)
     to = translator.domain(args.to)
     source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
-    rows = [source, translator.tensors(source, to), *([truth] if isinstance(samples, Paired) else [])]
+    styles = translator.styles(args.styles) if args.styles > 1 else [None]
+    made = [translator.tensors(source, to, style=style) for style in styles]
+    rows = [source, *made, *([truth] if isinstance(samples, Paired) else [])]
     tiles = interpolate(torch.cat([row[: args.columns] for row in rows]), scale_factor=2, mode="nearest")
     sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=args.columns, padding=4, pad_value=1.0)
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from instar.core.errors import UserError
 from instar.core.images import centre_square, read, to_array, to_tensor
 from instar.evaluation.runs import COPY, LAST, evaluate
 from instar.evaluation.scores import Judge
+from instar.metrics.diversity import FeatureDistance
 
 from .parts import data_set, extractor, noise
 
@@ -76,3 +77,16 @@ def trained_on(run: Path, data: Path, tmp_path: Path) -> Path:
 def test_distances_need_an_extractor(run_directory: Runs, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="distances need an extractor"):
         evaluate(run_directory("cut"), [data_set(tmp_path / "set")])
+
+
+def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set", test=5)
+    distance = FeatureDistance(extractor()), "why it is not LPIPS"
+    report = evaluate(run_directory("munit"), [data], extractor=extractor(), distance=distance)
+    score = report.columns[1].scores[-1]
+    assert score.name == "diversity"
+    assert score.value > 0
+    assert any("Colours feature distance diversity, consecutive samples, 5 inputs, 95 pairs" in n for n in report.notes)
+    assert "why it is not LPIPS" in report.notes
+    with pytest.raises(UserError, match="cut has no styles"):
+        evaluate(run_directory("cut"), [data], extractor=extractor(), distance=distance)

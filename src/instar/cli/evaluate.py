@@ -17,6 +17,7 @@ from instar.core.errors import UserError
 if TYPE_CHECKING:
     from instar.evaluation.runs import Report
     from instar.evaluation.scores import Score
+    from instar.metrics.diversity import ImageDistance
     from instar.metrics.extractors import Extractor
 
 ARROWS = {"lower": "↓", "higher": "↑", "": ""}
@@ -43,10 +44,12 @@ class Evaluate:
     """Domain to translate into, by its name or as A or B; B, the target of the training, if not given."""
     every: bool = False
     """Score all checkpoints of the run, not the last alone."""
+    diversity: bool = False
+    """For methods with styles: add how different 20 translations of an image are (LPIPS, over 100 images)."""
+    lpips_weights: Path | None = None
+    """File with the weights of LPIPS' backbone, torchvision's AlexNet; fetched if not given."""
     size: int | None = None
     """For --images: side of the centre squares that are compared; the short side of the first one if not given."""
-    seed: int = 0
-    """Of the model's noise or style, if it has any."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
@@ -89,16 +92,25 @@ def _report(args: Evaluate, tick: Callable[[str], None]) -> Report:
         found = _extractor(args)
         assert found
         return evaluate_folders(args.images, args.reference, found, inputs=args.inputs, size=args.size)
+    extractor = _extractor(args)
     return evaluate(
         args.run[0],
         args.run[1:],
-        extractor=_extractor(args),
+        extractor=extractor,
         to=args.to,
-        seed=args.seed,
         every=args.every,
+        distance=_distance(args, extractor),
         device=args.device,
         tick=tick,
     )
+
+
+def _distance(args: Evaluate, extractor: Extractor | None) -> tuple[ImageDistance, str] | None:
+    from instar.metrics.diversity import distance_for
+
+    if not args.diversity or extractor is None:
+        return None
+    return distance_for(extractor, weights=args.lpips_weights)
 
 
 def _extractor(args: Evaluate) -> Extractor | None:

@@ -6,21 +6,29 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from instar.core.abilities import Classifying
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import HeldOut, held_out
-from instar.evaluation.scores import Judge, Row, Score
+from instar.evaluation.scores import Judge, Row, Score, colour
 from instar.evaluation.validation import best_checkpoint
 from instar.export.translator import Translator
 from instar.metrics.accuracy import accuracy_over
+from instar.metrics.diversity import SAMPLES, ImageDistance, diversity
 from instar.metrics.extractors import Extractor
 
 COPY, LAST, BEST = "copy of the input", "last", "best on validation"
+
+INPUTS = 100
+"""Images whose styles are compared, as in the papers."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ def evaluate(
     *,
     extractor: Extractor | None = None,
     to: str | None = None,
-    seed: int = 0,
     every: bool = False,
+    distance: tuple[ImageDistance, str] | None = None,
     device: str = "auto",
     tick: Callable[[str], None] = lambda what: None,
 ) -> Report:
@@ -70,8 +78,9 @@ def evaluate(
         extractor: of the features in which distances are taken; None for a classifier of digits that is judged by
             its accuracy alone.
         to: domain to translate into, as for `translate`.
-        seed: of the model's noise or style.
         every: score all checkpoints that were kept, not the last alone.
+        distance: for a method with styles, between its translations of an image, with what is to be said about it
+            (`instar.metrics.diversity.distance_for`); None leaves the diversity out.
         device: where to compute.
         tick: told what is being measured.
 
@@ -98,10 +107,15 @@ def evaluate(
         for checkpoint in wanted:
             title = _title(checkpoint, last, best)
             tick(title)
-            rows = translated(Translator.load(checkpoint, device), domain, images, seed)
+            rows = translated(Translator.load(checkpoint, device), domain, images)
             scores, said = judge.scores(rows)
             columns.append(Column(title, scores, *_when(checkpoint)))
             notes += [f"{title}: {note}" for note in said]
+        if distance:
+            tick("diversity")
+            score, why = spread_of_styles(translator, domain, images, distance)
+            columns[1].scores.append(score)
+            notes += why
     if isinstance(translator.method, Classifying):
         tick("accuracy")
         columns += accuracies(path if last != path else last, images)
@@ -117,10 +131,31 @@ def evaluate(
     )
 
 
-def translated(translator: Translator, to: Domain, images: HeldOut, seed: int) -> Iterator[Row]:
-    """Yield inputs, their translations and truths in batches."""
+def translated(translator: Translator, to: Domain, images: HeldOut) -> Iterator[Row]:
+    """Yield inputs, their translations (noise or style of seed 0) and truths in batches."""
     for x, truth in images.batches():
-        yield x, translator.tensors(x, to, seed=seed), truth
+        yield x, translator.tensors(x, to), truth
+
+
+def spread_of_styles(
+    translator: Translator, to: Domain, images: HeldOut, distance: tuple[ImageDistance, str]
+) -> tuple[Score, list[str]]:
+    """Return the mean distance of consecutive ones of 20 translations of an image, over 100 images, and what it is.
+
+    BicycleGAN's protocol (Zhu et al. 2017); the same 20 styles for all images.
+    """
+    styles = translator.styles(SAMPLES)
+
+    def translations() -> Iterator[Tensor]:
+        inputs = (one[None] for x, _ in images.batches() for one in x)
+        for x in islice(inputs, INPUTS):
+            made = [translator.tensors(x, to, style=style) for style in styles]
+            yield colour(torch.cat(made)).clamp(-1, 1)
+
+    measure, why = distance
+    found = diversity(measure, translations())
+    bounds = found.interval() if len(found.each) >= 4 else (None, None)
+    return Score("diversity", found.mean, "", *bounds), [f"diversity is {found.name}", *([why] if why else [])]
 
 
 def accuracies(path: Path, images: HeldOut) -> list[Column]:
