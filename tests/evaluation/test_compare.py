@@ -55,6 +55,13 @@ def test_mean_and_spread(run_directory: Runs, tmp_path: Path) -> None:
     assert row.cells["Colours-KID"].spread == pytest.approx(stdev(values))
 
 
+def test_rows_of_one_preset_are_told_apart(run_directory: Runs, tmp_path: Path) -> None:
+    other = tmp_path / "narrower"
+    shutil.copytree(run_directory("cut", nce_x=0.7), other)
+    found = compare([run_directory("cut"), other], [data_set(tmp_path / "set")], extractor=extractor())
+    assert [row.title for row in found.rows] == ["cut, tiny, cut", "cut, tiny, narrower"]
+
+
 def test_directions_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set")
     back = tmp_path / "back"
@@ -94,6 +101,8 @@ def test_markdown_and_page(run_directory: Runs, tmp_path: Path) -> None:
     assert page.count("<tr>") == 4
     assert "src='data:image/png;base64," in page
     assert "http" not in page
+    first = found.rows[0].cells["Colours-KID"]
+    assert f"{number(first.mean)}<br><small>{number(first.low)} to {number(first.high)}</small>" in page
 
 
 def test_a_strip_shows_inputs_above_translations(run_directory: Runs, tmp_path: Path) -> None:

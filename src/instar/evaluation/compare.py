@@ -115,7 +115,7 @@ def compare(
     groups: dict[str, list[int]] = {}
     for i, config in enumerate(configs):
         groups.setdefault(_settings(config), []).append(i)
-    rows = [_row([configs[i] for i in group], [reports[i] for i in group]) for group in groups.values()]
+    rows = _told_apart([_row([configs[i] for i in group], [reports[i] for i in group]) for group in groups.values()])
     columns = [column for report in reports for column in report.columns]
     first = next((column for column in columns if column.title == COPY), None)
     return Comparison(
@@ -168,6 +168,15 @@ def _row(configs: list[RunConfig], reports: list[Report]) -> Row:
         cells=_cells(last),
         runs=tuple(report.run for report in reports),
     )
+
+
+def _told_apart(rows: list[Row]) -> list[Row]:
+    """Return the rows with the names of their runs in the title where method and preset are the same."""
+    titles = [row.title for row in rows]
+    return [
+        replace(row, title=f"{row.title}, {Path(row.runs[0]).name}") if titles.count(row.title) > 1 else row
+        for row in rows
+    ]
 
 
 def _cells(columns: Sequence[Column]) -> dict[str, Cell]:

@@ -14,10 +14,11 @@ from instar.evaluation.compare import Cell, Comparison, Row
 ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th { padding: .3rem .8rem; text-align: right }
+td, th { padding: .3rem .5rem; text-align: right }
 th { border-bottom: 2px solid #222; vertical-align: bottom } td { border-bottom: 1px solid #ddd }
+td { white-space: nowrap } small { font-weight: 400; color: #666 } div { overflow-x: auto }
 td:first-child, th:first-child { text-align: left } .best { font-weight: 600 }
 img { image-rendering: pixelated; max-width: 100% }
 """
@@ -43,12 +44,12 @@ def markdown(found: Comparison, pictures: dict[str, str]) -> str:
 def html(found: Comparison, pictures: dict[str, Tensor]) -> str:
     """Return the page; `pictures` are the strips (3, H, W) in [0, 1], by title of the row."""
     header, rows = _table(found)
-    body = [f"<h1>{escape(found.direction)}</h1><p>{escape(found.protocol)}.</p><table><tr>"]
+    body = [f"<h1>{escape(found.direction)}</h1><p>{escape(found.protocol)}.</p><div><table><tr>"]
     body += [f"<th>{escape(name)}</th>" for name in header]
     for row in rows:
-        cells = "".join(f"<td{' class=best' * best}>{escape(text)}</td>" for text, best in row)
+        cells = "".join(f"<td{' class=best' * best}>{_in_two_lines(text)}</td>" for text, best in row)
         body.append(f"</tr><tr>{cells}")
-    body.append("</tr></table><ul>")
+    body.append("</tr></table></div><ul>")
     body += [f"<li>{escape(note)}</li>" for note in [*_legend(found), *found.notes]]
     body.append("</ul>")
     for title, picture in pictures.items():
@@ -104,7 +105,7 @@ def _seeds(row: Row) -> str:
 def _legend(found: Comparison) -> list[str]:
     notes = []
     if any(cell.low is not None for row in found.rows for cell in row.cells.values()):
-        notes.append("In brackets: 95 % interval over the choice of the test images.")
+        notes.append("Ranges are 95 % intervals over the choice of the test images.")
     if any(len(row.seeds) > 1 for row in found.rows):
         notes.append("±: standard deviation over seeds.")
     return notes
@@ -112,6 +113,12 @@ def _legend(found: Comparison) -> list[str]:
 
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _in_two_lines(text: str) -> str:
+    """Return a score for HTML with its interval below it: side by side they make a table too wide to read."""
+    value, _, interval = text.partition(" (")
+    return f"{escape(value)}<br><small>{escape(interval.rstrip(')'))}</small>" if interval else escape(text)
 
 
 def _inline(picture: Tensor) -> str:
