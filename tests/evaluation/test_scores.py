@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
 from instar.evaluation.scores import CHANGE, LUMINANCE, Judge, colour, mean_of
 from instar.metrics.frechet import frechet_distance
@@ -87,3 +90,13 @@ def test_a_mean_that_is_not_finite_has_no_interval() -> None:
 
 def test_gray_images_are_shown_in_colour() -> None:
     assert colour(torch.zeros(2, 1, 4, 4)).shape == (2, 3, 4, 4)
+
+
+def test_structure_is_scored_where_the_extractor_has_maps() -> None:
+    x = images(8, 0)
+    name = "Colours self-similarity distance"
+    plain = Judge.of(extractor(), [x])
+    assert name not in by_name(plain.scores([(x, x.flip(3), None)])[0])
+    judge = Judge.of(replace(extractor(), maps=nn.AvgPool2d(4)), [x])
+    assert by_name(judge.scores([(x, x, None)])[0])[name].value == pytest.approx(0, abs=1e-6)
+    assert by_name(judge.scores([(x, x.flip(3), None)])[0])[name].value > 0.01

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from instar.metrics import paired
-from instar.metrics.content import looks_inverted, luminance_correlation
+from instar.metrics.content import looks_inverted, luminance_correlation, structure_distance
 from instar.metrics.coverage import coverage, coverage_intervals
 from instar.metrics.extractors import Extractor
 from instar.metrics.frechet import frechet_distance, frechet_distance_interval
@@ -77,6 +77,9 @@ class Judge:
             seen.append(self.extractor.features([colour(y)]))
             numbers.setdefault(CHANGE, []).append(paired.l1(y, x))
             numbers.setdefault(LUMINANCE, []).append(luminance_correlation(x, y))
+            if self.extractor.maps:
+                apart = structure_distance(self.extractor.maps, colour(x), colour(y))
+                numbers.setdefault(f"{self.extractor.name} self-similarity distance", []).append(apart)
             for name, (score, _) in PER_PAIR.items() if truth is not None else ():
                 assert truth is not None
                 numbers.setdefault(name, []).append(score(y, truth))
