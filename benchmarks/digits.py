@@ -12,44 +12,24 @@ with `--train.keep 0` to have all checkpoints. Several runs of one direction, as
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
-from instar.core.run import checkpoints, load_method, read_config
-from instar.data import find
-from instar.data.labels import classes, labelled
-from instar.metrics.accuracy import accuracy_over
+from instar.core.run import read_config
+from instar.evaluation.held_out import held_out
+from instar.evaluation.runs import accuracies
 
 COLUMNS = ("last", "averaged", "best on source")
 
 
 def scores(run: Path, source_only: bool) -> tuple[str, list[float], str]:
     """Return the direction, the accuracies in the order of COLUMNS, and a remark."""
-    config = read_config(run / "config.yaml")
-    found = find(config.data, paired=False)
-    names = classes(found.train_a, found.name_a)
-    cut = partial(labelled, names=names, channels=config.method.channels, size=config.data.size)
-    source, target = list(cut(found.test_a)), list(cut(found.test_b))
-    if not source or not target:
-        raise SystemExit(f"{run}: both domains need test images with classes")
-
-    def target_accuracy(folder: Path, averaged: bool = False) -> float:
-        method, _ = load_method(folder, averaged=averaged)
-        return accuracy_over(partial(method.classify, domain="a" if source_only else "b"), target)
-
-    def source_accuracy(folder: Path) -> float:
-        method, _ = load_method(folder, averaged=False)
-        return accuracy_over(partial(method.classify, domain="a"), source)
-
-    all_of_them = checkpoints(run)
-    last = all_of_them[-1]
-    on_source = {folder: source_accuracy(folder) for folder in all_of_them}
-    best = max(all_of_them, key=lambda folder: on_source[folder])
-    remark = f"source {on_source[last]:.4f}; best of {len(all_of_them)} at {best.name} with {on_source[best]:.4f}"
-    accuracies = [target_accuracy(last), target_accuracy(last, averaged=True), target_accuracy(best)]
-    counted = sum(len(labels) for _, labels in target)
-    return f"{found.name_a} -> {found.name_b} ({counted})", accuracies, remark
+    images = held_out(read_config(run / "config.yaml"), (), "b")
+    columns = accuracies(run, images, "a" if source_only else "b")
+    last, _, best = (column.scores for column in columns)
+    counted = sum(len(labels) for _, labels in images.labelled("b"))
+    remark = f"source {last[1].value:.4f}; {columns[2].title} at step-{columns[2].step:09d} with {best[1].value:.4f}"
+    return f"{' -> '.join(images.names)} ({counted})", [column.scores[0].value for column in columns], remark
 
 
 def main() -> None:

@@ -88,5 +88,12 @@ def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
     assert score.value > 0
     assert any("Colours feature distance diversity, consecutive samples, 5 inputs, 95 pairs" in n for n in report.notes)
     assert "why it is not LPIPS" in report.notes
+    again = tmp_path / "run"
+    shutil.copytree(run_directory("munit"), again)
+    shutil.copytree(again / "checkpoints/step-000000001", again / "checkpoints/step-000000000")
+    _, earlier, last = evaluate(again, [data], extractor=extractor(), distance=distance, every=True).columns
+    assert (earlier.title, last.title) == ("step-000000000", LAST)
+    assert "diversity" not in [score.name for score in earlier.scores]
+    assert last.scores[-1] == score
     with pytest.raises(UserError, match="cut has no styles"):
         evaluate(run_directory("cut"), [data], extractor=extractor(), distance=distance)

@@ -36,7 +36,7 @@ def test_scores_of_a_run(folders: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert direction == "A -> B (10)"
     assert len(accuracies) == 3
     assert all(accuracy * 10 == pytest.approx(round(accuracy * 10)) for accuracy in accuracies)
-    assert "best of 4 at step-" in remark
+    assert "best on source, of 4 at step-" in remark
     _, by_source, _ = benchmark["scores"](run, True)
     assert len(by_source) == 3
     monkeypatch.setattr("sys.argv", ["digits.py", str(run), str(run)])

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from instar.metrics.diversity import ImageDistance
     from instar.metrics.extractors import Extractor
 
-ARROWS = {"lower": "↓", "higher": "↑", "": ""}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
@@ -129,6 +127,8 @@ def _extractor(args: Evaluate) -> Extractor | None:
 
 def show(report: Report, screen: Console) -> None:
     """Print the scores as a table, a row for each."""
+    from instar.evaluation.scores import ARROWS
+
     screen.print(f"{report.run}  {report.method}  {report.direction}".strip(), highlight=False, markup=False)
     screen.print(report.protocol, highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)

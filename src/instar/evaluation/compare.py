@@ -17,6 +17,7 @@ from instar.core.errors import UserError
 from instar.core.run import find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import held_out
 from instar.evaluation.runs import COPY, Column, Report, evaluate
+from instar.evaluation.scores import Better
 from instar.export.translator import Translator
 from instar.metrics.extractors import Extractor
 
@@ -60,7 +61,7 @@ class Comparison:
     copy: dict[str, Cell]
     """The scores of the inputs themselves."""
     rows: list[Row]
-    better: dict[str, str]
+    better: dict[str, Better]
     """lower, higher or nothing, for each score."""
     notes: list[str]
 

@@ -107,15 +107,15 @@ def evaluate(
         for checkpoint in wanted:
             title = _title(checkpoint, last, best)
             tick(title)
-            rows = translated(Translator.load(checkpoint, device), domain, images)
-            scores, said = judge.scores(rows)
+            model = translator if checkpoint == last else Translator.load(checkpoint, device)
+            scores, said = judge.scores(translated(model, domain, images))
+            if distance and checkpoint == last:
+                tick("diversity")
+                score, about = spread_of_styles(translator, domain, images, distance)
+                scores.append(score)
+                notes += about
             columns.append(Column(title, scores, *_when(checkpoint)))
             notes += [f"{title}: {note}" for note in said]
-        if distance:
-            tick("diversity")
-            score, why = spread_of_styles(translator, domain, images, distance)
-            columns[1].scores.append(score)
-            notes += why
     if isinstance(translator.method, Classifying):
         tick("accuracy")
         columns += accuracies(path if last != path else last, images)
@@ -158,20 +158,25 @@ def spread_of_styles(
     return Score("diversity", found.mean, "", *bounds), [f"diversity is {found.name}", *([why] if why else [])]
 
 
-def accuracies(path: Path, images: HeldOut) -> list[Column]:
+def accuracies(path: Path, images: HeldOut, own: Domain = "b") -> list[Column]:
     """Return how well the classifier in a run names the target's test images.
 
     Of the last weights, of their averages, and of the checkpoint that is best on the *source's* test images, whose
     labels the training may know: nothing is chosen on the target.
+
+    Args:
+        path: a run, or one checkpoint.
+        images: the test images.
+        own: whose own layers classify the target's images; a for a classifier that has never seen the target.
     """
     kept = checkpoints(path) or [path]
-    source, target = images.labelled("a"), images.labelled("b")
-    if not source or not target:
+    by_side: dict[Domain, list[tuple[Tensor, Tensor]]] = {"a": images.labelled("a"), "b": images.labelled("b")}
+    if not all(by_side.values()):
         raise UserError(f"{path}: accuracy needs test images with classes in both domains")
 
     def share(folder: Path, side: Domain, averaged: bool = False) -> float:
         method: Any = load_method(folder, averaged=averaged)[0]
-        return accuracy_over(partial(method.classify, domain=side), source if side == "a" else target)
+        return accuracy_over(partial(method.classify, domain=side if side == "a" else own), by_side[side])
 
     last = kept[-1]
     on_source = {folder: share(folder, "a") for folder in kept}

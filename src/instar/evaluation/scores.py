@@ -21,6 +21,9 @@ from instar.metrics.kid import kernel_distance, kernel_distance_interval
 
 Features = NDArray[np.float64]
 Better = Literal["lower", "higher", ""]
+ARROWS: Mapping[Better, str] = {"lower": "↓", "higher": "↑", "": ""}
+"""Beside the name of a score."""
+
 Row = tuple[Tensor, Tensor, Tensor | None]
 """Inputs, translations, and for pairs the truths: (n, C, H, W) each, in [-1, 1]."""
 

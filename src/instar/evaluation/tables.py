@@ -10,8 +10,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from instar.evaluation.compare import Cell, Comparison, Row
-
-ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
+from instar.evaluation.scores import ARROWS
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #222 }
@@ -65,7 +64,14 @@ def number(value: float) -> str:
 
 def _table(found: Comparison) -> tuple[list[str], list[list[tuple[str, bool]]]]:
     names = list(dict.fromkeys(name for row in found.rows for name in row.cells))
-    header = ["", "seeds", "images seen", "minutes", "parameters", *(n + ARROWS[found.better[n]] for n in names)]
+    header = [
+        "",
+        "seeds",
+        "images seen",
+        "minutes",
+        "parameters",
+        *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names),
+    ]
     best = {name: _best(found, name) for name in names}
     rows: list[list[tuple[str, bool]]] = []
     if found.copy:
