@@ -23,7 +23,8 @@ MAX_PIXELS = 10**9
 # Pillow refuses from 0.18 gigapixels on, which scans and satellite images reach.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, the weights that Pillow uses for gray
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in gray: ITU-R 601, as Pillow uses them."""
 _WIDE = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 _SAVE_OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
 
@@ -124,7 +125,7 @@ def to_image(tensor: Tensor, like: Image.Image) -> Image.Image:
         raise ValueError(f"a tensor of shape {tuple(tensor.shape)} is no image of {like.width} x {like.height}")
     unit = (tensor.detach().cpu().float().permute(1, 2, 0).numpy().clip(-1, 1).astype(np.float64) + 1) / 2
     if like.mode in _WIDE:
-        gray = unit @ np.array(_LUMA) if unit.shape[2] == 3 else unit[:, :, 0]
+        gray = unit @ np.array(LUMA) if unit.shape[2] == 3 else unit[:, :, 0]
         result = _wide_image(gray, like)
     else:
         pixels = np.rint(unit * 255).astype(np.uint8)

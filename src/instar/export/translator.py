@@ -20,7 +20,7 @@ from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError
-from instar.core.images import Array, resampling, resize, to_array, to_image, to_tensor
+from instar.core.images import LUMA, Array, resampling, resize, to_array, to_image, to_tensor
 from instar.core.method import Method
 from instar.core.run import load_method
 from instar.core.seed import seed_step
@@ -266,7 +266,7 @@ def _with_channels(x: Tensor, channels: int) -> Tensor:
         return x
     if channels == 3:
         return x.expand(-1, 3, -1, -1)
-    return (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    return (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
 
 
 def _padded(x: Tensor, multiple: int) -> Tensor:

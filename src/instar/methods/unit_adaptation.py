@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
 from instar.core.errors import UserError
+from instar.core.images import LUMA
 from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
@@ -21,8 +22,6 @@ from instar.modules.warp import warp
 from instar.networks.unit_digits import DigitVAE, codis28x28, codis32x32
 
 Which = Literal["none", "a", "b"]
-LUMA = (0.299, 0.587, 0.114)
-"""ITU-R 601."""
 
 SMALL: dict[str, object] = {
     "channels": 1,

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from instar.core.images import LUMA
+
 from .diversity import ImageDistance
 from .interval import mean_interval
 from .paired import l1
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 _FLAT = 1e-6  # standard deviation, in [-1, 1], below which an image has no light and dark
 
 
@@ -108,6 +109,6 @@ def _centred_luminance(images: Tensor) -> Tensor:
     if images.shape[1] not in (1, 3):
         raise ValueError(f"luminance needs images of 1 or 3 channels, got {images.shape[1]}")
     planes = images.double()
-    weights = planes.new_tensor(_LUMA if images.shape[1] == 3 else (1.0,))
+    weights = planes.new_tensor(LUMA if images.shape[1] == 3 else (1.0,))
     light = (planes * weights[:, None, None]).sum(1).flatten(1)
     return light - light.mean(1, keepdim=True)

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.images import LUMA
+
 DEGREES, SHIFT, SHEAR = 20.0, 0.1, 10.0
 AREA, RATIO = (0.9, 1.1), (0.9, 1.1)
 JITTER, HUE = 0.4, 0.125
 """The numbers of TUNIT's code."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""ITU-R 601."""
 
 
 def random_view(x: Tensor, colour: float) -> Tensor:
