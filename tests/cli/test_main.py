@@ -25,7 +25,7 @@ def test_help_lists_all_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main.run(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for name in ("methods", "check", "train", "translate", "evaluate", "compare", "styles", "study", "demo"):
+    for name in ("methods", "check", "train", "translate", "styles", "inspect", "evaluate", "compare", "benchmark", "study", "demo"):
         assert f"\n  instar {name} " in out
     assert "instar train METHOD --help" in out
     assert "--resume RUN" in out
@@ -57,7 +57,7 @@ def test_an_unknown_command_names_the_nearest(word: str, meant: str, capsys: pyt
     assert out == ""
     assert err.startswith(f"instar: there is no command {word!r}; ")
     assert err.count("\n") == 1
-    known = "check, compare, demo, evaluate, methods, study, styles, train, translate"
+    known = "benchmark, check, compare, demo, evaluate, inspect, methods, study, styles, train, translate"
     assert (f"did you mean {meant!r}?" if meant else known) in err
 
 

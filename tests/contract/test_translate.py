@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Attentive, Coded, Styled
+from instar.core.abilities import Attentive, Coded, Landmarked, Styled
 from instar.core.config import RunConfig
 from instar.core.method import Method
 from instar.core.seed import seed_step
@@ -128,3 +128,21 @@ def test_attention(method: Method[Any], images: Tensor) -> None:
         assert maps.dim() == 3
         assert len(maps) == len(images)
         assert 0 <= maps.min() < maps.max() <= 1
+
+
+def test_landmarks(method: Method[Any], images: Tensor) -> None:
+    """They are places in the image; moved by nothing they translate, and moved they change the picture."""
+    if not isinstance(method, Landmarked):
+        return
+    for to, source in (("b", "a"), ("a", "b")):
+        points = method.landmarks(images, domain=source)  # type: ignore[arg-type]
+        assert points.shape[::2] == (2, 2)
+        assert points.abs().max() <= 1
+        by = torch.zeros(points.shape[1:])
+        still, there = method.move(images, by, to=to)  # type: ignore[arg-type]
+        assert torch.equal(still, translate(method, images, to))
+        assert there.shape == points.shape
+        assert not torch.equal(method.move(images, by + 0.2, to=to)[0], still)  # type: ignore[arg-type]
+        own, same = method.move(images, by, to=to, source=to)  # type: ignore[arg-type]
+        assert own.shape == images.shape
+        assert torch.equal(same, method.landmarks(images, domain=to))  # type: ignore[arg-type]

@@ -1,9 +1,11 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from instar.core.errors import UserError
 from instar.evaluation.compare import SHOWN, compare, strip
@@ -30,8 +32,8 @@ def test_seeds_make_one_row_and_methods_two(run_directory: Runs, tmp_path: Path)
     found = compare([cut, cyclegan, again], [data], extractor=extractor())
     assert [row.title for row in found.rows] == ["cut, tiny", "cyclegan, tiny"]
     assert found.rows[0].seeds == (0, 3)
-    assert found.rows[0].cells["Colours-KID"].spread == 0  # the same weights
-    one = found.rows[1].cells["Colours-KID"]
+    assert found.rows[0].last.cells["Colours-KID"].spread == 0  # the same weights
+    one = found.rows[1].last.cells["Colours-KID"]
     assert one.spread is None
     report = evaluate(cyclegan, [data], extractor=extractor())
     score = report.columns[1].scores[0]
@@ -51,8 +53,60 @@ def test_mean_and_spread(run_directory: Runs, tmp_path: Path) -> None:
     found = compare([first, other], [data], extractor=extractor())
     (row,) = found.rows
     values = [evaluate(run, [data], extractor=extractor()).columns[1].scores[0].value for run in (first, other)]
-    assert row.cells["Colours-KID"].mean == pytest.approx(mean(values))
-    assert row.cells["Colours-KID"].spread == pytest.approx(stdev(values))
+    assert row.last.cells["Colours-KID"].mean == pytest.approx(mean(values))
+    assert row.last.cells["Colours-KID"].spread == pytest.approx(stdev(values))
+
+
+def scored(run: Path, folder: Path, memory: int) -> Path:
+    """A copy of a run with a second checkpoint, of other weights; the first one was best on validation."""
+    shutil.copytree(run, folder)
+    second = shutil.copytree(folder / "checkpoints/step-000000001", folder / "checkpoints/step-000000002")
+    weights = load_file(second / "averages.safetensors")
+    save_file({name: value * 0.5 for name, value in weights.items()}, second / "averages.safetensors")
+    training = {"step": 2, "seconds": 180.0, "memory": memory, "best": [[1, 0.5]]}
+    (second / "training.json").write_text(json.dumps(training))
+    return folder
+
+
+def test_last_and_best_on_validation(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    plain = run_directory("cut")
+    run, again = scored(plain, tmp_path / "scored", 1_500_000_000), scored(plain, tmp_path / "again", 2_340_000_000)
+    found = compare([run, again, plain], [data], extractor=extractor(), titles=["two", "two", "one"])
+    assert [(row.title, len(row.runs)) for row in found.rows] == [("two", 2), ("one", 1)]
+    two, one = found.rows
+    assert (two.last.images, two.last.minutes) == ((2, 2), 3.0)
+    assert two.best
+    assert (two.best.images, two.best.minutes) == ((1, 1), 1.5)
+    assert (two.memory, one.memory) == (2_340_000_000, None)
+    assert one.best is None
+    columns = {column.title: column for column in evaluate(run, [data], extractor=extractor()).columns}
+    name = "Colours-KID"
+    for weights, title in ((two.last, "last"), (two.best, "best on validation")):
+        assert weights.cells[name].mean == pytest.approx(columns[title].scores[0].value)
+    assert two.last.cells[name].mean != pytest.approx(two.best.cells[name].mean)
+
+    text = markdown(found, {})
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert rows[0][:6] == ["", "seeds", "images seen", "minutes", "peak memory", "parameters"]
+    assert [row[:5] for row in rows[3:]] == [
+        ["two", "0, 0", "2", "3.0", "2.34 GB"],
+        ["two: best on validation", "", "1", "1.5", ""],
+        ["one", "0", "1", "1.5", ""],
+    ]
+    at = rows[0].index("Colours-KID ↓")
+    assert not rows[4][at].startswith("**"), "it competes with nothing"
+    assert "- best on validation: the checkpoint that scored best" in text
+    assert "- Peak memory: " in text
+
+
+def test_one_run_without_a_best_checkpoint_leaves_the_row_without(run_directory: Runs, tmp_path: Path) -> None:
+    plain = run_directory("cut")
+    run = scored(plain, tmp_path / "scored", 1)
+    found = compare([run, plain], [data_set(tmp_path / "set")], extractor=extractor(), titles=["both", "both"])
+    assert found.rows[0].best is None
+    assert found.rows[0].last.images == (2, 1)
+    assert "| both | 0, 0 | 1 to 2 |" in markdown(found, {})
 
 
 def test_rows_of_one_preset_are_told_apart(run_directory: Runs, tmp_path: Path) -> None:
@@ -95,13 +149,13 @@ def test_markdown_and_page(run_directory: Runs, tmp_path: Path) -> None:
     assert "![cut, tiny](strip-0.png)" in text
     column = header.split("|").index(" Colours-KID ↓ ")
     marked = [row.split("|")[column] for row in rows[3:]]
-    kids = [row.cells["Colours-KID"].mean for row in found.rows]
+    kids = [row.last.cells["Colours-KID"].mean for row in found.rows]
     assert [cell.strip().startswith("**") for cell in marked] == [kid == min(kids) for kid in kids]
     page = html(found, {"cut, tiny": strip(run_directory("cut"), [data], None)})
     assert page.count("<tr>") == 4
     assert "src='data:image/png;base64," in page
     assert "http" not in page
-    first = found.rows[0].cells["Colours-KID"]
+    first = found.rows[0].last.cells["Colours-KID"]
     assert f"{number(first.mean)}<br><small>{number(first.low)} to {number(first.high)}</small>" in page
 
 

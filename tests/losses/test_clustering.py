@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instar.losses.clustering import iic, in_use, known_labels, probabilities
+from instar.losses.clustering import iic, in_use, known_labels, probabilities, sizes
 
 K = 10
 
@@ -72,6 +72,11 @@ def test_known_labels_count_alike_however_few() -> None:
     torch.testing.assert_close(
         known_labels(logits, torch.tensor([-1, 2, -1])), known_labels(logits[1:2], torch.tensor([2]))
     )
+
+
+def test_sizes_of_domains() -> None:
+    assert sizes(torch.tensor([2, 0, 2, 2]), 4).tolist() == [1, 0, 3, 0]
+    assert sizes(torch.tensor([], dtype=torch.int64), 2).tolist() == [0, 0]
 
 
 def test_in_use() -> None:

@@ -191,6 +191,19 @@ def test_the_discriminator_without_condition_does_not(batch: Paired) -> None:
     assert torch.equal(method.judge(batch.a, batch.b), method.judge(-batch.a, batch.b))
 
 
+def test_with_augmentation_pairs_are_seen_moved_and_with_holes(batch: Paired) -> None:
+    method = build(tiny("pix2pix", augment=True))
+    seen: list[Tensor] = []
+    method.D.register_forward_hook(lambda net, args, output: seen.append(args[0].detach()))
+    play(method, batch)
+    assert len(seen) == 3
+    for pairs in seen:
+        holes = (pairs == 0).all(1)
+        assert holes.flatten(1).any(1).all(), "input and output have the same hole"
+    assert not torch.equal(seen[1], seen[2]), "the same fakes, drawn anew"
+    assert not (method.eval().translate(batch.a) == 0).all(1).any(), "the generator sees images as they are"
+
+
 def test_what_the_discriminator_is_shown(method: Pix2Pix, batch: Paired) -> None:
     """Real pair, fake pair without a path to G, fake pair with one."""
     seen: list[Tensor] = []

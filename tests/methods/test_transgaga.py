@@ -379,6 +379,27 @@ def test_components_are_those_of_all_training_images(method: TransGaGa, phase: s
     assert all(torch.equal(old, new) for old, new in zip(before.buffers(), method.pca.buffers(), strict=True))
 
 
+def test_components_of_another_run_are_measured_anew_if_the_detectors_move_on(
+    method: TransGaGa, batch: Unpaired
+) -> None:
+    method.prepare("translate", [batch])
+    assert method.pca.a.fitted
+    method.prepare("disentangle", [batch])
+    assert not method.pca.a.fitted
+    source = Noise(Unpaired, size=2)
+    before = method.pca.a.mean.clone()
+    method.prepare("translate", (source.batch(i) for i in range(3)))
+    assert not torch.equal(method.pca.a.mean, before)
+
+
+def test_without_a_first_stage_another_run_must_have_had_one() -> None:
+    def untrained(*stages: float) -> tuple[str, ...]:
+        return build(tiny("transgaga", stages=stages)).untrained()
+
+    assert untrained(0.4, 0.2) == untrained(1.0, 0.0) == ()
+    assert untrained(0.0, 0.5) == untrained(0.0, 0.0) == ("E_g", "vae")
+
+
 def test_shared_components_are_those_of_both_domains() -> None:
     method: Any = build(tiny("transgaga", shared=True))
     source = Noise(Unpaired, size=2)
@@ -444,25 +465,40 @@ def test_landmarks(method: TransGaGa, batch: Unpaired) -> None:
     assert points.shape == (2, 4, 2)
     assert points.abs().max() < 1
     assert not torch.equal(points, method.landmarks(batch.a, domain="b"))
-    there = method.landmarks_of_translation(batch.a)
-    assert torch.equal(there, method.flow.made(batch.a, "b").points)
 
 
 @torch.no_grad()
 def test_moving_a_landmark(method: TransGaGa, batch: Unpaired) -> None:
-    """What is drawn comes from the moved landmarks, in the appearance of the plain translation."""
+    """What is drawn comes from the image's moved landmarks, in the appearance of the plain translation."""
+    method.prepare("translate", [batch])
     still, by = torch.zeros(4, 2), torch.zeros(4, 2)
     by[3] = torch.tensor([0.1, -0.05])
     plain = method.translate(batch.a)
-    assert torch.equal(method.move(batch.a, still), plain)
-    made = method.flow.made(batch.a, "b")
-    expected = method.vae["b"].draw(made.points + by, made.a, batch.a.shape)
-    assert torch.equal(method.move(batch.a, by), expected)
-    assert not torch.equal(expected, plain)
+    assert torch.equal(method.move(batch.a, still)[0], plain)
+    z = method.pca["a"]((method.landmarks(batch.a, domain="a") + by).flatten(1))
+    made = method.flow.over(z, method.flow.apart("a", batch.a).a, "b")
+    picture, points = method.move(batch.a, by)
+    assert torch.equal(points, made.points)
+    assert torch.equal(picture, method.flow.draw("b", made, batch.a.shape))
+    assert not torch.equal(picture, plain)
     style = method.sample_style(2)
-    assert torch.equal(method.move(batch.a, still, style=style), method.translate(batch.a, style=style))
+    assert torch.equal(method.move(batch.a, still, style=style)[0], method.translate(batch.a, style=style))
     each = torch.stack([still, by])
-    torch.testing.assert_close(method.move(batch.a, each)[0], plain[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(method.move(batch.a, each)[0][0], plain[0], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_drawing_an_image_anew_in_its_own_domain(method: TransGaGa, batch: Unpaired) -> None:
+    """From its own landmarks, which may be moved, and in its own appearance or another's; nothing is carried over."""
+    by = torch.zeros(4, 2)
+    by[1, 0] = 0.3
+    seen = method.flow.apart("a", batch.a)
+    picture, points = method.move(batch.a, by, to="a", source="a")
+    assert torch.equal(points, seen.points + by)
+    assert torch.equal(picture, method.vae["a"].draw(seen.points + by, seen.a, batch.a.shape))
+    style = method.encode_style(batch.a.flip(0), domain="a")
+    swapped, _ = method.move(batch.a, torch.zeros(()), to="a", style=style, source="a")
+    assert torch.equal(swapped, method.vae["a"].draw(seen.points, seen.a.flip(0), batch.a.shape))
 
 
 @torch.no_grad()
@@ -518,7 +554,6 @@ def test_presets() -> None:
         (lambda: Config(landmarks=1), "--method.landmarks"),
         (lambda: Config(components=61), "--method.components"),
         (lambda: Config(variance=1.5), "--method.variance"),
-        (lambda: Config(stages=(0.0, 0.5)), "--method.stages"),
         (lambda: Config(stages=(0.6, 0.5)), "--method.stages"),
         (lambda: Config(stages=(0.6, -0.5)), "--method.stages"),
         (lambda: Config(recon=-1.0), "--method.recon"),

@@ -96,6 +96,24 @@ def known_points(method: Any, domain: Any, size: int, count: int = 256) -> float
 
 
 @torch.no_grad()
+def head_moved(method: Any, domain: Any, size: int, count: int = 256) -> dict[str, float]:
+    """Draw animals anew with the landmark nearest to their heads 0.2 higher: what of the pictures has changed?"""
+    animals = herd(domain, HELD_OUT, count, size)
+    points = method.landmarks(animals.images, domain=domain)
+    ruler = Ridge(points, torch.cat([animals.head, animals.body], 1))
+    by = torch.zeros(points.shape[1:])
+    by[(points - animals.head[:, None]).norm(dim=2).mean(0).argmin(), 1] = -0.2
+    before, after = (method.move(animals.images, shift, to=domain, source=domain)[0] for shift in (0 * by, by))
+    change = (ruler(method.landmarks(after, domain=domain)) - ruler(method.landmarks(before, domain=domain))).mean(0)
+    still = coloured(before) & coloured(after)
+    return {
+        "head": float(-change[1]),
+        "body": float(change[2:].norm()),
+        "colour": float((known_colour(after, still) - known_colour(before, still)).abs().mean()),
+    }
+
+
+@torch.no_grad()
 def translated(method: Any, size: int, count: int = 200) -> dict[str, float]:
     """Measure translations of a to b on the pictures: neck, pose, colour; and a first, untranslated, for comparison."""
     a, b = (herd(species, HELD_OUT, 2 * count, size) for species in ("a", "b"))
@@ -154,6 +172,9 @@ def test_the_first_stage_takes_animals_apart(tmp_path: Path, options: dict[str, 
         found = swapped(method, domain, 32)
         assert found["error to appearance"] < 0.15
         assert found["error to geometry"] > 0.4
+        edited = head_moved(method, domain, 32)
+        assert edited["head"] == pytest.approx(0.2, abs=0.05)
+        assert max(edited["body"], edited["colour"]) < 0.1
         assert found["overlap"] > 0.6  # 0.7 at 64 px; here a leg is one pixel wide, and six landmarks do not hold four
         points = method.landmarks(herd(domain, HELD_OUT, 64, 32).images, domain=domain).detach().mean(0)  # type: ignore[arg-type]
         assert torch.pdist(points).min() > 0.1

@@ -286,6 +286,21 @@ def test_weights_of_the_terms(guide: float, batch: Unlabelled) -> None:
         assert weights == pytest.approx(expected)
 
 
+def test_every_image_is_counted_once_in_each_phase(batch: Unlabelled) -> None:
+    """By C while it learns, in joint also beside G; by the heads that D trains while C rests."""
+    logits = []
+    for mode, at, where in (("joint", CLUSTER, "C"), ("joint", TRANSLATE, "C"), ("separate", TRANSLATE, "D")):
+        method = build(tiny("tunit", cluster=0.5, mode=mode))
+        method.H.register_forward_hook(lambda net, given, out: logits.append(out))  # type: ignore[attr-defined]
+        logits.clear()
+        counted = {name: o.counts for name, o in play(method, batch, at).items() if o.counts}  # type: ignore[arg-type]
+        assert list(counted) == [where]
+        assert counted[where]["domains"].tolist() == logits[0].argmax(1).bincount(minlength=3).tolist()
+        assert counted[where]["domains"].sum() == len(batch.a)
+    supervised = build(tiny("tunit", mode="sup"))
+    assert play(supervised, batch, CLUSTER)["C"].counts["domains"].sum() == len(batch.a)  # type: ignore[arg-type]
+
+
 def test_order_and_players(method: TUNIT, batch: Unlabelled) -> None:
     played = play(method, batch, TRANSLATE)
     assert list(played) == ["C", "D", "G"]

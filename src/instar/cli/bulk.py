@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from PIL.Image import Image
 
 from instar.cli.jobs import Job, chunks
+from instar.cli.landmarks import COLUMNS, Marked
 from instar.cli.variants import Film
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage, probe, read, save
@@ -27,19 +30,22 @@ PIXELS_CPU = 2**15
 """On a CPU larger batches outgrow the caches: eight images of 256 px take half as long again as one by one."""
 
 Size = tuple[int, int]
-Network = Callable[[list[Image]], Sequence[Image] | Sequence[Film]]
+Result = Image | Film | Marked
+Network = Callable[[list[Image]], Sequence[Image] | Sequence[Film] | Sequence[Marked]]
 
 
 class Tally:
     """Counts results, and writes the line of each as soon as those of all earlier inputs are written."""
 
-    def __init__(self, file: IO[str], tick: Callable[[], None]) -> None:
-        """Write to `file` and call `tick` for each image."""
-        self.file, self.tick = file, tick
+    def __init__(self, file: IO[str], tick: Callable[[], None], table: IO[str] | None = None) -> None:
+        """Write to `file`, landmarks to `table`, and call `tick` for each image."""
+        self.file, self.tick, self.table = file, tick, table
         self.ok = self.failed = self.ignored = 0
         self.first_failure = ""
-        self.early: dict[int, str] = {}
+        self.early: dict[int, tuple[str, str]] = {}
         self.next = 0
+        if table:
+            table.write(_lines([COLUMNS]))
 
     def ignore(self, number: int, job: Job) -> None:
         """Note a file that is no image."""
@@ -53,23 +59,36 @@ class Tally:
         self._write(number, {"input": job.source, "output": None, "status": "failed", **_kind(image), "error": reason})
         self.tick()
 
-    def done(self, number: int, job: Job, image: Image) -> None:
-        """Note an image that was translated and written."""
+    def done(self, number: int, job: Job, image: Image, found: Iterable[Sequence[object]] = ()) -> None:
+        """Note an image that was translated and written, and what of it is for the table."""
         self.ok += 1
-        self._write(number, {"input": job.source, "output": job.output, "status": "ok", **_kind(image)})
+        self._write(number, {"input": job.source, "output": job.output, "status": "ok", **_kind(image)}, _lines(found))
         self.tick()
 
     def flush(self) -> None:
         """Write what is left after a stop, when some earlier inputs were never reached."""
-        self.file.writelines(self.early.pop(number) for number in sorted(self.early))
+        for number in sorted(self.early):
+            self._put(number)
         self.file.flush()
 
-    def _write(self, number: int, line: dict[str, Any]) -> None:
-        self.early[number] = json.dumps(line) + "\n"
+    def _write(self, number: int, line: dict[str, Any], rows: str = "") -> None:
+        self.early[number] = json.dumps(line) + "\n", rows
         while self.next in self.early:
-            self.file.write(self.early.pop(self.next))
+            self._put(self.next)
             self.next += 1
         self.file.flush()
+
+    def _put(self, number: int) -> None:
+        line, rows = self.early.pop(number)
+        self.file.write(line)
+        if self.table:
+            self.table.write(rows)
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def work(
@@ -107,9 +126,10 @@ def work(
                 if isinstance(result, str):
                     tally.fail(number, jobs[number], result, image)
                 else:
-                    write = result.save if isinstance(result, Film) else partial(save, result)
+                    write = partial(save, result) if isinstance(result, Image) else result.save
                     future = pool.submit(write, out / jobs[number].output)
-                    written.append(_Written(number, image, future))
+                    rows = result.rows(jobs[number].source) if isinstance(result, Marked) else ()
+                    written.append(_Written(number, image, future, rows))
             if stopped():
                 break
         _settle(written, jobs, tally)
@@ -119,6 +139,7 @@ class _Written(NamedTuple):
     number: int
     image: Image
     future: Future[None]
+    rows: Iterable[Sequence[object]]
 
 
 def _sizes(
@@ -176,7 +197,7 @@ def _read(
         yield images
 
 
-def _translated(network: Network, images: list[Image]) -> Sequence[Image | Film | str]:
+def _translated(network: Network, images: list[Image]) -> Sequence[Result | str]:
     """Return the results, or why there is none.
 
     If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is
@@ -191,10 +212,10 @@ def _translated(network: Network, images: list[Image]) -> Sequence[Image | Film 
 
 
 def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
-    for number, image, future in written:
+    for number, image, future, rows in written:
         error = future.exception()
         if error is None:
-            tally.done(number, jobs[number], image)
+            tally.done(number, jobs[number], image, rows)
         else:
             tally.fail(number, jobs[number], _reason(error, image), image)
 

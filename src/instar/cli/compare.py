@@ -43,10 +43,8 @@ class Compare:
 def run(arguments: Sequence[str]) -> int:
     """Measure, write the folder, and return 0."""
     args = parse(Compare, arguments, "instar compare")
-    from torchvision.utils import save_image
-
     from instar.evaluation.compare import compare, strip
-    from instar.evaluation.tables import html, markdown
+    from instar.evaluation.tables import write
     from instar.metrics.extractors import load_extractor
 
     screen = console()
@@ -61,19 +59,6 @@ def run(arguments: Sequence[str]) -> int:
             tick=lambda what: status.update(f"measuring: {what}"),
         )
         strips = {row.title: strip(Path(row.runs[0]), args.data, args.to, args.device) for row in found.rows}
-    names = {title: f"strip-{i}.png" for i, title in enumerate(strips)}
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        for title, picture in strips.items():
-            save_image(picture, args.out / names[title])
-        for name, text in (
-            ("table.md", markdown(found, names)),
-            ("table.html", html(found, strips)),
-            ("scores.json", f"{found.as_json()}\n"),
-        ):
-            (args.out / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"-o {args.out}: cannot be written ({error.strerror})") from error
-    print(markdown(found, names).split("\n\n![")[0].rsplit("\n\n", 1)[0])
+    print(write(found, strips, args.out))
     screen.print(f"written: {args.out / 'table.html'}", markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -29,9 +29,13 @@ COMMANDS = {
     "translate": Command("RUN INPUT... -o OUT", "translate files and folders with a trained model"),
     "evaluate": Command("RUN [DATA...]", "score a run on held-out images, or a folder of pictures of any tool"),
     "compare": Command("RUN... -o OUT", "score runs side by side: a table with pictures"),
+    "benchmark": Command(
+        "SPEC.yaml", "train and score a grid of methods, data sets and seeds; goes on where it stopped"
+    ),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"
     ),
+    "inspect": Command("RUN [DATA...]", "one page: the domains that a model found, a map of styles, a grid"),
     "study": Command("RUN RUN... -o STUDY", "ask people which translations are better; --score counts the answers"),
     "demo": Command("", "train a small model on drawn images and score it: minutes on a laptop"),
 }

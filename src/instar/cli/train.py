@@ -97,8 +97,9 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     args: Any = parse(kind, arguments, f"instar train {name}")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
-    data = replace(args.data, roots=roots)
-    return replace(base, data=data, train=args.train, method=args.method), args.out
+    source = args.train.start_from
+    train = replace(args.train, start_from=Path(os.path.abspath(source)) if source else None)  # noqa: PTH100
+    return replace(base, data=replace(args.data, roots=roots), train=train, method=args.method), args.out
 
 
 def start(config: RunConfig, out: Path, screen: Console) -> int:
@@ -119,10 +120,11 @@ def _resume(where: Path) -> int:
 
 
 def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int:
-    from instar.core.run import write_config
+    from instar.core.run import checkpoints, write_config
     from instar.core.seed import seed_step
     from instar.engine import parallel
     from instar.engine.log import describe, logger, open_run_log
+    from instar.engine.start import pinned, take_over
     from instar.engine.trainer import Trainer
 
     kind = registry.get(config.name)
@@ -136,6 +138,8 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
             f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.multiple}"
         )
     note = method.check(config)
+    config = pinned(config) if fresh else config
+    began = "" if checkpoints(out) else take_over(method, config)
     scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
     config = replace(config, data=replace(config.data, source=data.name_a, target=data.name_b))
     if not fabric.is_global_zero:
@@ -152,8 +156,8 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         logger.info(describe(fabric.device, config.train.precision, fabric.world_size, config.train.seed))
     fabric.barrier()
     _say_data(data, logger)
-    if note:
-        logger.info(note)
+    for line in filter(None, (note, began)):
+        logger.info(line)
     trainer = Trainer(fabric, method, config, out, data.train, data.samples(8), scorer)
     finished = trainer.fit(screen)
     if finished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from instar.cli.parser import console, parse
 from instar.core.errors import UserError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from instar.cli.bulk import Tally
     from instar.cli.jobs import Job
 
+LANDMARKS = "landmarks.csv"
 LARGE = 4
 """Times the short side of training above which a note on --size is due."""
 
@@ -49,11 +50,24 @@ class Translate:
     """Of the model's noise or style, if it has any."""
     samples: int | None = None
     """Styles drawn for each image, the same ones for all: cat.png gives cat_seed0-0.png, cat_seed0-1.png, ..."""
-    reference: Path | None = None
-    """Image of the domain translated into, whose style all results take: cat.png gives cat_like-NAME.png."""
+    reference: UseAppendAction[tuple[Path, ...]] = ()
+    """Image of the domain translated into, whose style all results take: cat.png gives cat_like-NAME.png. May be given
+    several times."""
     interpolate: int | None = None
-    """Pictures on the way from one style to another, or to that of --reference: a strip as PNG, moving as GIF. For
-    methods with a shared code instead of styles: the way from each image to --reference."""
+    """Pictures on the way from one style to another, or to that of --reference, or between those of two references: a
+    strip as PNG, moving as GIF. For methods with a shared code instead of styles: the way from each image to
+    --reference."""
+    towards: Path | None = None
+    """Image of the inputs' domain to whose landmarks --interpolate leads, while the appearance stays."""
+    move: UseAppendAction[tuple[str, ...]] = ()
+    """Move a landmark of the inputs before they are translated, NUMBER:RIGHT,DOWN in half sides of the image, such as
+    7:+0.1,-0.05. May be given several times; --landmarks shows the numbers."""
+    source: Annotated[str | None, arg(name="from")] = None
+    """Domain of the inputs, for methods with landmarks; the other than --to if not given. If it is the same, images are
+    not translated but drawn anew in their own domain."""
+    landmarks: bool = False
+    """Write also the numbered landmarks, over input and output in cat_landmarks.png, and of all inputs in
+    landmarks.csv."""
     heatmap: bool = False
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
 
@@ -87,8 +101,9 @@ def run(arguments: Sequence[str]) -> int:
     look = _looker(None if args.size else config.data.short_side, say)
     pixels = PIXELS_CPU if translator.device.type == "cpu" else PIXELS
     total = sum(bool(job.output) for job in jobs)
-    with stop_on_signals() as stop, _opened(args.out / MANIFEST) as file, _bar(screen, total) as tick:
-        tally = Tally(file, tick)
+    table = _opened(args.out / LANDMARKS) if args.landmarks else nullcontext()
+    with stop_on_signals() as stop, _opened(args.out / MANIFEST) as file, table as rows, _bar(screen, total) as tick:
+        tally = Tally(file, tick, rows)
         try:
             work(
                 jobs,
@@ -136,7 +151,7 @@ def _looker(trained: int | None, say: Callable[[str], None]) -> Callable[[Job, t
 def _opened(manifest: Path) -> Iterator[IO[str]]:
     try:
         manifest.parent.mkdir(parents=True, exist_ok=True)
-        file = manifest.open("w", encoding="utf-8")
+        file = manifest.open("w", encoding="utf-8", newline="\n")
     except OSError as error:
         raise UserError(f"cannot write {manifest}: {error.strerror}") from error
     with file:

@@ -1,4 +1,4 @@
-"""What `instar translate` makes of each image: one translation, or several by style, strips, maps of attention."""
+"""What `instar translate` makes of each image: one translation or several, strips, attention, landmarks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from instar.cli.jobs import Naming
+from instar.cli.landmarks import Edit, Marked, marked
 from instar.core import registry
-from instar.core.abilities import Attentive, Clustered, Coded, Styled
+from instar.core.abilities import Attentive, Clustered, Coded, Landmarked, Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.images import read, save, to_array, to_image, to_tensor
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from instar.cli.translate import Translate
     from instar.export.translator import Translator
+
+Images = Callable[..., list[Image.Image]]
+"""Makes results of images of one size; takes `style` (S,)."""
 
 FRAME_MS = 120
 """Of an animation."""
@@ -63,21 +67,22 @@ def variants(args: Translate, model: Translator, domain: Domain) -> list[Variant
         UserError: the model has no such thing, or the flags do not go together; one line.
     """
     _check(args, model)
-    images = partial(model.images, to=domain, short_side=args.size, seed=args.seed, style=model.style_to(args.to))
-    found = []
+    images, found = _images(args, model, domain), []
     if args.to == "all":
         for number in model.own_domains():
             found.append(Variant(Naming(f"_domain{number}"), partial(images, style=model.style_to(str(number)))))
     elif args.interpolate:
-        found.append(_walk(args, model, domain))
+        found.append(_walk(args, model, domain, images))
     else:
         for number, style in enumerate(model.styles(args.samples, seed=args.seed) if args.samples else ()):
             found.append(Variant(Naming(f"_seed{args.seed}-{number}"), partial(images, style=style)))
-        if args.reference:
-            style = model.style_of(read(args.reference), args.to)
-            found.append(Variant(Naming(f"_like-{args.reference.stem}"), partial(images, style=style)))
+        for reference in args.reference:
+            style = model.style_of(read(reference), args.to)
+            found.append(Variant(Naming(f"_like-{reference.stem}"), partial(images, style=style)))
     if not found:
         found.append(Variant(Naming(), images))
+    if args.landmarks:
+        found.append(Variant(Naming("_landmarks", ".png"), partial(_marked, Edit.of(args, model, domain))))
     if args.heatmap:
         found.append(Variant(Naming("_heatmap", ".png"), partial(_overlays, model, args.to)))
     return found
@@ -85,49 +90,102 @@ def variants(args: Translate, model: Translator, domain: Domain) -> list[Variant
 
 def _check(args: Translate, model: Translator) -> None:
     styled, coded = isinstance(model.method, Styled), isinstance(model.method, Coded)
-    asked: dict[str, tuple[bool, bool, Any]] = {
-        "samples": (bool(args.samples), styled, Styled),
-        "reference": (bool(args.reference), styled or (coded and bool(args.interpolate)), Styled),
-        "interpolate": (bool(args.interpolate), styled or coded, (Styled, Coded)),
+    landmarked = isinstance(model.method, Landmarked)
+    asked: dict[str, tuple[Any, bool, Any]] = {
+        "samples": (args.samples, styled, Styled),
+        "reference": (args.reference, styled or (coded and bool(args.interpolate)), Styled),
+        "interpolate": (args.interpolate, styled or coded, (Styled, Coded)),
+        "towards": (args.towards, landmarked, Landmarked),
+        "move": (args.move, landmarked, Landmarked),
+        "from": (args.source, landmarked, Landmarked),
+        "landmarks": (args.landmarks, landmarked, Landmarked),
         "heatmap": (args.heatmap, isinstance(model.method, Attentive), Attentive),
     }
     for flag, (given, able, ability) in asked.items():
         if given and not able:
             others = ", ".join(name for name in registry.names() if issubclass(registry.get(name), ability))
             raise UserError(f"--{flag}: {model.name} cannot do that; methods that can: {others}")
-    if args.interpolate and args.samples:
+    stems = [reference.stem for reference in args.reference]
+    if len(set(stems)) < len(stems):
+        raise UserError("--reference: results are named after the images; give images of different names")
+    if args.towards and not args.interpolate:
+        raise UserError("--towards: give also --interpolate N, the number of pictures on the way")
+    if args.interpolate:
+        _check_way(args, model.name, styled=styled)
+
+
+def _check_way(args: Translate, name: str, *, styled: bool) -> None:
+    """Refuse a way without an end, or with too many."""
+    if args.samples:
         raise UserError("--interpolate and --samples: give one of the two; the way leads from style 0 to style 1")
-    if args.interpolate and not styled and not args.reference:
-        raise UserError(f"--interpolate: {model.name} needs --reference IMAGE, the picture at the other end of the way")
+    most = 1 if args.towards or not styled else 2
+    if len(args.reference) > most:
+        raise UserError(f"--interpolate: give at most {most} --reference here, not {len(args.reference)}")
+    if not styled and not args.reference:
+        raise UserError(f"--interpolate: {name} needs --reference IMAGE, the picture at the other end of the way")
 
 
-def _walk(args: Translate, model: Translator, domain: Domain) -> Variant:
-    count = args.interpolate or 0
-    name = f"_like-{args.reference.stem}" if args.reference else f"_seed{args.seed}-1"
-    other = read(args.reference) if args.reference else None
-    if not isinstance(model.method, Styled):
-        assert other is not None
-        between = partial(model.between, other=other, to=args.to, count=count)
-        return Variant(
-            Naming(f"_to{name}", ".png"), lambda batch: [Film([_plain(f) for f in between(one)]) for one in batch]
-        )
+def _images(args: Translate, model: Translator, domain: Domain) -> Images:
+    """Return what makes images of one size into results, of which only the style is left to choose."""
+    style = model.style_to(args.to)
+    if args.move or args.source:
+        return partial(Edit.of(args, model, domain).images, style=style)
+    return partial(model.images, to=domain, short_side=args.size, seed=args.seed, style=style)
+
+
+def _walk(args: Translate, model: Translator, domain: Domain, images: Images) -> Variant:
+    """Return the way that --interpolate asks for: between landmarks, between styles, or in a shared code."""
+    count, ends = args.interpolate or 0, [(f"like-{path.stem}", read(path)) for path in args.reference]
+    if args.towards:
+        style = model.style_of(ends[0][1], args.to) if ends else None
+        name = "_".join(["_towards-" + args.towards.stem, *(name for name, _ in ends)])
+        edit = Edit.of(args, model, domain)
+        return Variant(Naming(name, ".png"), partial(_shapes, edit, read(args.towards), count, style))
+    if isinstance(model.method, Styled):
+        read_off = [(name, model.style_of(image, args.to)) for name, image in ends]
+        (start, first), (stop, last) = _ends(args, model, read_off)
+        # What is read from images is not normal as a prior is: the way between two of them is straight.
+        curve = torch.lerp if isinstance(model.method, Clustered) else slerp
+        styles = [curve(first, last, number / (count - 1)) for number in range(count)]
+        return Variant(Naming(f"_{start}-to_{stop}", ".png"), partial(_films, images, styles))
+    ((name, other),) = ends
+    between = partial(model.between, other=other, to=args.to, count=count)
+    return Variant(
+        Naming(f"_to_{name}", ".png"), lambda batch: [Film([_plain(f) for f in between(one)]) for one in batch]
+    )
+
+
+def _ends(args: Translate, model: Translator, given: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+    """Return the names and styles of both ends: those given, before them style 0, after it a domain's or style 1."""
+    if len(given) == 2:
+        return given
     first, second = model.styles(2, seed=args.seed)
     own = model.style_to(args.to)
-    last = model.style_of(other, args.to) if other else second if own is None else own
-    if own is not None and not other:
-        name = f"_domain{args.to}"
-    # What is read from images is not normal as a prior is: the way between two of them is straight.
-    way = torch.lerp if isinstance(model.method, Clustered) else slerp
-    styles = [way(first, last, number / (count - 1)) for number in range(count)]
-    return Variant(Naming(f"_seed{args.seed}-0-to{name}", ".png"), partial(_films, model, domain, args.size, styles))
+    last = (f"seed{args.seed}-1", second) if own is None else (f"domain{args.to}", own)
+    return [(f"seed{args.seed}-0", first), *(given or [last])]
 
 
-def _films(
-    model: Translator, domain: Domain, size: int | None, styles: Sequence[Tensor], batch: list[Image.Image]
-) -> list[Film]:
+def _films(images: Images, styles: Sequence[Tensor], batch: list[Image.Image]) -> list[Film]:
     plain = [_plain(image) for image in batch]
-    columns = [model.images(plain, domain, short_side=size, style=style) for style in styles]
+    columns = [images(plain, style=style) for style in styles]
     return [Film(list(frames)) for frames in zip(*columns, strict=True)]
+
+
+def _shapes(edit: Edit, other: Image.Image, count: int, style: Tensor | None, batch: list[Image.Image]) -> list[Film]:
+    """Show how the landmarks of images become those of another one."""
+    plain, size = [_plain(image) for image in batch], np.array(batch[0].size, np.float32)
+    there = edit.find(ImageOps.fit(_plain(other), batch[0].size))
+    whole = np.stack([there - edit.find(image) for image in plain]) * 2 / size
+    way = (edit.by + whole * np.float32(step / (count - 1)) for step in range(count))
+    columns = [edit.draw(plain, by, style)[0] for by in way]
+    return [Film(list(frames)) for frames in zip(*columns, strict=True)]
+
+
+def _marked(edit: Edit, batch: list[Image.Image]) -> list[Marked]:
+    plain = [_plain(image) for image in batch]
+    made, drawn = edit.draw(plain, edit.by, None)
+    pairs = zip(plain, made, drawn, strict=True)
+    return [marked(one.convert("RGB"), out.convert("RGB"), edit.find(one), points) for one, out, points in pairs]
 
 
 def slerp(first: Tensor, last: Tensor, t: float) -> Tensor:

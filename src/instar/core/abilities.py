@@ -68,8 +68,18 @@ class Landmarked(Protocol):
     def landmarks(self, x: Tensor, *, domain: Domain) -> Tensor:
         """Return the landmarks (N, K, 2) of images (N, C, H, W) in [-1, 1] of a domain."""
 
-    def landmarks_of_translation(self, x: Tensor, *, to: Domain = "b") -> Tensor:
-        """Return the landmarks (N, K, 2) from which `translate` draws what becomes of x (N, C, H, W)."""
+    def move(
+        self, x: Tensor, by: Tensor, *, to: Domain = "b", style: Tensor | None = None, source: Domain | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Translate x (N, C, H, W) with its landmarks moved by (K, 2) or (N, K, 2), its appearance left as it is.
 
-    def move(self, x: Tensor, by: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
-        """Translate x (N, C, H, W) with the landmarks of the translations moved by (K, 2) or (N, K, 2)."""
+        Args:
+            x: images of `source`.
+            by: 0 translates as `translate` does.
+            to: domain to draw in.
+            style: as of `translate`.
+            source: domain of x; the other than `to` if None. If it is `to`, x is drawn anew in its own domain.
+
+        Returns:
+            Images (N, C, H, W), and the landmarks (N, K, 2) that they are drawn from.
+        """

@@ -78,7 +78,8 @@ class DataConfig:
     labelled: float = 1.0
     """Share of the labels of each class that training may see, for methods that learn from some (TUNIT's semi)."""
     validation: int = 0
-    """Images per domain kept from training, spread over all, to score the run while it trains (--train.score-every)."""
+    """Images per domain to score the run with while it trains (--train.score-every): of the val folder, if there is one
+    beside the test folder, else kept from training. Spread evenly over all."""
     cache_gb: float = 8.0
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
 
@@ -123,13 +124,18 @@ class TrainConfig:
     save_every: int = 1000
     """Steps between checkpoints."""
     keep: int = 2
-    """Checkpoints to keep; 0 keeps all."""
+    """Checkpoints to keep besides the last of each phase; 0 keeps all."""
     score_every: int = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
     """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
     keep_best: int = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
+    start_from: Path | None = None
+    """Run or checkpoint from which networks are taken, as they were trained there, before the first step; each that
+    has the same weights by name and shape."""
+    start_with: tuple[str, ...] = ("all",)
+    """Networks to take from there by the names that checkpoints give them, such as E_g vae; all takes what fits."""
     max_bad_steps: int = 10
     """Steps in a row with a loss or gradient that is not finite, after which the run stops."""
 

@@ -47,6 +47,9 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
     presets: ClassVar[Mapping[str, Preset]]
     """By name; the first is the default and holds the paper's numbers. "tiny" and "small" must be there."""
+    measured: ClassVar[tuple[str, ...]] = ()
+    """Children without weights that a run takes over beside networks (`train.start_from`): what was measured on all
+    training images, not pools or banks of some."""
     waive: ClassVar[Mapping[str, str]] = {}
     """Contract checks that do not hold for this method, each with the reason."""
 
@@ -87,6 +90,10 @@ class Method(nn.Module, ABC, Generic[BatchT]):
             UserError: it cannot be trained with these settings (batch, size); names the flag and the remedy.
         """
         return ""
+
+    def untrained(self) -> tuple[str, ...]:
+        """Return the networks that these settings need and do not train: they are taken from another run."""
+        return ()
 
     def optim(self, network: str) -> Optim:
         """Return the optimiser settings of a direct child."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -58,3 +59,6 @@ class Objective:
     over: tuple[nn.Module, ...]
     """Direct children of the method; each has an optimiser of its own."""
     loss: Loss
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+    """How many of the step's images are in each of K groups: numbers (K,), which are logged under the name given here,
+    summed over the interval. They move nothing. A group that stays empty is named while training."""

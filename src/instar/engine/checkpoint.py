@@ -41,7 +41,7 @@ def save(
         optimizers: their averages are stored.
         averages: of the translating networks.
         training: what else the loop needs to go on, as JSON can hold it; ``step`` among it, and ``best``, the steps and
-            scores of checkpoints that are kept however old they are.
+            scores of checkpoints that are kept however old they are, as are those that are ``last_of_phase``.
     """
     folder = run / "checkpoints"
     new = folder / f"step-{training['step']:09d}"
@@ -71,7 +71,7 @@ def save(
         sync(folder)
         best = {f"step-{step:09d}" for step, _ in training.get("best", [])}
         for old in checkpoints(run)[: -config.train.keep] if config.train.keep else []:
-            if old.name not in best:
+            if old.name not in best and not _training(old).get("last_of_phase"):
                 _remove(old)
 
 
@@ -89,7 +89,11 @@ def load(
     optimizers.load(read_tensors(found[-1] / "optimizers.safetensors"))
     if averages.of:
         averages.load(read_tensors(found[-1] / "averages.safetensors"))
-    training: dict[str, Any] = json.loads((found[-1] / "training.json").read_text())
+    return _training(found[-1])
+
+
+def _training(checkpoint: Path) -> dict[str, Any]:
+    training: dict[str, Any] = json.loads((checkpoint / "training.json").read_text())
     return training
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ class Writers:
         self._try("metrics.jsonl", lambda: _cut(self.metrics, step))
         self._try("TensorBoard", lambda: self._open_board(run / "tensorboard", step))
 
-    def numbers(self, row: dict[str, float]) -> None:
-        """Append a row with a "step" to metrics.jsonl and TensorBoard."""
+    def numbers(self, row: Mapping[str, float | list[int]]) -> None:
+        """Append a row with a "step" to metrics.jsonl and TensorBoard, where counts are shares of their sum."""
         self._try("metrics.jsonl", lambda: _append(self.metrics, row))
         if self._board is not None:
             self._try("TensorBoard", lambda: self._add_scalars(row))
@@ -83,10 +83,15 @@ class Writers:
 
         self._board = SummaryWriter(str(folder), purge_step=step + 1)
 
-    def _add_scalars(self, row: dict[str, float]) -> None:
-        for key, value in row.items():
-            if key != "step":
-                self._board.add_scalar(key, value, int(row["step"]))
+    def _add_scalars(self, row: Mapping[str, float | list[int]]) -> None:
+        values = dict(row)
+        step = values.pop("step")
+        for key, value in values.items():
+            parts = {key: value}
+            if isinstance(value, list):
+                parts = {f"{key}/{i}": count / max(1, sum(value)) for i, count in enumerate(value)}
+            for name, number in parts.items():
+                self._board.add_scalar(name, number, step)
 
     def _try(self, name: str, write: Callable[[], object]) -> None:
         if name in self._failed:
@@ -120,7 +125,7 @@ def describe(device: torch.device, precision: str, processes: int, seed: int) ->
     )
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
+def _append(path: Path, row: Mapping[str, float | list[int]]) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 

@@ -21,7 +21,9 @@ from instar.core.progress import Progress
 from instar.core.seed import seed_step
 from instar.engine import checkpoint, parallel, preview
 from instar.engine.averages import Averages
+from instar.engine.counts import Counts
 from instar.engine.log import Meter, Writers, logger
+from instar.engine.memory import peak_memory
 from instar.engine.optimizers import Optimizers, gradient_norm
 from instar.engine.progress import Bar, bar
 from instar.engine.signals import stop_on_signals
@@ -91,11 +93,13 @@ class Trainer:
         self.samples = samples.to(fabric.device)
         self.optimizers = Optimizers(method)
         self.averages = Averages(method, self.cfg.ema)
-        self.meter = Meter()
+        self.meter, self.counts = Meter(), Counts()
         self.step = 0
         self.phase = ""
         self.bad_steps = 0
         self.seconds = 0.0
+        self.memory = 0
+        """Most bytes that this run held before it was resumed."""
         self.scorer = scorer
         self.best: list[tuple[int, float]] = []
         """Steps and scores of the checkpoints kept for their scores, the best first."""
@@ -158,6 +162,8 @@ class Trainer:
         """Let the method prepare a phase that it has just entered."""
         phase = self.method.phase(at)
         if phase != self.phase:
+            if self.phase:
+                self.save()
             batches = (self.source.batch(i).to(self.fabric.device) for i in range(self.source.epoch_length))
             self.method.prepare(phase, batches)
             self.phase = phase
@@ -183,6 +189,7 @@ class Trainer:
             return False
         self.optimizers.step(names, at)
         self.meter.add(objective, norm)
+        self.counts.add(objective)
         return True
 
     def check_reach(self, objective: str, names: list[str]) -> None:
@@ -211,11 +218,13 @@ class Trainer:
     def report(self, writers: Writers | None, shown: Bar, waited: float) -> None:
         """Write numbers and pictures when they are due."""
         if self.step % self.cfg.log_every == 0 or self.step == self.cfg.steps:
-            means = self.read_meter()
+            means, counts = self.read_meter(), self.counts.read(self.fabric)
             shown.terms(means)
             if writers and means:
                 speed = self.step * self.cfg.batch / self.seconds if self.seconds else 0.0
-                writers.numbers({"step": self.step, "seconds": self.seconds, "images_per_second": speed, **means})
+                pace = {"step": self.step, "seconds": self.seconds, "images_per_second": speed}
+                writers.numbers({**pace, **means, **counts})
+                self.counts.watch(counts, self.step)
         if self.step % self.cfg.preview_every == 0 or self.step == self.cfg.steps:
             self.show(writers)
         shown.step(self.step, waited)
@@ -259,9 +268,12 @@ class Trainer:
         training = {
             "step": self.step,
             "phase": self.phase,
+            "last_of_phase": self.method.phase(self.at) != self.phase,
             "bad_steps": self.bad_steps,
             "seconds": self.seconds,
+            "memory": max(self.memory, peak_memory(self.fabric.device)),
             "meter": self.meter.state(),
+            "counts": self.counts.state(),
             "best": self.best,
         }
         try:
@@ -279,5 +291,7 @@ class Trainer:
             return
         self.step, self.phase = training["step"], training["phase"]
         self.bad_steps, self.seconds = training["bad_steps"], training["seconds"]
+        self.memory = training.get("memory", 0)
         self.best = [(step, score) for step, score in training.get("best", [])]
         self.meter.load(training["meter"], self.fabric.device)
+        self.counts.load(training.get("counts", {}), self.fabric.device)

@@ -16,7 +16,7 @@ from instar.core.config import RunConfig, to_yaml
 from instar.core.errors import UserError
 from instar.core.run import find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import held_out
-from instar.evaluation.runs import COPY, Column, Report, evaluate
+from instar.evaluation.runs import BEST, COPY, Column, Report, evaluate
 from instar.evaluation.scores import Better
 from instar.export.translator import Translator
 from instar.metrics.extractors import Extractor
@@ -38,17 +38,29 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """The scores of one choice of weights: the last ones, or those that were best on the validation images."""
+
+    images: tuple[int, ...]
+    """Seen in training up to there, per domain, by each run: steps times batch."""
+    minutes: float | None
+    """Of training up to there; the mean over the runs."""
+    cells: dict[str, Cell]
+
+
+@dataclass(frozen=True)
 class Row:
     """A method with its settings; several seeds of it are one row."""
 
     title: str
     seeds: tuple[int, ...]
-    steps: int
-    images: int
-    """Seen in training, per domain: steps times batch."""
-    minutes: float | None
+    last: Weights
+    best: Weights | None
+    """None where a run was not scored while it trained, or its best checkpoint is gone."""
+    memory: int | None
+    """Most bytes that a run held in training; the largest of the runs."""
     parameters: int
-    cells: dict[str, Cell]
+    """Of all networks of the training."""
     runs: tuple[str, ...]
 
 
@@ -75,6 +87,7 @@ def compare(
     roots: Sequence[Path] = (),
     *,
     extractor: Extractor | None,
+    titles: Sequence[str] = (),
     to: str | None = None,
     device: str = "auto",
     tick: Callable[[str], None] = lambda what: None,
@@ -83,6 +96,8 @@ def compare(
 
     Args:
         runs: run directories or checkpoints.
+        titles: one for each run; runs of one title make a row. Named after method and preset if empty, and runs that
+            differ only by their seed make a row.
         roots: the images; the first run's own test images if empty.
         extractor: of the features in which distances are taken.
         to: domain to translate into.
@@ -115,15 +130,22 @@ def compare(
         raise UserError(f"runs of different directions do not compare: {said}; choose one with --to")
     groups: dict[str, list[int]] = {}
     for i, config in enumerate(configs):
-        groups.setdefault(_settings(config), []).append(i)
-    rows = _told_apart([_row([configs[i] for i in group], [reports[i] for i in group]) for group in groups.values()])
+        groups.setdefault(titles[i] if titles else _settings(config), []).append(i)
+    rows = [
+        _row(
+            title if titles else f"{configs[of[0]].name}, {configs[of[0]].preset}",
+            [configs[i] for i in of],
+            [reports[i] for i in of],
+        )
+        for title, of in groups.items()
+    ]
     columns = [column for report in reports for column in report.columns]
     first = next((column for column in columns if column.title == COPY), None)
     return Comparison(
         direction=reports[0].direction,
         protocol=reports[0].protocol,
         copy=_cells([first]) if first else {},
-        rows=rows,
+        rows=_told_apart(rows),
         better={score.name: score.better for column in columns for score in column.scores},
         notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
     )
@@ -153,21 +175,31 @@ def _settings(config: RunConfig) -> str:
     return to_yaml(replace(config, train=train, data=replace(config.data, roots=())))
 
 
-def _row(configs: list[RunConfig], reports: list[Report]) -> Row:
-    config = configs[0]
+def _row(title: str, configs: list[RunConfig], reports: list[Report]) -> Row:
     last = [next(column for column in report.columns if column.title != COPY) for report in reports]
-    minutes = [column.minutes for column in last if column.minutes is not None]
-    method, _ = load_method(find_checkpoint(Path(reports[0].run)), averaged=False)
-    steps = last[0].step or config.train.steps
+    best = [next((column for column in report.columns if BEST in column.title), None) for report in reports]
+    there = [column for column in best if column is not None]
+    folders = [find_checkpoint(Path(report.run)) for report in reports]
+    method, _ = load_method(folders[0], averaged=False)
+    peaks = [json.loads((folder / "training.json").read_text()).get("memory", 0) for folder in folders]
     return Row(
-        title=f"{config.name}, {config.preset}",
-        seeds=tuple(c.train.seed for c in configs),
-        steps=steps,
-        images=steps * config.train.batch,
-        minutes=mean(minutes) if minutes else None,
+        title=title,
+        seeds=tuple(config.train.seed for config in configs),
+        last=_weights(configs, last),
+        best=_weights(configs, there) if len(there) == len(reports) else None,
+        memory=max(peaks) or None,
         parameters=sum(p.numel() for p in method.parameters()),
-        cells=_cells(last),
         runs=tuple(report.run for report in reports),
+    )
+
+
+def _weights(configs: list[RunConfig], columns: list[Column]) -> Weights:
+    steps = [column.step or config.train.steps for config, column in zip(configs, columns, strict=True)]
+    minutes = [column.minutes for column in columns if column.minutes is not None]
+    return Weights(
+        images=tuple(step * config.train.batch for step, config in zip(steps, configs, strict=True)),
+        minutes=mean(minutes) if minutes else None,
+        cells=_cells(columns),
     )
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from pathlib import Path
 
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import save_image
 
-from instar.evaluation.compare import Cell, Comparison, Row
+from instar.core.errors import UserError
+from instar.core.files import write_atomically
+from instar.evaluation.compare import Cell, Comparison, Row, Weights
+from instar.evaluation.runs import BEST
 from instar.evaluation.scores import ARROWS
 
 _STYLE = """
@@ -21,6 +26,37 @@ td { white-space: nowrap } small { font-weight: 400; color: #666 } div { overflo
 td:first-child, th:first-child { text-align: left } .best { font-weight: 600 }
 img { image-rendering: pixelated; max-width: 100% }
 """
+
+_FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
+
+
+def write(found: Comparison, pictures: dict[str, Tensor], folder: Path) -> str:
+    """Write table.md, table.html, scores.json and strip-N.png into `folder`, and return the table alone.
+
+    Args:
+        found: the scores.
+        pictures: the strips (3, H, W) in [0, 1], by title of the row.
+        folder: made if it is not there; strips of an earlier table are removed.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    names = {title: f"strip-{i}.png" for i, title in enumerate(pictures)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("strip-*.png"):
+            old.unlink()
+        for title, picture in pictures.items():
+            save_image(picture, folder / names[title])
+        for name, text in (
+            ("table.md", markdown(found, names)),
+            ("table.html", html(found, pictures)),
+            ("scores.json", f"{found.as_json()}\n"),
+        ):
+            write_atomically(folder / name, text.encode())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+    return markdown(found, {}).rsplit("\n\n", 1)[0]
 
 
 def markdown(found: Comparison, pictures: dict[str, str]) -> str:
@@ -63,35 +99,42 @@ def number(value: float) -> str:
 
 
 def _table(found: Comparison) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    names = list(dict.fromkeys(name for row in found.rows for name in row.cells))
-    header = [
-        "",
-        "seeds",
-        "images seen",
-        "minutes",
-        "parameters",
-        *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names),
-    ]
-    best = {name: _best(found, name) for name in names}
+    names = list(dict.fromkeys(name for row in found.rows for name in row.last.cells))
+    header = ["", *_FACTS, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
     rows: list[list[tuple[str, bool]]] = []
     if found.copy:
-        plain = [("copy of the input", False), *[("", False)] * 4]
+        plain = [("copy of the input", False), *[("", False)] * len(_FACTS)]
         rows.append(plain + [(_text(found.copy.get(name)), False) for name in names])
+    last = {name: _winner(found, name, [row.last for row in found.rows]) for name in names}
+    best = {name: _winner(found, name, [row.best for row in found.rows if row.best]) for name in names}
     for row in found.rows:
-        minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
-        facts = [row.title, _seeds(row), f"{row.images:,}", minutes, f"{row.parameters:,}"]
-        cells = [(_text(row.cells.get(name)), row is best[name]) for name in names]
-        rows.append([(fact, False) for fact in facts] + cells)
+        memory = "" if row.memory is None else f"{row.memory / 1e9:.2f} GB"
+        rows.append(_line_of(row.title, row.last, [_seeds(row), memory, f"{row.parameters:,}"], last))
+        if row.best:
+            rows.append(_line_of(f"{row.title}: {BEST}", row.best, ["", "", ""], best))
     return header, rows
 
 
-def _best(found: Comparison, name: str) -> Row | None:
-    """Return the row with the best value, if more than one row competes."""
+def _line_of(
+    title: str, weights: Weights, of_the_run: list[str], winners: dict[str, Weights | None]
+) -> list[tuple[str, bool]]:
+    """Return the cells of a line, and whether each is the best of its column."""
+    low, high = min(weights.images), max(weights.images)
+    images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    minutes = "" if weights.minutes is None else f"{weights.minutes:.1f}"
+    seeds, memory, parameters = of_the_run
+    facts = [title, seeds, images, minutes, memory, parameters]
+    cells = [(_text(weights.cells.get(name)), weights is winner) for name, winner in winners.items()]
+    return [(fact, False) for fact in facts] + cells
+
+
+def _winner(found: Comparison, name: str, there: list[Weights]) -> Weights | None:
+    """Return the weights with the best value, if more than one row competes."""
     sign = {"lower": 1, "higher": -1}.get(found.better[name])
-    there = [row for row in found.rows if name in row.cells]
+    there = [weights for weights in there if name in weights.cells]
     if sign is None or len(there) < 2:
         return None
-    return min(there, key=lambda row: sign * row.cells[name].mean)
+    return min(there, key=lambda weights: sign * weights.cells[name].mean)
 
 
 def _text(cell: Cell | None) -> str:
@@ -110,10 +153,14 @@ def _seeds(row: Row) -> str:
 
 def _legend(found: Comparison) -> list[str]:
     notes = []
-    if any(cell.low is not None for row in found.rows for cell in row.cells.values()):
+    if any(cell.low is not None for row in found.rows for cell in row.last.cells.values()):
         notes.append("Ranges are 95 % intervals over the choice of the test images.")
     if any(len(row.seeds) > 1 for row in found.rows):
         notes.append("±: standard deviation over seeds.")
+    if any(row.best for row in found.rows):
+        notes.append(f"{BEST}: the checkpoint that scored best on images that are neither trained on nor tested on.")
+    if any(row.memory for row in found.rows):
+        notes.append("Peak memory: of the training's process; on CUDA of the tensors on the GPU.")
     return notes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,20 +15,18 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.core.abilities import Attentive, Clustered, Coded, Styled
+from instar.core.abilities import Attentive, Clustered, Coded, Landmarked, Styled
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError
-from instar.core.images import LUMA, Array, resampling, resize, to_array, to_image, to_tensor
+from instar.core.images import resampling, resize, to_array, to_image, to_tensor
 from instar.core.method import Method
 from instar.core.run import load_method
 from instar.core.seed import seed_step
+from instar.export.planes import array_like, padded, pictures, pixels, planes_of, share
 
 ImageT = TypeVar("ImageT", Image, NDArray[Any], Tensor)
-
-SMALLEST = 16
-"""Sides are padded to at least this: generators pad by reflection inside, which a map of 1 pixel does not allow."""
 
 
 class Translator:
@@ -51,10 +49,10 @@ class Translator:
         """Load a run directory's last checkpoint, or one checkpoint."""
         return cls(*load_method(path), device=device)
 
-    def domain(self, to: str | None) -> Domain:
+    def domain(self, to: str | None, flag: str = "--to") -> Domain:
         """Return the domain meant by a name, by "a" or "b", or by None (b). One it cannot reach is a `UserError`.
 
-        The number of a domain that the model found is a style in b: `style_to` returns it.
+        It names the flag. The number of a domain that the model found is a style in b: `style_to` returns it.
         """
         if to is None or (to.isdecimal() and isinstance(self.method, Clustered)):
             return "b"
@@ -64,7 +62,7 @@ class Translator:
             reachable = " or ".join(self.domains[domain] for domain in sorted(self.method.targets))
             if isinstance(self.method, Clustered):
                 reachable += f", and its own domains are {', '.join(map(str, self.own_domains())) or 'empty'}"
-            raise UserError(f"--to {to}: this model translates to {reachable}")
+            raise UserError(f"{flag} {to}: this model translates to {reachable}")
         return found
 
     def style_to(self, to: str | None) -> Tensor | None:
@@ -181,11 +179,57 @@ class Translator:
             seed: of the model's noise.
             style: (S,), for a model that has styles.
         """
-        out = self.tensors(self._planes(batch, short_side, pad=False), to, seed=seed, style=style)
-        height, width = batch[0].height, batch[0].width
-        if out.shape[-2:] != (height, width):
-            out = nnf.interpolate(out, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
-        return [to_image(one, image) for one, image in zip(out, batch, strict=True)]
+        return pictures(self.tensors(self._planes(batch, short_side, pad=False), to, seed=seed, style=style), batch)
+
+    def landmarks(self, image: Image, of: str | None = None, *, short_side: int | None = None) -> NDArray[np.float32]:
+        """Return the landmarks of an image.
+
+        Args:
+            image: of a domain.
+            of: the domain's name; the source domain of training if None.
+            short_side: as of `images`.
+
+        Returns:
+            (K, 2), from the left and from the upper border in pixels of the image.
+        """
+        x = self._planes([image], short_side, pad=False)
+        planes = padded(x.to(self.device), self.method.multiple)
+        with self._chance(0):
+            found = self._landmarked().landmarks(planes, domain="a" if of is None else self.domain(of))
+        points: NDArray[np.float32] = pixels(found, x, planes, image.size)[0]
+        return points
+
+    def moved(
+        self,
+        batch: Sequence[Image],
+        to: Domain,
+        by: NDArray[np.float32] | float = 0.0,
+        *,
+        source: Domain | None = None,
+        short_side: int | None = None,
+        style: Tensor | None = None,
+    ) -> tuple[list[Image], NDArray[np.float32]]:
+        """Translate PIL images of one size with their landmarks moved.
+
+        Args:
+            batch: images of equal size.
+            to: domain to draw in.
+            by: (K, 2) or (N, K, 2), to the right and down, in half sides of the images.
+            source: domain of the images; the other than `to` if None. If it is `to`, they are drawn anew.
+            short_side: as of `images`.
+            style: (S,), an appearance; each image's own if None.
+
+        Returns:
+            The images, and the landmarks (N, K, 2) that they are drawn from, as `landmarks` gives them.
+        """
+        x = self._planes(batch, short_side, pad=False)
+        planes = padded(x.to(self.device), self.method.multiple)
+        shift = torch.as_tensor(by, dtype=torch.float32, device=self.device) * share(x, planes)
+        style = None if style is None else style.to(self.device).expand(len(batch), -1)
+        with self._chance(0):
+            out, points = self._landmarked().move(planes, shift, to=to, style=style, source=source)
+        height, width = x.shape[-2:]
+        return pictures(out[..., :height, :width], batch), pixels(points, x, planes, batch[0].size)
 
     def tensors(self, x: Tensor, to: Domain, *, seed: int = 0, style: Tensor | None = None) -> Tensor:
         """Translate a tensor (N, C, H, W) in [-1, 1] of any H and W; same shape, range, type and device.
@@ -205,11 +249,11 @@ class Translator:
         return out[..., :height, :width].to(x.device, x.dtype)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
-        padded = _padded(x.to(self.device, torch.float32), self.method.multiple)
+        planes = padded(x.to(self.device, torch.float32), self.method.multiple)
         with self._chance(seed):
             if style is None:
-                return self.method.translate(padded, to=to)
-            return self._styled().translate(padded, to=to, style=style.to(self.device).expand(len(x), -1))
+                return self.method.translate(planes, to=to)
+            return self._styled().translate(planes, to=to, style=style.to(self.device).expand(len(x), -1))
 
     def _planes(self, batch: Sequence[Image], short_side: int | None = None, *, pad: bool = True) -> Tensor:
         """Return images of one size as a tensor (N, C, H, W), resized to a short side or to the method's squares."""
@@ -221,7 +265,7 @@ class Translator:
             width, height = round(width * scale), round(height * scale)
         arrays = [resize(to_array(image, self.channels), width, height, resampling(image)) for image in batch]
         x = torch.stack([to_tensor(array) for array in arrays])
-        return _padded(x.to(self.device), self.method.multiple) if pad else x
+        return padded(x.to(self.device), self.method.multiple) if pad else x
 
     @contextmanager
     def _chance(self, seed: int, number: int = 0) -> Iterator[None]:
@@ -238,6 +282,11 @@ class Translator:
             raise UserError(f"{self.name} has no styles: it has one translation for an image")
         return self.method
 
+    def _landmarked(self) -> Landmarked:
+        if not isinstance(self.method, Landmarked):
+            raise UserError(f"{self.name} has no landmarks")
+        return self.method
+
     def _tensor(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
         single = x.dim() == 3
         fits = x.dim() in (3, 4) and x.shape[-3] == self.channels and x.numel()
@@ -247,33 +296,4 @@ class Translator:
         return out[0] if single else out
 
     def _array(self, x: NDArray[Any], to: Domain, seed: int, style: Tensor | None) -> NDArray[Any]:
-        if x.dtype not in (np.uint8, np.uint16):
-            raise ValueError(f"expected uint8 or uint16 pixels, got {x.dtype}; floats in [-1, 1] go in as a tensor")
-        batch = x[None, ..., None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
-        if batch.ndim != 4 or batch.shape[3] not in (1, 3) or not batch.size:
-            raise ValueError(f"expected (H, W), (H, W, C) or (N, H, W, C) with C 1 or 3, got {x.shape}")
-        planes = torch.stack([to_tensor(cast(Array, one)) for one in batch])
-        given = _with_channels(planes, self.channels)
-        out = _with_channels(self.tensors(given, to, seed=seed, style=style), batch.shape[3])
-        top = np.iinfo(x.dtype).max
-        pixels = out.permute(0, 2, 3, 1).double().clamp(-1, 1).add(1).mul(top / 2).round().numpy()
-        return pixels.astype(x.dtype).reshape(x.shape)
-
-
-def _with_channels(x: Tensor, channels: int) -> Tensor:
-    """Make colour gray (ITU-R 601) or gray colour, as the files' reader does; x is (N, C, H, W)."""
-    if x.shape[1] == channels:
-        return x
-    if channels == 3:
-        return x.expand(-1, 3, -1, -1)
-    return (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
-
-
-def _padded(x: Tensor, multiple: int) -> Tensor:
-    """Pad right and bottom to multiples, by reflection, or by repeating the edge where the image is too small."""
-    height, width = x.shape[-2:]
-    down, right = (-(-max(side, SMALLEST) // multiple) * multiple - side for side in (height, width))
-    if not down and not right:
-        return x
-    mode = "reflect" if down < height and right < width else "replicate"
-    return nnf.pad(x, (0, right, 0, down), mode=mode)
+        return array_like(self.tensors(planes_of(x, self.channels), to, seed=seed, style=style), x)

@@ -54,6 +54,11 @@ def known_labels(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels >= 0).sum().clamp(min=1)
 
 
+def sizes(domain: Tensor, domains: int) -> Tensor:
+    """Return how many images are in each domain, (domains,) int64, for the numbers (N,) of theirs."""
+    return nnf.one_hot(domain, domains).sum(0)
+
+
 def in_use(p: Tensor) -> Tensor:
     """Return over how many clusters a batch is spread, 1 to K: the exponential of the entropy of their shares.
 

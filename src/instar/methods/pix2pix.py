@@ -16,6 +16,7 @@ from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
 from instar.losses.gan import vanilla as gan
+from instar.modules.diffaug import augmented
 from instar.modules.init import normal
 from instar.networks.patchgan import PatchGAN
 from instar.networks.unet import UNet
@@ -47,6 +48,10 @@ class Config(MethodConfig):
     """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1."""
     patch_layers: int = 3
     """Downsamplings of the discriminator: 3 sees 70 px patches, 1 sees 16 px, 0 single pixels (table 3)."""
+
+    augment: bool = False
+    """The discriminator sees true and made pairs moved and with holes (Zhao et al. 2020): for data sets of a few
+    hundred pairs, which it learns by heart otherwise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,7 +126,8 @@ class Pix2Pix(Method[Paired]):
             UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
         )
         seen = cfg.channels * (2 if cfg.conditional else 1)
-        self.D = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm=cfg.norm))
+        judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm=cfg.norm))
+        self.D = augmented(judge) if cfg.augment else judge
         self.multiple = self.G.multiple
 
     def objectives(self, batch: Paired, at: Progress) -> Rounds:

@@ -41,7 +41,8 @@ class Config(MethodConfig):
     optim: Optim = field(default_factory=lambda: Optim(lr=1e-4))
     """Adam. The rate is that of the first stage; `hold` counts within each of the three stages."""
     stages: tuple[float, float] = (0.4, 0.2)
-    """Shares of the run in which images are taken apart, and then translated with that held; the rest is joint."""
+    """Shares of the run in which images are taken apart, and then translated with that held; the rest is joint. A first
+    share of 0 needs the networks of a run that took images apart (--train.start-from)."""
     landmarks: int = 30
     """Landmarks of an image."""
     code: int = 128
@@ -79,13 +80,12 @@ class Config(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("recon", "kl", "prior", "equivariance", "gan", "cycle", "gram", "anchor"):
-            within(f"method.{name}", getattr(self, name), 0, None)
-        for name, least, most in (("landmarks", 2, None), ("code", 1, None), ("width", 1, None), ("variance", 0, 1)):
-            within(f"method.{name}", getattr(self, name), least, most)
+        least = {"landmarks": 2, "code": 1, "width": 1}
+        for name in ("recon", "kl", "prior", "equivariance", "gan", "cycle", "gram", "anchor", "variance", *least):
+            within(f"method.{name}", getattr(self, name), least.get(name, 0), 1 if name == "variance" else None)
         within("method.components", self.components, 1, 2 * self.landmarks)
-        if min(self.stages) < 0 or not 0 < sum(self.stages) <= 1 or not self.stages[0]:
-            raise UserError("--method.stages takes two shares, the first above 0, which add up to at most 1")
+        if min(self.stages) < 0 or sum(self.stages) > 1:
+            raise UserError("--method.stages takes two shares, at least 0, which add up to at most 1")
 
 
 @final
@@ -133,6 +133,7 @@ class TransGaGa(Method[Unpaired]):
     data = Unpaired
     targets = ("a", "b")
     translators = ("E_g", "vae", "phi")
+    measured = ("pca",)
     waive = {"the_style_drawn_is_one_for_the_batch": "without a style, each image's own appearance is translated"}
     _robust = {"anchor": 5.0, "equivariance": 10.0, "swap": True}
     _size, _long = {"size": 128, "zoom": 1.1}, {"steps": 250_000, "batch": 8}
@@ -170,6 +171,10 @@ class TransGaGa(Method[Unpaired]):
         """Tell of weights to be fetched."""
         return self.texture.note() if self.cfg.gram else ""
 
+    def untrained(self) -> tuple[str, ...]:
+        """Return what takes images apart, if the first stage is left out."""
+        return () if self.cfg.stages[0] else ("E_g", "vae")
+
     def phase(self, at: Progress) -> str:
         """Name the stage."""
         return ("disentangle", "translate", "joint")[stage(at, self.cfg.stages)[0]]
@@ -180,15 +185,12 @@ class TransGaGa(Method[Unpaired]):
         factor = RATES[number].get(network, 1.0) * linear(now, self.cfg.optim.hold)
         return replace(self.cfg.optim, lr=factor * self.cfg.optim.lr, hold=1.0)
 
-    @torch.no_grad()
     def prepare(self, phase: str, batches: Iterable[Unpaired]) -> None:
         """After the first stage, measure the principal components of the training images' landmarks."""
-        if phase == "disentangle" or self.pca.a.fitted:
-            return
-        found = [(self.landmarks(b.a, domain="a"), self.landmarks(b.b, domain="b")) for b in batches]
-        seen = [torch.cat(points).flatten(1) for points in zip(*found, strict=True)]
-        for pca, points in zip((self.pca["a"], self.pca["b"]), seen, strict=True):
-            pca.fit(torch.cat(seen) if self.cfg.shared else points, self.cfg.variance)
+        if phase == "disentangle":
+            self.pca.a.fitted.fill_(False)  # of a run that this one starts from, whose detectors move on here
+        elif not self.pca.a.fitted:
+            self.flow.measure(((b.a, b.b) for b in batches), self.cfg.variance, together=self.cfg.shared)
 
     def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
         """Move detectors and autoencoders; later the discriminators, then transformers, at last with autoencoders."""
@@ -268,10 +270,6 @@ class TransGaGa(Method[Unpaired]):
         """Return the landmarks (N, K, 2) of images (N, C, H, W) of a domain, x to the right, y down, in (-1, 1)."""
         return self.flow.points(domain, x)
 
-    def landmarks_of_translation(self, x: Tensor, *, to: Domain = "b") -> Tensor:
-        """Return the landmarks (N, K, 2) from which `translate` draws what becomes of x."""
-        return self.flow.made(x, to).points
-
     def sample_style(self, n: int) -> Tensor:
         """Draw appearances (n, S) from N(0, I)."""
         return torch.randn(n, self.cfg.code).to(self.pca.a.mean)
@@ -288,12 +286,14 @@ class TransGaGa(Method[Unpaired]):
         """Translate what codes of the other domain stand for: images (N, C, H, W) in [-1, 1]."""
         return self.flow.decode(code, to)
 
-    def move(self, x: Tensor, by: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
-        """Translate x as `translate` does, with the landmarks of the translations moved by (K, 2) or (N, K, 2)."""
-        made = self.flow.made(x, to)
-        made = made._replace(points=made.points + by, a=made.a if style is None else style)
-        return self.flow.draw(to, made, x.shape)
+    def move(
+        self, x: Tensor, by: Tensor, *, to: Domain = "b", style: Tensor | None = None, source: Domain | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Translate x with its landmarks moved by (K, 2) or (N, K, 2), or draw it anew if it is of `to` itself."""
+        made = self.flow.made(x, to, by, source)
+        made = made if style is None else made._replace(a=style)
+        return self.flow.draw(to, made, x.shape), made.points
 
     def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
         """Carry landmarks over to domain `to`, and the appearance too, or take the appearances (N, S) of `style`."""
-        return self.move(x, x.new_zeros(()), to=to, style=style)
+        return self.move(x, x.new_zeros(()), to=to, style=style)[0]

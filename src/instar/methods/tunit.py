@@ -16,7 +16,7 @@ from instar.core.errors import UserError
 from instar.core.method import Method, Paper, Rounds
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.losses.clustering import iic, in_use, known_labels, probabilities
+from instar.losses.clustering import iic, in_use, known_labels, probabilities, sizes
 from instar.losses.contrastive import info_nce
 from instar.losses.hinge import hinge, hinge_generator
 from instar.losses.penalty import r1
@@ -172,8 +172,7 @@ class TUNIT(Method[Unlabelled]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse other sizes than the networks', and batches without statistics."""
-        size, side = config.data.size, self.cfg.side
-        if size != side:
+        if (size := config.data.size) != (side := self.cfg.side):
             raise UserError(f"--size {size}: these networks take {side} px; set --size {side} or another --method.side")
         if config.train.batch // config.train.devices < 2:
             raise UserError("--batch: batch norm and other images' styles need at least 2 images per device")
@@ -203,13 +202,14 @@ class TUNIT(Method[Unlabelled]):
         return self.cfg.optim_c if network in ("C", "H") else self.cfg.optim
 
     def objectives(self, batch: Unlabelled, at: Progress) -> Rounds:
-        """Move C with H on its own loss; once clusters are found then D, and G with C."""
+        """Move C with H on its own loss, counting the images of each domain; once they are found D, and G with C."""
         x, labels, phase, resting = batch.a, self.known(batch), self.phase(at), self.resting(self.phase(at))
         self.C.train(not resting)
         if not resting:
             view = random_view(batch.b, self.cfg.colour)
             key = self.C_ema.net(view)
-            yield Objective("C", over=(self.C, self.H), loss=self.guidance(x, view, key, labels, phase))
+            loss, counts = self.guidance(x, view, key, labels, phase)
+            yield Objective("C", over=(self.C, self.H), loss=loss, counts={"domains": counts})
         if phase == "translate":
             yield from self.translation(x, labels, resting)
         if not resting:
@@ -217,21 +217,22 @@ class TUNIT(Method[Unlabelled]):
             self.C_ema.update(self.C, DECAY, buffers=False)
             self.H_ema.update(self.H, DECAY)
 
-    def guidance(self, x: Tensor, view: Tensor, key: Tensor, labels: Tensor, phase: str) -> Loss:
-        """Return the guiding network's own loss on images, their views, and the views' keys (N, style_dim)."""
+    def guidance(self, x: Tensor, view: Tensor, key: Tensor, labels: Tensor, phase: str) -> tuple[Loss, Tensor]:
+        """Return C's own loss on images, views and their keys (N, style_dim), and the sizes (K,) of the domains."""
         w = self.cfg
         features, style = self.C.read(x)
         loss = w.contrast * term("contrast", info_nce(style, key, self.queue.vectors(), w.tau))
         if w.mode == "sup":
-            return w.guide * loss + term("label", known_labels(self.H(features.detach()), labels))
+            logits = self.H(features.detach())
+            return w.guide * loss + term("label", known_labels(logits, labels)), sizes(logits.argmax(1), w.domains)
         logits, of_view = self.H(features), self.H(self.C.read(view)[0])
         if w.mode == "semi":
             loss += w.mi * term("label", known_labels(logits, labels) + known_labels(of_view, labels))
         if phase != "label":
             mi = w.mi * (w.guide if w.mode == "semi" and phase == "cluster" else 1.0)
             loss += mi * term("mi", iic(probabilities(logits), probabilities(of_view)))
-        loss = (w.guide if phase == "translate" else 1.0) * loss
-        return loss + 0.0 * term("used", in_use(probabilities(logits.detach())))
+        used = term("used", in_use(probabilities(logits.detach())))
+        return (w.guide if phase == "translate" else 1.0) * loss + 0.0 * used, sizes(logits.argmax(1), w.domains)
 
     def translation(self, x: Tensor, labels: Tensor, resting: bool) -> Rounds:
         """Move D, then G and C (unless it rests), on images and the styles of others of the batch."""
@@ -250,7 +251,7 @@ class TUNIT(Method[Unlabelled]):
         loss = term("real", hinge.real(judged)) + term("fake", hinge.fake(self.D(fake.detach(), domain[order])))
         if w.r1:
             loss += w.r1 * term("r1", r1(judged, real))
-        yield Objective("D", over=(self.D,), loss=loss)
+        yield Objective("D", over=(self.D,), loss=loss, counts={"domains": sizes(domain, w.domains)} if resting else {})
 
         if w.gan_recon:
             on_fake, on_same = self.D(made, torch.cat([domain[order], domain])).chunk(2)
@@ -260,7 +261,6 @@ class TUNIT(Method[Unlabelled]):
         loss += w.recon * term("recon", l1(same, x))
         loss += w.style * term("style", info_nce(self.C(fake), own[order], self.queue.vectors(), w.tau))
         yield Objective("G", over=(self.G,) if resting else (self.G, self.C), loss=loss)
-
         if resting:
             self.queue.push(own)
         self.gallery.push(own, domain)

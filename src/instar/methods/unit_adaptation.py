@@ -18,7 +18,7 @@ from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard
-from instar.modules.warp import warp
+from instar.modules.affine import warp
 from instar.networks.unit_digits import DigitVAE, codis28x28, codis32x32
 
 Which = Literal["none", "a", "b"]

@@ -1,4 +1,4 @@
-"""Random changes of an image under which its landmarks are known: where things are, and what colour they have."""
+"""Random affine maps of images, drawn anew for each: of places, under which landmarks are known, and of colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 TURN, GROWTH, SHIFT = math.radians(15), 0.15, 0.1
-"""Largest turn, change of size, and shift in half sides."""
+"""Largest turn, change of size, and shift in half sides of `random_affine`."""
+WARP_TURN, WARP_SHEAR, WARP_ZOOM, WARP_SHIFT = math.pi / 9, 0.3, 0.2, 0.1
+"""The same of `warp` at strength 1, whose shift is in sides."""
 
 
 class Affine(NamedTuple):
@@ -24,9 +26,13 @@ class Affine(NamedTuple):
     def image(self, x: Tensor) -> Tensor:
         """Move images (N, C, H, W); what comes in from outside repeats the border."""
         with torch.autocast(x.device.type, enabled=False):  # places rounded to bf16 would be pixels off
-            theta = torch.cat([self.matrix, self.shift[..., None]], 2)
-            grid = nnf.affine_grid(theta, list(x.shape), align_corners=False)
-            return nnf.grid_sample(x, grid, padding_mode="border", align_corners=False)
+            return self.sampled(x)
+
+    def sampled(self, x: Tensor) -> Tensor:
+        """Do what `image` does, in the caller's precision."""
+        theta = torch.cat([self.matrix, self.shift[..., None]], 2).to(x)
+        grid = nnf.affine_grid(theta, list(x.shape), align_corners=False)
+        return nnf.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
     def points(self, u: Tensor) -> Tensor:
         """Return where points (N, K, 2) of the images are in the new images."""
@@ -43,6 +49,30 @@ def random_affine(x: Tensor) -> Affine:
     cos, sin = size * angle.cos(), size * angle.sin()
     matrix = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     return Affine(matrix, SHIFT * torch.stack([right, down], 1))
+
+
+def warp(x: Tensor, strength: float) -> Tensor:
+    """Turn, shear, zoom and shift each image by amounts of its own; edges repeat.
+
+    At strength 1 uniform within ±20 degrees, a shear of ±0.3, a zoom between e^-0.2 and e^0.2 and shifts of a tenth of
+    the side; smaller strengths in proportion. Chance comes from torch's global generator, drawn on the CPU. Under bf16
+    autocast the places are rounded, by less than a tenth of a pixel at 28 px: nothing to an augmentation.
+
+    Args:
+        x: images (N, C, H, W).
+        strength: 0 gives the images back.
+
+    Returns:
+        Images like `x`, sampled bilinearly.
+    """
+    if not strength:
+        return x
+    angle, shear, zoom, *shift = (torch.rand(5, len(x), dtype=torch.float64) * 2 - 1) * strength
+    cos, sin, scale = (angle * WARP_TURN).cos(), (angle * WARP_TURN).sin(), (zoom * WARP_ZOOM).exp()[:, None]
+    # A place in the output -> the place in the input from which it is read: turn, then shear, both zoomed.
+    rows = [cos, cos * shear * WARP_SHEAR - sin], [sin, sin * shear * WARP_SHEAR + cos]
+    matrix = torch.stack([torch.stack(row, 1) * scale for row in rows], 1)
+    return Affine(matrix, torch.stack(shift, 1) * 2 * WARP_SHIFT).sampled(x)
 
 
 def recoloured(x: Tensor) -> Tensor:

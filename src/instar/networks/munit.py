@@ -12,7 +12,7 @@ from torch.nn import functional as nnf
 
 from instar.modules.norms import InstanceNorm, LayerNorm, adaptive_instance_norm
 from instar.modules.pad import ReflectPad
-from instar.modules.upconv5 import UpConv5
+from instar.modules.upconv import UpConv5
 
 
 class ContentEncoder(nn.Sequential):

@@ -5,6 +5,7 @@ And the way of an image through all networks: taken apart, carried over, drawn.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -139,6 +140,20 @@ class Flow:
         return points
 
     @torch.no_grad()
+    def measure(self, images: Iterable[tuple[Tensor, Tensor]], share: float, *, together: bool) -> None:
+        """Measure the principal components of landmarks.
+
+        Args:
+            images: batches (N, C, H, W) of domain a and of domain b.
+            share: of the variance that the components are to explain.
+            together: give both domains those of all images.
+        """
+        found = [(self.points("a", a), self.points("b", b)) for a, b in images]
+        seen = [torch.cat(points).flatten(1) for points in zip(*found, strict=True)]
+        for domain, points in zip(OTHER, seen, strict=True):
+            self.pca[domain].fit(torch.cat(seen) if together else points, share)
+
+    @torch.no_grad()
     def geometry(self, domain: Domain, x: Tensor) -> Tensor:
         """Return the components (N, M) of the landmarks of images (N, C, H, W) of any domain, without gradient."""
         z: Tensor = self.pca[domain](self.points(domain, x).flatten(1))
@@ -156,10 +171,21 @@ class Flow:
         a = self.phi[to].appearance(a)
         return Parts(points, z, a, torch.full_like(a, -torch.inf))
 
-    def made(self, x: Tensor, to: Domain) -> Parts:
-        """Return what becomes of images (N, C, H, W) of the other domain in domain `to`, before it is drawn."""
-        seen = self.apart(OTHER[to], x)
-        return self.over(seen.z, seen.a, to)
+    def made(self, x: Tensor, to: Domain, by: Tensor | float = 0.0, source: Domain | None = None) -> Parts:
+        """Return what becomes of images in domain `to`, before it is drawn.
+
+        Args:
+            x: images (N, C, H, W) of `source`, the other domain if None; of `to` itself they are only taken apart.
+            to: the domain.
+            by: what their landmarks are moved by, (K, 2) or (N, K, 2).
+            source: domain of x.
+        """
+        source = source or OTHER[to]
+        seen = self.apart(source, x)
+        points = seen.points + by
+        if source == to:
+            return seen._replace(points=points)
+        return self.over(self.pca[source](points.flatten(1)), seen.a, to)
 
     def draw(self, domain: Domain, parts: Parts, size: torch.Size, *, twice: bool = False) -> Tensor:
         """Draw parts in a domain; arguments as those of `ConditionalVAE.draw`."""

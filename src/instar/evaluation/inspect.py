@@ -1,0 +1,263 @@
+"""What a model with styles makes of images: the domains it found in them, their styles, and translations into these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from instar.core.abilities import Clustered, Styled
+from instar.core.batch import Domain, Paired, Unlabelled
+from instar.core.config import RunConfig
+from instar.core.errors import UserError
+from instar.core.images import UnreadableImage
+from instar.core.registry import get
+from instar.core.run import find_checkpoint, read_config
+from instar.core.seed import seed_step
+from instar.data import ImageRef, find, find_one
+from instar.data.labels import some_classes, square
+from instar.evaluation.held_out import BATCH
+from instar.evaluation.inspect_history import Window, history, recent
+from instar.export.translator import Translator
+
+COLUMNS = 12
+"""Most styles in a grid."""
+REFERENCES = 8
+"""Images whose styles are in the grid of a model without domains of its own."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Images, and what the model reads from them."""
+
+    refs: list[ImageRef]
+    held: list[bool]
+    """Whether each is of a test folder."""
+    styles: Tensor
+    """(N, S)."""
+    probabilities: Tensor
+    """(N, K), of the domains that the model found; (N, 0) if it looks for none."""
+
+    @property
+    def domains(self) -> Tensor:
+        """The likeliest domain of each image, (N,)."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many images are in each domain."""
+        k = self.probabilities.shape[1]
+        return torch.bincount(self.domains, minlength=k).tolist() if k else []
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that images have; none where there are fewer than two."""
+        names = some_classes(self.refs)
+        return names if len(names) > 1 else []
+
+    def typical(self, domain: int) -> list[int]:
+        """Return the places of the images of a domain, the most typical first: the likeliest ones.
+
+        Many are equally likely, to a thousandth: of these the nearest to the mean style of the domain come first.
+        """
+        places = (self.domains == domain).nonzero()[:, 0].tolist()
+        mean = self.styles[places].mean(0)
+        far = {i: float((self.styles[i] - mean).norm()) for i in places}
+        return sorted(places, key=lambda i: (-round(float(self.probabilities[i, domain]), 3), far[i]))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The same inputs in several styles."""
+
+    title: str
+    headings: list[str]
+    references: list[ImageRef]
+    """The image of each style; none if they are of no image."""
+    inputs: Tensor
+    """(N, C, H, W) in [-1, 1]."""
+    columns: list[Tensor]
+    """For each style the translations (N, C, H, W)."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that the page shows."""
+
+    run: str
+    method: str
+    step: int
+    size: int
+    """Of the squares that the model has seen."""
+    channels: int
+    available: int
+    """Images of which those of `seen` were drawn."""
+    seen: Seen
+    history: list[Window]
+    reachable: list[int]
+    """Numbers of the domains that have a style to translate to."""
+    grids: list[Grid]
+    notes: list[str]
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each way in which domains are empty."""
+        here = _empty(self.seen.sizes)
+        found = [f"{_are(here)} empty: none of the {len(self.seen.refs):,} images on this page."] if here else []
+        last = recent(self.history)
+        if last and (empty := _empty(last.sizes)):
+            said = f"had none of the last {sum(last.sizes):,} images (steps {last.start + 1:,} to {last.end:,})"
+            found.append(f"In training, {_named(empty).lower()} {said}.")
+        styleless = sorted(set(range(len(self.seen.sizes))) - set(self.reachable))
+        if styleless and self.reachable:
+            found.append(f"{_named(styleless)} cannot be translated to: no image of late in training had such a style.")
+        return found
+
+
+def inspect(
+    path: Path,
+    roots: Sequence[Path] = (),
+    *,
+    count: int = 1000,
+    inputs: int = 6,
+    to: str | None = None,
+    device: str = "auto",
+    tick: Callable[[str], None] = lambda what: None,
+) -> Inspection:
+    """Look at images with a trained model, all cut to their centre square at the size of the training.
+
+    Args:
+        path: a run (its last checkpoint) or one checkpoint.
+        roots: the images, laid out as for training, those of its test folder too; the run's own if empty.
+        count: most images to look at, drawn evenly.
+        inputs: images that are translated into each style, of the test folder if there is one.
+        to: for methods with two domains, that of the styles; the target of the training if None.
+        device: where to compute.
+        tick: told what is being done.
+
+    Raises:
+        UserError: the method has no styles, or no image can be read.
+    """
+    folder = find_checkpoint(path)
+    config = read_config(folder / "config.yaml")
+    if not issubclass(get(config.name), Styled):
+        raise UserError(f"{path}: {config.name} has no styles and finds no domains: there is nothing to inspect")
+    translator = Translator.load(folder, device)
+    if to is not None and to.isdecimal():
+        raise UserError(f"--to {to}: all domains that the model found are shown; leave out --to")
+    domain = translator.domain(to)
+    sources, train, test, notes = _images(config, tuple(roots), domain)
+    everything = [(ref, False) for ref in train] + [(ref, True) for ref in test]
+    tick("reading styles")
+    seen = _seen(translator, evenly(everything, count), domain)
+    tick("translating")
+    reachable = translator.own_domains() if isinstance(translator.method, Clustered) else []
+    x = _squares(sources, inputs, translator)
+    step = json.loads((folder / "training.json").read_text())["step"]
+    return Inspection(
+        run=str(path),
+        method=config.name,
+        step=step,
+        size=config.data.size,
+        channels=translator.channels,
+        available=len(everything),
+        seen=seen,
+        history=history(folder, step),
+        reachable=reachable,
+        grids=_grids(translator, seen, x, domain, reachable),
+        notes=notes,
+    )
+
+
+def evenly(items: Sequence[Any], count: int) -> list[Any]:
+    """Return `count` of the items, spread evenly over all; all of them if there are no more."""
+    count = min(count, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def _images(
+    config: RunConfig, roots: tuple[Path, ...], to: Domain
+) -> tuple[list[ImageRef], list[ImageRef], list[ImageRef], list[str]]:
+    """Return inputs to translate, then the images of training and of test whose styles are read, and notes."""
+    kind = get(config.name).data
+    cfg = replace(config.data, roots=roots or config.data.roots, holdout=0, validation=0)
+    if issubclass(kind, Unlabelled):
+        one = find_one(replace(cfg, source=None, target=None))  # a folder of any name
+        return one.test_a or one.train_a, one.train_a, one.test_a, []
+    found = find(cfg, issubclass(kind, Paired))
+    sides = [(found.train_a, found.test_a), (found.train_b, found.test_b)]
+    source, target = sides if to == "b" else sides[::-1]
+    notes = [f"Styles are read from the images of {found.name_b if to == 'b' else found.name_a}."]
+    return source[1] or source[0], *target, notes
+
+
+def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain: Domain) -> Seen:
+    method: Any = translator.method
+    kept: list[tuple[ImageRef, bool]] = []
+    styles, probabilities = [], []
+    with torch.random.fork_rng(), torch.inference_mode():
+        seed_step(0, 0)
+        for start in range(0, len(drawn), BATCH):
+            rows = [(one, x) for one in drawn[start : start + BATCH] if (x := _square(one[0], translator)) is not None]
+            if not rows:
+                continue
+            kept += [one for one, _ in rows]
+            x = torch.stack([x for _, x in rows]).to(translator.device)
+            styles.append(method.encode_style(x, domain=domain).float().cpu())
+            none = x.new_empty(len(x), 0)
+            probabilities.append((method.cluster(x) if isinstance(method, Clustered) else none).float().cpu())
+    if not kept:
+        raise UserError(f"none of the {len(drawn)} images can be read; the first is {drawn[0][0].name}")
+    return Seen([ref for ref, _ in kept], [held for _, held in kept], torch.cat(styles), torch.cat(probabilities))
+
+
+def _square(ref: ImageRef, translator: Translator) -> Tensor | None:
+    try:
+        return square(ref, translator.channels, translator.trained_at)
+    except UnreadableImage:
+        return None
+
+
+def _squares(refs: Sequence[ImageRef], count: int, translator: Translator) -> Tensor:
+    found = [x for ref in evenly(refs, count) if (x := _square(ref, translator)) is not None]
+    if not found:
+        raise UserError(f"none of the images to translate can be read; the first is {refs[0].name}")
+    return torch.stack(found)
+
+
+def _grids(translator: Translator, seen: Seen, x: Tensor, to: Domain, reachable: list[int]) -> list[Grid]:
+    """Translate inputs (N, C, H, W) into the style of each domain and of its most typical image, or of some images."""
+
+    def grid(title: str, headings: list[str], styles: Tensor, references: list[ImageRef]) -> Grid:
+        return Grid(title, headings, references, x, [translator.tensors(x, to, style=style).cpu() for style in styles])
+
+    method = translator.method
+    if not isinstance(method, Clustered):
+        places = evenly(range(len(seen.refs)), REFERENCES)
+        headings = [f"image {i + 1}" for i in range(len(places))]
+        return [grid("The styles of some images", headings, seen.styles[places], [seen.refs[i] for i in places])]
+    largest = sorted(sorted(reachable, key=lambda n: -seen.sizes[n])[:COLUMNS])
+    if not largest:
+        return []
+    grids = [grid("Every domain's style", [f"domain {n}" for n in largest], method.cluster_styles()[largest], [])]
+    full = [n for n in largest if seen.sizes[n]]
+    first = [seen.typical(n)[0] for n in full]
+    title = "The style of each domain's most typical image"
+    return [*grids, grid(title, [f"domain {n}" for n in full], seen.styles[first], [seen.refs[i] for i in first])]
+
+
+def _empty(sizes: Sequence[int]) -> list[int]:
+    return [i for i, size in enumerate(sizes) if not size]
+
+
+def _named(numbers: Sequence[int]) -> str:
+    *rest, last = map(str, numbers)
+    return f"Domains {', '.join(rest)} and {last}" if rest else f"Domain {last}"
+
+
+def _are(numbers: Sequence[int]) -> str:
+    return f"{_named(numbers)} {'are' if len(numbers) > 1 else 'is'}"
