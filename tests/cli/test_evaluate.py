@@ -43,6 +43,8 @@ def test_pictures_of_any_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["RUN", "--images", "x"], "give a run, or --images and --reference"),
         (["--images", "x"], "--images and --reference belong together"),
         (["RUN", "--size", "64"], "--size is for --images"),
+        (["--images", "x", "--reference", "y", "--palette", "auto"], "--palette is for a run"),
+        (["--images", "x", "--reference", "y", "--segmenter", "unet"], "--segmenter is for a run"),
         (["RUN"], "RUN: not a run directory"),
         (["--images", "x", "--reference", "y", "--extractor", "mobilnet"], "did you mean 'mobilenet'"),
         (
@@ -81,3 +83,26 @@ def test_accuracy_of_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[
         for score in column["scores"]:
             count = 10 if score["name"] == "accuracy, target" else 6
             assert score["value"] * count == pytest.approx(round(score["value"] * count))
+
+
+def test_label_maps_from_the_command_line(
+    run_directory: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    data = tmp_path / "set"
+    for split, count in (("train", 3), ("test", 4)):
+        for domain in ("horse", "zebra"):
+            (data / split / domain).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.random.default_rng(i).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(data / split / "horse" / f"{i}.png")
+            Image.fromarray(np.full((32, 32), 3 * i, np.uint8)).save(data / split / "zebra" / f"{i}.png")
+    run = str(run_directory("cyclegan"))
+    assert main.run(["evaluate", run, str(data), *COLOURS, "--palette", "auto"]) == 0
+    printed = capsys.readouterr().out
+    assert "label mean IoU ↑" in printed
+    assert "note: label maps: 4 classes, by the nearest colour" in printed
+    assert main.run(["evaluate", run, str(data), *COLOURS, "--palette", str(tmp_path / "none.txt")]) == 2
+    assert "none.txt: cannot be read" in capsys.readouterr().err
+    assert main.run(["evaluate", run, str(data), *COLOURS, "--segmenter", "unet"]) == 2
+    assert "--segmenter: the translations are label maps (zebra) themselves" in capsys.readouterr().err

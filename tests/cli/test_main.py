@@ -25,7 +25,8 @@ def test_help_lists_all_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main.run(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for name in ("methods", "check", "train", "translate", "styles", "inspect", "evaluate", "compare", "benchmark", "study", "demo"):
+    names = "methods check train translate styles inspect evaluate compare benchmark study demo"
+    for name in names.split():
         assert f"\n  instar {name} " in out
     assert "instar train METHOD --help" in out
     assert "--resume RUN" in out

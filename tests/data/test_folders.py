@@ -227,3 +227,50 @@ def test_validation_images_are_spread_over_the_training_images_and_pairs_stay_pa
     assert (len(plain.train_a), plain.val_a) == (10, [])
     with pytest.raises(UserError, match=r"--data\.validation 6: A has 10 training images, keep at most half"):
         search(root, validation=6)
+
+
+VAL_BESIDE_TEST = {
+    "trainA": [f"{split}{side}/{i}.png" for split in ("train", "test", "val") for side in "AB" for i in range(6)],
+    "train/A": [f"{split}/{side}/{i}.png" for split in ("train", "test", "val") for side in "AB" for i in range(6)],
+    "A/train": [f"{side}/{split}/{i}.png" for split in ("train", "test", "val") for side in "AB" for i in range(6)],
+    "A/val": [f"{side}/{split}{i}.png" for split in ("", "test/", "val/") for side in "AB" for i in range(6)],
+}
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("layout", VAL_BESIDE_TEST)
+def test_a_val_folder_beside_test_is_for_validation(make, layout: str, paired: bool) -> None:
+    root = make(*VAL_BESIDE_TEST[layout])
+    found = search(root, paired=paired, validation=3)
+    for train, test, val in ((found.train_a, found.test_a, found.val_a), (found.train_b, found.test_b, found.val_b)):
+        assert (len(train), len(test)) == (6, 6)
+        assert names(val) == ["0.png", "2.png", "4.png"]
+        assert all("val" in str(ref.path.relative_to(root)) for ref in val)
+    assert found.notes == ["validation images are those of the val folder"]
+    assert search(root, paired=paired).val_a == []
+    with pytest.raises(UserError, match=r"--data\.validation 7: the val folder of A has 6 images; ask for less"):
+        search(root, paired=paired, validation=7)
+
+
+def test_a_val_folder_of_pairs_side_by_side(make) -> None:
+    root = make(*(f"{split}/{i}.png" for split in ("train", "test", "val") for i in range(4)), size=(80, 40))
+    found = search(root, paired=True, validation=2)
+    assert [(ref.path.parent.name, ref.path.name, ref.half) for ref in found.val_b] == [
+        ("val", "0.png", "right"),
+        ("val", "2.png", "right"),
+    ]
+    assert len(found.train_a) == 4
+
+
+def test_without_val_of_both_domains_validation_images_come_from_training(make) -> None:
+    files = [f"{split}/{side}/{i}.png" for split in ("train", "test") for side in "AB" for i in range(6)]
+    found = search(make(*files, "val/A/0.png"), validation=2)
+    assert (len(found.train_a), len(found.train_b)) == (4, 4)
+    assert {ref.path.parts[-3] for ref in found.val_a} == {"train"}
+
+
+def test_a_val_folder_of_one_folder(make) -> None:
+    root = make(*(f"{split}/{kind}/{i}.png" for split in ("train", "test", "val") for kind in "xy" for i in range(4)))
+    found = find_one(DataConfig(roots=(root,), validation=4))
+    assert (len(found.train_a), len(found.test_a)) == (8, 8)
+    assert {(ref.path.parts[-3], ref.label) for ref in found.val_a} == {("val", "x"), ("val", "y")}

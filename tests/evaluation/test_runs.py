@@ -8,7 +8,7 @@ import pytest
 import instar
 from instar.core.errors import UserError
 from instar.core.images import centre_square, read, to_array, to_tensor
-from instar.evaluation.runs import COPY, LAST, evaluate
+from instar.evaluation.runs import COPY, LAST, Extras, evaluate
 from instar.evaluation.scores import Judge
 from instar.metrics.diversity import FeatureDistance
 
@@ -82,7 +82,7 @@ def test_distances_need_an_extractor(run_directory: Runs, tmp_path: Path) -> Non
 def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set", test=5)
     distance = FeatureDistance(extractor()), "why it is not LPIPS"
-    report = evaluate(run_directory("munit"), [data], extractor=extractor(), distance=distance)
+    report = evaluate(run_directory("munit"), [data], extractor=extractor(), extras=Extras(distance))
     score = report.columns[1].scores[-1]
     assert score.name == "diversity"
     assert score.value > 0
@@ -91,9 +91,9 @@ def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
     again = tmp_path / "run"
     shutil.copytree(run_directory("munit"), again)
     shutil.copytree(again / "checkpoints/step-000000001", again / "checkpoints/step-000000000")
-    _, earlier, last = evaluate(again, [data], extractor=extractor(), distance=distance, every=True).columns
+    _, earlier, last = evaluate(again, [data], extractor=extractor(), extras=Extras(distance), every=True).columns
     assert (earlier.title, last.title) == ("step-000000000", LAST)
     assert "diversity" not in [score.name for score in earlier.scores]
     assert last.scores[-1] == score
     with pytest.raises(UserError, match="cut has no styles"):
-        evaluate(run_directory("cut"), [data], extractor=extractor(), distance=distance)
+        evaluate(run_directory("cut"), [data], extractor=extractor(), extras=Extras(distance))

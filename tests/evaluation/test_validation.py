@@ -108,3 +108,17 @@ def test_validation_images_are_needed(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main.run(["train", "cut", str(data), "-o", str(tmp_path / "run"), *words]) == 2
     assert "--train.score-every needs images to score with" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_val_folder_scores_the_run_and_all_training_images_train_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = data_set(tmp_path / "set", train=10), tmp_path / "run"
+    for domain, low in (("horse", 0), ("zebra", 150)):
+        noise(data / "val" / domain, 9, low, low + 100)
+    words = f"{TINY} {COLOURS} --data.validation 9".split()
+    assert main.run(["train", "cut", str(data), "-o", str(run), *words]) == 0
+    said = capsys.readouterr().err
+    assert "horse: 10 images to train on, 12 held out" in said
+    assert "validation images are those of the val folder" in said
+    assert any("validation/" in line for line in (run / "metrics.jsonl").read_text().splitlines())

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision import models
 
 from instar.core.errors import UserError
-from instar.metrics.extractors import Extractor, TorchvisionFeatures, load_extractor
+from instar.metrics.extractors import Extractor, TorchvisionFeatures, _tensorflow_bilinear, load_extractor
 from instar.metrics.features import resize
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance_subsets
@@ -256,3 +256,12 @@ def test_fid_and_kid_of_files_equal_the_library_s(stand_in, tmp_path):
     ours = kernel_distance_subsets(x, y, subsets=10, size=10)
     assert ours[0] == pytest.approx(wanted["kernel_inception_distance_mean"], rel=1e-4)
     assert ours[1] == pytest.approx(wanted["kernel_inception_distance_std"], rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 64), (256, 256), (299, 301), (640, 480)])
+def test_images_are_resized_as_the_library_does(height, width):
+    library = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    x = torch.randint(0, 256, (1, 3, height, width), generator=torch.Generator().manual_seed(0)).float()
+    wanted = library.interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False)
+    rows, columns = (_tensorflow_bilinear(length, 299) for length in (height, width))
+    torch.testing.assert_close(rows @ x @ columns.T, wanted, rtol=0, atol=2e-3)

@@ -8,7 +8,7 @@ from torch import nn
 
 from instar.data import cache
 from instar.metrics.extractors import Extractor
-from instar.metrics.reference import reference_features, reference_key
+from instar.metrics.reference import Reference, reference_features, reference_key
 
 EXTRACTOR = Extractor(nn.Linear(2, 2), "linear", "none")
 
@@ -37,44 +37,48 @@ def test_key_knows_files_network_and_preparation(files, tmp_path):
     assert reference_key(files, EXTRACTOR, "64") not in (key, changed)
 
 
+def of(value, count=3):
+    return Reference(np.full((count, 8), value), list(range(count)))
+
+
 def test_computed_once(own_cache):
     calls = []
 
     def compute():
         calls.append(1)
-        return torch.arange(6.0).view(3, 2).double().numpy()
+        return Reference(torch.arange(6.0).view(3, 2).double().numpy(), [0, 1, 3])
 
     first = reference_features(own_cache, "k", compute)
     second = reference_features(own_cache, "k", compute)
     assert len(calls) == 1
-    np.testing.assert_array_equal(first, second)
-    assert second.dtype == np.float32
+    np.testing.assert_array_equal(first.features, second.features)
+    assert second.features.dtype == np.float32
+    assert first.places == second.places == [0, 1, 3]
     reference_features(own_cache, "other", compute)
     assert len(calls) == 2
     assert sorted(path.name for path in own_cache.iterdir()) == ["features-k", "features-other"]
 
 
-@pytest.mark.parametrize("damage", ["index", "features", "shape"])
+@pytest.mark.parametrize("damage", ["index.json", "arrays.safetensors", "shape"])
 def test_a_damaged_cache_is_made_again(own_cache, damage):
-    ones = np.ones((3, 2))
-    reference_features(own_cache, "k", lambda: ones)
+    reference_features(own_cache, "k", lambda: of(1))
     folder = own_cache / "features-k"
     if damage == "shape":
-        (folder / "index.json").write_text(json.dumps({"shape": [4, 2]}))
+        (folder / "index.json").write_text(json.dumps({"features": [4, 2], "places": [3]}))
     else:
-        (folder / {"index": "index.json", "features": "features.npy"}[damage]).write_bytes(b"\x93NUM")
-    np.testing.assert_array_equal(reference_features(own_cache, "k", lambda: 2 * ones), 2 * ones)
-    np.testing.assert_array_equal(reference_features(own_cache, "k", lambda: 3 * ones), 2 * ones)
+        (folder / damage).write_bytes((folder / damage).read_bytes()[:-5])
+    np.testing.assert_array_equal(reference_features(own_cache, "k", lambda: of(2)).features, 2)
+    np.testing.assert_array_equal(reference_features(own_cache, "k", lambda: of(3)).features, 2)
 
 
 def test_without_the_right_to_write_nothing_fails(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    np.testing.assert_array_equal(reference_features(tmp_path / "file", "k", lambda: np.ones((1, 1))), 1)
+    np.testing.assert_array_equal(reference_features(tmp_path / "file", "k", lambda: of(1)).features, 1)
 
 
 def test_the_caches_of_images_make_room_together_with_it(own_cache):
-    reference_features(own_cache, "old", lambda: np.ones((1000, 8)))
+    reference_features(own_cache, "old", lambda: of(1, 1000))
     os.utime(own_cache / "features-old", ns=(0, 0))
-    reference_features(own_cache, "new", lambda: np.ones((10, 8)))
+    reference_features(own_cache, "new", lambda: of(1, 10))
     cache._trim(1000)
     assert [path.name for path in own_cache.iterdir()] == ["features-new"]

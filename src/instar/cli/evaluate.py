@@ -15,6 +15,7 @@ from instar.cli.parser import console, parse
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
+    from instar.evaluation.label_maps import LabelTask
     from instar.evaluation.runs import Report
     from instar.evaluation.scores import Score
     from instar.metrics.diversity import ImageDistance
@@ -46,6 +47,12 @@ class Evaluate:
     """For methods with styles: add how different 20 translations of an image are (LPIPS, over 100 images)."""
     lpips_weights: Path | None = None
     """File with the weights of LPIPS' backbone, torchvision's AlexNet; fetched if not given."""
+    palette: str | None = None
+    """For pairs of photographs and label maps: score the labels. A file with a line "name red green blue" for each
+    class ("name red green blue ignore" is not scored), or auto to take the colours of the label maps."""
+    segmenter: str | None = None
+    """What finds the labels in photographs that are made from label maps: unet, which is trained on the real training
+    pairs (minutes, once), or module.path:callable of your own."""
     size: int | None = None
     """For --images: side of the centre squares that are compared; the short side of the first one if not given."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -63,6 +70,9 @@ class Evaluate:
         for flag, value in (("inputs", self.inputs), ("size", self.size)):
             if self.run and value is not None:
                 raise UserError(f"--{flag} is for --images; a run brings its own")
+        for flag, text in (("palette", self.palette), ("segmenter", self.segmenter)):
+            if self.images and text is not None:
+                raise UserError(f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -84,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _report(args: Evaluate, tick: Callable[[str], None]) -> Report:
     from instar.evaluation.folders import evaluate_folders
-    from instar.evaluation.runs import evaluate
+    from instar.evaluation.runs import Extras, evaluate
 
     if args.images and args.reference:
         found = _extractor(args)
@@ -97,7 +107,7 @@ def _report(args: Evaluate, tick: Callable[[str], None]) -> Report:
         extractor=extractor,
         to=args.to,
         every=args.every,
-        distance=_distance(args, extractor),
+        extras=Extras(_distance(args, extractor), _labels(args)),
         device=args.device,
         tick=tick,
     )
@@ -109,6 +119,14 @@ def _distance(args: Evaluate, extractor: Extractor | None) -> tuple[ImageDistanc
     if not args.diversity or extractor is None:
         return None
     return distance_for(extractor, weights=args.lpips_weights)
+
+
+def _labels(args: Evaluate) -> LabelTask | None:
+    from instar.evaluation.label_maps import LabelTask
+
+    if args.palette is None and args.segmenter is None:
+        return None
+    return LabelTask(Path(args.palette) if args.palette and args.palette != "auto" else None, args.segmenter)
 
 
 def _extractor(args: Evaluate) -> Extractor | None:

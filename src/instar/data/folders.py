@@ -27,7 +27,7 @@ class DataSet:
     notes: list[str] = field(default_factory=list)
     """What the user should know, a line each."""
     val_a: list[ImageRef] = field(default_factory=list)
-    """Images kept from training to score a run while it trains: neither trained on nor tested on."""
+    """Images to score a run while it trains, of a val folder or kept from training: no training and no test images."""
     val_b: list[ImageRef] = field(default_factory=list)
 
 
@@ -36,7 +36,8 @@ def find(cfg: DataConfig, paired: bool) -> DataSet:
 
     Two domains: folders trainA and trainB, train/A and train/B (any names), A and B, or two roots. Pairs: such
     folders with equal file names, train and trainannot, or files with A and B side by side. Test images are in
-    folders that begin with test or else val; without any, the last few training images are kept for it.
+    folders that begin with test or else val; without any, the last few training images are kept for it. Validation
+    images, if `cfg` asks for some, are those of val beside test, or else are kept from training.
 
     Raises:
         UserError: the folders hold no two domains, or no pairs; one line with the remedy.
@@ -50,9 +51,10 @@ def find(cfg: DataConfig, paired: bool) -> DataSet:
         if paired:
             train = _matched(a, b, "train", notes)
             test = _matched(a, b, "test", notes) if a.test and b.test else ([], [])
+            val = _matched(a, b, "val", notes) if cfg.validation and a.val and b.val else ([], [])
         else:
-            train, test = (a.train, b.train), (a.test, b.test)
-        data = DataSet(a.name, b.name, train[0], train[1], test[0], test[1], paired, notes)
+            train, test, val = (a.train, b.train), (a.test, b.test), (a.val, b.val)
+        data = DataSet(a.name, b.name, *train, *test, paired, notes, *val)
     return _with_validation(_hold_out(data, cfg.holdout), cfg.validation)
 
 
@@ -77,7 +79,7 @@ def find_one(cfg: DataConfig) -> DataSet:
         train = [ref for i, ref in enumerate(train) if i not in held]
         what = f"no test folder: {_count(kept, 'image')}, spread over all, kept from training for the sample pictures"
         notes = [what if kept else "there are no test images"]
-    one = DataSet(found.name, found.name, train, train, test, test, False, notes)
+    one = DataSet(found.name, found.name, train, train, test, test, False, notes, found.val, found.val)
     return _with_validation(one, cfg.validation)
 
 
@@ -129,17 +131,18 @@ def _by_name(domain: Domain, split: Split) -> dict[str, ImageRef]:
 
 
 def _side_by_side(cfg: DataConfig, found: Sides, paired: bool, notes: list[str]) -> DataSet:
-    for path in found.train + found.test:
+    for path in found.train + found.test + found.val:
         _check_halves(path, paired, found.root)
     if not paired:
         notes.append(f"{found.root} holds pairs side by side: their halves are used as two domains")
     names = ["A", "B"]
     halves: tuple[Half, Half] = ("left", "right")
     a, b = _direction(cfg, names, found.root)
-    train, test = (
-        [[ImageRef(path, halves[i]) for path in paths] for i in (a, b)] for paths in (found.train, found.test)
-    )
-    return DataSet(names[a], names[b], train[0], train[1], test[0], test[1], paired, notes)
+
+    def both(paths: list[Path]) -> tuple[list[ImageRef], list[ImageRef]]:
+        return [ImageRef(path, halves[a]) for path in paths], [ImageRef(path, halves[b]) for path in paths]
+
+    return DataSet(names[a], names[b], *both(found.train), *both(found.test), paired, notes, *both(found.val))
 
 
 def _check_halves(path: Path, paired: bool, root: Path) -> None:
@@ -177,19 +180,30 @@ def _hold_out(data: DataSet, most: int) -> DataSet:
 
 
 def _with_validation(data: DataSet, count: int) -> DataSet:
-    """Keep `count` images of each domain, or pairs, from training, spread evenly over all."""
+    """Keep `count` images of each domain, or pairs, spread evenly: of the val folder, or else from training."""
     if not count:
-        return data
+        return replace(data, val_a=[], val_b=[])
+    if data.val_a and data.val_b:
+        for name, refs in ((data.name_a, data.val_a), (data.name_b, data.val_b)):
+            if count > len(refs):
+                raise UserError(
+                    f"--data.validation {count}: the val folder of {name} has {len(refs)} images; ask for less"
+                )
+        val_a, val_b = (_parted(refs, count)[1] for refs in (data.val_a, data.val_b))
+        return replace(
+            data, val_a=val_a, val_b=val_b, notes=[*data.notes, "validation images are those of the val folder"]
+        )
     for name, refs in ((data.name_a, data.train_a), (data.name_b, data.train_b)):
         if count > len(refs) // 2:
             raise UserError(f"--data.validation {count}: {name} has {len(refs)} training images, keep at most half")
-
-    def parted(refs: list[ImageRef]) -> tuple[list[ImageRef], list[ImageRef]]:
-        kept = {i * len(refs) // count for i in range(count)}
-        return [ref for i, ref in enumerate(refs) if i not in kept], [refs[i] for i in sorted(kept)]
-
-    (train_a, val_a), (train_b, val_b) = parted(data.train_a), parted(data.train_b)
+    (train_a, val_a), (train_b, val_b) = _parted(data.train_a, count), _parted(data.train_b, count)
     return replace(data, train_a=train_a, train_b=train_b, val_a=val_a, val_b=val_b)
+
+
+def _parted(refs: list[ImageRef], count: int) -> tuple[list[ImageRef], list[ImageRef]]:
+    """Return the images but for `count` of them, and these, spread evenly over all."""
+    kept = {i * len(refs) // count for i in range(count)}
+    return [ref for i, ref in enumerate(refs) if i not in kept], [refs[i] for i in sorted(kept)]
 
 
 def _count(number: int, what: str) -> str:

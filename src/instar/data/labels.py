@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
+from instar.core.images import Array, UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
 from instar.data.refs import ImageRef
 
 
@@ -86,5 +86,10 @@ def labelled(
 
 def square(ref: ImageRef, channels: int, size: int) -> Tensor:
     """Return the largest centred square of an image as (channels, size, size) in [-1, 1]."""
+    return to_tensor(square_pixels(ref, channels, size))
+
+
+def square_pixels(ref: ImageRef, channels: int, size: int) -> Array:
+    """Return the largest centred square of an image as pixels (size, size, channels), uint8 or uint16."""
     image = ref.read()
-    return to_tensor(centre_square(to_array(image, channels), size, resampling(image)))
+    return centre_square(to_array(image, channels), size, resampling(image))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ from instar.data import digits
 from instar.data.digits import Digits, Entry, Part
 from instar.data.refs import ImageRef
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "val"]
 
 # "trainA", "train_A", "trainannot", "val": a split, then the domain. The longer words first.
 _SPLIT = re.compile(r"(training|train|testing|test|validation|valid|val)[ _-]*(.*)", re.IGNORECASE)
@@ -23,21 +23,23 @@ _SPLIT = re.compile(r"(training|train|testing|test|validation|valid|val)[ _-]*(.
 
 @dataclass(frozen=True)
 class Domain:
-    """The images of one domain; `test_folder` is None if there is none."""
+    """The images of one domain. A folder that is not there is None; val alone, without test, serves as test."""
 
     name: str
     train_folder: Path
     train: list[ImageRef]
     test_folder: Path | None
     test: list[ImageRef]
+    val_folder: Path | None = None
+    val: list[ImageRef] = field(default_factory=list)
 
     def refs(self, split: Split) -> list[ImageRef]:
         """Return the images of a split."""
-        return self.train if split == "train" else self.test
+        return {"train": self.train, "test": self.test, "val": self.val}[split]
 
     def folder(self, split: Split) -> Path:
         """Return the folder under which `refs(split)` are."""
-        return self.train_folder if split == "train" or self.test_folder is None else self.test_folder
+        return {"train": None, "test": self.test_folder, "val": self.val_folder}[split] or self.train_folder
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Sides:
     root: Path
     train: list[Path]
     test: list[Path]
+    val: list[Path] = field(default_factory=list)
 
 
 def scan(roots: tuple[Path, ...]) -> list[Domain] | Sides:
@@ -83,11 +86,11 @@ def scan_one(roots: tuple[Path, ...]) -> Domain:
     found = _one_root(root) if _are_splits(folders, _by_split(folders)["train"]) else None
     if not isinstance(found, list):
         return _domain(name, root)
-    train, test = (
-        [replace(ref, label=domain.name) for domain in found for ref in domain.refs(split)]
-        for split in ("train", "test")
+    splits: tuple[Split, ...] = ("train", "test", "val")
+    train, test, val = (
+        [replace(ref, label=domain.name) for domain in found for ref in domain.refs(split)] for split in splits
     )
-    return Domain(name, root, train, root, test)
+    return Domain(name, root, train, root, test, root, val)
 
 
 def _check(root: Path) -> None:
@@ -110,14 +113,13 @@ def _one_root(root: Path) -> list[Domain] | Sides:
     folders = _folders(root)
     splits = _by_split(folders)
     train = splits["train"]
-    test = splits["test"] or splits["val"]
+    test, val = _held_out(splits)
     if set(train) == {""}:
-        return _train_folder(root, train[""], test.get(""))
+        return _train_folder(root, train[""], test.get(""), val.get(""))
     if _are_splits(folders, train):
         if len(train) == 1:
             raise _too_few(root, [], list(train.values()))
-        pairs = {key or "image": (folder, test.get(key)) for key, folder in sorted(train.items())}
-        return [_split_domain(name, *pair) for name, pair in pairs.items()]
+        return [_split_domain(key or "image", train[key], test.get(key), val.get(key)) for key in sorted(train)]
     domains = [folder for folder in folders if list_images(folder, recursive=True) or digits.at(folder)]
     if len(domains) > 1:
         return [_domain(folder.name, folder) for folder in domains]
@@ -134,22 +136,27 @@ def _are_splits(folders: list[Path], train: dict[str, Path]) -> bool:
     return "" in train or len(train) > 1 or all(_SPLIT.fullmatch(folder.name) for folder in folders)
 
 
-def _train_folder(root: Path, train: Path, test: Path | None) -> list[Domain] | Sides:
-    """Read train/ and test/ with a folder per domain, or with side-by-side pairs."""
+def _held_out(splits: dict[str, dict[str, Path]]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return the folders of test and of validation images by domain; val serves as test where that is missing."""
+    return (splits["test"], splits["val"]) if splits["test"] else (splits["val"], {})
+
+
+def _train_folder(root: Path, train: Path, test: Path | None, val: Path | None) -> list[Domain] | Sides:
+    """Read train/, test/ and val/ with a folder per domain, or with side-by-side pairs."""
     folders = _folders(train)
     domains = [folder for folder in folders if list_images(folder, recursive=True)]
     if len(domains) > 1:
-        tests = {folder.name.casefold(): folder for folder in _folders(test)} if test else {}
-        return [_split_domain(folder.name, folder, tests.get(folder.name.casefold())) for folder in domains]
+        tests, vals = ({f.name.casefold(): f for f in _folders(held)} if held else {} for held in (test, val))
+        named = [(folder, folder.name.casefold()) for folder in domains]
+        return [_split_domain(folder.name, folder, tests.get(key), vals.get(key)) for folder, key in named]
     direct = list_images(train, recursive=False)
     if direct and not domains:
-        return Sides(root, direct, list_images(test, recursive=False) if test else [])
+        return Sides(root, direct, *(list_images(held, recursive=False) if held else [] for held in (test, val)))
     raise _too_few(train, folders, domains)
 
 
-def _split_domain(name: str, train: Path, test: Path | None) -> Domain:
-    test_files = list_images(test, recursive=True) if test else []
-    return Domain(name, train, _refs(_images(train), train), test, _refs(test_files, test or train))
+def _split_domain(name: str, train: Path, test: Path | None, val: Path | None) -> Domain:
+    return Domain(name, train, _refs(_images(train), train), test, _refs_in(test), val, _refs_in(val))
 
 
 def _domain(name: str, folder: Path) -> Domain:
@@ -158,16 +165,15 @@ def _domain(name: str, folder: Path) -> Domain:
     if found:
         return _digits(name, folder, found)
     splits = _by_split(_folders(folder))
-    train, test = splits["train"].get(""), (splits["test"] or splits["val"]).get("")
+    train, (test, val) = splits["train"].get(""), (held.get("") for held in _held_out(splits))
     if train:
-        return _split_domain(name, train, test)
+        return _split_domain(name, train, test, val)
     apart = [kept for kept in (splits["test"].get(""), splits["val"].get("")) if kept]
     everything = _images(folder)
     files = [path for path in everything if not any(kept in path.parents for kept in apart)]
     if not files:
         raise UserError(f"{folder}: there are test images only; training needs others")
-    test_files = list_images(test, recursive=True) if test else []
-    return Domain(name, folder, _refs(files, folder), test, _refs(test_files, test or folder))
+    return Domain(name, folder, _refs(files, folder), test, _refs_in(test), val, _refs_in(val))
 
 
 def _refs(files: list[Path], folder: Path) -> list[ImageRef]:
@@ -176,6 +182,10 @@ def _refs(files: list[Path], folder: Path) -> list[ImageRef]:
     return [
         ImageRef(path, label=parts[0] if len(parts) > 1 else None) for path, parts in zip(files, inside, strict=True)
     ]
+
+
+def _refs_in(folder: Path | None) -> list[ImageRef]:
+    return _refs(list_images(folder, recursive=True), folder) if folder else []
 
 
 def _digits(name: str, root: Path, found: Digits) -> Domain:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,13 +17,18 @@ from torch import Tensor
 from instar.core.batch import Domain, Labelled, Paired, Unlabelled
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage
+from instar.core.images import Array, UnreadableImage, to_tensor
 from instar.core.registry import get
 from instar.data import ImageRef, find, find_one
-from instar.data.labels import classes, labelled, square
+from instar.data.labels import classes, labelled, square_pixels
 from instar.evaluation.caveats import caveats, leaks
 
 BATCH = 20
+AHEAD = 3
+"""Batches whose files are decoded while networks compute."""
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,10 @@ class HeldOut:
     paired: bool
     names: tuple[str, str]
     """Of the domain of the inputs, and of that of the targets."""
+    one_folder: bool = False
+    """Whether inputs and targets are the same images, of which nobody says which domain they are of."""
+    training: tuple[Sequence[ImageRef], Sequence[ImageRef]] = ((), ())
+    """Training images of the same data set, on the side of the inputs and on that of the targets."""
     classes: tuple[str, ...] = ()
     """Of the labelled source, for methods that classify."""
     notes: list[str] = field(default_factory=list)
@@ -42,20 +56,21 @@ class HeldOut:
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield inputs (n, C, size, size) in [-1, 1] and, for pairs, their truths. Unreadable files are left out."""
-        truths = self.targets if self.paired else [None] * len(self.inputs)
-        rows = list(zip(self.inputs, truths, strict=True))
-        for start in range(0, len(rows), BATCH):
-            x, y = [], []
-            for ref, truth in rows[start : start + BATCH]:
-                try:
-                    one = square(ref, self.channels, self.size)
-                    other = square(truth, self.channels, self.size) if truth else None
-                except UnreadableImage:
-                    continue
-                x.append(one)
-                y += [] if other is None else [other]
-            if x:
-                yield torch.stack(x), torch.stack(y) if y else None
+        for _, x, truth in self.rows():
+            yield x, truth
+
+    def rows(self) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
+        """Yield what `batches` does, behind the places of the inputs."""
+
+        def load(place: int) -> tuple[int, list[Array]]:
+            refs = [self.inputs[place], *([self.targets[place]] if self.paired else [])]
+            return place, [square_pixels(ref, self.channels, self.size) for ref in refs]
+
+        for found in loaded(range(len(self.inputs)), load):
+            x, *truth = (
+                torch.stack([to_tensor(one) for one in side]) for side in zip(*(a for _, a in found), strict=True)
+            )
+            yield [place for place, _ in found], x, truth[0] if truth else None
 
     def real(self) -> Iterator[Tensor]:
         """Yield the targets in batches."""
@@ -69,35 +84,73 @@ class HeldOut:
 
 def squares(refs: Sequence[ImageRef], channels: int, size: int) -> Iterator[Tensor]:
     """Yield images in batches (n, channels, size, size) in [-1, 1]; unreadable files are left out."""
-    for start in range(0, len(refs), BATCH):
-        found = []
-        for ref in refs[start : start + BATCH]:
-            try:
-                found.append(square(ref, channels, size))
-            except UnreadableImage:
-                continue
-        if found:
-            yield torch.stack(found)
+    for found in loaded(refs, lambda ref: square_pixels(ref, channels, size)):
+        yield torch.stack([to_tensor(array) for array in found])
 
 
-def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain) -> HeldOut:
+def loaded(items: Sequence[Item], load: Callable[[Item], Found]) -> Iterator[list[Found]]:
+    """Yield what `load` makes of the items, in order and in lists of up to `BATCH`; unreadable images are left out.
+
+    Threads work on the next batches meanwhile. `load` must not compute with PyTorch: it would start threads of its own.
+
+    Raises:
+        UserError: none of the images can be read.
+    """
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    waiting: deque[list[Future[Found]]] = deque()
+    starts = iter(range(0, len(items), BATCH))
+    count = 0
+    try:
+        for start in chain(starts, [None] * AHEAD):
+            if start is not None:
+                waiting.append([pool.submit(load, item) for item in items[start : start + BATCH]])
+            if waiting and (start is None or len(waiting) > AHEAD):
+                found, failure = _results(waiting.popleft())
+                count += len(found)
+                if found:
+                    yield found
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if items and not count:
+        raise UserError(f"none of the {len(items)} images can be read, {failure}")
+
+
+def _results(futures: list[Future[Found]]) -> tuple[list[Found], UnreadableImage | None]:
+    """Return what was made of readable images, and why the last other one could not be read."""
+    found, failure = [], None
+    for future in futures:
+        try:
+            found.append(future.result())
+        except UnreadableImage as error:
+            failure = error
+    return found, failure
+
+
+def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: bool = False) -> HeldOut:
     """Find the test images for a run.
 
     Args:
         config: of the run.
         roots: where they are, laid out as for training; the run's own data if empty.
         to: the direction of the translation.
+        pairs: take the test images as pairs even if the method is trained without.
 
     Raises:
-        UserError: there are no test images, or the domains are other ones than those of the training.
+        UserError: there are no test images, no pairs where they are needed, or the domains are other ones than those
+            of the training.
     """
     kind = get(config.name)
-    paired = issubclass(kind.data, Paired)
+    paired = pairs or issubclass(kind.data, Paired)
     cfg = replace(config.data, roots=roots or config.data.roots)
     one = issubclass(kind.data, Unlabelled)
-    found = find_one(cfg) if one else find(cfg, paired)
-    a, b = (found.test_a, found.test_b) if to == "b" else (found.test_b, found.test_a)
-    names = (found.name_a, found.name_b) if to == "b" else (found.name_b, found.name_a)
+    if one and pairs:
+        raise UserError(
+            f"{config.name} takes one folder, so that no side is label maps: leave out --palette, --segmenter"
+        )
+    # One folder is the domain, whatever it is called: another one may be scored than that of the training.
+    found = find_one(replace(cfg, source=None, target=None)) if one else find(cfg, paired)
+    a, b = _in_order(to, found.test_a, found.test_b)
+    names, training = _in_order(to, found.name_a, found.name_b), _in_order(to, found.train_a, found.train_b)
     if not a or not b:
         raise UserError(f"{cfg.roots[0]}: there are no test images; put some into {names[0]} and {names[1]} under test")
     notes = [note for note in found.notes if "test" in note]
@@ -105,7 +158,12 @@ def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain) -> HeldOut:
         notes += caveats(refs, f"test images of {name}")
     notes += _leaks([*a, *b], config)
     groups = classes(found.train_a, found.name_a) if issubclass(kind.data, Labelled) else []
-    return HeldOut(a, b, cfg.size, config.method.channels, paired, names, tuple(groups), notes)
+    return HeldOut(a, b, cfg.size, config.method.channels, paired, names, one, training, tuple(groups), notes)
+
+
+def _in_order(to: Domain, a: Found, b: Found) -> tuple[Found, Found]:
+    """Return what belongs to the inputs, then what belongs to the targets."""
+    return (a, b) if to == "b" else (b, a)
 
 
 def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:

@@ -17,15 +17,17 @@ from instar.core.abilities import Classifying
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
+from instar.evaluation.bench import Bench
 from instar.evaluation.held_out import HeldOut, held_out
-from instar.evaluation.scores import Judge, Row, Score, colour
+from instar.evaluation.label_maps import LabelTask
+from instar.evaluation.scores import Score, colour
 from instar.evaluation.validation import best_checkpoint
 from instar.export.translator import Translator
 from instar.metrics.accuracy import accuracy_over
 from instar.metrics.diversity import SAMPLES, ImageDistance, diversity
 from instar.metrics.extractors import Extractor
 
-COPY, LAST, BEST = "copy of the input", "last", "best on validation"
+COPY, LAST, BEST, REAL = "copy of the input", "last", "best on validation", "real images"
 
 INPUTS = 100
 """Images whose styles are compared, as in the papers."""
@@ -59,6 +61,17 @@ class Report:
         return json.dumps(asdict(self), indent=1)
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What is measured only if it is asked for."""
+
+    distance: tuple[ImageDistance, str] | None = None
+    """For a method with styles: between its translations of an image, with what is to be said about it
+    (`instar.metrics.diversity.distance_for`)."""
+    labels: LabelTask | None = None
+    """One side of the pairs are label maps: how right the translations are, pixel by pixel."""
+
+
 def evaluate(
     path: Path,
     roots: Sequence[Path] = (),
@@ -66,7 +79,7 @@ def evaluate(
     extractor: Extractor | None = None,
     to: str | None = None,
     every: bool = False,
-    distance: tuple[ImageDistance, str] | None = None,
+    extras: Extras = Extras(),
     device: str = "auto",
     tick: Callable[[str], None] = lambda what: None,
 ) -> Report:
@@ -79,8 +92,7 @@ def evaluate(
             its accuracy alone.
         to: domain to translate into, as for `translate`.
         every: score all checkpoints that were kept, not the last alone.
-        distance: for a method with styles, between its translations of an image, with what is to be said about it
-            (`instar.metrics.diversity.distance_for`); None leaves the diversity out.
+        extras: what is measured only if it is asked for.
         device: where to compute.
         tick: told what is being measured.
 
@@ -91,7 +103,7 @@ def evaluate(
     config = read_config(last / "config.yaml")
     translator = Translator.load(last, device)
     domain = translator.domain(to)
-    images = held_out(config, tuple(roots), domain)
+    images = held_out(config, tuple(roots), domain, pairs=extras.labels is not None)
     wanted = [last] if last == path or not every else checkpoints(path)
     best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
     wanted += [best] if best and best not in wanted else []
@@ -100,18 +112,22 @@ def evaluate(
     protocol = f"centre squares at {images.size} px; {len(images.inputs)} inputs"
     if extractor:
         tick("real images")
-        judge = Judge.of(extractor, images.real())
-        protocol = f"{extractor.describe((len(images.inputs), len(judge.real)))}; centre squares at {images.size} px"
+        bench = Bench.of(images, extractor, extras.labels, translator, tick)
+        counts = (len(images.inputs), len(bench.judge.real))
+        protocol = f"{extractor.describe(counts)}; centre squares at {images.size} px"
         tick(COPY)
-        columns.append(Column(COPY, judge.scores((x, x, truth) for x, truth in images.batches())[0]))
+        scores, said = bench.copy()
+        columns.append(Column(COPY, scores))
+        columns += [Column(REAL, ceiling)] if (ceiling := bench.ceiling()) else []
+        notes += said
         for checkpoint in wanted:
             title = _title(checkpoint, last, best)
             tick(title)
             model = translator if checkpoint == last else Translator.load(checkpoint, device)
-            scores, said = judge.scores(translated(model, domain, images))
-            if distance and checkpoint == last:
+            scores, said = bench.scores(model, domain)
+            if extras.distance and checkpoint == last:
                 tick("diversity")
-                score, about = spread_of_styles(translator, domain, images, distance)
+                score, about = spread_of_styles(translator, domain, images, extras.distance)
                 scores.append(score)
                 notes += about
             columns.append(Column(title, scores, *_when(checkpoint)))
@@ -129,12 +145,6 @@ def evaluate(
         columns=columns,
         notes=notes,
     )
-
-
-def translated(translator: Translator, to: Domain, images: HeldOut) -> Iterator[Row]:
-    """Yield inputs, their translations (noise or style of seed 0) and truths in batches."""
-    for x, truth in images.batches():
-        yield x, translator.tensors(x, to), truth
 
 
 def spread_of_styles(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from instar.metrics.frechet import frechet_distance, frechet_distance_interval
 from instar.metrics.interval import mean_interval
 from instar.metrics.kid import kernel_distance, kernel_distance_interval
 
-Features = NDArray[np.float64]
+Features = NDArray[np.floating[Any]]
 Better = Literal["lower", "higher", ""]
 ARROWS: Mapping[Better, str] = {"lower": "↓", "higher": "↑", "": ""}
 """Beside the name of a score."""
@@ -73,10 +73,15 @@ class Judge:
 
     def scores(self, rows: Iterable[Row]) -> tuple[list[Score], list[str]]:
         """Return all scores of translations, and what they give cause to say. They are rounded to 8 bits first."""
+        features, means, notes = self.look(rows)
+        return [*self.distances(features), *means], notes
+
+    def look(self, rows: Iterable[Row]) -> tuple[Features, list[Score], list[str]]:
+        """Return the features (N, D) of translations, their scores one by one, and what these give cause to say."""
         seen: list[Features] = []
         numbers: dict[str, list[Tensor]] = {}
         for x, given, truth in rows:
-            y = given.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
+            y = rounded(given)
             seen.append(self.extractor.features([colour(y)]))
             numbers.setdefault(CHANGE, []).append(paired.l1(y, x))
             numbers.setdefault(LUMINANCE, []).append(luminance_correlation(x, y))
@@ -91,7 +96,7 @@ class Judge:
         notes = []
         if len(whole[LUMINANCE]) >= 4 and looks_inverted(whole[LUMINANCE]):
             notes.append("light and dark are swapped between inputs and translations (luminance correlation below 0)")
-        return [*self.distances(np.concatenate(seen)), *means], notes
+        return np.concatenate(seen), means, notes
 
     def fd_bounds(self, seen: Features) -> tuple[float, float] | tuple[None, None]:
         """Return the interval of the Fréchet distance, unless it would take minutes (a matrix root for each draw)."""
@@ -118,6 +123,11 @@ def mean_of(name: str, values: Tensor, better: Better) -> Score:
     if len(values) < 4 or not values.isfinite().all():
         return Score(name, values.double().mean().item(), better)
     return Score(name, values.double().mean().item(), better, *mean_interval(values.double().numpy()))
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Return images in [-1, 1] as their files of 8 bits would hold them."""
+    return images.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
 
 
 def colour(images: Tensor) -> Tensor:

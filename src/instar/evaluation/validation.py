@@ -12,6 +12,7 @@ from instar.core.method import Method
 from instar.core.seed import seed_step
 from instar.data import ImageRef
 from instar.evaluation.held_out import squares
+from instar.evaluation.references import real_features
 from instar.evaluation.scores import colour
 from instar.metrics.extractors import Extractor, load_extractor
 from instar.metrics.kid import kernel_distance
@@ -50,7 +51,7 @@ def scorer(
     if min(len(side) for side in images) < LEAST:
         raise UserError(f"--train.score-every needs images to score with: set --data.validation {LEAST} or more")
     of: dict[Domain, Sequence[ImageRef]] = {"a": images[0], "b": images[1]}
-    real = {to: extractor.features(colour(batch) for batch in squares(refs, channels, size)) for to, refs in of.items()}
+    real = {to: real_features(extractor, refs, channels, size).features for to, refs in of.items()}
     name = f"validation/{extractor.title('KID')}"
 
     def score(method: Method[Any]) -> dict[str, float]:

@@ -10,8 +10,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from instar.core.errors import UserError, nearest
 
 from .features import SIZE, MobileNetFeatures, extract, resize
+from .users import network_of
 
 NAMES = ("mobilenet", "inception", "torchvision:NAME", "module.path:callable")
 
@@ -48,6 +47,8 @@ class Extractor:
     """Whether this is the extractor of the FID and KID of the literature."""
     maps: Callable[[Tensor], Tensor] | None = None
     """Maps images to features by place (n, C, h, w), for `structure_distance`; None if the network has none."""
+    lasting: bool = True
+    """Whether `fingerprint` tells all that its features depend on: the code of a user's network may change."""
 
     def title(self, distance: Literal["FD", "KID"]) -> str:
         """Return what a distance in these features is called: ``FID`` and ``KID``, or ``MobileNet-FD`` and so on."""
@@ -128,9 +129,11 @@ def _mobilenet(weights: Path | None) -> Extractor:
 class InceptionFeatures(nn.Module):
     """torch-fidelity's Inception for images (N, 3, H, W) in [-1, 1]; frozen.
 
-    Its batch norms are folded into the convolutions and its weights laid out channels last: the features are the same
-    to 1e-5 of their size, and on a CPU it takes two thirds of the time.
+    Its batch norms are folded into the convolutions, its weights laid out channels last, and images resized by
+    products of matrices: the features are the same to 1e-5 of their size, and on a CPU it takes half of the time.
     """
+
+    side = 299
 
     def __init__(self, network: nn.Module) -> None:
         """Fold and take over `network`, the library's `FeatureExtractorInceptionV3` for the features "2048"."""
@@ -139,13 +142,30 @@ class InceptionFeatures(nn.Module):
             conv, norm = getattr(module, "conv", None), getattr(module, "bn", None)
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 module.conv, module.bn = fuse_conv_bn_eval(conv, norm), nn.Identity()
-        self.network = network.to(memory_format=torch.channels_last)
+        # The library's own `forward` is these layers, one after the other, behind a slower resize.
+        layers = [layer for name, layer in network.named_children() if name != "fc"]
+        self.network = nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Round images to 8 bits, as their files have them, and map them to features (N, 2048), float32."""
-        pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        features: Tensor = self.network(pixels.contiguous(memory_format=torch.channels_last))[0]
-        return features
+        pixels = ((images.clamp(-1, 1) + 1) * 127.5).round()
+        rows, columns = (_tensorflow_bilinear(length, self.side).to(pixels) for length in pixels.shape[2:])
+        x = (rows @ (pixels @ columns.T) - 128) / 128
+        features: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
+        return features.flatten(1)
+
+
+def _tensorflow_bilinear(length: int, size: int) -> Tensor:
+    """Return the weights (size, length) of a row of `length` pixels in each of `size`, as TensorFlow 1 resizes.
+
+    Pixel i lies at i * length / size, between two pixels of the row; nothing is averaged where images shrink.
+    """
+    places = torch.arange(size) * (length / size)
+    near = places.long()
+    weights = torch.zeros(size, length)
+    weights[range(size), near] = 1 - (places - near)
+    weights[range(size), (near + 1).clamp(max=length - 1)] += places - near
+    return weights
 
 
 def _inception(weights: Path | None) -> Extractor:
@@ -222,25 +242,8 @@ def _torchvision(name: str, weights: Path | None) -> Extractor:
 
 
 def _users(name: str, weights: Path | None) -> Extractor:
-    module, _, attribute = name.partition(":")
-    try:
-        make: Callable[..., object] = getattr(_import_from_here(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"--extractor {name}: {error}; write module.path:callable, from this folder") from error
-    network = make(weights) if weights else make()
-    if not isinstance(network, nn.Module):
-        raise UserError(f"--extractor {name}: it returns a {type(network).__name__}, not an nn.Module")
-    return Extractor(network.requires_grad_(False).eval(), name, "its own resize")
-
-
-def _import_from_here(module: str) -> object:
-    """Import a module, also from the current folder, which is no place of import for an installed command."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        return importlib.import_module(module)
-    finally:
-        sys.path.remove(here)
+    network = network_of(name, "--extractor", *([weights] if weights else []))
+    return Extractor(network, name, "its own resize", lasting=False)
 
 
 def _unusable(name: str, file: str, weights: Path | None, error: Exception) -> UserError:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .extractors import Extractor
+from .kept import kept, stamps
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when the same files and network come to give other features."""
 
-Features = NDArray[np.floating[Any]]
+
+class Reference(NamedTuple):
+    """What an extractor makes of a list of images."""
+
+    features: NDArray[np.floating[Any]]
+    """(N, D), of the readable ones."""
+    places: list[int]
+    """Of these in the list."""
 
 
 def reference_key(files: Iterable[Path], extractor: Extractor, preparation: str) -> str:
@@ -30,60 +35,24 @@ def reference_key(files: Iterable[Path], extractor: Extractor, preparation: str)
         extractor: what makes the features.
         preparation: in words, what happens to an image before the extractor, such as ``centre square 64 bicubic``.
     """
-    described = [(str(path.resolve()), *_stamp(path)) for path in files]
-    text = json.dumps([_VERSION, extractor.fingerprint(), preparation, described])
+    text = json.dumps([_VERSION, extractor.fingerprint(), preparation, stamps(files)])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def reference_features(caches: Path, key: str, compute: Callable[[], Features]) -> NDArray[np.float32]:
-    """Return the features (N, D) stored under `key`, or what `compute` returns, which is then stored.
+def reference_features(caches: Path, key: str, compute: Callable[[], Reference]) -> Reference:
+    """Return what is stored under `key`, or what `compute` returns, which is then stored.
 
-    They are stored and returned as float32, which is what networks return. The folder follows the rules of the other
-    caches: it appears whole or not at all, its time is that of its last use, and it has an ``index.json``, so the
-    oldest caches are removed together when there are too many. Without room or the right to write nothing is stored.
+    Features are stored and returned as float32, which is what networks return.
 
     Args:
-        caches: the folder of all caches.
+        caches: the folder of all caches (`instar.metrics.kept`).
         key: from `reference_key`.
         compute: makes the features; called only if they are not there.
     """
-    folder = caches / f"features-{key}"
-    stored = _load(folder)
-    if stored is not None:
-        return stored
-    found = compute().astype(np.float32)
-    with suppress(OSError):
-        _store(folder, found)
-    return found
 
+    def arrays() -> dict[str, NDArray[Any]]:
+        features, places = compute()
+        return {"features": features.astype(np.float32), "places": np.array(places, np.int64)}
 
-def _load(folder: Path) -> NDArray[np.float32] | None:
-    try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        found = np.load(folder / "features.npy", allow_pickle=False)
-        if list(found.shape) != index["shape"] or found.dtype != np.float32:
-            return None
-        with suppress(OSError):  # somebody else's folder: its age is not ours to set
-            os.utime(folder)
-    except (OSError, ValueError, EOFError, TypeError, KeyError):
-        return None
-    features: NDArray[np.float32] = found
-    return features
-
-
-def _store(folder: Path, features: NDArray[np.float32]) -> None:
-    part = folder.with_name(f".part-{folder.name}-{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
-        np.save(part / "features.npy", features, allow_pickle=False)
-        (part / "index.json").write_text(json.dumps({"shape": list(features.shape)}), encoding="utf-8")
-        if folder.exists() and _load(folder) is None:  # half of it, from a disk that was full
-            shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+    found = kept(caches, f"features-{key}", arrays)
+    return Reference(found["features"], found["places"].tolist())

@@ -1,0 +1,88 @@
+"""All that is measured of one set of weights on the held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from instar.core.abilities import Clustered, Styled
+from instar.core.batch import Domain
+from instar.evaluation.by_class import Classes
+from instar.evaluation.held_out import HeldOut
+from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
+from instar.evaluation.references import real_features
+from instar.evaluation.scores import Judge, Row, Score
+from instar.export.translator import Translator
+from instar.metrics.extractors import Extractor
+
+Found = tuple[list[Score], list[str]]
+"""Scores, and what is to be said about them."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The held-out images and what is asked of translations of them."""
+
+    images: HeldOut
+    judge: Judge
+    maps: LabelMaps | None = None
+    """Where one side of the pairs are label maps and they are to be scored."""
+    classes: Classes | None = None
+    """Where the images are of one folder and have classes."""
+
+    @classmethod
+    def of(
+        cls,
+        images: HeldOut,
+        extractor: Extractor,
+        labels: LabelTask | None,
+        translator: Translator,
+        tick: Callable[[str], None],
+    ) -> Bench:
+        """Look at the real images.
+
+        Raises:
+            UserError: no real image can be read, or the label maps are not as `labels` says.
+        """
+        maps = label_maps(labels, images, translator.device, tick) if labels else None
+        real = real_features(extractor, images.targets, images.channels, images.size)
+        found = Classes(images, extractor, real) if images.one_folder else None
+        return cls(images, Judge(extractor, real.features), maps, found if found and found.there else None)
+
+    def copy(self) -> Found:
+        """Score the inputs themselves, as a method does that changes nothing."""
+        scores, _ = self._scores(lambda x: x)
+        more, notes = self.classes.copy() if self.classes else ([], [])
+        return [*scores, *more], [*notes, *(self.maps.notes if self.maps else [])]
+
+    def ceiling(self) -> list[Score]:
+        """Return what the segmenter scores on the real photographs; nothing where there is no segmenter."""
+        if not self.maps or not self.maps.segmenter:
+            return []
+        rows = self.images.rows()
+        return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
+
+    def scores(self, translator: Translator, to: Domain) -> Found:
+        """Score the translations of a model (noise or style of seed 0)."""
+        scores, notes = self._scores(lambda x: translator.tensors(x, to))
+        if self.classes and isinstance(translator.method, Styled):
+            scores += self.classes.translated(translator)[0]
+        if self.classes and isinstance(translator.method, Clustered):
+            more, said = self.classes.agreement(translator.method, translator.device)
+            scores, notes = [*scores, *more], [*notes, *said]
+        return scores, notes
+
+    def _scores(self, translate: Callable[[Tensor], Tensor]) -> Found:
+        counts: list[Tensor] = []
+
+        def rows() -> Iterator[Row]:
+            for places, x, truth in self.images.rows():
+                y = translate(x)
+                if self.maps:
+                    counts.append(self.maps.counts(y, places))
+                yield x, y, truth
+
+        scores, notes = self.judge.scores(rows())
+        return [*scores, *(self.maps.scores(counts) if self.maps else [])], notes

@@ -1,0 +1,52 @@
+"""Features of real images, computed once for all evaluations with the same files and extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from instar.core.images import Array, to_tensor
+from instar.data import ImageRef
+from instar.data.cache import home
+from instar.data.labels import square_pixels
+from instar.evaluation.held_out import loaded
+from instar.evaluation.scores import colour
+from instar.metrics.extractors import Extractor
+from instar.metrics.reference import Reference, reference_features, reference_key
+
+
+def real_features(extractor: Extractor, refs: Sequence[ImageRef], channels: int, size: int) -> Reference:
+    """Return the features (N, D) of the centre squares of images, kept in the folder of caches.
+
+    Those of an extractor of the user's are computed each time: its code may change unseen.
+
+    Raises:
+        UserError: no image can be read.
+    """
+    if not extractor.lasting:
+        return features_of(extractor, refs, channels, size)
+    parts = [(ref.half, ref.entry) for ref in refs if ref.half or ref.entry]
+    preparation = f"centre squares, {size} px, {channels} channels, parts of files: {parts}"
+    key = reference_key([ref.path for ref in refs], extractor, preparation)
+    return reference_features(home(), key, lambda: features_of(extractor, refs, channels, size))
+
+
+def features_of(extractor: Extractor, refs: Sequence[ImageRef], channels: int, size: int) -> Reference:
+    """Return the features (N, D) of the centre squares of images; unreadable files are left out.
+
+    Raises:
+        UserError: no image can be read.
+    """
+    places: list[int] = []
+
+    def load(place: int) -> tuple[int, Array]:
+        return place, square_pixels(refs[place], channels, size)
+
+    def batches() -> Iterator[Tensor]:
+        for found in loaded(range(len(refs)), load):
+            places.extend(place for place, _ in found)
+            yield colour(torch.stack([to_tensor(array) for _, array in found]))
+
+    return Reference(extractor.features(batches()), places)

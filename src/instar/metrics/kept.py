@@ -1,0 +1,89 @@
+"""Arrays that took minutes to compute, kept in a folder of caches."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_FILE = "arrays.safetensors"
+
+
+def kept(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays stored under `name`, or what `compute` returns, which is then stored.
+
+    The folder follows the rules of the other caches: it appears whole or not at all, its time is that of its last use,
+    and it has an ``index.json``, so the oldest caches are removed together when there are too many. Without room or
+    the right to write nothing is stored.
+
+    Args:
+        caches: the folder of all caches.
+        name: of the folder in it; it must change with all that the arrays are made from.
+        compute: makes the arrays; called only if they are not there.
+    """
+    folder = caches / name
+    stored = _load(folder)
+    if stored is not None:
+        return stored
+    found = compute()
+    with suppress(OSError):
+        _store(folder, found)
+    return found
+
+
+def stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Return place, size and time of each file, which tell whether it is still the same.
+
+    A file that is gone has the size -1: reading it will say so.
+    """
+    return [(str(path.resolve()), *_stamp(path)) for path in files]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _load(folder: Path) -> Arrays | None:
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        found = load_file(folder / _FILE)
+        if index != _index(found):
+            return None
+        with suppress(OSError):  # somebody else's folder: its age is not ours to set
+            os.utime(folder)
+    except (OSError, ValueError, SafetensorError):
+        return None
+    return found
+
+
+def _index(arrays: Arrays) -> dict[str, list[int]]:
+    return {name: list(array.shape) for name, array in arrays.items()}
+
+
+def _store(folder: Path, arrays: Arrays) -> None:
+    part = folder.with_name(f".part-{folder.name}-{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        save_file({name: np.array(array, order="C") for name, array in arrays.items()}, part / _FILE)
+        (part / "index.json").write_text(json.dumps(_index(arrays)), encoding="utf-8")
+        if folder.exists() and _load(folder) is None:  # half of it, from a disk that was full
+            shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
