@@ -1,9 +1,11 @@
 """A sheet of held-out images and their translations, for a results page.
 
     python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10] [--styles 1]
+                               [--references N]
 
-Rows: input, translation (one for each style, the same styles for all columns), and for pairs the truth; the first
-images spread evenly over the held-out files, not chosen.
+Rows: input, translation (one for each style, the same styles for all columns), translations in the styles of real
+images of the target, which stand at the left, and for pairs the truth; all spread evenly over the held-out files, not
+chosen.
 """
 
 from __future__ import annotations
@@ -32,20 +34,27 @@ def main() -> None:
     parser.add_argument("--to", default=None)
     parser.add_argument("--columns", type=int, default=10)
     parser.add_argument("--styles", type=int, default=1, help="for methods with styles: how many are shown")
+    parser.add_argument("--references", type=int, default=0, help="rows in the styles of held-out images of the target")
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")
     kind = instar.get(config.name)
     data = open_data(replace(config.data, roots=(args.data.absolute(),)), config.method.channels, kind.data, 1, 0)
-    samples = data.samples(args.columns)
+    samples = data.samples(max(args.columns, args.references))
     translator = instar.load(args.run)
     to = translator.domain(args.to)
     source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
+    source, truth, shown = source[: args.columns], truth[: args.columns], truth[: args.references]
     styles = translator.styles(args.styles) if args.styles > 1 else [None]
+    styles = [*styles, *(translator.style_of(to_pil_image(one.add(1).div(2)), to) for one in shown)]
     made = [translator.tensors(source, to, style=style) for style in styles]
     rows = [source, *made, *([truth] if isinstance(samples, Paired) else [])]
-    tiles = interpolate(torch.cat([row[: args.columns] for row in rows]), scale_factor=2, mode="nearest")
-    sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=args.columns, padding=4, pad_value=1.0)
+    if len(shown):
+        blank = torch.ones_like(source[:1])
+        before = [blank] * (1 + len(made) - len(shown)) + [one[None] for one in shown]
+        rows = [torch.cat([one, row]) for one, row in zip(before, rows, strict=True)]
+    tiles = interpolate(torch.cat(rows), scale_factor=2, mode="nearest")
+    sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=len(rows[0]), padding=4, pad_value=1.0)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     to_pil_image(sheet).save(args.out, quality=90)
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
