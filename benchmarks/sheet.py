@@ -56,7 +56,7 @@ def main() -> None:
     tiles = interpolate(torch.cat(rows), scale_factor=2, mode="nearest")
     sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=len(rows[0]), padding=4, pad_value=1.0)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    to_pil_image(sheet).save(args.out, quality=90)
+    to_pil_image(sheet).save(args.out, quality=80)
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
 
 

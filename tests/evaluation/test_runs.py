@@ -33,9 +33,11 @@ def test_copy_and_last_weights_in_both_directions(run_directory: Runs, tmp_path:
     assert json.loads(report.as_json())["columns"][1]["scores"][0]["name"] == "Colours-KID"
 
 
-def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["cut", "munit"])
+def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path: Path, name: str) -> None:
+    """With styles, each input in a style of its own: that of its place as the seed."""
     data = data_set(tmp_path / "set")
-    run = run_directory("cut")
+    run = run_directory(name)
     report = evaluate(run, [data], extractor=extractor())
 
     def tensors(domain: str) -> list:
@@ -43,7 +45,9 @@ def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path:
         return [to_tensor(centre_square(to_array(read(path), 3), 32))[None] for path in files]
 
     translator = instar.load(run)
-    rows = [(x, translator.translate(x), None) for x in tensors("horse")]
+    seeds = range(12) if name == "munit" else [0] * 12
+    rows = [(x, translator.translate(x, seed=seed), None) for x, seed in zip(tensors("horse"), seeds, strict=True)]
+    assert ("a style of its own" in report.protocol) == (name == "munit")
     expected, _ = Judge.of(extractor(), tensors("zebra")).scores(rows)
     for found, wanted in zip(report.columns[1].scores, expected, strict=True):
         assert found.name == wanted.name

@@ -44,6 +44,37 @@ def test_the_mean_of_both_directions(tmp_path: Path) -> None:
     assert to_a == pytest.approx(kernel_distance(features[2], features[0]))
 
 
+class Tinted(torch.nn.Module):
+    """Its style is a brightness; one is drawn for a batch."""
+
+    targets = ("b",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.drawn: list[float] = []
+
+    def sample_style(self, n: int) -> torch.Tensor:
+        return torch.randn(n, 1)
+
+    def encode_style(self, reference: torch.Tensor, *, domain: str) -> torch.Tensor:
+        return reference.mean((1, 2, 3))[:, None]
+
+    def translate(self, x: torch.Tensor, *, to: str = "b", style: torch.Tensor | None = None) -> torch.Tensor:
+        style = self.sample_style(1).expand(len(x), -1) if style is None else style
+        self.drawn += style[:, 0].tolist()
+        return x + style[..., None, None]
+
+
+def test_each_image_has_a_style_of_its_own_and_the_same_at_all_times(tmp_path: Path) -> None:
+    images = refs(noise(tmp_path / "a", 9)), refs(noise(tmp_path / "b", 8))
+    score, method = scorer(extractor(), images, 3, 32, 0), Tinted()
+    first = score(method)
+    assert len(set(method.drawn)) == len(method.drawn) == 9
+    torch.manual_seed(7)
+    assert score(method) == first
+
+
 def load(found: list[ImageRef]) -> torch.Tensor:
     return torch.stack([square(ref, 3, 32) for ref in found])
 

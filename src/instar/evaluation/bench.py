@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from instar.core.abilities import Clustered, Styled
@@ -53,7 +54,7 @@ class Bench:
 
     def copy(self) -> Found:
         """Score the inputs themselves, as a method does that changes nothing."""
-        scores, _ = self._scores(lambda x: x)
+        scores, _ = self._scores(lambda x, places: x)
         more, notes = self.classes.copy() if self.classes else ([], [])
         return [*scores, *more], [*notes, *(self.maps.notes if self.maps else [])]
 
@@ -65,8 +66,18 @@ class Bench:
         return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
 
     def scores(self, translator: Translator, to: Domain) -> Found:
-        """Score the translations of a model (noise or style of seed 0)."""
-        scores, notes = self._scores(lambda x: translator.tensors(x, to))
+        """Score the translations of a model: with styles, each input in one of its own; otherwise the noise of seed 0.
+
+        In one style for all a model that can draw every dog there is would be scored on the dogs of one look.
+        """
+
+        def translate(x: Tensor, places: list[int]) -> Tensor:
+            if not isinstance(translator.method, Styled):
+                return translator.tensors(x, to)
+            each = zip(x, places, strict=True)
+            return torch.cat([translator.tensors(one[None], to, seed=place) for one, place in each])
+
+        scores, notes = self._scores(translate)
         if self.classes and isinstance(translator.method, Styled):
             scores += self.classes.translated(translator)[0]
         if self.classes and isinstance(translator.method, Clustered):
@@ -74,12 +85,12 @@ class Bench:
             scores, notes = [*scores, *more], [*notes, *said]
         return scores, notes
 
-    def _scores(self, translate: Callable[[Tensor], Tensor]) -> Found:
+    def _scores(self, translate: Callable[[Tensor, list[int]], Tensor]) -> Found:
         counts: list[Tensor] = []
 
         def rows() -> Iterator[Row]:
             for places, x, truth in self.images.rows():
-                y = translate(x)
+                y = translate(x, places)
                 if self.maps:
                     counts.append(self.maps.counts(y, places))
                 yield x, y, truth

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Classifying
+from instar.core.abilities import Classifying, Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
@@ -115,6 +115,8 @@ def evaluate(
         bench = Bench.of(images, extractor, extras.labels, translator, tick)
         counts = (len(images.inputs), len(bench.judge.real))
         protocol = f"{extractor.describe(counts)}; centre squares at {images.size} px"
+        if isinstance(translator.method, Styled):
+            protocol += "; each input in a style of its own"
         tick(COPY)
         scores, said = bench.copy()
         columns.append(Column(COPY, scores))

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from instar.core.abilities import Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.method import Method
@@ -40,7 +43,7 @@ def scorer(
         images: validation images of a and of b, cut to centre squares.
         channels: of the method.
         size: of the squares.
-        seed: of the method's noise or style: the same one at all times.
+        seed: of the method's noise and styles: the same ones at all times, a style for each image.
 
     Returns:
         A function; its first number is the mean over the directions, then comes each of two directions.
@@ -58,10 +61,12 @@ def scorer(
         device = next(method.parameters()).device
         found: dict[str, float] = {}
         for to in method.targets:
-            made = []
+            made: list[Tensor] = []
             for batch in squares(of["a" if to == "b" else "b"], channels, size):
-                seed_step(seed, 0)
-                made.append(colour(method.translate(batch.to(device), to=to).float().cpu().clamp(-1, 1)))
+                # A method that draws one style for its batch gets one image at a time.
+                for x in batch[:, None] if isinstance(method, Styled) else (batch,):
+                    seed_step(seed, len(made))
+                    made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
             found[f"{name} to {to}"] = kernel_distance(extractor.features(made), real[to])
         mean = sum(found.values()) / len(found)
         return {name: mean, **(found if len(found) > 1 else {})}
