@@ -12,6 +12,8 @@ from engine.processes import draw, start
 
 from instar.cli import main
 
+fcntl = pytest.importorskip("fcntl")  # there is none on Windows
+
 SPEC = """
 out: runs
 data: {drawn: drawn}
@@ -54,8 +56,6 @@ def trainer_of(run: Path) -> int:
 
 def wait_until_let_go(log: Path) -> None:
     """Wait for a killed process to let go of its files: its last thread may still be ending when it is a zombie."""
-    import fcntl  # not on Windows, where this test is skipped
-
     for _ in range(1000):
         with log.open("ab") as file:
             try:
