@@ -270,6 +270,15 @@ def test_both_directions(run_directory: Runs, photos: Path, tmp_path: Path) -> N
         assert read(tmp_path / f"{to}/2.png").tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize(("side", "notes"), [(54, 0), (55, 1)])
+def test_images_much_larger_than_the_training_are_noted(
+    run_directory: Runs, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str], side: int, notes: int
+) -> None:
+    write(tmp_path / "in/a.png", 60, side)
+    assert call(run_directory(), tmp_path / "in", "-o", out) == 0  # trained at a short side of 36
+    assert capsys.readouterr().err.count("if the results disappoint, try --size 36") == notes
+
+
 def test_size(run_directory: Runs, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "in/a.png", 300, 200)
     write(tmp_path / "in/b.png", 290, 200)

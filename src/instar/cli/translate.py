@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from instar.cli.jobs import Job
 
 LANDMARKS = "landmarks.csv"
-LARGE = 4
-"""Times the short side of training above which a note on --size is due."""
+LARGE = 1.5
+"""Times the short side of training above which a note on --size is due: at twice that side shapes are lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
