@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 import instar
-from instar.core.abilities import Styled
 from instar.core.batch import Paired
 from instar.core.run import checkpoints, read_config
 from instar.data import open_data
+from instar.evaluation.bench import translated
 from instar.metrics.features import MobileNetFeatures, extract
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance, kernel_distance_interval
@@ -72,9 +72,12 @@ def main() -> None:
     for checkpoint in found[-1:] if args.last else found:
         training = json.loads((checkpoint / "training.json").read_text())
         translator = instar.load(checkpoint)
-        # A method with styles: each input in one of its own.
-        parts = source.split(1 if isinstance(translator.method, Styled) else 20)
-        images = torch.cat([translator.tensors(part, to, seed=number) for number, part in enumerate(parts)])
+        images = torch.cat(
+            [
+                translated(translator, source[i : i + 20], to, range(len(source))[i : i + 20])
+                for i in range(0, len(source), 20)
+            ]
+        )
         # As the saved files would be: 8 bits.
         images = images.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
         row(images, step=training["step"], minutes=round(training["seconds"] / 60, 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,22 @@ from instar.metrics.extractors import Extractor
 
 Found = tuple[list[Score], list[str]]
 """Scores, and what is to be said about them."""
+
+
+def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[int]) -> Tensor:
+    """Translate images to be scored: with styles each in one of its own, drawn from its place; else noise of seed 0.
+
+    In one style for all a model that can draw every dog there is would be scored on the dogs of one look.
+
+    Args:
+        translator: of the model.
+        x: (N, C, H, W) in [-1, 1].
+        to: domain to translate into.
+        places: (N,) of the images among all that are scored.
+    """
+    if not isinstance(translator.method, Styled):
+        return translator.tensors(x, to)
+    return torch.cat([translator.tensors(one[None], to, seed=place) for one, place in zip(x, places, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -66,18 +82,8 @@ class Bench:
         return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
 
     def scores(self, translator: Translator, to: Domain) -> Found:
-        """Score the translations of a model: with styles, each input in one of its own; otherwise the noise of seed 0.
-
-        In one style for all a model that can draw every dog there is would be scored on the dogs of one look.
-        """
-
-        def translate(x: Tensor, places: list[int]) -> Tensor:
-            if not isinstance(translator.method, Styled):
-                return translator.tensors(x, to)
-            each = zip(x, places, strict=True)
-            return torch.cat([translator.tensors(one[None], to, seed=place) for one, place in each])
-
-        scores, notes = self._scores(translate)
+        """Score the translations of a model."""
+        scores, notes = self._scores(lambda x, places: translated(translator, x, to, places))
         if self.classes and isinstance(translator.method, Styled):
             scores += self.classes.translated(translator)[0]
         if self.classes and isinstance(translator.method, Clustered):
