@@ -46,6 +46,9 @@ def test_train_translate_and_repeat(photos: Path, tmp_path: Path, capsys: pytest
 def test_labels(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(photos, tmp_path / "semi", "--method.mode", "semi", "--data.labelled", "0.2") == 0
     assert train(photos, tmp_path / "sup", "--method.mode", "sup", "--method.domains", "2") == 0
+    capsys.readouterr()
+    assert main.run(["evaluate", str(tmp_path / "sup"), str(photos), "--extractor", "none", "--device", "cpu"]) == 0
+    assert "cluster accuracy" in capsys.readouterr().out
     assert train(photos / "cat", tmp_path / "none", "--method.mode", "sup") == 2
     assert "--method.mode sup needs classes" in capsys.readouterr().err
 

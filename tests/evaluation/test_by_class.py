@@ -10,9 +10,10 @@ import torch
 import instar
 from instar.core.abilities import Clustered
 from instar.core.config import DataConfig
+from instar.core.errors import UserError
 from instar.data import find_one
 from instar.data.labels import square
-from instar.evaluation.by_class import Classes, mean_over_classes
+from instar.evaluation.by_class import Classes, agreement, mean_over_classes
 from instar.evaluation.folders import evaluate_folders
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.references import real_features
@@ -151,7 +152,21 @@ def test_perfect_domains(tmp_path: Path) -> None:
         for name, low in (("cat", 0), ("dog", 80), ("panda", 200)):
             noise(tmp_path / "set" / split / name, count, low, low + 40)
     images = held(tmp_path / "set")
-    classes = Classes(images, extractor(), real_features(extractor(), images.targets, 3, 32))
-    scores, notes = classes.agreement(Light(), torch.device("cpu"))
+    scores, notes = agreement(Light(), images, torch.device("cpu"))
     assert values(scores) == dict.fromkeys(("cluster accuracy", "cluster purity", "cluster NMI", "cluster ARI"), 1)
     assert notes == ["3 domains found, 3 classes"]
+
+
+def test_clusters_alone_need_no_features(run_directory: Runs, tmp_path: Path) -> None:
+    run = run_directory("tunit")
+    for split in ("train", "test"):
+        noise(tmp_path / "none" / split, 6, 0, 255)
+        animals(tmp_path / "set" / split, {"cat": 5, "dog": 6, "panda": 4})
+    report = evaluate(run, [tmp_path / "set"], device="cpu")
+    assert [column.title for column in report.columns] == [LAST]
+    with_features = evaluate(run, [tmp_path / "set"], extractor=extractor(), device="cpu")
+    scores = values(report.columns[0].scores)
+    assert list(scores) == ["cluster accuracy", "cluster purity", "cluster NMI", "cluster ARI"]
+    assert scores.items() <= values(next(c for c in with_features.columns if c.title == LAST).scores).items()
+    with pytest.raises(UserError, match="no classes"):
+        evaluate(run, [tmp_path / "none"], device="cpu")

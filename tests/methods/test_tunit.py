@@ -87,11 +87,11 @@ class ByHand:
         w, x, labels = self.w, batch.a, batch.labels
         resting = w.mode == "separate" and phase == "translate"
         if not len(self.queue):
-            self.queue = self.C_ema(random_view(batch.b, w.colour)).detach()
+            self.queue = self.C_ema(random_view(batch.b, w.colour, w.area)).detach()
         if not resting:
-            view = random_view(batch.b, w.colour)
+            view = random_view(batch.b, w.colour, w.area)
             key = self.C_ema(view).detach()
-            self.guide(x, view, key, labels, phase)
+            self.guide(random_view(x, w.colour, w.area) if w.both else x, view, key, labels, phase)
         else:
             self.C.eval()
             self.C_ema, self.H_ema = copy.deepcopy(self.C), copy.deepcopy(self.H)
@@ -151,11 +151,12 @@ class ByHand:
     [
         ({"mode": "joint"}, ["cluster", "cluster", "translate", "translate"]),
         ({"mode": "joint", "gan_recon": False, "normalize": True}, ["cluster", "cluster", "translate", "translate"]),
+        ({"mode": "joint", "both": True, "area": (0.4, 1.0)}, ["cluster", "cluster", "translate", "translate"]),
         ({"mode": "separate"}, ["cluster", "cluster", "translate", "translate"]),
         ({"mode": "semi", "cluster": 0.75}, ["label", "label", "cluster", "translate"]),
         ({"mode": "sup"}, ["translate"] * 4),
     ],
-    ids=["joint", "unit styles", "separate", "semi", "sup"],
+    ids=["joint", "unit styles", "two views", "separate", "semi", "sup"],
 )
 def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any], phases: list[str]) -> None:
     config = tiny("tunit", {"steps": STEPS}, **{"cluster": 0.5, "style": 0.5, "queue": 6, **options})

@@ -46,8 +46,14 @@ def test_bounds_of_the_maps() -> None:
     assert 19.5 < angle.max() <= 20
 
 
+def test_part_of_the_area() -> None:
+    area = affine(torch.zeros(4000, 1, 1, 1, dtype=torch.float64), (0.4, 1.0))[:, :, :2].det()
+    assert 0.4 <= area.min() < 0.41
+    assert 0.99 < area.max() <= 1.0
+
+
 def test_without_moving_the_image_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "affine", lambda x: torch.eye(2, 3).repeat(len(x), 1, 1))
+    monkeypatch.setattr(views, "affine", lambda x, area: torch.eye(2, 3).repeat(len(x), 1, 1))
     x = picture()
     torch.testing.assert_close(random_view(x, 0.0), x)
 

@@ -36,7 +36,7 @@ class Evaluate:
     """Folder of what the translations were made from, under the same names: adds how much changed."""
     extractor: str = "inception"
     """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, torchvision:NAME,
-    or module.path:callable of your own."""
+    or module.path:callable of your own. none for a method that finds domains: scores its clusters alone."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
     to: str | None = None
@@ -130,12 +130,14 @@ def _labels(args: Evaluate) -> LabelTask | None:
 
 
 def _extractor(args: Evaluate) -> Extractor | None:
-    """Return the features; none for a run that is judged by the accuracy of its classifier, unless asked for."""
+    """Return the features; none for a run that is judged by the accuracy of its classifier, or where none are asked."""
     from instar.core import registry
     from instar.core.abilities import Classifying
     from instar.core.run import find_checkpoint, read_config
     from instar.metrics.extractors import load_extractor
 
+    if args.run and args.extractor == "none":
+        return None
     if args.run and args.weights is None and args.extractor == "inception":
         config = read_config(find_checkpoint(args.run[0]) / "config.yaml")
         if issubclass(registry.get(config.name), Classifying):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from instar.core.abilities import Clustered, Styled
 from instar.core.batch import Domain
-from instar.evaluation.by_class import Classes
+from instar.evaluation.by_class import Classes, agreement
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
 from instar.evaluation.references import real_features
@@ -87,7 +87,7 @@ class Bench:
         if self.classes and isinstance(translator.method, Styled):
             scores += self.classes.translated(translator)[0]
         if self.classes and isinstance(translator.method, Clustered):
-            more, said = self.classes.agreement(translator.method, translator.device)
+            more, said = agreement(translator.method, self.images, translator.device)
             scores, notes = [*scores, *more], [*notes, *said]
         return scores, notes
 

@@ -65,6 +65,35 @@ def mean_over_classes(
     return found, [f"mean over {len(names)} classes: {said} images"]
 
 
+def agreement(method: Clustered, images: HeldOut, device: torch.device) -> tuple[list[Score], list[str]]:
+    """Return how well the domains that a method found agree with the classes of test images.
+
+    Raises:
+        UserError: fewer than two classes are known.
+    """
+    refs = [ref for ref in images.inputs if ref.label]
+    if len(names := some_classes(refs)) < 2:
+        raise UserError("the domains agree with nothing: the test images have no classes, a folder for each")
+    found, labels = [], []
+    with torch.inference_mode():
+        for batch in loaded(refs, lambda ref: (ref.label or "", square_pixels(ref, images.channels, images.size))):
+            x = torch.stack([to_tensor(pixels) for _, pixels in batch])
+            found.append(method.cluster(x.to(device)).argmax(1).cpu())
+            labels += [label for label, _ in batch]
+    domains, classes = torch.cat(found), numbers(labels, names)
+    notes = [f"{len(set(domains.tolist()))} domains found, {len(names)} classes"]
+    scores = [
+        Score("cluster purity", clusters.purity(domains, classes), "higher"),
+        Score("cluster NMI", clusters.nmi(domains, classes), "higher"),
+        Score("cluster ARI", clusters.ari(domains, classes), "higher"),
+    ]
+    try:
+        scores.insert(0, Score("cluster accuracy", clusters.matched_accuracy(domains, classes), "higher"))
+    except UserError as error:
+        notes.append(f"no cluster accuracy: {error}")
+    return scores, notes
+
+
 def _labelled(features: Samples, labels: Labels) -> tuple[Samples, list[str]]:
     """Return the features of images with a class, and the classes."""
     places = [i for i, label in enumerate(labels) if label is not None]
@@ -107,26 +136,6 @@ class Classes:
             made.append(features)
             of_made += [name] * len(features)
         return mean_over_classes(self._extractor, np.concatenate(made), of_made, self._real, self._labels)
-
-    def agreement(self, method: Clustered, device: torch.device) -> tuple[list[Score], list[str]]:
-        """Return how well the domains that a method found agree with the classes."""
-        found = []
-        with torch.inference_mode():
-            for pixels in loaded(self._refs, self._square):
-                x = torch.stack([to_tensor(array) for array in pixels])
-                found.append(method.cluster(x.to(device)).argmax(1).cpu())
-        domains, classes = torch.cat(found), numbers(self._labels, self.names)
-        notes = [f"{len(set(domains.tolist()))} domains found, {len(self.names)} classes"]
-        scores = [
-            Score("cluster purity", clusters.purity(domains, classes), "higher"),
-            Score("cluster NMI", clusters.nmi(domains, classes), "higher"),
-            Score("cluster ARI", clusters.ari(domains, classes), "higher"),
-        ]
-        try:
-            scores.insert(0, Score("cluster accuracy", clusters.matched_accuracy(domains, classes), "higher"))
-        except UserError as error:
-            notes.append(f"no cluster accuracy: {error}")
-        return scores, notes
 
     @property
     def _labels(self) -> list[str]:

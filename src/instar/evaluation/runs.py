@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Classifying, Styled
+from instar.core.abilities import Classifying, Clustered, Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
 from instar.evaluation.bench import Bench
+from instar.evaluation.by_class import agreement
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.scores import Score, colour
@@ -89,7 +90,7 @@ def evaluate(
         path: a run (its last checkpoint, unless `every`), or one checkpoint.
         roots: the images, laid out as for training; the run's own test images if empty.
         extractor: of the features in which distances are taken; None for a classifier of digits that is judged by
-            its accuracy alone.
+            its accuracy alone, and for a method that finds domains, by how these agree with classes.
         to: domain to translate into, as for `translate`.
         every: score all checkpoints that were kept, not the last alone.
         extras: what is measured only if it is asked for.
@@ -137,6 +138,14 @@ def evaluate(
     if isinstance(translator.method, Classifying):
         tick("accuracy")
         columns += accuracies(path if last != path else last, images)
+    elif isinstance(translator.method, Clustered) and not extractor:
+        for checkpoint in wanted:
+            tick(title := _title(checkpoint, last, best))
+            model = translator if checkpoint == last else Translator.load(checkpoint, device)
+            assert isinstance(model.method, Clustered)
+            scores, said = agreement(model.method, images, model.device)
+            columns.append(Column(title, scores, *_when(checkpoint)))
+            notes += [f"{title}: {note}" for note in said]
     elif not extractor:
         raise UserError("distances need an extractor: --extractor inception, or another one")
     return Report(

@@ -20,6 +20,7 @@ from instar.losses.clustering import iic, in_use, known_labels, probabilities, s
 from instar.losses.contrastive import info_nce
 from instar.losses.hinge import hinge, hinge_generator
 from instar.losses.penalty import r1
+from instar.modules.classes import known_classes
 from instar.modules.ema import Average
 from instar.modules.gallery import Gallery
 from instar.modules.queue import Queue
@@ -27,7 +28,8 @@ from instar.modules.views import random_view
 from instar.networks.tunit import Discriminator, Generator, GuidingNetwork, linear
 
 DECAY = 0.999  # of the moving average of C
-DIGITS = {"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "colour": 0, "optim_c": {"lr": 1e-3}}
+DIGITS = {"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "optim_c": {"lr": 1e-3}}
+DIGITS |= {"both": True, "area": (0.4, 1.0), "colour": 1.5}  # else clusters of equally bold strokes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,10 @@ class Config(MethodConfig):
     """The discriminator also judges the reconstructions, as in the authors' code."""
     colour: float = 1.0
     """Strength of the changes of colour in the second views; 0 where domains differ in colours alone."""
+    area: tuple[float, float] = (0.9, 1.1)
+    """Least and largest part of an image's area that a view shows."""
+    both: bool = False
+    """C learns from two views of each image, instead of the image and a view."""
     tau: float = 0.07
     """Temperature of the contrasts."""
     queue: int = 1024
@@ -82,6 +88,7 @@ class Config(MethodConfig):
         for name in ("mi", "contrast", "recon", "style", "r1", "colour", *least):
             within(f"method.{name.replace('_', '-')}", getattr(self, name), least.get(name, 0), None)
         within("method.cluster", self.cluster, 0.0, 1.0)
+        within("method.area", min(self.area), 0.01, None)
         if self.side < 32 or self.side & (self.side - 1):
             raise UserError(f"--method.side must be a power of 2 from 32 on, not {self.side}")
         if not self.mi and not self.contrast:
@@ -192,7 +199,7 @@ class TUNIT(Method[Unlabelled]):
     def prepare(self, phase: str, batches: Iterable[Unlabelled]) -> None:
         """Put a first batch into the queue; let C_ema be C where that stays as it is."""
         if not len(self.queue):
-            self.queue.push(self.C_ema.net(random_view(next(iter(batches)).b, self.cfg.colour)))
+            self.queue.push(self.C_ema.net(random_view(next(iter(batches)).b, self.cfg.colour, self.cfg.area)))
         if self.resting(phase):
             self.C_ema.update(self.C, 0.0)
             self.H_ema.update(self.H, 0.0)
@@ -203,12 +210,14 @@ class TUNIT(Method[Unlabelled]):
 
     def objectives(self, batch: Unlabelled, at: Progress) -> Rounds:
         """Move C with H on its own loss, counting the images of each domain; once they are found D, and G with C."""
-        x, labels, phase, resting = batch.a, self.known(batch), self.phase(at), self.resting(self.phase(at))
+        w, x, phase, resting = self.cfg, batch.a, self.phase(at), self.resting(self.phase(at))
+        labels = known_classes(batch, w.mode, w.domains)
         self.C.train(not resting)
         if not resting:
-            view = random_view(batch.b, self.cfg.colour)
+            view = random_view(batch.b, w.colour, w.area)
             key = self.C_ema.net(view)
-            loss, counts = self.guidance(x, view, key, labels, phase)
+            seen = random_view(x, w.colour, w.area) if w.both else x
+            loss, counts = self.guidance(seen, view, key, labels, phase)
             yield Objective("C", over=(self.C, self.H), loss=loss, counts={"domains": counts})
         if phase == "translate":
             yield from self.translation(x, labels, resting)
@@ -264,17 +273,6 @@ class TUNIT(Method[Unlabelled]):
         if resting:
             self.queue.push(own)
         self.gallery.push(own, domain)
-
-    def known(self, batch: Unlabelled) -> Tensor:
-        """Return the labels (N,) that the mode may see, -1 for the others. Missing ones are a `UserError`."""
-        labels = batch.labels
-        if self.cfg.mode in ("joint", "separate"):
-            return torch.full((len(batch.a),), -1, device=batch.a.device)
-        if not len(labels) or (self.cfg.mode == "sup" and labels.min() < 0):
-            raise UserError(f"--method.mode {self.cfg.mode} needs classes: a folder for each, such as train/cat")
-        if labels.max() >= self.cfg.domains:
-            raise UserError(f"there are {int(labels.max()) + 1} classes or more: set --method.domains to their number")
-        return labels
 
     def sample_style(self, n: int) -> Tensor:
         """Draw the styles (n, style_dim) of n of the last training images; normal numbers before there are any."""

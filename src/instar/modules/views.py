@@ -16,32 +16,33 @@ JITTER, HUE = 0.4, 0.125
 """The numbers of TUNIT's code."""
 
 
-def random_view(x: Tensor, colour: float) -> Tensor:
+def random_view(x: Tensor, colour: float, area: tuple[float, float] = AREA) -> Tensor:
     """Return a view of each image, all drawn from torch's global generator.
 
-    Turned by up to 20 degrees, moved by up to a tenth of its sides, sheared by up to 10 degrees, cropped to 0.9 to 1.1
-    of its area at a ratio of 0.9 to 1.1, in one bilinear pass; what comes from outside is black.
+    Turned by up to 20 degrees, moved by up to a tenth of its sides, sheared by up to 10 degrees, cropped to a part of
+    its area at a ratio of 0.9 to 1.1, in one bilinear pass; what comes from outside is black.
 
     Args:
         x: images (N, C, H, W) in [-1, 1].
         colour: strength of the changes of brightness, contrast, saturation (each by up to 40 %) and hue (by up to an
             eighth of the circle); 1 is that of TUNIT's code, 0 leaves the colours.
+        area: least and largest part of an image's area that its view shows.
     """
     with torch.autocast(x.device.type, enabled=False):
-        grid = nnf.affine_grid(affine(x), list(x.shape), align_corners=False)
+        grid = nnf.affine_grid(affine(x, area), list(x.shape), align_corners=False)
         moved = nnf.grid_sample((x + 1) / 2, grid, align_corners=False)
         return (recoloured(moved, colour) if colour else moved) * 2 - 1
 
 
-def affine(x: Tensor) -> Tensor:
-    """Draw a map (N, 2, 3) from places in the view to places in each image, both in [-1, 1]."""
+def affine(x: Tensor, area: tuple[float, float] = AREA) -> Tensor:
+    """Draw a map (N, 2, 3) from places in the view, of such a part of the area, to places in each image in [-1, 1]."""
     n = len(x)
     angle, shear = uniform(x, DEGREES) * math.pi / 180, uniform(x, SHEAR) * math.pi / 180
-    area, ratio = between(x, *AREA), between(x, math.log(RATIO[0]), math.log(RATIO[1])).exp()
+    part, ratio = between(x, *area), between(x, math.log(RATIO[0]), math.log(RATIO[1])).exp()
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
     lean = torch.eye(2, dtype=x.dtype, device=x.device).repeat(n, 1, 1)
     lean[:, 0, 1] = shear.tan()
-    scale = torch.diag_embed(torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], 1))
+    scale = torch.diag_embed(torch.stack([(part * ratio).sqrt(), (part / ratio).sqrt()], 1))
     # Sides are 2 long here.
     shift = torch.stack([uniform(x, 2 * SHIFT), uniform(x, 2 * SHIFT)], 1)
     return torch.cat([turn @ lean @ scale, shift[:, :, None]], 2)
