@@ -70,6 +70,8 @@ class Translate:
     landmarks.csv."""
     heatmap: bool = False
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
+    grid: bool = False
+    """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
 
     def __post_init__(self) -> None:
         least = {"size": 8, "batch": 1, "seed": 0, "samples": 1, "interpolate": 2}
@@ -79,12 +81,15 @@ class Translate:
                 raise UserError(f"--{flag} must be at least {smallest}, not {value}")
         if not self.inputs:
             raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
+        if self.grid and self.interpolate:
+            raise UserError("--grid and --interpolate: give one of the two; a strip shows all its pictures")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Translate, and return 0 if all went well, 1 if some failed, 130 if it was stopped."""
     args = parse(Translate, arguments, "instar translate")
     from instar.cli.bulk import PIXELS, PIXELS_CPU, Tally, work
+    from instar.cli.grid import check, write_grid
     from instar.cli.jobs import MANIFEST, collect
     from instar.cli.variants import variants
     from instar.core.run import load_method
@@ -96,6 +101,8 @@ def run(arguments: Sequence[str]) -> int:
     translator = Translator(method, config, args.device)
     made = variants(args, translator, translator.domain(None if args.to == "all" else args.to))
     jobs = collect(args.inputs, args.out, [variant.naming for variant in made])
+    if args.grid:
+        check(jobs)
     screen = console()
     say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
     look = _looker(None if args.size else config.data.short_side, say)
@@ -118,6 +125,8 @@ def run(arguments: Sequence[str]) -> int:
         finally:
             tally.flush()
     stopped = tally.ok + tally.failed < total
+    if args.grid:
+        write_grid(jobs, [variant.naming for variant in made], args.out, args.reference)
     say(_summary(tally, total, args.out, stopped=stopped))
     return 130 if stopped else int(tally.failed > 0)
 
