@@ -186,6 +186,14 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
     torch.testing.assert_close(method.queue.vectors(), hand.queue, atol=1e-9, rtol=0)
 
 
+def test_a_guiding_network_that_never_learns_comes_from_another_run() -> None:
+    def untrained(mode: str, cluster: float) -> tuple[str, ...]:
+        return build(tiny("tunit", mode=mode, cluster=cluster)).untrained()
+
+    assert untrained("separate", 0.0) == ("C", "H")
+    assert untrained("separate", 0.1) == untrained("joint", 0.0) == untrained("sup", 0.0) == ()
+
+
 def test_parameter_counts() -> None:
     with torch.device("meta"):
         method = TUNIT(Config())

@@ -83,8 +83,8 @@ def held_out(count: int) -> tuple[Tensor, Tensor]:
 
 
 def trained(folder: Path, steps: int, **options: Any) -> TUNIT:
-    sizes = {"width": 16, "guide_width": 16, "style_dim": 64, "queue": 1024}
-    rates = {"optim": {"lr": 5e-4}, "optim_c": {"lr": 5e-4}}
+    sizes = {"width": 16, "guide_width": 16, "style_dim": 64, "queue": 1024, "std": 0.5}
+    rates = {"optim": {"lr": 5e-4}, "optim_c": {"lr": 1e-3}}
     config = tiny("tunit", {"steps": steps, "batch": 32, "seed": 0}, **sizes, **rates, **options)
     play = trainer(config, folder, build(config), Toys(32))  # type: ignore[arg-type]
     for step in range(steps):

@@ -28,8 +28,6 @@ from instar.modules.views import random_view
 from instar.networks.tunit import Discriminator, Generator, GuidingNetwork, linear
 
 DECAY = 0.999  # of the moving average of C
-DIGITS = {"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "optim_c": {"lr": 1e-3}}
-DIGITS |= {"both": True, "area": (0.4, 1.0), "colour": 1.5}  # else clusters of equally bold strokes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +65,8 @@ class Config(MethodConfig):
     """Least and largest part of an image's area that a view shows."""
     both: bool = False
     """C learns from two views of each image, instead of the image and a view."""
+    std: float = 0.01
+    """Of the weights of H at the start. 0.5 for short trainings: more domains are in use from the first step."""
     tau: float = 0.07
     """Temperature of the contrasts."""
     queue: int = 1024
@@ -85,7 +85,7 @@ class Config(MethodConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         least = {"guide": 1e-3, "domains": 2, "tau": 1e-3, "width": 1, "guide_width": 1, "style_dim": 1, "queue": 1}
-        for name in ("mi", "contrast", "recon", "style", "r1", "colour", *least):
+        for name in ("mi", "contrast", "recon", "style", "r1", "colour", "std", *least):
             within(f"method.{name.replace('_', '-')}", getattr(self, name), least.get(name, 0), None)
         within("method.cluster", self.cluster, 0.0, 1.0)
         within("method.area", min(self.area), 0.01, None)
@@ -148,13 +148,14 @@ class TUNIT(Method[Unlabelled]):
         ),
         "digits": Preset(
             about="32 px, gray: clusters of digits, no generator; on a CPU",
-            method=DIGITS,
+            method={"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "both": True}
+            | {"area": (0.4, 1.0), "colour": 1.5, "optim_c": {"lr": 1e-3}},  # else clusters of equally bold strokes
             data={"size": 32, "zoom": 1.0, "flip": False},
             train={"steps": 3000, "batch": 256, "ema": 0, "save_every": 500, "preview_every": 3000},
         ),
         "small": Preset(
             about="64 px on a CPU: about half an hour on two cores",
-            method={"side": 64, "width": 16, "guide_width": 16, "cluster": 0.5}
+            method={"side": 64, "width": 16, "guide_width": 16, "cluster": 0.5, "std": 0.5}
             | {"optim": {"lr": 2e-4}, "optim_c": {"lr": 5e-4}},
             data={"size": 64, "zoom": 1.0},
             train={"steps": 3000, "batch": 16, "ema": 5000, "save_every": 300, "preview_every": 300},
@@ -170,7 +171,7 @@ class TUNIT(Method[Unlabelled]):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.C = GuidingNetwork(cfg.channels, cfg.guide_width, cfg.style_dim, unit=cfg.normalize)
-        self.H = linear(self.C.features, cfg.domains)  # apart, since the generator's objective moves C without it
+        self.H = linear(self.C.features, cfg.domains, cfg.std)  # apart: the generator's objective moves C alone
         self.C_ema, self.H_ema = Average(self.C), Average(self.H)
         self.G = Generator(cfg.channels, cfg.width, cfg.side, style=cfg.style_dim)
         self.D = Discriminator(cfg.channels, cfg.width, cfg.side, cfg.domains)
@@ -184,6 +185,10 @@ class TUNIT(Method[Unlabelled]):
         if config.train.batch // config.train.devices < 2:
             raise UserError("--batch: batch norm and other images' styles need at least 2 images per device")
         return ""
+
+    def untrained(self) -> tuple[str, ...]:
+        """Return the guiding network, where it rests from the start."""
+        return ("C", "H") if self.cfg.mode == "separate" and not self.cfg.cluster else ()
 
     def phase(self, at: Progress) -> str:
         """Learn from labels alone (semi), find clusters, translate."""
@@ -216,8 +221,7 @@ class TUNIT(Method[Unlabelled]):
         if not resting:
             view = random_view(batch.b, w.colour, w.area)
             key = self.C_ema.net(view)
-            seen = random_view(x, w.colour, w.area) if w.both else x
-            loss, counts = self.guidance(seen, view, key, labels, phase)
+            loss, counts = self.guidance(random_view(x, w.colour, w.area) if w.both else x, view, key, labels, phase)
             yield Objective("C", over=(self.C, self.H), loss=loss, counts={"domains": counts})
         if phase == "translate":
             yield from self.translation(x, labels, resting)
@@ -250,8 +254,7 @@ class TUNIT(Method[Unlabelled]):
             features, style = self.C.read(x)
         domain = torch.where(labels < 0, self.H(features.detach()).argmax(1), labels)
         own = style.detach() if resting else self.C_ema.net(x)
-        order = torch.randperm(len(x), device=x.device)
-        content = self.G.content(x)
+        order, content = torch.randperm(len(x), device=x.device), self.G.content(x)
         made = self.G.decode(torch.cat([content, content]), torch.cat([style[order], style]))
         fake, same = made.chunk(2)
 
@@ -280,8 +283,7 @@ class TUNIT(Method[Unlabelled]):
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of any images (N, C, H, W)."""
-        style: Tensor = self.C_ema.net(reference)
-        return style
+        return self.C_ema.net.read(reference)[1]
 
     def cluster(self, x: Tensor) -> Tensor:
         """Return the probabilities (N, domains) of the pseudo domains of images (N, C, H, W)."""

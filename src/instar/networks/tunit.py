@@ -64,10 +64,10 @@ class GuidingNetwork(nn.Module):
         return self.read(x)[1]
 
 
-def linear(cin: int, cout: int) -> nn.Linear:
-    """Return a linear layer with weights from N(0, 0.01) and no bias at the start."""
+def linear(cin: int, cout: int, std: float = 0.01) -> nn.Linear:
+    """Return a linear layer with weights from N(0, std²) and no bias at the start."""
     layer = nn.Linear(cin, cout)
-    nn.init.normal_(layer.weight, 0.0, 0.01)
+    nn.init.normal_(layer.weight, 0.0, std)
     nn.init.zeros_(layer.bias)
     return layer
 
