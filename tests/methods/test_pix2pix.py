@@ -154,13 +154,27 @@ def test_dropout_is_the_only_noise(method: Pix2Pix, batch: Paired) -> None:
     assert torch.equal(quiet.translate(batch.a), quiet.translate(batch.a))
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance"])
+@pytest.mark.parametrize("norm", ["batch", "instance", "running"])
 def test_without_noise_a_translation_does_not_depend_on_its_batch(norm: str) -> None:
     """What the contract's waiver leaves open: batch norm is no reason for it."""
     method = build(tiny("pix2pix", test_noise=False, norm=norm)).eval()
     x = Noise(Paired, size=2).batch(0).a
     alone = torch.cat([method.translate(image[None]) for image in x])
     torch.testing.assert_close(method.translate(x), alone, atol=1e-5, rtol=0)
+
+
+def test_running_averages_translate(batch: Paired) -> None:
+    """A picture of one colour: its own statistics would erase it, those of the training do not."""
+    flat = torch.full_like(batch.a, 0.5)
+    for norm, alike in (("instance", True), ("running", False)):
+        method = build(tiny("pix2pix", test_noise=False, norm=norm))
+        method.train()
+        for _ in range(3):
+            play(method, batch)  # type: ignore[arg-type]
+        method.eval()
+        with torch.no_grad():
+            near, far = method.G.down[1](method.G.down[0](flat)), method.G.down[1](method.G.down[0](-flat))  # type: ignore[union-attr]
+        assert torch.allclose(near[..., 4:-4, 4:-4], far[..., 4:-4, 4:-4], atol=1e-3) == alike
 
 
 def test_logits_0(method: Pix2Pix, batch: Paired) -> None:

@@ -110,7 +110,7 @@ def test_the_drawn_world_is_as_it_says() -> None:
 
 @pytest.mark.slow
 def test_domains_are_found_and_pass_from_reference_to_content(tmp_path: Path) -> None:
-    method = trained(tmp_path, 2400, domains=DOMAINS, cluster=0.75)
+    method = trained(tmp_path, 3200, domains=DOMAINS, cluster=0.75)
     images, truth = held_out(400)
     with torch.inference_mode():
         found = method.cluster(images).argmax(1)
@@ -126,7 +126,7 @@ def test_domains_are_found_and_pass_from_reference_to_content(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_twice_as_many_domains_as_there_are(tmp_path: Path) -> None:
-    method = trained(tmp_path, 1800, domains=2 * DOMAINS, cluster=1.0)
+    method = trained(tmp_path, 2400, domains=2 * DOMAINS, cluster=1.0)
     images, truth = held_out(400)
     with torch.inference_mode():
         found = method.cluster(images).argmax(1)

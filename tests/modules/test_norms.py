@@ -58,8 +58,8 @@ def test_no_running_averages(x: torch.Tensor) -> None:
 
 
 def test_names() -> None:
-    kinds = [type(norm(kind, 4)) for kind in ("instance", "batch", "none")]  # type: ignore[arg-type]
-    assert kinds == [InstanceNorm, BatchNorm, nn.Identity]
+    kinds = [type(norm(kind, 4)) for kind in ("instance", "batch", "running", "none")]  # type: ignore[arg-type]
+    assert kinds == [InstanceNorm, BatchNorm, nn.BatchNorm2d, nn.Identity]
 
 
 def test_adaptive_instance_norm_sets_mean_and_deviation(x: torch.Tensor) -> None:

@@ -40,8 +40,9 @@ class Config(MethodConfig):
     """Decoder layers with dropout, counted from the innermost."""
     test_noise: bool = True
     """Dropout while translating too, as in the paper: two passes differ a little. Off gives one fixed picture."""
-    norm: Literal["instance", "batch"] = "batch"
-    """batch, as in the paper, or instance; neither keeps running averages."""
+    norm: Literal["instance", "batch", "running"] = "batch"
+    """batch, as in the paper, or instance: each translation has its own statistics. running: batch norm that translates
+    with running averages, for flat pictures such as maps, whose own statistics are mostly noise."""
     width: int = 64
     """Channels after the first convolution of both networks."""
     downs: int = 8
@@ -126,7 +127,8 @@ class Pix2Pix(Method[Paired]):
             UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
         )
         seen = cfg.channels * (2 if cfg.conditional else 1)
-        judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm=cfg.norm))
+        norm = "instance" if cfg.norm == "instance" else "batch"  # D never judges a single image in the end
+        judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm=norm))
         self.D = augmented(judge) if cfg.augment else judge
         self.multiple = self.G.multiple
 

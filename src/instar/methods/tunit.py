@@ -151,7 +151,7 @@ class TUNIT(Method[Unlabelled]):
             method={"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "both": True}
             | {"area": (0.4, 1.0), "colour": 1.5, "optim_c": {"lr": 1e-3}},  # else clusters of equally bold strokes
             data={"size": 32, "zoom": 1.0, "flip": False},
-            train={"steps": 3000, "batch": 256, "ema": 0, "save_every": 500, "preview_every": 3000},
+            train={"steps": 1800, "batch": 256, "ema": 0, "save_every": 600, "preview_every": 1800},
         ),
         "small": Preset(
             about="64 px on a CPU: about half an hour on two cores",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-Norm = Literal["instance", "batch", "none"]
+Norm = Literal["instance", "batch", "running", "none"]
 
 
 class InstanceNorm(nn.Module):
@@ -40,9 +40,11 @@ class BatchNorm(nn.Module):
 
 
 def norm(kind: Norm, channels: int) -> nn.Module:
-    """Return the norm of that name for `channels` channels."""
+    """Return the norm of that name for `channels` channels; running is PyTorch's, which keeps running averages."""
     if kind == "batch":
         return BatchNorm(channels)
+    if kind == "running":
+        return nn.BatchNorm2d(channels)
     return InstanceNorm() if kind == "instance" else nn.Identity()
 
 

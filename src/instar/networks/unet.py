@@ -43,7 +43,7 @@ class UNet(nn.Module):
             channels: of the images, in and out.
             width: channels of e1, at most eight times as many later.
             downs: N, the number of halvings; 8 takes 256 px down to 1.
-            norm: batch (the paper) or instance; convolutions before a batch norm have no bias.
+            norm: batch (the paper), running or instance; convolutions before a batch norm have no bias.
             dropout_at: decoder layers followed by dropout, counted from the innermost, d1.
             skips: False gives the encoder-decoder of the paper's ablation.
             style: numbers in z; 0 for a network without one.
@@ -52,7 +52,7 @@ class UNet(nn.Module):
         super().__init__()
         self.multiple = 2**downs
         self.skips = skips
-        biased = norm != "batch"
+        biased = norm not in ("batch", "running")
         widths = [width * min(2**i, 8) for i in range(downs)]
         self.styled = range(0 if not style else 1 if inject == "input" else downs)
         self.down = nn.ModuleList()
