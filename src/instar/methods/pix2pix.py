@@ -127,8 +127,8 @@ class Pix2Pix(Method[Paired]):
             UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
         )
         seen = cfg.channels * (2 if cfg.conditional else 1)
-        norm = "instance" if cfg.norm == "instance" else "batch"  # D never judges a single image in the end
-        judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm=norm))
+        # D plays no part in translating, so that it needs no running averages.
+        judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm="batch" if cfg.norm == "running" else cfg.norm))
         self.D = augmented(judge) if cfg.augment else judge
         self.multiple = self.G.multiple
 
