@@ -200,7 +200,7 @@ def test_the_shipped_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "mobilenet_v2_0.35_224_no_top_keras.npz").touch()
     monkeypatch.setenv("DATA", str(tmp_path))
     jobs = read_grid(Path(__file__).parents[2] / "benchmarks/cat2dog.yaml").jobs
-    assert {job.config.train.steps * job.config.train.batch for job in jobs} == {4800}
+    assert {job.config.train.steps * job.config.train.batch for job in jobs} == {3600}
     two_domains = {name for name in registry.names() if registry.get(name).data is Unpaired}
     assert {job.config.name for job in jobs} == two_domains, "every method for such data"
 
