@@ -16,7 +16,7 @@ demo: $(STAMP) ## train a small model on drawn images, translate held-out ones, 
 	$(VENV)/bin/instar demo -o demo
 
 test: $(STAMP) ## run the tests (without the slow ones and those that need a GPU)
-	$(RUN) pytest
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2
 
 slow: $(STAMP) ## run the slow tests
 	$(RUN) pytest -m "slow and not gpu"

@@ -46,9 +46,12 @@ def test_inputs_beside_their_results_under_the_references(photos: Path, run_dire
     assert (wide[0] == 255).all()  # 32 x 64 is shown whole, on white
 
 
-def test_images_that_failed_are_left_out(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+def test_images_that_failed_are_left_out(
+    photos: Path, run_directory: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (photos / "3.png").write_bytes(b"")
     assert translate(run_directory("cyclegan"), photos, tmp_path / "out", "--grid") == 1
+    assert f"side by side: {tmp_path / 'out' / GRID}\n" in "".join(capsys.readouterr())
     board = Image.open(tmp_path / "out" / GRID)
     assert board.size == (2 * TILE, CAPTION + 3 * TILE)
     assert [middle(board, row, 0).tolist() for row in (0, 1, 2)] == [[50] * 3, [100] * 3, [150] * 3]
@@ -56,6 +59,7 @@ def test_images_that_failed_are_left_out(photos: Path, run_directory: Runs, tmp_
         path.write_bytes(b"")
     assert translate(run_directory("cyclegan"), photos, tmp_path / "none", "--grid") == 1
     assert not (tmp_path / "none" / GRID).exists()
+    assert "side by side" not in "".join(capsys.readouterr())
 
 
 def test_what_does_not_go_together(

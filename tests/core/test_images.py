@@ -8,7 +8,7 @@ from PIL import Image
 
 from instar.core import images
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage, read, save, to_array, to_image, to_tensor
+from instar.core.images import UnreadableImage, read, save, to_array, to_image, to_tensor, viewable
 
 rng = np.random.default_rng(0)
 RGB = Image.fromarray(rng.integers(0, 256, (9, 14, 3), dtype=np.uint8))
@@ -228,3 +228,15 @@ def test_centre_square(dtype: type, channels: int) -> None:
     assert square.shape == (16, 16, channels)
     assert square.dtype == dtype
     assert (square == np.iinfo(dtype).max).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown"), [("L", "L"), ("RGB", "RGB"), ("P", "RGB"), ("RGBA", "RGB"), ("I;16", "RGB")]
+)
+def test_viewable(mode: str, shown: str) -> None:
+    image = Image.new("L", (4, 3), 128).convert("RGB" if mode == "P" else mode.replace("I;16", "L"))
+    if mode == "I;16":
+        image = Image.fromarray(np.full((3, 4), 32896, np.uint16))
+    seen = viewable(image.quantize() if mode == "P" else image)
+    assert (seen.mode, seen.size) == (shown, (4, 3))
+    assert {int(value) for value in np.unique(np.asarray(seen))} == {128}

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from instar.cli.jobs import Job, Naming
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage, read, save, to_array, to_image, to_tensor
+from instar.core.images import UnreadableImage, read, save, viewable
 
 GRID = "grid.png"
 ROWS, TILE, CAPTION = 20, 128, 18
@@ -23,7 +23,7 @@ def check(jobs: Sequence[Job]) -> None:
         raise UserError(f"--grid: a result would be named {GRID} too; rename that input")
 
 
-def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, references: Sequence[Path] = ()) -> None:
+def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, references: Sequence[Path] = ()) -> bool:
     """Write the grid of the first inputs that have all their results, under the references. Without any, there is none.
 
     Args:
@@ -31,6 +31,9 @@ def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, refere
         namings: of the variants.
         out: folder of the results.
         references: images whose styles the last variants take, one each.
+
+    Returns:
+        whether there is one.
     """
     rows: list[list[Image.Image]] = []
     for source, found in groupby((job for job in jobs if job.output), key=lambda job: job.source):
@@ -41,7 +44,7 @@ def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, refere
         if len(rows) == ROWS:
             break
     if not rows:
-        return
+        return False
     if references:
         blank = Image.new("RGB", (TILE, TILE), "white")
         rows = [[blank] * (1 + len(namings) - len(references)) + [tile(path) for path in references], *rows]
@@ -54,11 +57,9 @@ def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, refere
         for i, shown in enumerate(row):
             board.paste(shown, (TILE * i, CAPTION + TILE * j))
     save(board, out / GRID)
+    return True
 
 
 def tile(path: Path) -> Image.Image:
     """Return an image, whole, on a white square."""
-    image = read(path)
-    if image.mode not in ("RGB", "L"):
-        image = to_image(to_tensor(to_array(image, 3)), Image.new("RGB", image.size))
-    return ImageOps.pad(image.convert("RGB"), (TILE, TILE), color="white")
+    return ImageOps.pad(viewable(read(path)).convert("RGB"), (TILE, TILE), color="white")

@@ -89,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     """Translate, and return 0 if all went well, 1 if some failed, 130 if it was stopped."""
     args = parse(Translate, arguments, "instar translate")
     from instar.cli.bulk import PIXELS, PIXELS_CPU, Tally, work
-    from instar.cli.grid import check, write_grid
+    from instar.cli.grid import GRID, check, write_grid
     from instar.cli.jobs import MANIFEST, collect
     from instar.cli.variants import variants
     from instar.core.run import load_method
@@ -125,9 +125,9 @@ def run(arguments: Sequence[str]) -> int:
         finally:
             tally.flush()
     stopped = tally.ok + tally.failed < total
-    if args.grid:
-        write_grid(jobs, [variant.naming for variant in made], args.out, args.reference)
     say(_summary(tally, total, args.out, stopped=stopped))
+    if args.grid and write_grid(jobs, [variant.naming for variant in made], args.out, args.reference):
+        say(f"the first of them side by side: {args.out / GRID}")
     return 130 if stopped else int(tally.failed > 0)
 
 

@@ -17,7 +17,7 @@ from instar.core import registry
 from instar.core.abilities import Attentive, Clustered, Coded, Landmarked, Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
-from instar.core.images import read, save, to_array, to_image, to_tensor
+from instar.core.images import read, save, viewable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,7 +151,7 @@ def _walk(args: Translate, model: Translator, domain: Domain, images: Images) ->
     ((name, other),) = ends
     between = partial(model.between, other=other, to=args.to, count=count)
     return Variant(
-        Naming(f"_to_{name}", ".png"), lambda batch: [Film([_plain(f) for f in between(one)]) for one in batch]
+        Naming(f"_to_{name}", ".png"), lambda batch: [Film([viewable(f) for f in between(one)]) for one in batch]
     )
 
 
@@ -166,15 +166,15 @@ def _ends(args: Translate, model: Translator, given: list[tuple[str, Tensor]]) -
 
 
 def _films(images: Images, styles: Sequence[Tensor], batch: list[Image.Image]) -> list[Film]:
-    plain = [_plain(image) for image in batch]
+    plain = [viewable(image) for image in batch]
     columns = [images(plain, style=style) for style in styles]
     return [Film(list(frames)) for frames in zip(*columns, strict=True)]
 
 
 def _shapes(edit: Edit, other: Image.Image, count: int, style: Tensor | None, batch: list[Image.Image]) -> list[Film]:
     """Show how the landmarks of images become those of another one."""
-    plain, size = [_plain(image) for image in batch], np.array(batch[0].size, np.float32)
-    there = edit.find(ImageOps.fit(_plain(other), batch[0].size))
+    plain, size = [viewable(image) for image in batch], np.array(batch[0].size, np.float32)
+    there = edit.find(ImageOps.fit(viewable(other), batch[0].size))
     whole = np.stack([there - edit.find(image) for image in plain]) * 2 / size
     way = (edit.by + whole * np.float32(step / (count - 1)) for step in range(count))
     columns = [edit.draw(plain, by, style)[0] for by in way]
@@ -182,7 +182,7 @@ def _shapes(edit: Edit, other: Image.Image, count: int, style: Tensor | None, ba
 
 
 def _marked(edit: Edit, batch: list[Image.Image]) -> list[Marked]:
-    plain = [_plain(image) for image in batch]
+    plain = [viewable(image) for image in batch]
     made, drawn = edit.draw(plain, edit.by, None)
     pairs = zip(plain, made, drawn, strict=True)
     return [marked(one.convert("RGB"), out.convert("RGB"), edit.find(one), points) for one, out, points in pairs]
@@ -209,11 +209,4 @@ def overlay(image: Image.Image, attention: np.ndarray[Any, Any]) -> Image.Image:
     """Return the image (W x H) under a map (H, W) in [0, 1], from blue (0) over green to red (1)."""
     levels = 4 * attention[..., None] - np.array([3.0, 2.0, 1.0])
     colours = (1.5 - np.abs(levels)).clip(0, 1)
-    return Image.blend(_plain(image).convert("RGB"), Image.fromarray((colours * 255).astype(np.uint8)), 0.5)
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Return a picture for the eye: 8 bits, without transparency or palette."""
-    if image.mode in ("RGB", "L"):
-        return image
-    return to_image(to_tensor(to_array(image, 3)), Image.new("RGB", image.size))
+    return Image.blend(viewable(image).convert("RGB"), Image.fromarray((colours * 255).astype(np.uint8)), 0.5)

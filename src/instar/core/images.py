@@ -175,6 +175,13 @@ def _with_palette(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
     return image.quantize(256)
 
 
+def viewable(image: Image.Image) -> Image.Image:
+    """Return a picture for the eye: 8 bits, gray or RGB, without transparency or palette."""
+    if image.mode in ("RGB", "L"):
+        return image
+    return to_image(to_tensor(to_array(image, 3)), Image.new("RGB", image.size))
+
+
 def save(image: Image.Image, path: Path) -> None:
     """Write `image` in the format of the path's suffix. The file appears whole or not at all.
 
