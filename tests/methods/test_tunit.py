@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from instar.core.progress import Progress
 from instar.core.seed import seed_step
 from instar.methods import tunit
 from instar.methods.tunit import TUNIT, Config
+from instar.modules import restarts
 from instar.modules.views import random_view
 from methods.parts import count, scramble, values
 
@@ -226,6 +228,8 @@ def test_the_paper_s_numbers() -> None:
         ({"mode": "semi", "cluster": 0.175}, {"label": 20_000, "cluster": 35_000, "translate": 200_000}),
         ({"mode": "sup"}, {"translate": 200_000}),
         ({"cluster": 1.0}, {"cluster": 200_000}),
+        ({"restarts": 5, "cluster": 0.5}, {"cluster": 50_000, "settle": 100_000, "translate": 200_000}),
+        ({"restarts": 5, "cluster": 1.0}, {"cluster": 100_000, "settle": 200_000}),
     ],
 )
 def test_phases_keep_the_proportions(options: dict[str, Any], ends: dict[str, int]) -> None:
@@ -432,9 +436,43 @@ def test_translating_takes_the_style_alone(method: TUNIT, batch: Unlabelled) -> 
     torch.testing.assert_close(p.sum(1), torch.ones(4))
 
 
+def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """H becomes the best of new heads for the features of both views of all images; C stays as it is."""
+    seen: list[Tensor] = []
+
+    def fake(head: nn.Linear, features: Iterable[Tensor], heads: int) -> None:
+        assert heads == 7
+        seen.extend(features)
+        head.weight.data.fill_(3.0)
+
+    monkeypatch.setattr(tunit, "restart", fake)
+    method = build(tiny("tunit", restarts=7))
+    for parameter in method.C.parameters():
+        parameter.data.mul_(1.5)
+    before = copy.deepcopy(method.C.state_dict())
+    torch.manual_seed(5)
+    method.queue.push(torch.randn(4, 8))
+    method.prepare("settle", iter([batch, batch]))
+    torch.manual_seed(5)
+    torch.randn(4, 8)
+    view = random_view(torch.cat([batch.a, batch.b]), 1.0)
+    torch.testing.assert_close(seen[0], method.C.eval().read(view)[0])
+    assert [part.shape for part in seen] == [(8, 32), (8, 32)]
+    assert (method.H.weight == 3).all()
+    assert torch.equal(method.H_ema.net.weight, method.H.weight)
+    assert all(torch.equal(value, before[name]) for name, value in method.C.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in method.C_ema.net.state_dict().items())
+
+
 def test_interrupted_before_the_phase_changes(tmp_path: Path) -> None:
     resumed = interrupted_equals_whole("tunit", tmp_path, cluster=0.7)
     assert resumed.phase == "translate"
+
+
+def test_interrupted_before_a_better_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restarts, "STEPS", 20)
+    resumed = interrupted_equals_whole("tunit", tmp_path, cluster=1.0, restarts=2)
+    assert resumed.phase == "settle"
 
 
 @pytest.mark.parametrize("mode", ["separate", "semi"])
@@ -455,6 +493,8 @@ def test_what_cannot_be_trained(batch: Unlabelled) -> None:
         Config(domains=1)
     with pytest.raises(UserError, match="untrained"):
         Config(mi=0, contrast=0)
+    with pytest.raises(UserError, match=r"--method\.restarts: in mode semi domains are classes"):
+        Config(mode="semi", restarts=3)
     sup = build(tiny("tunit", mode="sup"))
     with pytest.raises(UserError, match="needs classes"):
         next(sup.objectives(Unlabelled(batch.a, batch.b), CLUSTER))

@@ -101,6 +101,19 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         return optim
 
 
+def same_side(config: RunConfig, side: int) -> None:
+    """Refuse a size that the networks were not built for."""
+    if (size := config.data.size) != side:
+        raise UserError(f"--size {size}: these networks take {side} px; set --size {side} or another --method.side")
+
+
+def two_each(config: RunConfig, why: str) -> None:
+    """Refuse one image per device where the images of a batch are compared: `why` says who needs more."""
+    batch, devices = config.train.batch, config.train.devices
+    if batch // devices < 2:
+        raise UserError(f"--batch {batch}: {why} at least 2 images per device; take --batch {2 * devices} or more")
+
+
 def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:
     """Return the complete settings of `method` under `preset` (its first one if None)."""
     preset = preset or next(iter(method.presets))

@@ -11,8 +11,8 @@ LEAST = 1e-10
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Return the probabilities (N, K) of the clusters for logits (N, K), in float32 or better."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(1)
+    """Return the probabilities (..., N, K) of the clusters for logits (..., N, K), in float32 or better."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(-1)
 
 
 def iic(p: Tensor, q: Tensor) -> Tensor:
@@ -24,19 +24,19 @@ def iic(p: Tensor, q: Tensor) -> Tensor:
     nothing about the other, or all images are in one cluster.
 
     Args:
-        p: probabilities (N, K) of the clusters for one view of each image.
+        p: probabilities (..., N, K) of the clusters for one view of each image.
         q: the same for the other view.
 
     Returns:
-        A scalar in float32 or better.
+        (...), a scalar for one clustering, in float32 or better.
     """
     with torch.autocast(p.device.type, enabled=False):
         p, q = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (p, q))
-        joint = p.T @ q
-        joint = (joint + joint.T) / (2 * joint.sum())
-        rows = joint.sum(1, keepdim=True).clamp(min=LEAST)  # P is symmetric: its columns have the same sums
+        joint = p.mT @ q
+        joint = (joint + joint.mT) / (2 * joint.sum((-2, -1), keepdim=True))
+        rows = joint.sum(-1, keepdim=True).clamp(min=LEAST)  # P is symmetric: its columns have the same sums
         joint = joint.clamp(min=LEAST)
-        return -(joint * (joint.log() - rows.log() - rows.T.log())).sum()
+        return -(joint * (joint.log() - rows.log() - rows.mT.log())).sum((-2, -1))
 
 
 def known_labels(logits: Tensor, labels: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 Negatives = Literal["internal", "external", "both"]
+MOMENTUM = 0.999
+"""Of the average of a network that makes keys: each of its weights keeps this share at a step (MoCo)."""
 
 
 def patch_nce(

@@ -13,21 +13,20 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.batch import Domain, Unlabelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Paper, Rounds, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.losses.clustering import iic, in_use, known_labels, probabilities, sizes
-from instar.losses.contrastive import info_nce
+from instar.losses.contrastive import MOMENTUM, info_nce
 from instar.losses.hinge import hinge, hinge_generator
 from instar.losses.penalty import r1
 from instar.modules.classes import known_classes
 from instar.modules.ema import Average
 from instar.modules.gallery import Gallery
 from instar.modules.queue import Queue
+from instar.modules.restarts import restart
 from instar.modules.views import random_view
 from instar.networks.tunit import Discriminator, Generator, GuidingNetwork, linear
-
-DECAY = 0.999  # of the moving average of C
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +64,8 @@ class Config(MethodConfig):
     """Least and largest part of an image's area that a view shows."""
     both: bool = False
     """C learns from two views of each image, instead of the image and a view."""
+    restarts: int = 0
+    """Heads H tried in the middle of C's phase alone, on its features; that with most mutual information goes on."""
     std: float = 0.01
     """Of the weights of H at the start. 0.5 for short trainings: more domains are in use from the first step."""
     tau: float = 0.07
@@ -85,7 +86,7 @@ class Config(MethodConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         least = {"guide": 1e-3, "domains": 2, "tau": 1e-3, "width": 1, "guide_width": 1, "style_dim": 1, "queue": 1}
-        for name in ("mi", "contrast", "recon", "style", "r1", "colour", "std", *least):
+        for name in ("mi", "contrast", "recon", "style", "r1", "colour", "std", "restarts", *least):
             within(f"method.{name.replace('_', '-')}", getattr(self, name), least.get(name, 0), None)
         within("method.cluster", self.cluster, 0.0, 1.0)
         within("method.area", min(self.area), 0.01, None)
@@ -93,6 +94,8 @@ class Config(MethodConfig):
             raise UserError(f"--method.side must be a power of 2 from 32 on, not {self.side}")
         if not self.mi and not self.contrast:
             raise UserError("--method.mi 0 and --method.contrast 0 leave the guiding network untrained")
+        if self.restarts and self.mode in ("semi", "sup"):
+            raise UserError(f"--method.restarts: in mode {self.mode} domains are classes; leave it 0")
 
 
 @final
@@ -118,15 +121,13 @@ class TUNIT(Method[Unlabelled]):
 
     Differs from the paper:
         Where paper and code disagree this is the code: hinge loss instead of log loss, D judges reconstructions too.
-        The queue lasts through the run; by a slip the code starts each epoch with the same first batch.
-        C_ema keeps its own statistics of the norms, of real images only; the code copies C's, in which fakes are.
+        The queue lasts through the run (by a slip the code starts each epoch with the same batch), and C_ema keeps its
+        own statistics of the norms, of real images only; the code copies C's, in which fakes are.
         Adam without its first average instead of RMSprop: shorter first steps. Weight decay pulls kernels only.
-        Contents, styles and fakes are computed once for the rounds of D and G.
         A view is one affine map, black outside; its colours change in a fixed order. Images are cropped, not squeezed.
-        No code of separate was released: C rests in eval mode, the queue takes the styles of x.
+        No code of separate was released: C rests in eval mode, the queue takes the styles of x. `restarts` is ours.
         In semi all batches are mixed, and L_MI weighs a tenth from the start; the code takes turns between batches with
         labels and others. In sup, H learns the classes without moving C, to name the domain of an image later.
-        The mean style of a domain is that of its images among the last 2048. G's average is the engine's.
     """
 
     options = Config
@@ -180,10 +181,8 @@ class TUNIT(Method[Unlabelled]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse other sizes than the networks', and batches without statistics."""
-        if (size := config.data.size) != (side := self.cfg.side):
-            raise UserError(f"--size {size}: these networks take {side} px; set --size {side} or another --method.side")
-        if config.train.batch // config.train.devices < 2:
-            raise UserError("--batch: batch norm and other images' styles need at least 2 images per device")
+        same_side(config, self.cfg.side)
+        two_each(config, "batch norm and other images' styles need")
         return ""
 
     def untrained(self) -> tuple[str, ...]:
@@ -195,17 +194,19 @@ class TUNIT(Method[Unlabelled]):
         clustering = 0 if self.cfg.mode == "sup" else round(self.cfg.cluster * at.steps)
         if self.cfg.mode == "semi" and at.step < round(clustering * 20 / 35):  # thousands, in the authors' code
             return "label"
-        return "cluster" if at.step < clustering else "translate"
-
-    def resting(self, phase: str) -> bool:
-        """Tell whether C stays as it is in a phase."""
-        return self.cfg.mode == "separate" and phase == "translate"
+        if at.step >= clustering:
+            return "translate"
+        return "settle" if self.cfg.restarts and at.step >= clustering / 2 else "cluster"
 
     def prepare(self, phase: str, batches: Iterable[Unlabelled]) -> None:
-        """Put a first batch into the queue; let C_ema be C where that stays as it is."""
+        """Put a first batch into the queue; find a better H; let C_ema be C where one of them does not go on."""
         if not len(self.queue):
             self.queue.push(self.C_ema.net(random_view(next(iter(batches)).b, self.cfg.colour, self.cfg.area)))
-        if self.resting(phase):
+        if phase == "settle":
+            self.C.eval()
+            views = (random_view(torch.cat([x.a, x.b]), self.cfg.colour, self.cfg.area) for x in batches)
+            restart(self.H, (self.C.read(view)[0] for view in views), self.cfg.restarts)
+        if phase == "settle" or (phase == "translate" and self.cfg.mode == "separate"):
             self.C_ema.update(self.C, 0.0)
             self.H_ema.update(self.H, 0.0)
 
@@ -215,7 +216,8 @@ class TUNIT(Method[Unlabelled]):
 
     def objectives(self, batch: Unlabelled, at: Progress) -> Rounds:
         """Move C with H on its own loss, counting the images of each domain; once they are found D, and G with C."""
-        w, x, phase, resting = self.cfg, batch.a, self.phase(at), self.resting(self.phase(at))
+        w, x, phase = self.cfg, batch.a, self.phase(at)
+        resting = w.mode == "separate" and phase == "translate"
         labels = known_classes(batch, w.mode, w.domains)
         self.C.train(not resting)
         if not resting:
@@ -227,8 +229,8 @@ class TUNIT(Method[Unlabelled]):
             yield from self.translation(x, labels, resting)
         if not resting:
             self.queue.push(key)
-            self.C_ema.update(self.C, DECAY, buffers=False)
-            self.H_ema.update(self.H, DECAY)
+            self.C_ema.update(self.C, MOMENTUM, buffers=False)
+            self.H_ema.update(self.H, MOMENTUM)
 
     def guidance(self, x: Tensor, view: Tensor, key: Tensor, labels: Tensor, phase: str) -> tuple[Loss, Tensor]:
         """Return C's own loss on images, views and their keys (N, style_dim), and the sizes (K,) of the domains."""
@@ -257,7 +259,6 @@ class TUNIT(Method[Unlabelled]):
         order, content = torch.randperm(len(x), device=x.device), self.G.content(x)
         made = self.G.decode(torch.cat([content, content]), torch.cat([style[order], style]))
         fake, same = made.chunk(2)
-
         real = x.detach().requires_grad_()
         judged = self.D(real, domain)
         loss = term("real", hinge.real(judged)) + term("fake", hinge.fake(self.D(fake.detach(), domain[order])))
@@ -295,5 +296,4 @@ class TUNIT(Method[Unlabelled]):
 
     def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
         """Draw what x shows in styles (N, style_dim); without one, in that of one training image for all of x."""
-        out: Tensor = self.G(x, self.sample_style(1).expand(len(x), -1) if style is None else style)
-        return out
+        return self.G.decode(self.G.content(x), self.sample_style(1).expand(len(x), -1) if style is None else style)

@@ -13,7 +13,7 @@ from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
 from instar.core.errors import UserError
 from instar.core.images import LUMA
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Paper, Rounds, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.losses.gan import vanilla as gan
@@ -181,13 +181,8 @@ class UNITAdaptation(Method[Labelled]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse other sizes than the networks', and batches without statistics."""
-        if config.data.size != self.cfg.side:
-            raise UserError(
-                f"--size {config.data.size}: these networks take {self.cfg.side} px; "
-                f"set --size {self.cfg.side} or another --method.side (28 or 32)"
-            )
-        if config.train.batch // config.train.devices < 2:
-            raise UserError("--batch: batch norm needs at least 2 images per domain and device")
+        same_side(config, self.cfg.side)
+        two_each(config, "batch norm needs")
         return ""
 
     def objectives(self, batch: Labelled, at: Progress) -> Rounds:

@@ -1,0 +1,74 @@
+"""A linear head for clusters, trained from many starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, distributed, nn
+
+from instar.losses.clustering import iic, probabilities
+
+IMAGES = 20_000
+"""That are looked at, at most."""
+STEPS, BATCH, LR = 600, 768, 3e-3
+"""Of the heads' training, on features with mean 0 and deviation 1, from logits with deviation 1."""
+JUDGED = 4096
+"""Images on which the heads are compared, at most."""
+
+
+@torch.no_grad()
+def restart(head: nn.Linear, features: Iterable[Tensor], count: int) -> Tensor:
+    """Set `head` to that of `count` new heads whose clusters of two views have most in common.
+
+    Which domains a head finds depends on where it starts: two that look alike end in one, another one is split, and
+    what is common to views keeps it so. Heads are cheap to train while the features stay as they are, and the
+    least `iic` tells which of them is best: no label is asked. With several processes, all take that of the first.
+
+    Args:
+        head: from features to K logits.
+        features: (2 N, F) for each batch of N images: of a view of each, then of another view of each.
+        count: heads.
+
+    Returns:
+        (count,), the loss `iic` of each head, the least first.
+    """
+    seen: list[Tensor] = []
+    for batch in features:
+        seen.append(torch.stack(batch.float().chunk(2)))
+        if sum(part.shape[1] for part in seen) >= IMAGES:
+            break
+    views = torch.cat(seen, 1)
+    mean, std = views.mean((0, 1)), views.std((0, 1)) + 1e-5
+    with torch.autocast(views.device.type, enabled=False):
+        weight, bias, losses = _train((views - mean) / std, head.out_features, count)
+        weight = weight / std[:, None]
+        bias = bias - mean @ weight
+    head.weight.copy_(weight.T)
+    head.bias.copy_(bias)
+    if distributed.is_available() and distributed.is_initialized():
+        for parameter in head.parameters():
+            distributed.broadcast(parameter, 0)
+    return losses
+
+
+@torch.enable_grad()
+def _train(views: Tensor, clusters: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return weight (F, K) and bias (K,) of the best head for features (2, N, F), and the losses of all."""
+    images, features = views.shape[1:]
+    weights = torch.randn(count, features, clusters, device=views.device).div_(features**0.5).requires_grad_()
+    biases = torch.zeros(count, 1, clusters, device=views.device, requires_grad=True)
+    adam = torch.optim.Adam([weights, biases], lr=LR)
+
+    def losses(some: Tensor) -> Tensor:
+        first, second = (probabilities(view @ weights + biases) for view in some)
+        return iic(first, second)
+
+    for _ in range(STEPS):
+        loss = losses(views[:, torch.randint(images, (BATCH,), device=views.device)]).sum()
+        weights.grad, biases.grad = torch.autograd.grad(loss, (weights, biases))
+        adam.step()
+    with torch.no_grad():
+        found = losses(views[:, :JUDGED])
+    best = int(found.argmin())
+    return weights[best].detach(), biases[best, 0].detach(), found.sort().values
