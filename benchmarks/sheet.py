@@ -1,7 +1,7 @@
 """A sheet of held-out images and their translations, for a results page.
 
     python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10] [--styles 1]
-                               [--references N]
+                               [--references N] [--size PX]
 
 Rows: input, translation (one for each style, the same styles for all columns), translations in the styles of real
 images of the target, which stand at the left, and for pairs the truth; all spread evenly over the held-out files, not
@@ -35,11 +35,13 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=10)
     parser.add_argument("--styles", type=int, default=1, help="for methods with styles: how many are shown")
     parser.add_argument("--references", type=int, default=0, help="rows in the styles of held-out images of the target")
+    parser.add_argument("--size", type=int, default=None, help="of the images; that of the training if not given")
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")
-    kind = instar.get(config.name)
-    data = open_data(replace(config.data, roots=(args.data.absolute(),)), config.method.channels, kind.data, 1, 0)
+    kind, size = instar.get(config.name), args.size or config.data.size
+    cfg = replace(config.data, roots=(args.data.absolute(),), size=size)
+    data = open_data(cfg, config.method.channels, kind.data, 1, 0)
     samples = data.samples(max(args.columns, args.references))
     translator = instar.load(args.run)
     to = translator.domain(args.to)
@@ -53,7 +55,7 @@ def main() -> None:
         blank = torch.ones_like(source[:1])
         before = [blank] * (1 + len(made) - len(shown)) + [one[None] for one in shown]
         rows = [torch.cat([one, row]) for one, row in zip(before, rows, strict=True)]
-    tiles = interpolate(torch.cat(rows), scale_factor=2, mode="nearest")
+    tiles = interpolate(torch.cat(rows), scale_factor=max(1, 128 // size), mode="nearest")
     sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=len(rows[0]), padding=4, pad_value=1.0)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     to_pil_image(sheet).save(args.out, quality=80)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,22 @@ def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path:
     for found, wanted in zip(report.columns[1].scores, expected, strict=True):
         assert found.name == wanted.name
         assert found.value == pytest.approx(wanted.value, rel=1e-3, abs=1e-4)
+
+
+def test_another_size_than_that_of_the_training(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set")
+    run = shutil.copytree(run_directory("cyclegan"), tmp_path / "run")
+    (config,) = run.glob("checkpoints/*/config.yaml")
+    config.write_text(re.sub("zoom: .*", "zoom: 2.0", config.read_text()))
+    shrunk = evaluate(run, [data], extractor=extractor())
+    assert "centre squares at 32 px" in shrunk.protocol
+    assert [note for note in shrunk.notes if "cut out of images of 64 px" in note and "--size 64" in note]
+    whole = evaluate(run, [data], extractor=extractor(), extras=Extras(size=64))
+    assert "centre squares at 64 px" in whole.protocol
+    assert not [note for note in whole.notes if "--size" in note]
+    assert whole.columns[1].scores[0].value != shrunk.columns[1].scores[0].value
+    with pytest.raises(UserError, match="--size 64: these networks take 28 px; leave it out"):
+        evaluate(run_directory("unit-adaptation"), [data], extras=Extras(size=64))
 
 
 def test_pairs_are_scored_by_their_truth(run_directory: Runs, tmp_path: Path) -> None:

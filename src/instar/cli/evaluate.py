@@ -54,7 +54,8 @@ class Evaluate:
     """What finds the labels in photographs that are made from label maps: unet, which is trained on the real training
     pairs (minutes, once), or module.path:callable of your own."""
     size: int | None = None
-    """For --images: side of the centre squares that are compared; the short side of the first one if not given."""
+    """Side of the centre squares that are compared; if not given, that of a run's training, or of --images the short
+    side of the first one."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
@@ -67,9 +68,10 @@ class Evaluate:
             raise UserError(
                 "--images and --reference belong together: translations and real images of the target domain"
             )
-        for flag, value in (("inputs", self.inputs), ("size", self.size)):
-            if self.run and value is not None:
-                raise UserError(f"--{flag} is for --images; a run brings its own")
+        if self.run and self.inputs:
+            raise UserError("--inputs is for --images; a run brings its own")
+        if self.size is not None and self.size < 8:
+            raise UserError(f"--size must be at least 8, not {self.size}")
         for flag, text in (("palette", self.palette), ("segmenter", self.segmenter)):
             if self.images and text is not None:
                 raise UserError(f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}")
@@ -107,7 +109,7 @@ def _report(args: Evaluate, tick: Callable[[str], None]) -> Report:
         extractor=extractor,
         to=args.to,
         every=args.every,
-        extras=Extras(_distance(args, extractor), _labels(args)),
+        extras=Extras(_distance(args, extractor), _labels(args), args.size),
         device=args.device,
         tick=tick,
     )

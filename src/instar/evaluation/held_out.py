@@ -26,6 +26,8 @@ from instar.evaluation.caveats import caveats, leaks
 BATCH = 20
 AHEAD = 3
 """Batches whose files are decoded while networks compute."""
+LARGE = 1.5
+"""Images this many times as large as what was cut out of them in training show things at another scale, shrunk."""
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -33,9 +35,9 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Inputs, real images of the target domain, and for pairs the truth of each input, at the size of the training.
+    """Inputs, real images of the target domain, and for pairs the truth of each input.
 
-    All are cut to their centre square and resized (bicubic) to that size.
+    All are cut to their centre square and resized (bicubic) to one size: that of the training, unless another is asked.
     """
 
     inputs: Sequence[ImageRef]
@@ -126,7 +128,9 @@ def _results(futures: list[Future[Found]]) -> tuple[list[Found], UnreadableImage
     return found, failure
 
 
-def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: bool = False) -> HeldOut:
+def held_out(
+    config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: bool = False, size: int | None = None
+) -> HeldOut:
     """Find the test images for a run.
 
     Args:
@@ -134,6 +138,7 @@ def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: b
         roots: where they are, laid out as for training; the run's own data if empty.
         to: the direction of the translation.
         pairs: take the test images as pairs even if the method is trained without.
+        size: side of the squares; that of the training if None.
 
     Raises:
         UserError: there are no test images, no pairs where they are needed, or the domains are other ones than those
@@ -157,8 +162,13 @@ def held_out(config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: b
     for name, refs in zip(names, (a, b), strict=True):
         notes += caveats(refs, f"test images of {name}")
     notes += _leaks([*a, *b], config)
+    if size is None and cfg.short_side > LARGE * cfg.size:
+        notes.append(
+            f"it was trained on {cfg.size} px cut out of images of {cfg.short_side} px, and is shown whole ones shrunk "
+            f"to {cfg.size} px here; instar evaluate --size {cfg.short_side} shows them as in the training"
+        )
     groups = classes(found.train_a, found.name_a) if issubclass(kind.data, Labelled) else []
-    return HeldOut(a, b, cfg.size, config.method.channels, paired, names, one, training, tuple(groups), notes)
+    return HeldOut(a, b, size or cfg.size, config.method.channels, paired, names, one, training, tuple(groups), notes)
 
 
 def _in_order(to: Domain, a: Found, b: Found) -> tuple[Found, Found]:

@@ -64,13 +64,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Extras:
-    """What is measured only if it is asked for."""
+    """What is measured, or measured otherwise, only if it is asked for."""
 
     distance: tuple[ImageDistance, str] | None = None
     """For a method with styles: between its translations of an image, with what is to be said about it
     (`instar.metrics.diversity.distance_for`)."""
     labels: LabelTask | None = None
     """One side of the pairs are label maps: how right the translations are, pixel by pixel."""
+    size: int | None = None
+    """Side of the squares that are translated and compared; that of the training if None."""
 
 
 def evaluate(
@@ -104,7 +106,9 @@ def evaluate(
     config = read_config(last / "config.yaml")
     translator = Translator.load(last, device)
     domain = translator.domain(to)
-    images = held_out(config, tuple(roots), domain, pairs=extras.labels is not None)
+    if extras.size and isinstance(translator.method, Classifying):
+        raise UserError(f"--size {extras.size}: these networks take {config.data.size} px; leave it out")
+    images = held_out(config, tuple(roots), domain, pairs=extras.labels is not None, size=extras.size)
     wanted = [last] if last == path or not every else checkpoints(path)
     best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
     wanted += [best] if best and best not in wanted else []

@@ -112,6 +112,13 @@ class Pix2Pix(Method[Paired]):
             data={"size": 64, "zoom": 1.03},
             train={"steps": 5000, "batch": 4, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
+        "crops": Preset(
+            about="128 px out of images of 256 px on a CPU, for thin lines: half an hour on one core with bf16",
+            method={"width": 32, "downs": 4, "norm": "running", "dropout_at": (1,), "test_noise": False}
+            | {"patch_layers": 2, "optim": {"lr": 4e-4, "hold": 0.5}},
+            data={"size": 128, "zoom": 2.0},
+            train={"steps": 5000, "batch": 4, "ema": 2000, "save_every": 500, "preview_every": 500},
+        ),
         "tiny": Preset(
             about="32 px, for tests: seconds",
             method={"width": 4, "downs": 5, "dropout_at": (1, 2), "patch_layers": 1},
