@@ -449,7 +449,7 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
     method = build(tiny("tunit", restarts=7))
     for parameter in method.C.parameters():
         parameter.data.mul_(1.5)
-    before = copy.deepcopy(method.C.state_dict())
+    before, averaged = copy.deepcopy(method.C.state_dict()), copy.deepcopy(method.C_ema.state_dict())
     torch.manual_seed(5)
     method.queue.push(torch.randn(4, 8))
     method.prepare("settle", iter([batch, batch]))
@@ -461,7 +461,7 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
     assert (method.H.weight == 3).all()
     assert torch.equal(method.H_ema.net.weight, method.H.weight)
     assert all(torch.equal(value, before[name]) for name, value in method.C.state_dict().items())
-    assert all(torch.equal(value, before[name]) for name, value in method.C_ema.net.state_dict().items())
+    assert all(torch.equal(value, averaged[name]) for name, value in method.C_ema.state_dict().items())
 
 
 def test_interrupted_before_the_phase_changes(tmp_path: Path) -> None:

@@ -149,8 +149,8 @@ class TUNIT(Method[Unlabelled]):
         ),
         "digits": Preset(
             about="32 px, gray: clusters of digits, no generator; on a CPU",
-            method={"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "both": True}
-            | {"area": (0.4, 1.0), "colour": 1.5, "optim_c": {"lr": 1e-3}},  # else clusters of equally bold strokes
+            method={"channels": 1, "side": 32, "width": 4, "guide_width": 16, "cluster": 1, "restarts": 48}
+            | {"both": True, "area": (0.4, 1.0), "colour": 1.5, "optim_c": {"lr": 1e-3}},  # else: how bold strokes are
             data={"size": 32, "zoom": 1.0, "flip": False},
             train={"steps": 1800, "batch": 256, "ema": 0, "save_every": 600, "preview_every": 1800},
         ),
@@ -194,19 +194,19 @@ class TUNIT(Method[Unlabelled]):
         clustering = 0 if self.cfg.mode == "sup" else round(self.cfg.cluster * at.steps)
         if self.cfg.mode == "semi" and at.step < round(clustering * 20 / 35):  # thousands, in the authors' code
             return "label"
-        if at.step >= clustering:
-            return "translate"
-        return "settle" if self.cfg.restarts and at.step >= clustering / 2 else "cluster"
+        settled = self.cfg.restarts and at.step >= clustering / 2
+        return "translate" if at.step >= clustering else "settle" if settled else "cluster"
 
     def prepare(self, phase: str, batches: Iterable[Unlabelled]) -> None:
-        """Put a first batch into the queue; find a better H; let C_ema be C where one of them does not go on."""
+        """Put a first batch into the queue; find a better H; let C_ema be C where that stays as it is."""
         if not len(self.queue):
             self.queue.push(self.C_ema.net(random_view(next(iter(batches)).b, self.cfg.colour, self.cfg.area)))
         if phase == "settle":
             self.C.eval()
             views = (random_view(torch.cat([x.a, x.b]), self.cfg.colour, self.cfg.area) for x in batches)
             restart(self.H, (self.C.read(view)[0] for view in views), self.cfg.restarts)
-        if phase == "settle" or (phase == "translate" and self.cfg.mode == "separate"):
+            self.H_ema.update(self.H, 0.0)  # not C_ema: keys that jump make the contrast explode
+        if phase == "translate" and self.cfg.mode == "separate":
             self.C_ema.update(self.C, 0.0)
             self.H_ema.update(self.H, 0.0)
 
