@@ -21,9 +21,9 @@ from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
+from instar.losses import restarts
 from instar.methods import tunit
 from instar.methods.tunit import TUNIT, Config
-from instar.modules import restarts
 from instar.modules.views import random_view
 from methods.parts import count, scramble, values
 

@@ -20,11 +20,11 @@ from instar.losses.clustering import iic, in_use, known_labels, probabilities, s
 from instar.losses.contrastive import MOMENTUM, info_nce
 from instar.losses.hinge import hinge, hinge_generator
 from instar.losses.penalty import r1
+from instar.losses.restarts import restart
 from instar.modules.classes import known_classes
 from instar.modules.ema import Average
 from instar.modules.gallery import Gallery
 from instar.modules.queue import Queue
-from instar.modules.restarts import restart
 from instar.modules.views import random_view
 from instar.networks.tunit import Discriminator, Generator, GuidingNetwork, linear
 

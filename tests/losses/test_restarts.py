@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from instar.losses import restarts
 from instar.losses.clustering import iic, probabilities
-from instar.modules import restarts
-from instar.modules.restarts import restart
+from instar.losses.restarts import restart
 
 K = 4
 
