@@ -21,9 +21,10 @@ from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
-from instar.losses import restarts
+from instar.losses.clustering import iic
 from instar.methods import tunit
 from instar.methods.tunit import TUNIT, Config
+from instar.modules import restarts
 from instar.modules.views import random_view
 from methods.parts import count, scramble, values
 
@@ -440,8 +441,8 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
     """H becomes the best of new heads for the features of both views of all images; C stays as it is."""
     seen: list[Tensor] = []
 
-    def fake(head: nn.Linear, features: Iterable[Tensor], heads: int) -> None:
-        assert heads == 7
+    def fake(head: nn.Linear, features: Iterable[Tensor], heads: int, loss: object) -> None:
+        assert (heads, loss) == (7, iic)
         seen.extend(features)
         head.weight.data.fill_(3.0)
 

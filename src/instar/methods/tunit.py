@@ -20,11 +20,11 @@ from instar.losses.clustering import iic, in_use, known_labels, probabilities, s
 from instar.losses.contrastive import MOMENTUM, info_nce
 from instar.losses.hinge import hinge, hinge_generator
 from instar.losses.penalty import r1
-from instar.losses.restarts import restart
 from instar.modules.classes import known_classes
 from instar.modules.ema import Average
 from instar.modules.gallery import Gallery
 from instar.modules.queue import Queue
+from instar.modules.restarts import restart
 from instar.modules.views import random_view
 from instar.networks.tunit import Discriminator, Generator, GuidingNetwork, linear
 
@@ -204,7 +204,7 @@ class TUNIT(Method[Unlabelled]):
         if phase == "settle":
             self.C.eval()
             views = (random_view(torch.cat([x.a, x.b]), self.cfg.colour, self.cfg.area) for x in batches)
-            restart(self.H, (self.C.read(view)[0] for view in views), self.cfg.restarts)
+            restart(self.H, (self.C.read(view)[0] for view in views), self.cfg.restarts, iic)
             self.H_ema.update(self.H, 0.0)  # not C_ema: keys that jump make the contrast explode
         if phase == "translate" and self.cfg.mode == "separate":
             self.C_ema.update(self.C, 0.0)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from instar.losses import restarts
 from instar.losses.clustering import iic, probabilities
-from instar.losses.restarts import restart
+from instar.modules import restarts
+from instar.modules.restarts import restart
 
 K = 4
 
@@ -37,7 +37,7 @@ def test_finds_the_clusters_from_a_head_that_merges_them() -> None:
     seen, true = features()
     head = nn.Linear(6, K)
     nn.init.zeros_(head.weight)
-    losses = restart(head, [seen], 24)
+    losses = restart(head, [seen], 24, iic)
     assert losses.shape == (24,)
     assert (losses.sort().values == losses).all()
     assert losses[0] < losses[-1] - 0.1, "not every start ends in the best"
@@ -59,7 +59,7 @@ def test_batches_are_put_together_up_to_a_limit(monkeypatch: pytest.MonkeyPatch)
             yield seen
 
     monkeypatch.setattr(restarts, "IMAGES", 100)
-    restart(nn.Linear(6, K), batches(), 1)
+    restart(nn.Linear(6, K), batches(), 1, iic)
     assert asked == [0, 1]
 
 
@@ -69,6 +69,6 @@ def test_by_the_global_generator_alone() -> None:
     for seed, head in zip((1, 1, 2), heads, strict=True):
         torch.manual_seed(seed)
         with torch.autocast("cpu", torch.bfloat16):
-            restart(head, [seen], 2)
+            restart(head, [seen], 2, iic)
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert not torch.equal(heads[0].weight, heads[2].weight)

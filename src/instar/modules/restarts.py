@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, distributed, nn
-
-from instar.losses.clustering import iic, probabilities
 
 IMAGES = 20_000
 """That are looked at, at most."""
@@ -18,20 +16,23 @@ JUDGED = 4096
 
 
 @torch.no_grad()
-def restart(head: nn.Linear, features: Iterable[Tensor], count: int) -> Tensor:
+def restart(
+    head: nn.Linear, features: Iterable[Tensor], count: int, loss: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
     """Set `head` to that of `count` new heads whose clusters of two views have most in common.
 
     Which domains a head finds depends on where it starts: two that look alike end in one, another one is split, and
     what is common to views keeps it so. Heads are cheap to train while the features stay as they are, and the
-    least `iic` tells which of them is best: no label is asked. With several processes, all take that of the first.
+    least `loss` tells which of them is best: no label is asked. With several processes, all take that of the first.
 
     Args:
         head: from features to K logits.
         features: (2 N, F) for each batch of N images: of a view of each, then of another view of each.
         count: heads.
+        loss: (count,), of the probabilities (count, N, K) of the clusters for the first and for the other views.
 
     Returns:
-        (count,), the loss `iic` of each head, the least first.
+        (count,), the loss of each head, the least first.
     """
     seen: list[Tensor] = []
     for batch in features:
@@ -41,7 +42,7 @@ def restart(head: nn.Linear, features: Iterable[Tensor], count: int) -> Tensor:
     views = torch.cat(seen, 1)
     mean, std = views.mean((0, 1)), views.std((0, 1)) + 1e-5
     with torch.autocast(views.device.type, enabled=False):
-        weight, bias, losses = _train((views - mean) / std, head.out_features, count)
+        weight, bias, losses = _train((views - mean) / std, head.out_features, count, loss)
         weight = weight / std[:, None]
         bias = bias - mean @ weight
     head.weight.copy_(weight.T)
@@ -53,7 +54,9 @@ def restart(head: nn.Linear, features: Iterable[Tensor], count: int) -> Tensor:
 
 
 @torch.enable_grad()
-def _train(views: Tensor, clusters: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _train(
+    views: Tensor, clusters: int, count: int, loss: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return weight (F, K) and bias (K,) of the best head for features (2, N, F), and the losses of all."""
     images, features = views.shape[1:]
     weights = torch.randn(count, features, clusters, device=views.device).div_(features**0.5).requires_grad_()
@@ -61,12 +64,12 @@ def _train(views: Tensor, clusters: int, count: int) -> tuple[Tensor, Tensor, Te
     adam = torch.optim.Adam([weights, biases], lr=LR)
 
     def losses(some: Tensor) -> Tensor:
-        first, second = (probabilities(view @ weights + biases) for view in some)
-        return iic(first, second)
+        first, second = ((view @ weights + biases).softmax(-1) for view in some)
+        return loss(first, second)
 
     for _ in range(STEPS):
-        loss = losses(views[:, torch.randint(images, (BATCH,), device=views.device)]).sum()
-        weights.grad, biases.grad = torch.autograd.grad(loss, (weights, biases))
+        total = losses(views[:, torch.randint(images, (BATCH,), device=views.device)]).sum()
+        weights.grad, biases.grad = torch.autograd.grad(total, (weights, biases))
         adam.step()
     with torch.no_grad():
         found = losses(views[:, :JUDGED])
