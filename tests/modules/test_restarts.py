@@ -49,6 +49,17 @@ def test_finds_the_clusters_from_a_head_that_merges_them() -> None:
     assert all(parameter.requires_grad and parameter.grad is None for parameter in head.parameters())
 
 
+def test_a_feature_that_did_not_vary_gets_no_great_weight() -> None:
+    seen, true = features()
+    seen[:, 5] = 2.0
+    seen[0, 5] += 1e-6
+    head = nn.Linear(6, K)
+    restart(head, [seen], 24, iic)
+    assert agreement(head(seen)[:512].argmax(1), true) > 0.95
+    with torch.no_grad():
+        assert head.weight[:, 5].abs().max() <= head.weight.abs().max()
+
+
 def test_batches_are_put_together_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, _ = features(64)
     asked = []

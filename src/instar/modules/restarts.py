@@ -11,6 +11,8 @@ IMAGES = 20_000
 """That are looked at, at most."""
 STEPS, BATCH, LR = 600, 768, 3e-3
 """Of the heads' training, on features with mean 0 and deviation 1, from logits with deviation 1."""
+DEAD = 1e-3
+"""A feature that varies less than this share of the one that varies most is not scaled up."""
 JUDGED = 4096
 """Images on which the heads are compared, at most."""
 
@@ -40,7 +42,8 @@ def restart(
         if sum(part.shape[1] for part in seen) >= IMAGES:
             break
     views = torch.cat(seen, 1)
-    mean, std = views.mean((0, 1)), views.std((0, 1)) + 1e-5
+    mean, std = views.mean((0, 1)), views.std((0, 1))
+    std = torch.where(std > DEAD * std.max(), std, std.max()) + 1e-5
     with torch.autocast(views.device.type, enabled=False):
         weight, bias, losses = _train((views - mean) / std, head.out_features, count, loss)
         weight = weight / std[:, None]
