@@ -47,6 +47,8 @@ $(STAMP): pyproject.toml
 	    echo "Making $(VENV) with $$($(PYTHON) --version)"; \
 	    $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
 	    echo "Installing Instar, PyTorch and the development tools; first time: downloads about 3 GB of PyTorch; minutes"; \
+	    df -Pk . | awk 'NR == 2 && $$4 < 10 * 1024 * 1024 { printf "Only %.1f GB are free here: this takes 6.5 GB," \
+	        " and 3 GB more while it runs\n", $$4 / 1024 / 1024 }' >&2; \
 	else \
 	    echo "Installing Instar and its development tools: pyproject.toml is new or has changed"; \
 	fi
