@@ -63,10 +63,10 @@ class Config(MethodConfig):
     """Read the appearance from a turned copy in the first stage, so that it cannot tell where things are."""
     gan: float = 1.0
     """Weight of the adversarial terms of images, geometries and appearances."""
-    cycle: float = 10.0
-    """Weight of the cycles of images, geometries and appearances."""
+    cycle: float = 1.0
+    """Weight of the cycles of images, geometries and appearances. At 10 they hold the first map that they find."""
     gram: float = 1.0
-    """Weight of the texture that an image shares with its translation; without it colours pair up by chance."""
+    """Weight of the texture shared with the translation: else colours pair up by chance. random wants 100 to 1000."""
     texture: Literal["vgg", "random"] = "vgg"
     """Features of the texture: VGG-16, whose weights torchvision fetches, or random convolutions."""
     anchor: float = 0.0
@@ -144,7 +144,7 @@ class TransGaGa(Method[Unpaired]):
         "small": Preset(
             about="64 px on a CPU: over an hour on one core, two thirds of one with bf16",
             method={"width": 24, "landmarks": 16, "code": 32, "components": 12, "texture": "random"}
-            | {"optim": {"lr": 5e-4}, **_robust},
+            | {"gram": 100.0, "optim": {"lr": 5e-4}, **_robust},
             data={"size": 64, "zoom": 1.03},
             train={"steps": 4000, "batch": 4, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),

@@ -1,0 +1,59 @@
+"""A sheet of what TransGaGa makes of held-out images of both domains, for a results page.
+
+    python benchmarks/landmarks_sheet.py RUN DATA -o SHEET.jpg [--columns 8]
+
+Rows, for each domain: inputs with their landmarks, translations with the landmarks they are drawn from, inputs drawn
+anew within their domain in the appearance of the one to the right (the last one in that of the first). The files are
+spread evenly over the held-out ones, not chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torchvision.transforms.functional import to_pil_image, to_tensor
+from torchvision.utils import make_grid
+
+import instar
+from instar.cli.landmarks import numbered
+from instar.core.run import read_config
+from instar.data import open_data
+
+TILE = 128
+
+
+def main() -> None:
+    """Write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--columns", type=int, default=8)
+    args = parser.parse_args()
+
+    config = read_config(args.run / "config.yaml")
+    cfg = replace(config.data, roots=(args.data.absolute(),))
+    samples = open_data(cfg, config.method.channels, instar.get(config.name).data, 1, 0).samples(args.columns)
+    model = instar.load(args.run)
+    tiles = []
+    for source, to, x in (("a", "b", samples.a), ("b", "a", samples.b)):
+        inputs = [to_pil_image(one.add(1).div(2)) for one in x[: args.columns]]
+        out, there = model.moved(inputs, to, source=source)
+        looks = [model.style_of(inputs[(i + 1) % len(inputs)], source) for i in range(len(inputs))]
+        found = [model.landmarks(image, model.domains[source]) for image in inputs]
+        tiles += [numbered(*pair) for pair in zip(inputs, found, strict=True)]
+        tiles += [numbered(*pair) for pair in zip(out, there, strict=True)]
+        tiles += [model.moved([i], source, source=source, style=s)[0][0] for i, s in zip(inputs, looks, strict=True)]
+    sheet = torch.stack([to_tensor(image.resize((TILE, TILE), Image.Resampling.BICUBIC)) for image in tiles])
+    picture = make_grid(sheet, nrow=args.columns, padding=4, pad_value=1.0)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    to_pil_image(picture).save(args.out, quality=80)
+    print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
