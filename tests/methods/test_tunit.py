@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -466,19 +466,19 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
 
 
 def test_interrupted_before_the_phase_changes(tmp_path: Path) -> None:
-    resumed = interrupted_equals_whole("tunit", tmp_path, cluster=0.7)
+    resumed = assert_interrupted_equals_whole("tunit", tmp_path, cluster=0.7)
     assert resumed.phase == "translate"
 
 
 def test_interrupted_before_a_better_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarts, "STEPS", 20)
-    resumed = interrupted_equals_whole("tunit", tmp_path, cluster=1.0, restarts=2)
+    resumed = assert_interrupted_equals_whole("tunit", tmp_path, cluster=1.0, restarts=2)
     assert resumed.phase == "settle"
 
 
 @pytest.mark.parametrize("mode", ["separate", "semi"])
 def test_interrupted_in_other_modes(mode: str, tmp_path: Path) -> None:
-    interrupted_equals_whole("tunit", tmp_path, mode=mode, cluster=0.34 if mode == "separate" else 0.7)
+    assert_interrupted_equals_whole("tunit", tmp_path, mode=mode, cluster=0.34 if mode == "separate" else 0.7)
 
 
 def test_what_cannot_be_trained(batch: Unlabelled) -> None:
