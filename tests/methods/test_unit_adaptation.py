@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -86,8 +86,8 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, gray: str) -> None:
             torch.testing.assert_close(a, b)
 
 
-def test_resume_with_inverted_images(tmp_path: Path) -> None:
-    interrupted_equals_whole("unit-adaptation", tmp_path, invert="a")
+def test_resume_with_inverted_and_painted_images(tmp_path: Path) -> None:
+    assert_interrupted_equals_whole("unit-adaptation", tmp_path, invert="a", paint="b")
 
 
 def test_dropout_follows_the_seed() -> None:
@@ -244,6 +244,14 @@ def test_inverted_images() -> None:
     assert ((seen == x).all((1, 2, 3)) ^ inverted).all()
     assert 150 < inverted.sum() < 250
     assert torch.equal(method.seen(x, "a"), x)
+
+
+def test_painted_images_are_those_of_one_domain_in_training_only() -> None:
+    method = build(tiny("unit-adaptation", paint="a", gray="none")).eval()
+    x = torch.rand(2, 3, 28, 28)
+    assert not torch.equal(method.seen(x, "a"), x)
+    assert torch.equal(method.seen(x, "b"), x)
+    assert torch.equal(method.classify(x, "a"), method.classify(x, "a"))
 
 
 def test_gray_domain(method: UNITAdaptation) -> None:
