@@ -133,7 +133,8 @@ class MUNIT(Method[Unpaired]):
         ),
         "small": Preset(
             about="64 px on a CPU: an hour on one core with bf16",
-            method={"width": 32, "blocks": 3, "mlp": 64, "scales": 2, "optim": {"lr": 5e-4, "halve": 0.25}},
+            method={"width": 32, "blocks": 3, "mlp": 64, "scales": 2, "style_dim": 2, "style": 5.0}
+            | {"optim": {"lr": 5e-4, "halve": 0.25}},
             data={"size": 64, "zoom": 1.03},
             train={"steps": 9000, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
