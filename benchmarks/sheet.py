@@ -46,7 +46,8 @@ def main() -> None:
     translator = instar.load(args.run)
     to = translator.domain(args.to)
     source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
-    source, truth, shown = source[: args.columns], truth[: args.columns], truth[: args.references]
+    shown = truth[:: max(1, len(truth) // max(1, args.references))][: args.references]
+    source, truth = source[: args.columns], truth[: args.columns]
     styles = translator.styles(args.styles) if args.styles > 1 else [None]
     styles = [*styles, *(translator.style_of(to_pil_image(one.add(1).div(2)), to) for one in shown)]
     made = [translator.tensors(source, to, style=style) for style in styles]

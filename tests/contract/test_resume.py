@@ -20,7 +20,7 @@ def numbers(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
 
 
-def interrupted_equals_whole(name: str, folder: Path, **options: Any) -> Trainer:
+def assert_interrupted_equals_whole(name: str, folder: Path, **options: Any) -> Trainer:
     """Play 6 steps; take a copy as the run stood after step 3, and play that on with a fresh everything.
 
     The log interval of 2 puts the interruption into the middle of a mean.
@@ -48,6 +48,6 @@ def interrupted_equals_whole(name: str, folder: Path, **options: Any) -> Trainer
 
 
 def test_resume(name: str, tmp_path: Path) -> None:
-    resumed = interrupted_equals_whole(name, tmp_path)
+    resumed = assert_interrupted_equals_whole(name, tmp_path)
     assert resumed.averages.of
     assert resumed.optimizers.by_name

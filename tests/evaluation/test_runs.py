@@ -71,6 +71,19 @@ def test_another_size_than_that_of_the_training(run_directory: Runs, tmp_path: P
         evaluate(run_directory("unit-adaptation"), [data], extras=Extras(size=64))
 
 
+def test_a_run_that_still_trains(run_directory: Runs, tmp_path: Path) -> None:
+    """What is scored is what was last at the start, though the training has dropped it since."""
+    run = shutil.copytree(run_directory("cut"), tmp_path / "run")
+    data = data_set(tmp_path / "set")
+
+    def dropped(what: str) -> None:
+        if what == COPY:
+            shutil.rmtree(run / "checkpoints")
+
+    column = evaluate(run, [data], extractor=extractor(), tick=dropped).columns[-1]
+    assert (column.title, column.step, column.minutes) == (LAST, 1, 1.5)
+
+
 def test_pairs_are_scored_by_their_truth(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set")
     report = evaluate(run_directory("pix2pix"), [data], extractor=extractor())

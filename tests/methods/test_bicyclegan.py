@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -361,7 +361,7 @@ def test_terms_of_the_ablations(batch: Paired, mode: str, terms: dict[str, float
 
 @pytest.mark.parametrize("options", [{"mode": "clr"}, {"mode": "pix2pix"}, {"same_d": True}], ids=str)
 def test_resume_of_the_ablations(tmp_path: Path, options: dict[str, Any]) -> None:
-    interrupted_equals_whole("bicyclegan", tmp_path, **options)
+    assert_interrupted_equals_whole("bicyclegan", tmp_path, **options)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -169,7 +169,7 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
 
 @pytest.mark.parametrize("options", [FAST, {"negatives": "both", "bank": 40}], ids=["fastcut", "both"])
 def test_resume(tmp_path: Path, options: dict[str, Any]) -> None:
-    interrupted_equals_whole("cut", tmp_path, **options)
+    assert_interrupted_equals_whole("cut", tmp_path, **options)
 
 
 def test_parameter_counts() -> None:

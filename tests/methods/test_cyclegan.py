@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -103,7 +103,7 @@ def test_steps_equal_a_hand_written_loop(
 
 @pytest.mark.parametrize("pool", [0, 2])
 def test_resume_with_a_pool_in_use(tmp_path: Path, pool: int) -> None:
-    interrupted_equals_whole("cyclegan", tmp_path, pool=pool)
+    assert_interrupted_equals_whole("cyclegan", tmp_path, pool=pool)
 
 
 def test_parameter_counts() -> None:

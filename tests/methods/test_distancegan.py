@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -407,7 +407,7 @@ def test_discogan_networks_train_and_translate(tmp_path: Path, layers: int) -> N
 
 
 def test_statistics_outlive_an_interruption(tmp_path: Path) -> None:
-    resumed = interrupted_equals_whole("distancegan", tmp_path, pool=2, interval=3)
+    resumed = assert_interrupted_equals_whole("distancegan", tmp_path, pool=2, interval=3)
     assert resumed.method.units_x.deviation < 1  # measured, and not again on resuming
     assert "train" in resumed.phase
 

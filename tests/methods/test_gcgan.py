@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -280,7 +280,7 @@ def test_a_step_draws_one_map(batch: Unpaired) -> None:
 )
 def test_resume_is_exact(tmp_path: Path, options: dict[str, Any]) -> None:
     """Also while a map's discriminator has never moved, or with a generator for each view."""
-    interrupted_equals_whole("gcgan", tmp_path, **options)
+    assert_interrupted_equals_whole("gcgan", tmp_path, **options)
 
 
 def test_pools_are_separate() -> None:

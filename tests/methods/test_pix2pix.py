@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import interrupted_equals_whole
+from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -82,7 +82,7 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
 
 
 def test_resume_with_instance_norm_and_batches(tmp_path: Path) -> None:
-    interrupted_equals_whole("pix2pix", tmp_path, norm="instance", optim={"hold": 0.5})
+    assert_interrupted_equals_whole("pix2pix", tmp_path, norm="instance", optim={"hold": 0.5})
 
 
 def test_parameter_counts() -> None:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tyro.conf import Positional, UseAppendAction, arg
 
 from instar.cli.parser import console, parse
+from instar.core.config import LARGE
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from instar.cli.jobs import Job
 
 LANDMARKS = "landmarks.csv"
-LARGE = 1.5
-"""Times the short side of training above which a note on --size is due: at twice that side shapes are lost."""
 
 
 @dataclass(frozen=True, kw_only=True)

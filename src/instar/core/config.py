@@ -19,6 +19,10 @@ from instar.core.errors import UserError, nearest
 
 DataclassT = TypeVar("DataclassT")
 
+LARGE = 1.5
+"""Images with a short side this many times that of the training show things at another scale: at twice it shapes are
+lost, and users are told."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optim:

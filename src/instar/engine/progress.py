@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ STARVED = 0.2
 """Share of the time spent waiting for images above which the line says so."""
 PLAIN_SECONDS = 30.0
 """Time between lines where there is no terminal to redraw one."""
+WINDOW = 30.0
+"""Seconds over which speed is measured, so that a pause for a picture or a checkpoint does not look like slowness."""
 
 
 class Bar:
@@ -22,8 +25,9 @@ class Bar:
         self.bar, self.steps, self.batch = bar, steps, batch
         self.task = bar.add_task("", total=steps, completed=start, speed="", note="")
         self.note = ""
-        self.last = (time.monotonic(), start, 0.0)
-        self.speed = 0.0
+        self.seen = deque([(time.monotonic(), start, 0.0)])
+        """Seconds, step and seconds of waiting, about once a second, over the last `WINDOW` seconds."""
+        self.speed, self.starved = 0.0, False
         self.printed = time.monotonic()
 
     def terms(self, means: dict[str, float]) -> None:
@@ -34,19 +38,20 @@ class Bar:
     def step(self, step: int, waited: float) -> None:
         """Show a finished step; `waited` is the total of seconds spent waiting for images."""
         now = time.monotonic()
-        then, step_then, waited_then = self.last
-        starved = False
-        if now - then > 1.0:
+        if now - self.seen[-1][0] > 1.0:
+            self.seen.append((now, step, waited))
+            while len(self.seen) > 2 and now - self.seen[1][0] >= WINDOW:
+                self.seen.popleft()
+            then, step_then, waited_then = self.seen[0]
             self.speed = (step - step_then) * self.batch / (now - then)
-            starved = (waited - waited_then) / (now - then) > STARVED
-            self.last = (now, step, waited)
-            note = "waiting for data  " + self.note if starved else self.note
+            self.starved = (waited - waited_then) / (now - then) > STARVED
+            note = "waiting for data  " + self.note if self.starved else self.note
             self.bar.update(self.task, speed=f"{self.speed:.1f} images/s", note=note)
         self.bar.update(self.task, completed=step)
         if not self.bar.console.is_terminal and now - self.printed > PLAIN_SECONDS:
             self.printed = now
             left = (self.steps - step) * self.batch / self.speed if self.speed else 0.0
-            waiting = "  waiting for data" if starved else ""
+            waiting = "  waiting for data" if self.starved else ""
             self.bar.console.print(
                 f"step {step}/{self.steps}  {self.speed:.1f} images/s  {left / 60:.0f} min to go{waiting}  {self.note}",
                 highlight=False,

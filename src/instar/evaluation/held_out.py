@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from instar.core.batch import Domain, Labelled, Paired, Unlabelled
-from instar.core.config import RunConfig
+from instar.core.config import LARGE, RunConfig
 from instar.core.errors import UserError
 from instar.core.images import Array, UnreadableImage, to_tensor
 from instar.core.registry import get
@@ -26,8 +26,6 @@ from instar.evaluation.caveats import caveats, leaks
 BATCH = 20
 AHEAD = 3
 """Batches whose files are decoded while networks compute."""
-LARGE = 1.5
-"""Images this many times as large as what was cut out of them in training show things at another scale, shrunk."""
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")

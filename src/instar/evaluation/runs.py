@@ -112,6 +112,7 @@ def evaluate(
     wanted = [last] if last == path or not every else checkpoints(path)
     best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
     wanted += [best] if best and best not in wanted else []
+    when = {checkpoint: _when(checkpoint) for checkpoint in wanted}  # now: a run that still trains drops old ones
     columns: list[Column] = []
     notes = list(images.notes)
     protocol = f"centre squares at {images.size} px; {len(images.inputs)} inputs"
@@ -137,7 +138,7 @@ def evaluate(
                 score, about = spread_of_styles(translator, domain, images, extras.distance)
                 scores.append(score)
                 notes += about
-            columns.append(Column(title, scores, *_when(checkpoint)))
+            columns.append(Column(title, scores, *when[checkpoint]))
             notes += [f"{title}: {note}" for note in said]
     if isinstance(translator.method, Classifying):
         tick("accuracy")
@@ -148,7 +149,7 @@ def evaluate(
             model = translator if checkpoint == last else Translator.load(checkpoint, device)
             assert isinstance(model.method, Clustered)
             scores, said = agreement(model.method, images, model.device)
-            columns.append(Column(title, scores, *_when(checkpoint)))
+            columns.append(Column(title, scores, *when[checkpoint]))
             notes += [f"{title}: {note}" for note in said]
     elif not extractor:
         raise UserError("distances need an extractor: --extractor inception, or another one")
