@@ -19,6 +19,7 @@ from instar.cli import main
 from instar.cli.train import parse_method
 from instar.core import registry
 from instar.core.config import Optim
+from instar.core.device import has_bf16
 from instar.core.method import defaults
 from instar.data import shapes
 
@@ -490,7 +491,9 @@ def test_bf16(data: Path, tmp_path: Path, trained: Path) -> None:
     run = tmp_path / "run"
     assert call("cyclegan", data, "-o", run, *SHORT, "--precision", "bf16") == 0
     assert settings(run)["train"]["precision"] == "bf16"
-    assert "precision bf16" in (run / "run.log").read_text()
+    said = (run / "run.log").read_text()
+    assert "precision bf16" in said
+    assert ("no instructions for it" in said) != has_bf16("cpu")
     one, two = (load_file(folder / LAST / "method.safetensors") for folder in (run, trained))
     names = [name for name in one if name.endswith("weight")]
     assert {one[name].dtype for name in names} == {torch.float32}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from instar.core.batch import Paired
-from instar.core.device import pick_device
+from instar.core.device import has_bf16, pick_device
 from instar.core.errors import UserError
 
 
@@ -19,6 +19,20 @@ def test_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"--device cuda: not available here \(there is: cpu\)"):
         pick_device("cuda")
+
+
+@pytest.mark.skipif(not hasattr(torch.cpu, "get_capabilities"), reason="this PyTorch lists no instructions")
+def test_processors_that_only_imitate_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    def there(**found: bool) -> bool:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "some", **found})
+        return has_bf16("cpu")
+
+    assert there(avx512_f=True, amx_bf16=True)
+    assert there(avx512_bf16=True)
+    assert there(neon=True, bf16=True)
+    assert not there(avx2=True, avx512_f=True, avx512_bf16=False, amx_bf16=False)
+    assert not there(neon=True)
+    assert has_bf16("cuda")
 
 
 def test_a_batch_keeps_its_kind_and_names() -> None:

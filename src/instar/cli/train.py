@@ -156,7 +156,7 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         logger.info(describe(fabric.device, config.train.precision, fabric.world_size, config.train.seed))
     fabric.barrier()
     _say_data(data, logger)
-    for line in filter(None, (note, began)):
+    for line in filter(None, (note, began, _precision(config.train.precision, fabric.device.type))):
         logger.info(line)
     trainer = Trainer(fabric, method, config, out, data.train, data.samples(8), scorer)
     finished = trainer.fit(screen)
@@ -168,6 +168,14 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         return 0
     logger.info(f"stopped at step {trainer.step}; go on with: instar train --resume {out}")
     return 130
+
+
+def _precision(precision: str, device: str) -> str:
+    from instar.core.device import has_bf16
+
+    if precision == "32" or has_bf16(device):
+        return ""
+    return "note: --precision bf16: this processor has no instructions for it; steps are many times faster without"
 
 
 def _open(config: RunConfig, kind: type[Method[Any]], rank: int, world: int) -> Data:

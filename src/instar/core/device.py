@@ -16,3 +16,14 @@ def pick_device(wanted: str) -> str:
         found = ", ".join(name for name, available in there.items() if available)
         raise UserError(f"--device {wanted}: not available here (there is: {found}); --device auto picks for you")
     return wanted
+
+
+def has_bf16(device: str) -> bool:
+    """Return whether cuda, mps or cpu computes in bfloat16; others imitate it, many times slower than float32.
+
+    Older PyTorch does not list a processor's instructions: the answer is yes then, as for cuda and mps.
+    """
+    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
