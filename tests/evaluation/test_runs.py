@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import instar
 from instar.core.errors import UserError
 from instar.core.images import centre_square, read, to_array, to_tensor
-from instar.evaluation.runs import COPY, LAST, Extras, evaluate
+from instar.evaluation.runs import COPY, LAST, Extras, accuracies, evaluate
 from instar.evaluation.scores import Judge
 from instar.metrics.diversity import FeatureDistance
 
@@ -82,6 +83,21 @@ def test_a_run_that_still_trains(run_directory: Runs, tmp_path: Path) -> None:
 
     column = evaluate(run, [data], extractor=extractor(), tick=dropped).columns[-1]
     assert (column.title, column.step, column.minutes) == (LAST, 1, 1.5)
+
+
+def test_the_accuracy_of_a_run_that_still_trains(run_directory: Runs, tmp_path: Path) -> None:
+    run = shutil.copytree(run_directory("unit-adaptation"), tmp_path / "run")
+    classes = {"a": torch.tensor([0, 1, 2, 0]), "b": torch.tensor([0, 1, 2, 3])}
+
+    class Images:
+        def labelled(self, side: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
+            shutil.rmtree(run / "checkpoints", ignore_errors=True)  # the training drops what it does not keep
+            return [(torch.linspace(-1, 1, 4 * 3 * 28 * 28).view(4, 3, 28, 28), classes[side])]
+
+    last, average, best = accuracies(run, Images())  # type: ignore[arg-type]
+    assert (last.step, last.minutes) == (average.step, average.minutes) == (best.step, best.minutes) == (1, 1.5)
+    assert best.scores == last.scores
+    assert all(score.value in (0, 0.25, 0.5, 0.75, 1) for column in (last, average) for score in column.scores)
 
 
 def test_pairs_are_scored_by_their_truth(run_directory: Runs, tmp_path: Path) -> None:

@@ -196,28 +196,27 @@ def accuracies(path: Path, images: HeldOut, own: Domain = "b") -> list[Column]:
         own: whose own layers classify the target's images; a for a classifier that has never seen the target.
     """
     kept = checkpoints(path) or [path]
+    # Read at once: a run that still trains drops old ones while the images are classified.
+    when = [_when(folder) for folder in kept]
+    methods: list[Any] = [load_method(folder, averaged=False)[0] for folder in kept]
+    average: Any = load_method(kept[-1])[0]
     by_side: dict[Domain, list[tuple[Tensor, Tensor]]] = {"a": images.labelled("a"), "b": images.labelled("b")}
     if not all(by_side.values()):
         raise UserError(f"{path}: accuracy needs test images with classes in both domains")
 
-    def share(folder: Path, side: Domain, averaged: bool = False) -> float:
-        method: Any = load_method(folder, averaged=averaged)[0]
+    def share(method: Any, side: Domain) -> float:
         return accuracy_over(partial(method.classify, domain=side if side == "a" else own), by_side[side])
 
-    last = kept[-1]
-    on_source = {folder: share(folder, "a") for folder in kept}
-    best = max(kept, key=lambda folder: on_source[folder])
-    chosen = [("last", last, False), ("last, averaged", last, True), (f"best on source, of {len(kept)}", best, False)]
+    def column(title: str, method: Any, on_source: float, at: tuple[int, float]) -> Column:
+        target = Score("accuracy, target", share(method, "b"), "higher")
+        return Column(title, [target, Score("accuracy, source", on_source, "higher")], *at)
+
+    on_source = [share(method, "a") for method in methods]
+    best = max(range(len(kept)), key=lambda place: on_source[place])
     return [
-        Column(
-            title,
-            [
-                Score("accuracy, target", share(folder, "b", averaged), "higher"),
-                Score("accuracy, source", on_source[folder] if not averaged else share(folder, "a", True), "higher"),
-            ],
-            *_when(folder),
-        )
-        for title, folder, averaged in chosen
+        column("last", methods[-1], on_source[-1], when[-1]),
+        column("last, averaged", average, share(average, "a"), when[-1]),
+        column(f"best on source, of {len(kept)}", methods[best], on_source[best], when[best]),
     ]
 
 
