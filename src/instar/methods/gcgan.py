@@ -139,7 +139,7 @@ class GcGAN(Method[Unpaired]):
         "small": Preset(
             about="64 px on a CPU: a quarter of an hour on one core with bf16",
             method={"width": 32, "blocks": 6, "patch_norm": "spectral", "antialias": True, "skip": True}
-            | {"geometry": 5.0, "identity": 0.0, "optim": {"lr": 5e-4, "hold": 0.1}},
+            | {"geometry": 5.0, "identity": 0.5, "optim": {"lr": 5e-4, "hold": 0.1}},
             data={"size": 64, "zoom": 1.03},
             train={"steps": 2000, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
