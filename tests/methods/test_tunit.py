@@ -186,7 +186,9 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
     for name in NETWORKS:
         pairs = zip(getattr(before, name).parameters(), getattr(method, name).parameters(), strict=True)
         assert all(a.dim() == 1 or (a - b).abs().max() > 1e-6 for a, b in pairs), name
-    torch.testing.assert_close(method.queue.vectors(), hand.queue, atol=1e-9, rtol=0)
+    # A resting C reads in evaluation mode, where no norm takes those biases out: its keys are no nearer than they.
+    near = 1e-7 if options["mode"] == "separate" else 1e-9
+    torch.testing.assert_close(method.queue.vectors(), hand.queue, atol=near, rtol=0)
 
 
 def test_a_guiding_network_that_never_learns_comes_from_another_run() -> None:
