@@ -19,9 +19,9 @@ from torchvision.transforms.functional import to_pil_image, to_tensor
 from torchvision.utils import make_grid
 
 import instar
-from instar.cli.landmarks import numbered
 from instar.core.run import read_config
 from instar.data import open_data
+from instar.inference.landmarks import numbered
 
 TILE = 128
 

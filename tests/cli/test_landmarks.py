@@ -11,8 +11,8 @@ from PIL import Image
 
 import instar
 from instar.cli import main
-from instar.cli.landmarks import moves, numbered
 from instar.core.errors import UserError
+from instar.inference.landmarks import moves, numbered
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)

@@ -15,9 +15,10 @@ from PIL import Image
 from rich.console import Console
 
 import instar
-from instar.cli import bulk, jobs, main, translate
+from instar.cli import main, translate
 from instar.core.images import read, to_array
-from instar.export.translator import Translator
+from instar.inference import bulk, jobs
+from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
 Lines = list[dict[str, Any]]

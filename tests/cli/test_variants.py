@@ -10,7 +10,7 @@ from PIL import Image
 
 import instar
 from instar.cli import main
-from instar.cli.variants import Film, overlay, slerp
+from instar.inference.variants import Film, overlay, slerp
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)

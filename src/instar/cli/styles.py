@@ -49,11 +49,11 @@ class Row(NamedTuple):
 def run(arguments: Sequence[str]) -> int:
     """Write the table, and return 0, or 1 if some images could not be read: they are left out and named."""
     args = parse(Styles, arguments, "instar styles")
-    from instar.cli.jobs import collect
     from instar.core.abilities import Clustered
     from instar.core.files import write_atomically
     from instar.core.images import UnreadableImage, read
-    from instar.export.translator import Translator
+    from instar.inference.jobs import collect
+    from instar.inference.translator import Translator
 
     files = [job.source for job in collect(args.inputs, args.out.parent / f".{args.out.name}") if job.output]
     model = Translator.load(args.run, args.device)

@@ -19,8 +19,8 @@ from instar.core.config import LARGE
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
-    from instar.cli.bulk import Tally
-    from instar.cli.jobs import Job
+    from instar.inference.bulk import Tally
+    from instar.inference.jobs import Job
 
 LANDMARKS = "landmarks.csv"
 
@@ -87,13 +87,13 @@ class Translate:
 def run(arguments: Sequence[str]) -> int:
     """Translate, and return 0 if all went well, 1 if some failed, 130 if it was stopped."""
     args = parse(Translate, arguments, "instar translate")
-    from instar.cli.bulk import PIXELS, PIXELS_CPU, Tally, work
-    from instar.cli.grid import GRID, check, write_grid
-    from instar.cli.jobs import MANIFEST, collect
-    from instar.cli.variants import variants
     from instar.core.run import load_method
     from instar.engine.signals import stop_on_signals
-    from instar.export.translator import Translator
+    from instar.inference.bulk import PIXELS, PIXELS_CPU, Tally, work
+    from instar.inference.contact_sheet import GRID, check, write_grid
+    from instar.inference.jobs import MANIFEST, collect
+    from instar.inference.translator import Translator
+    from instar.inference.variants import variants
 
     collect(args.inputs, args.out)  # what is wrong with the inputs is told before seconds of loading
     method, config = load_method(args.run)

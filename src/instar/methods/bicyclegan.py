@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
-from instar.core.config import MethodConfig, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
 from instar.modules.grad import frozen
@@ -148,7 +149,7 @@ class BicycleGAN(Method[Paired]):
         if cfg.mode != "pix2pix":
             halvings = max(1, cfg.downs - 3)
             self.E = xavier(StyleEncoder(cfg.channels, cfg.width, halvings, cfg.style, kind=cfg.encoder))
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
     def check(self, config: RunConfig) -> str:
         """Refuse a batch that cannot be halved, and crops too small for the discriminators."""
@@ -166,7 +167,7 @@ class BicycleGAN(Method[Paired]):
             )
         return ""
 
-    def objectives(self, batch: Paired, at: Progress) -> Rounds:
+    def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move generator and encoder, then the discriminators, which see the fakes made before.
 
         The first half of a batch is encoded. Its inputs are translated with random styles too, and D2 compares these
@@ -200,7 +201,7 @@ class BicycleGAN(Method[Paired]):
             loss=told_apart(score, "encoded") + told_apart(score2, "random"),
         )
 
-    def ablation(self, x: Tensor, y: Tensor) -> Rounds:
+    def ablation(self, x: Tensor, y: Tensor) -> Objectives:
         """Play one of the two paths alone, or pix2pix with noise: the random path with L1 and no encoder."""
         w, path, kl = self.cfg, "random", Loss()
         if w.mode in ("cvae", "cae"):

@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan, vanilla
 from instar.losses.perceptual import VGG16, Layer
 from instar.modules.init import kaiming, normal
@@ -155,7 +156,7 @@ class MUNIT(Method[Unpaired]):
         self.D_a = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.D_b = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.vgg = VGG16(cfg.vgg_layer)
-        self.multiple = self.G_a.multiple
+        self.size_divisor = self.G_a.size_divisor
 
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for the discriminators."""
@@ -167,7 +168,7 @@ class MUNIT(Method[Unpaired]):
             )
         return self.vgg.note() if self.cfg.perceptual else ""
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move both discriminators, then all encoders and decoders; each round draws styles of its own."""
         a, b = batch.a, batch.b
         c_a, c_b = self.G_a.content(a), self.G_b.content(b)

@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
-from instar.core.config import MethodConfig, Optim, Preset, within
+from instar.core.config import MethodConfig, Optim, Preset
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import vanilla as gan
 from instar.modules.diffaug import augmented
 from instar.modules.init import normal
@@ -126,7 +127,7 @@ class Pix2Pix(Method[Paired]):
             train={"steps": 20, "batch": 1, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
         ),
     }
-    waive = {"batch_independent": "dropout is on while translating (section 4), and draws one mask for the batch"}
+    exempt = {"batch_independent": "dropout is on while translating (section 4), and draws one mask for the batch"}
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -137,9 +138,9 @@ class Pix2Pix(Method[Paired]):
         # D plays no part in translating, so that it needs no running averages.
         judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm="batch" if cfg.norm == "running" else cfg.norm))
         self.D = augmented(judge) if cfg.augment else judge
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
-    def objectives(self, batch: Paired, at: Progress) -> Rounds:
+    def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move the discriminator, then the generator."""
         x, y, w = batch.a, batch.b, self.cfg
         fake = self.G(x)

@@ -50,7 +50,7 @@ class UNet(nn.Module):
             inject: where z comes in.
         """
         super().__init__()
-        self.multiple = 2**downs
+        self.size_divisor = 2**downs
         self.skips = skips
         biased = norm not in ("batch", "running")
         widths = [width * min(2**i, 8) for i in range(downs)]

@@ -15,7 +15,7 @@ import instar
 from instar.core.errors import UserError
 from instar.core.images import to_array, to_tensor
 from instar.core.run import load_method
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)

@@ -23,7 +23,7 @@ from instar.data.labels import square
 from instar.data.refs import ImageRef
 from instar.evaluation.held_out import BATCH, held_out
 from instar.evaluation.study import Question, fresh_names
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 
 _PAGE = Path(__file__).with_name("study.html")
 

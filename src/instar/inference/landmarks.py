@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from instar.cli.translate import Translate
     from instar.core.batch import Domain
-    from instar.export.translator import Translator
+    from instar.inference.translator import Translator
 
 Points = NDArray[np.float32]
 """(K, 2), from the left and from the upper border in pixels."""

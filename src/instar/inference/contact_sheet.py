@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from instar.cli.jobs import Job, Naming
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage, read, save, viewable
+from instar.inference.jobs import Job, Naming
 
 GRID = "grid.png"
 ROWS, TILE, CAPTION = 20, 128, 18

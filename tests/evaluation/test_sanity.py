@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from instar.data import ImageRef
-from instar.evaluation.caveats import caveats, equal, formats, leaks
+from instar.evaluation.sanity import caveats, equal, formats, leaks
 
 from .parts import noise
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from engine.processes import draw
 
-from instar.cli.launch import Child, Outcome, Training, run_here, run_on_ray
 from instar.core.errors import UserError
+from instar.sweeps.launch import Child, Outcome, Training, run_here, run_on_ray
 
 METHODS, WRONG = ("methods", "--help"), ("trian",)
 

@@ -14,11 +14,11 @@ from typing import IO, Any, NamedTuple
 import torch
 from PIL.Image import Image
 
-from instar.cli.jobs import Job, chunks
-from instar.cli.landmarks import COLUMNS, Marked
-from instar.cli.variants import Film
 from instar.core.errors import UserError
 from instar.core.images import UnreadableImage, probe, read, save
+from instar.inference.jobs import Job, chunks
+from instar.inference.landmarks import COLUMNS, Marked
+from instar.inference.variants import Film
 
 THREADS = 4
 """That decode and save."""

@@ -11,7 +11,7 @@ from PIL import Image
 import instar
 from instar.core.errors import UserError
 from instar.core.images import to_array, to_tensor
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)

@@ -167,7 +167,12 @@ def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None,
 
 def _train(training: Training, threads: int) -> Outcome:
     """Run one training; this is what a machine of the cluster is given. `ray.cancel` comes as SIGINT."""
-    return run_here([training], 1, threads, lambda line: print(line, file=sys.stderr, flush=True))[0]
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    return run_here([training], 1, threads, say)[0]
 
 
 def _result(ray: Any, task: Any, training: Training) -> Outcome:

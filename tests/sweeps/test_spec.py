@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from evaluation.parts import data_set
 
 from instar.core import registry
 from instar.core.batch import Unpaired
 from instar.core.errors import UserError
 from instar.core.run import CONFIG, write_config
-from instar.evaluation.grid import Job, read_grid, standing
-
-from .parts import data_set
+from instar.sweeps.spec import Job, read_grid, standing
 
 SPEC: dict[str, Any] = {
     "out": "runs",
@@ -97,7 +96,7 @@ COMMON = SPEC["common"]
         ({"runs": {"cut": {"train": {"kep": 3}}}}, "runs.cut.train: unknown setting 'kep'; did you mean 'keep'?"),
         ({"runs": {"cut": {"method": {"nce": 3}}}}, "runs.cut.method: unknown setting 'nce'"),
         ({"runs": {"cut": {"data": {"size": "big"}}}}, "runs.cut.data: .*size"),
-        ({"runs": {"cut": {"data": {"size": 3}}}}, "--size must be at least 24"),
+        ({"runs": {"cut": {"data": {"size": 3}}}}, "size must be at least 24"),
         ({"runs": {"cut": "small"}}, "runs.cut: expected name, preset, .*found 'small'"),
         ({"runs": {"cutt": None}}, "there is no method 'cutt'; did you mean 'cut'?"),
         ({"runs": {"cut": {"preset": "smal"}}}, "cut has no preset 'smal'; did you mean 'small'?"),

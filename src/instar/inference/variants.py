@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from instar.cli.jobs import Naming
-from instar.cli.landmarks import Edit, Marked, marked
 from instar.core import registry
 from instar.core.abilities import Attentive, Clustered, Coded, Landmarked, Styled
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.images import read, save, viewable
+from instar.inference.jobs import Naming
+from instar.inference.landmarks import Edit, Marked, marked
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from instar.cli.translate import Translate
-    from instar.export.translator import Translator
+    from instar.inference.translator import Translator
 
 Images = Callable[..., list[Image.Image]]
 """Makes results of images of one size; takes `style` (S,)."""

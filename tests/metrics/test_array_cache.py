@@ -2,7 +2,7 @@ import os
 
 import numpy as np
 
-from instar.metrics.kept import kept, stamps
+from instar.metrics.array_cache import kept, stamps
 
 
 def test_arrays_of_any_shape_and_type(own_cache):

@@ -15,10 +15,11 @@ import yaml
 
 from instar.core import registry
 from instar.core.batch import Paired, Unlabelled
-from instar.core.config import DataConfig, RunConfig, TrainConfig, from_dict, to_yaml
+from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.method import defaults
 from instar.core.run import CONFIG, checkpoints, read_config
+from instar.core.settings import from_dict
 from instar.data import find, find_one
 from instar.evaluation.validation import LEAST
 

@@ -24,7 +24,7 @@ from instar.core.images import resampling, resize, to_array, to_image, to_tensor
 from instar.core.method import Method
 from instar.core.run import load_method
 from instar.core.seed import seed_step
-from instar.export.planes import array_like, padded, pictures, pixels, planes_of, share
+from instar.inference.arrays import array_like, padded, pictures, pixels, planes_of, share
 
 ImageT = TypeVar("ImageT", Image, NDArray[Any], Tensor)
 
@@ -142,9 +142,9 @@ class Translator:
         x = self._planes([image])
         with self._chance(0):
             maps = self.method.attention(x, to=self.domain(to))[:, None]
-        height, width = (self.method.side,) * 2 if self.method.side else (image.height, image.width)
+        height, width = (self.method.fixed_size,) * 2 if self.method.fixed_size else (image.height, image.width)
         whole = nnf.interpolate(maps.float(), x.shape[-2:], mode="bilinear")[..., :height, :width]
-        if self.method.side:
+        if self.method.fixed_size:
             whole = nnf.interpolate(whole, (image.height, image.width), mode="bilinear")
         return whole[0, 0].clamp(0, 1).cpu().numpy()
 
@@ -193,7 +193,7 @@ class Translator:
             (K, 2), from the left and from the upper border in pixels of the image.
         """
         x = self._planes([image], short_side, pad=False)
-        planes = padded(x.to(self.device), self.method.multiple)
+        planes = padded(x.to(self.device), self.method.size_divisor)
         with self._chance(0):
             found = self._landmarked().landmarks(planes, domain="a" if of is None else self.domain(of))
         points: NDArray[np.float32] = pixels(found, x, planes, image.size)[0]
@@ -223,7 +223,7 @@ class Translator:
             The images, and the landmarks (N, K, 2) that they are drawn from, as `landmarks` gives them.
         """
         x = self._planes(batch, short_side, pad=False)
-        planes = padded(x.to(self.device), self.method.multiple)
+        planes = padded(x.to(self.device), self.method.size_divisor)
         shift = torch.as_tensor(by, dtype=torch.float32, device=self.device) * share(x, planes)
         style = None if style is None else style.to(self.device).expand(len(batch), -1)
         with self._chance(0):
@@ -237,19 +237,19 @@ class Translator:
         What an image becomes does not depend on the others of its batch: noise is drawn anew from `seed` for each.
         """
         height, width = x.shape[-2:]
-        side = self.method.side
+        side = self.method.fixed_size
         given = x
         if side and (height, width) != (side, side):  # as its authors do: the whole image, squeezed
             given = nnf.interpolate(x.float(), (side, side), mode="bicubic", antialias=True).clamp(-1, 1)
         # A method that draws one noise for the batch would give an image another one at each place in it.
-        parts = [one[None] for one in given] if "batch_independent" in self.method.waive else [given]
+        parts = [one[None] for one in given] if "batch_independent" in self.method.exempt else [given]
         out = torch.cat([self._pass(part, to, seed, style) for part in parts])
         if out.shape[-2:] != (height, width) and side:
             out = nnf.interpolate(out, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
         return out[..., :height, :width].to(x.device, x.dtype)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
-        planes = padded(x.to(self.device, torch.float32), self.method.multiple)
+        planes = padded(x.to(self.device, torch.float32), self.method.size_divisor)
         with self._chance(seed):
             if style is None:
                 return self.method.translate(planes, to=to)
@@ -258,14 +258,14 @@ class Translator:
     def _planes(self, batch: Sequence[Image], short_side: int | None = None, *, pad: bool = True) -> Tensor:
         """Return images of one size as a tensor (N, C, H, W), resized to a short side or to the method's squares."""
         width, height = batch[0].size
-        if self.method.side and pad:
-            width = height = self.method.side
+        if self.method.fixed_size and pad:
+            width = height = self.method.fixed_size
         elif short_side is not None:
             scale = short_side / min(width, height)
             width, height = round(width * scale), round(height * scale)
         arrays = [resize(to_array(image, self.channels), width, height, resampling(image)) for image in batch]
         x = torch.stack([to_tensor(array) for array in arrays])
-        return padded(x.to(self.device), self.method.multiple) if pad else x
+        return padded(x.to(self.device), self.method.size_divisor) if pad else x
 
     @contextmanager
     def _chance(self, seed: int, number: int = 0) -> Iterator[None]:
