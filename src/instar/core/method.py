@@ -57,6 +57,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     def __init__(self, cfg: MethodConfig) -> None:
         super().__init__()
         self.cfg: Any = cfg
+        self.stochastic = False
+        """Whether `translate` draws random numbers. It then takes `generator`, on the CPU; the global one if None."""
         self.size_divisor = 1
         """`translate` needs image sides that are multiples of this."""
         self.fixed_size: int | None = None

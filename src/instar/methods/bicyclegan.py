@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
@@ -149,7 +149,7 @@ class BicycleGAN(Method[Paired]):
         if cfg.mode != "pix2pix":
             halvings = max(1, cfg.downs - 3)
             self.E = xavier(StyleEncoder(cfg.channels, cfg.width, halvings, cfg.style, kind=cfg.encoder))
-        self.size_divisor = self.G.size_divisor
+        self.size_divisor, self.stochastic = self.G.size_divisor, True
 
     def check(self, config: RunConfig) -> str:
         """Refuse a batch that cannot be halved, and crops too small for the discriminators."""
@@ -234,10 +234,11 @@ class BicycleGAN(Method[Paired]):
         both = [scores.chunk(2) for scores in self.D(torch.cat([encoded, random]))]
         return [first for first, _ in both], [second for _, second in both]
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n styles (n, S) from N(0, 1)."""
         like = next(self.G.parameters())
-        return torch.randn(n, self.cfg.style, device=like.device, dtype=like.dtype)
+        place = like.device if generator is None else generator.device
+        return torch.randn(n, self.cfg.style, device=place, dtype=like.dtype, generator=generator).to(like.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain = "b") -> Tensor:
         """Return the means (N, S) of the styles of images (N, C, H, W) of any size."""
@@ -248,9 +249,11 @@ class BicycleGAN(Method[Paired]):
         mu: Tensor = self.E(reference)[0]
         return mu
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
         """Translate with G, without dropout, in the styles (N, S); None draws one for all images."""
-        style = self.sample_style(1) if style is None else style
+        style = self.sample_style(1, generator) if style is None else style
         out: Tensor = self.G(x, style.expand(len(x), -1), noise=False)
         return out
 

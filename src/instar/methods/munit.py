@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
@@ -156,7 +156,7 @@ class MUNIT(Method[Unpaired]):
         self.D_a = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.D_b = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.vgg = VGG16(cfg.vgg_layer)
-        self.size_divisor = self.G_a.size_divisor
+        self.size_divisor, self.stochastic = self.G_a.size_divisor, True
 
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for the discriminators."""
@@ -217,18 +217,20 @@ class MUNIT(Method[Unpaired]):
             loss += w.perceptual * term("perceptual_b", self.vgg.distance(fake_b, a))
         return loss
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw styles (n, style_dim) from N(0, I)."""
         weight = self.G_a.style.head.weight
-        return torch.randn(n, self.cfg.style_dim, dtype=weight.dtype).to(weight.device)
+        return torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator).to(weight.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of images (N, C, H, W) with their domain's style encoder."""
         out: Tensor = (self.G_a if domain == "a" else self.G_b).style(reference)
         return out
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
         """Draw the content of x in styles (N, style_dim) of domain `to`; without one, in one drawn for all images."""
         source, target = (self.G_a, self.G_b) if to == "b" else (self.G_b, self.G_a)
-        style = self.sample_style(1).expand(len(x), -1) if style is None else style
+        style = self.sample_style(1, generator).expand(len(x), -1) if style is None else style
         return target.decode(source.content(x), style)

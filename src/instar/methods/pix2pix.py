@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
@@ -138,7 +138,7 @@ class Pix2Pix(Method[Paired]):
         # D plays no part in translating, so that it needs no running averages.
         judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm="batch" if cfg.norm == "running" else cfg.norm))
         self.D = augmented(judge) if cfg.augment else judge
-        self.size_divisor = self.G.size_divisor
+        self.size_divisor, self.stochastic = self.G.size_divisor, cfg.test_noise
 
     def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move the discriminator, then the generator."""
@@ -162,7 +162,7 @@ class Pix2Pix(Method[Paired]):
         out: Tensor = self.D(torch.cat([x, y], 1) if self.cfg.conditional else y)
         return out
 
-    def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
-        """Translate with G. With `test_noise` the global generator draws the dropout."""
-        out: Tensor = self.G(x, noise=self.cfg.test_noise)
+    def translate(self, x: Tensor, *, to: Domain = "b", generator: Generator | None = None) -> Tensor:
+        """Translate with G, with dropout if `test_noise` says so."""
+        out: Tensor = self.G(x, noise=self.cfg.test_noise, generator=generator)
         return out

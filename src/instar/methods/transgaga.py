@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
@@ -271,9 +271,9 @@ class TransGaGa(Method[Unpaired]):
         """Return the landmarks (N, K, 2) of images (N, C, H, W) of a domain, x to the right, y down, in (-1, 1)."""
         return self.flow.points(domain, x)
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw appearances (n, S) from N(0, I)."""
-        return torch.randn(n, self.cfg.code).to(self.pca.a.mean)
+        return torch.randn(n, self.cfg.code, generator=generator).to(self.pca.a.mean)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Return the appearances (N, S) of images (N, C, H, W) of a domain."""
@@ -295,6 +295,8 @@ class TransGaGa(Method[Unpaired]):
         made = made if style is None else made._replace(a=style)
         return self.flow.draw(to, made, x.shape), made.points
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
         """Carry landmarks over to domain `to`, and the appearance too, or take the appearances (N, S) of `style`."""
         return self.move(x, x.new_zeros(()), to=to, style=style)[0]

@@ -178,7 +178,7 @@ class TUNIT(Method[Unlabelled]):
         self.G = Generator(cfg.channels, cfg.width, cfg.side, style=cfg.style_dim)
         self.D = Discriminator(cfg.channels, cfg.width, cfg.side, cfg.domains)
         self.queue, self.gallery = Queue(cfg.queue, cfg.style_dim), Gallery(2048, cfg.style_dim, cfg.domains)
-        self.size_divisor = self.G.size_divisor
+        self.size_divisor, self.stochastic = self.G.size_divisor, True
 
     def check(self, config: RunConfig) -> str:
         """Refuse other sizes than the networks', and batches without statistics."""
@@ -279,9 +279,9 @@ class TUNIT(Method[Unlabelled]):
             self.queue.push(own)
         self.gallery.push(own, domain)
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw the styles (n, style_dim) of n of the last training images; normal numbers before there are any."""
-        return self.gallery.sample(n)
+        return self.gallery.sample(n, generator)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of any images (N, C, H, W)."""
@@ -295,6 +295,9 @@ class TUNIT(Method[Unlabelled]):
         """Return the mean style (domains, style_dim) of the last images of each domain; not finite without any."""
         return self.gallery.means()
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Draw what x shows in styles (N, style_dim); without one, in that of one training image for all of x."""
-        return self.G.decode(self.G.content(x), self.sample_style(1).expand(len(x), -1) if style is None else style)
+        style = self.sample_style(1, generator).expand(len(x), -1) if style is None else style
+        return self.G.decode(self.G.content(x), style)
