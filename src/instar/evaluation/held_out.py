@@ -16,12 +16,12 @@ from torch import Tensor
 
 from instar.core.batch import Domain, Labelled, Paired, Unlabelled
 from instar.core.config import LARGE, RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.images import Array, UnreadableImage, to_tensor
 from instar.core.registry import get
 from instar.data import ImageRef, find, find_one
 from instar.data.labels import classes, labelled, square_pixels
-from instar.evaluation.sanity import caveats, leaks
+from instar.evaluation.sanity import leak_notes, set_notes
 
 BATCH = 20
 AHEAD = 3
@@ -147,9 +147,8 @@ def held_out(
     cfg = replace(config.data, roots=roots or config.data.roots)
     one = issubclass(kind.data, Unlabelled)
     if one and pairs:
-        raise UserError(
-            f"{config.name} takes one folder, so that no side is label maps: leave out --palette, --segmenter"
-        )
+        unfit = f"leave out {setting('palette')}, {setting('segmenter')}"
+        raise UserError(f"{config.name} takes one folder, so that no side is label maps: {unfit}")
     # One folder is the domain, whatever it is called: another one may be scored than that of the training.
     found = find_one(replace(cfg, source=None, target=None)) if one else find(cfg, paired)
     a, b = _in_order(to, found.test_a, found.test_b)
@@ -158,12 +157,12 @@ def held_out(
         raise UserError(f"{cfg.roots[0]}: there are no test images; put some into {names[0]} and {names[1]} under test")
     notes = [note for note in found.notes if "test" in note]
     for name, refs in zip(names, (a, b), strict=True):
-        notes += caveats(refs, f"test images of {name}")
+        notes += set_notes(refs, f"test images of {name}")
     notes += _leaks([*a, *b], config)
     if size is None and cfg.short_side > LARGE * cfg.size:
         notes.append(
             f"it was trained on {cfg.size} px cut out of images of {cfg.short_side} px, and is shown whole ones shrunk "
-            f"to {cfg.size} px here; instar evaluate --size {cfg.short_side} shows them as in the training"
+            f"to {cfg.size} px here; {setting('size', cfg.short_side)} shows them as in the training"
         )
     groups = classes(found.train_a, found.name_a) if issubclass(kind.data, Labelled) else []
     return HeldOut(a, b, size or cfg.size, config.method.channels, paired, names, one, training, tuple(groups), notes)
@@ -181,4 +180,4 @@ def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:
         trained = find_one(config.data) if issubclass(kind, Unlabelled) else find(config.data, issubclass(kind, Paired))
     except UserError:
         return ["the training images are not where they were: whether test images are among them is not known"]
-    return leaks(test, [*trained.train_a, *trained.train_b], "test images")
+    return leak_notes(test, [*trained.train_a, *trained.train_b], "test images")

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from instar.core.errors import UserError, nearest
+from instar.core.errors import UserError, nearest, setting
+from instar.core.seed import seeded
 from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
-from instar.metrics.user_code import network_of
+from instar.metrics.user_code import load_network
 
 NAMES = ("mobilenet", "inception", "torchvision:NAME", "module.path:callable")
 
@@ -96,32 +97,34 @@ def load_extractor(name: str, weights: Path | None = None) -> Extractor:
     """Return the extractor `name`, one of the forms in `NAMES`.
 
     Args:
-        name: what the option ``--extractor`` holds.
+        name: `inception`, `mobilenet`, `torchvision:NAME` or `module.path:callable`.
         weights: a file of weights. mobilenet needs it; inception and torchvision fetch theirs by their own loaders
             if it is left out; a callable of the user's is given the path if there is one.
 
     Raises:
         UserError: there is no such extractor, a library or a file is missing, or a file does not fit.
     """
-    if name == "mobilenet":
-        return _mobilenet(weights)
-    if name == "inception":
-        return _inception(weights)
     kind, _, rest = name.partition(":")
-    if kind == "torchvision" and rest:
-        return _torchvision(rest, weights)
-    if kind and rest:
-        return _users(name, weights)
-    raise UserError(f"--extractor {name}: there is no such extractor{nearest(name, NAMES)}")
+    with seeded(0):  # networks draw weights when they are built, before they are filled
+        if name == "mobilenet":
+            return _mobilenet(weights)
+        if name == "inception":
+            return _inception(weights)
+        if kind == "torchvision" and rest:
+            return _torchvision(rest, weights)
+        if kind and rest:
+            return _users(name, weights)
+    raise UserError(f"{setting('extractor', name)}: there is no such extractor{nearest(name, NAMES)}")
 
 
 def _mobilenet(weights: Path | None) -> Extractor:
     if weights is None:
-        raise UserError("--extractor mobilenet needs its file: --weights mobilenet_v2_0.35_224_no_top_keras.npz")
+        file = setting("weights", "mobilenet_v2_0.35_224_no_top_keras.npz")
+        raise UserError(f"{setting('extractor', 'mobilenet')} needs its file: {file}")
     try:
         network = MobileNetFeatures.load(weights)
     except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"--weights: {error}") from error
+        raise UserError(f"{setting('weights')}: {error}") from error
     return Extractor(network, "MobileNet", f"{SIZE} px PIL bilinear", maps=network.maps)
 
 
@@ -171,7 +174,8 @@ def _inception(weights: Path | None) -> Extractor:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # noqa: PLC0415
     except ImportError as error:
-        raise UserError(f"--extractor inception needs a library: pip install 'instar[evaluate]' ({error})") from error
+        needs = f"needs a library: pip install 'instar[evaluate]' ({error})"
+        raise UserError(f"{setting('extractor', 'inception')} {needs}") from error
     file = weights or _fetched() / _INCEPTION_FILE
     try:
         if weights or file.is_file():
@@ -218,9 +222,9 @@ class TorchvisionFeatures(nn.Module):
 def _torchvision(name: str, weights: Path | None) -> Extractor:
     from torchvision import models  # noqa: PLC0415  (seconds, and most extractors do not need it)
 
-    known = models.list_models(module=models)
+    known, classifier = models.list_models(module=models), setting("extractor", f"torchvision:{name}")
     if name not in known:
-        raise UserError(f"--extractor torchvision:{name}: there is no such classifier{nearest(name, known)}")
+        raise UserError(f"{classifier}: there is no such classifier{nearest(name, known)}")
     choice = models.get_model_weights(name).DEFAULT
     network = models.get_model(name, weights=None)
     try:
@@ -235,22 +239,23 @@ def _torchvision(name: str, weights: Path | None) -> Extractor:
     try:
         features = TorchvisionFeatures(network, transforms.crop_size[0], transforms.mean, transforms.std)
     except ValueError as error:
-        raise UserError(f"--extractor torchvision:{name}: {error}; choose another classifier") from error
+        raise UserError(f"{classifier}: {error}; choose another classifier") from error
     words = weights.name if weights else choice.name
     return Extractor(features, f"torchvision {name} {words}", f"{features.size} px PIL bilinear")
 
 
 def _users(name: str, weights: Path | None) -> Extractor:
-    network = network_of(name, "--extractor", *([weights] if weights else []))
+    network = load_network(name, "extractor", *([weights] if weights else []))
     return Extractor(network, name, "its own resize", lasting=False)
 
 
 def _unusable(name: str, file: str, weights: Path | None, error: Exception) -> UserError:
     reason = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())[:200]
     if weights is None:
-        where = f"put the file {file} into {_fetched()}, or name it with --weights FILE"
-        return UserError(f"--extractor {name}: its weights can be neither read nor fetched ({reason}): {where}")
-    return UserError(f"--weights {weights}: not the weights of {name} ({reason}); expected the file {file}")
+        where = f"put the file {file} into {_fetched()}, or name it with {setting('weights')}"
+        extractor = setting("extractor", name)
+        return UserError(f"{extractor}: its weights can be neither read nor fetched ({reason}): {where}")
+    return UserError(f"{setting('weights', weights)}: not the weights of {name} ({reason}); expected the file {file}")
 
 
 def _fetched() -> Path:

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
+from instar.core.seed import seeded
 
 Backbone = Literal["alex", "vgg", "squeeze"]
 Version = Literal["0.0", "0.1"]
@@ -76,7 +77,8 @@ class LPIPS(nn.Module):
         """
         from torchvision import models  # noqa: PLC0415
 
-        network = cls(backbone, version)
+        with seeded(0):  # it draws weights before it is filled
+            network = cls(backbone, version)
         choice = models.get_model_weights(_BACKBONES[backbone]).IMAGENET1K_V1
         file = Path(choice.url).name
         try:
@@ -90,7 +92,7 @@ class LPIPS(nn.Module):
             folder = Path(torch.hub.get_dir()) / "checkpoints"
             raise UserError(
                 f"{network.name}: the weights of its backbone can be neither read nor fetched ({reason}): "
-                f"put the file {file} into {folder}, or name it with --lpips-weights FILE"
+                f"put the file {file} into {folder}, or name it with {setting('lpips_weights')}"
             ) from error
         return network
 
