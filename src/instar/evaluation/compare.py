@@ -113,6 +113,8 @@ def compare_runs(
     """
     if not runs:
         raise UserError("nothing to compare: give a run or more")
+    if titles and len(titles) != len(runs):
+        raise UserError(f"{setting('titles')}: give one for each of the {len(runs)} runs, not {len(titles)}")
     configs = [read_config(find_checkpoint(run) / "config.yaml") for run in runs]
     sizes = {config.data.size: run for config, run in zip(configs, runs, strict=True)}
     if len(sizes) > 1:
@@ -148,6 +150,15 @@ def compare_runs(
         better={score.name: score.better for column in columns for score in column.scores},
         notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
     )
+
+
+def strips(
+    found: Comparison, roots: Sequence[Path] = (), to: str | None = None, device: str = "auto"
+) -> dict[str, Tensor]:
+    """Return a picture for each row by its title, as `strip` does, of the images on which the runs were compared."""
+    runs = [Path(row.runs[0]) for row in found.rows]
+    shared = tuple(roots) or read_config(find_checkpoint(runs[0]) / "config.yaml").data.roots
+    return {row.title: strip(run, shared, to, device) for row, run in zip(found.rows, runs, strict=True)}
 
 
 def strip(run: Path, roots: Sequence[Path], to: str | None, device: str = "auto") -> Tensor:

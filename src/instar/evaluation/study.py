@@ -198,7 +198,9 @@ def score(key: Key, answers: Sequence[Answers], draws: int = 2000, seed: int = 0
         notes.append("several files of one participant: the longest of them is counted")
     pairs = sorted({question.pair for question in key.questions})
     preferences = [_preference(key, pair, people, draws, seed) for pair in pairs]
-    return StudyResult(key.text, key.direction, len(people), total, preferences, list(map(Message, notes + _habits(people, key))))
+    return StudyResult(
+        key.text, key.direction, len(people), total, preferences, list(map(Message, notes + _habits(people, key)))
+    )
 
 
 def _preference(key: Key, pair: tuple[int, int], people: Sequence[Answers], draws: int, seed: int) -> Preference:

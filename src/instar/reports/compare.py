@@ -13,8 +13,8 @@ from torchvision.utils import save_image
 
 from instar.core.errors import UserError
 from instar.core.files import write_atomically
-from instar.evaluation.compare import Comparison, Row, Weights
 from instar.evaluation.compare import Cell as Value
+from instar.evaluation.compare import Comparison, Row, Weights
 from instar.evaluation.report import BEST
 from instar.evaluation.score import ARROWS
 from instar.reports import data_uris
@@ -102,6 +102,11 @@ def html(found: Comparison, pictures: Mapping[str, Tensor]) -> str:
     """Return the page; `pictures` are the strips (3, H, W) in [0, 1], by title of the row."""
     inside = {title: data_uris.png(to_pil_image(picture)) for title, picture in pictures.items()}
     return render("compare.html", title=found.direction, found=found, table=table(found), pictures=inside)
+
+
+def summary(found: Comparison) -> str:
+    """Return the table in Markdown, without the notes below it."""
+    return markdown(found, {}).rsplit("\n\n", 1)[0]
 
 
 def number(value: float) -> str:

@@ -1,14 +1,12 @@
-"""The page of `instar inspect`: one file with its pictures, which opens from disk, asks no network, has no script."""
+"""The page about a model: one file with its pictures, which opens from disk, asks no network, has no script."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from html import escape
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -21,6 +19,8 @@ from instar.evaluation import inspect_map
 from instar.evaluation.inspect import COLUMNS, Grid, Inspection, Seen, evenly
 from instar.evaluation.inspect_history import Window, bins
 from instar.metrics.clusters import agreement, contingency
+from instar.reports import data_uris
+from instar.reports.render import render
 
 MOST_TYPICAL, LEAST_TYPICAL = 12, 6
 ON_MAP = 1000
@@ -28,26 +28,34 @@ ON_MAP = 1000
 TILE, CELL = 66, 128
 """Sides of pictures in the page: of single images, and of translations at most."""
 BINS = 120
+WIDTH, HEIGHT = 800, 200
+"""Of the chart of the history."""
 PALETTE = ("#3b7dd8", "#e07b00", "#2e9e4f", "#d23f3f", "#8d63c9", "#a0693e", "#d767a8", "#7d8790", "#9a9a00", "#0a9fb5")
-_PAGE = Path(__file__).with_name("inspect.html")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers in words."""
+
+    kind: str
+    header: list[str]
+    rows: list[list[str]]
 
 
 def page(found: Inspection) -> str:
     """Return the page as HTML."""
-    parts = [
-        f"<h1>{escape(found.run)}</h1>",
-        f'<p class="soft">{escape(found.method)}, step {found.step:,}. {_counted(found)}</p>',
-        *(f'<p class="soft">{escape(note)}</p>' for note in found.notes),
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in found.warnings()),
-        *_montages(found),
-        *_map(found),
-        *_history(found.history),
-        *_agreement(found.seen),
-        *_grids(found),
-    ]
-    title = f"{found.run}: styles and domains" if found.seen.sizes else f"{found.run}: styles"
-    text = _PAGE.read_text(encoding="utf-8")
-    return text.replace("/*TITLE*/", escape(title)).replace("/*BODY*/", "\n".join(parts))
+    return render(
+        "inspect.html",
+        title=f"{found.run}: styles and domains" if found.seen.sizes else f"{found.run}: styles",
+        found=found,
+        counted=_counted(found),
+        domains=[_domain(found, domain, size) for domain, size in enumerate(found.seen.sizes)],
+        map=_map(found),
+        history=_history(found.history),
+        agreement=list(_agreement(found.seen)),
+        grids=[_grid(grid, found.channels) for grid in found.grids],
+        cut=COLUMNS if len(found.reachable) > COLUMNS else 0,
+    )
 
 
 def colour(i: int) -> str:
@@ -61,97 +69,88 @@ def _counted(found: Inspection) -> str:
     return f"{drawn}, each as its centre square at {found.size} px, the size of the training."
 
 
-def _montages(found: Inspection) -> Iterator[str]:
-    """Yield for each domain its size, its classes, its most and its least typical images."""
+def _domain(found: Inspection, domain: int, size: int) -> dict[str, Any]:
+    """Return the size of a domain, its classes, its most and its least typical images."""
     seen = found.seen
-    if not seen.sizes:
-        return
-    yield "<h2>Domains and their typical images</h2>"
-    yield (
-        '<p class="soft">Below each image is the probability of its domain. The most typical images are the likeliest '
-        "ones, and of equally likely ones those nearest to the domain's mean style.</p>"
-    )
-    for domain, size in enumerate(seen.sizes):
-        share = f"{size:,} image{'s' * (size != 1)}, {100 * size / len(seen.refs):.0f} %"
-        yield f'<section class="domain"><h3>{_chip(domain)}Domain {domain}: {share}</h3>'
-        places = seen.typical(domain) if size else []
-        if seen.classes and places:
-            made_of = Counter(seen.refs[i].label or "no class" for i in places).most_common()
-            yield f'<p class="soft">{escape(", ".join(f"{100 * n / size:.0f} % {name}" for name, n in made_of))}</p>'
-        last = places[MOST_TYPICAL:][-LEAST_TYPICAL:][::-1]
-        for kind, chosen in (("most typical", places[:MOST_TYPICAL]), ("least typical", last)):
-            if chosen:
-                tiles = "".join(_tile(found, i, domain) for i in chosen)
-                yield f'<div class="tiles"><span>{kind}</span>{tiles}</div>'
-        yield "</section>"
+    places = seen.typical(domain) if size else []
+    made_of = Counter(seen.refs[i].label or "no class" for i in places).most_common() if seen.classes else []
+    last = places[MOST_TYPICAL:][-LEAST_TYPICAL:][::-1]
+    chosen = {"most typical": places[:MOST_TYPICAL], "least typical": last}
+    share = f"{size:,} image{'s' * (size != 1)}, {100 * size / len(seen.refs):.0f} %"
+    return {
+        "colour": colour(domain),
+        "heading": f"Domain {domain}: {share}",
+        "classes": ", ".join(f"{100 * n / size:.0f} % {name}" for name, n in made_of),
+        "groups": [(kind, [_tile(found, i, domain) for i in some]) for kind, some in chosen.items() if some],
+    }
 
 
-def _tile(found: Inspection, place: int, domain: int) -> str:
-    ref, probability = found.seen.refs[place], float(found.seen.probabilities[place, domain])
-    said = f"<figcaption>{probability:.2f}</figcaption>"
-    image = f'<img src="{_thumbnail(ref, found.channels, TILE)}" title="{escape(_about(found.seen, place))}" alt="">'
-    return f'<figure class="tile" style="--c:{colour(domain)}">{image}{said}</figure>'
+def _tile(found: Inspection, place: int, domain: int) -> dict[str, Any]:
+    return {
+        "source": _thumbnail(found.seen.refs[place], found.channels, TILE),
+        "about": _about(found.seen, place),
+        "probability": float(found.seen.probabilities[place, domain]),
+    }
 
 
-def _map(found: Inspection) -> Iterator[str]:
-    """Yield the map of styles, which can be coloured by class where there are classes."""
+def _map(found: Inspection) -> dict[str, Any]:
+    """Return the map of styles, which can be coloured by class where there are classes."""
     seen = found.seen
     shown = evenly(range(len(seen.refs)), ON_MAP)
-    yield "<h2>Map of the styles</h2>"
-    if len(shown) < inspect_map.LEAST:
-        yield f"<p>There are {len(shown)} images; a map needs {inspect_map.LEAST}.</p>"
-        return
-    some = f"{len(shown):,} of the images, drawn evenly. " if len(shown) < len(seen.refs) else ""
-    yield (
-        f'<p class="soft">{some}By t-SNE: images beside each other have similar styles. Distances between groups, and '
-        "their sizes, say nothing. An image grows under the pointer.</p>"
-    )
-    both = bool(seen.sizes and seen.classes)
-    if both:
-        yield '<input type="radio" name="by" id="by-domain" checked> <label for="by-domain">coloured by domain</label>'
-        yield '<input type="radio" name="by" id="by-class"> <label for="by-class">coloured by class</label>'
-    named = [("domain", [f"domain {i}" for i in range(len(seen.sizes))]), ("class", seen.classes)]
-    for kind, names in named:
-        if names:
-            listed = "".join(f"<span>{_chip(i)}{escape(name)}</span>" for i, name in enumerate(names))
-            yield f'<div class="legend by-{kind}">{listed}</div>'
+    named = {"domain": [f"domain {i}" for i in range(len(seen.sizes))], "class": seen.classes}
     side = min(56, max(26, round(math.sqrt(3e5 / len(shown)))))
-    yield f'<div class="map" style="--side:{side}px">'
+    enough = len(shown) >= inspect_map.LEAST
+    return {
+        "shown": len(shown),
+        "needed": inspect_map.LEAST,
+        "legends": {kind: _legend(names) for kind, names in named.items() if names},
+        "side": side,
+        "pictures": list(_on_map(found, shown, side)) if enough else [],
+    }
+
+
+def _on_map(found: Inspection, shown: Sequence[int], side: int) -> Iterator[dict[str, Any]]:
+    seen = found.seen
     for place, (x, y) in zip(shown, inspect_map.places(seen.styles[shown]), strict=True):
-        k = colour(seen.classes.index(label)) if (label := seen.refs[place].label) in seen.classes else "var(--line)"
-        d = colour(int(seen.domains[place])) if seen.sizes else k
-        where = f"--x:{x:.4f};--y:{y:.4f};--d:{d};--k:{k}"
-        picture = _thumbnail(seen.refs[place], found.channels, side)
-        yield f'<img style="{where}" src="{picture}" title="{escape(_about(seen, place))}" alt="">'
-    yield "</div>"
+        label = seen.refs[place].label
+        by_class = colour(seen.classes.index(label)) if label in seen.classes else "var(--line)"
+        yield {
+            "x": x,
+            "y": y,
+            "domain": colour(int(seen.domains[place])) if seen.sizes else by_class,
+            "class": by_class,
+            "source": _thumbnail(seen.refs[place], found.channels, side),
+            "about": _about(seen, place),
+        }
 
 
-def _history(windows: Sequence[Window]) -> Iterator[str]:
-    """Yield a chart of the shares of the domains over training."""
+def _history(windows: Sequence[Window]) -> dict[str, Any]:
+    """Return a chart of the shares of the domains over training; nothing where they were not counted."""
     if not windows:
-        return
+        return {}
     parts = bins(windows, BINS)
-    width, height, last = 800, 200, parts[-1].end
-    yield "<h2>Domains over training</h2>"
-    yield '<p class="soft">The share of the images of training that was in each domain, domain 0 at the bottom.</p>'
-    names = "".join(f"<span>{_chip(i)}domain {i}</span>" for i in range(len(parts[0].sizes)))
-    yield f'<div class="legend">{names}</div>'
-    yield f'<svg class="history" viewBox="-44 -8 {width + 60} {height + 34}" role="img" aria-label="shares of domains">'
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "names": _legend([f"domain {i}" for i in range(len(parts[0].sizes))]),
+        "boxes": list(_boxes(parts)),
+        "first": parts[0].start,
+        "last": parts[-1].end,
+    }
+
+
+def _boxes(parts: Sequence[Window]) -> Iterator[dict[str, Any]]:
+    last = parts[-1].end
     for part in parts:
-        left, right, below = width * part.start / last, width * part.end / last, 0
+        left, right, below, total = WIDTH * part.start / last, WIDTH * part.end / last, 0, sum(part.sizes)
         for i, size in enumerate(part.sizes):
-            if size:
-                top, tall = height * (1 - (below + size) / sum(part.sizes)), height * size / sum(part.sizes)
-                box = f'x="{left:.2f}" y="{top:.2f}" width="{right - left + 0.2:.2f}" height="{tall:.2f}"'
-                yield f'<rect {box} fill="{colour(i)}"/>'
             below += size
-    for share in (0, 50, 100):
-        yield f'<text x="-6" y="{height * (1 - share / 100) + 4:.0f}" text-anchor="end">{share} %</text>'
-    yield f'<text x="0" y="{height + 18}">step {parts[0].start:,}</text>'
-    yield f'<text x="{width}" y="{height + 18}" text-anchor="end">step {last:,}</text></svg>'
+            if size:
+                place = {"x": left, "y": HEIGHT * (1 - below / total)}
+                yield {**place, "width": right - left + 0.2, "height": HEIGHT * size / total, "colour": colour(i)}
 
 
-def _agreement(seen: Seen) -> Iterator[str]:
+def _agreement(seen: Seen) -> Iterator[Table]:
     """Yield how well the domains agree with the classes, where there are both."""
     if not seen.sizes or not seen.classes:
         return
@@ -160,59 +159,34 @@ def _agreement(seen: Seen) -> Iterator[str]:
     parts = {"all images": classes >= 0}
     if held.any() and not held.all():
         parts |= {"images of training": (classes >= 0) & ~held, "test images": (classes >= 0) & held}
-    yield "<h2>Domains against classes</h2>"
-    yield (
-        '<p class="soft">Classes are folders, which the model has not seen unless it was trained with labels. '
-        "Accuracy: each domain stands for one class, under the best assignment. Purity: each for its largest class. "
-        "NMI and ARI: 1 where domains are the classes, 0 for chance (ARI) or nothing in common (NMI).</p>"
-    )
     rows = []
     for name, mask in parts.items():
         if mask.any():
             scores = agreement(seen.domains[mask], classes[mask])
             rows.append([name, f"{int(mask.sum()):,}", *(f"{score:.3f}" for score in scores)])
-    yield _table(["", "images", "accuracy", "purity", "NMI", "ARI"], rows, "scores")
+    yield Table("scores", ["", "images", "accuracy", "purity", "NMI", "ARI"], rows)
     known = classes >= 0
     counts = contingency(seen.domains[known], classes[known])
-    table = [[f"domain {i}", *(f"{n:,}" for n in row)] for i, row in enumerate(counts.tolist())]
-    yield _table(["", *seen.classes], table, "contingency")
+    lines = [[f"domain {i}", *(f"{n:,}" for n in row)] for i, row in enumerate(counts.tolist())]
+    yield Table("contingency", ["", *seen.classes], lines)
 
 
-def _grids(found: Inspection) -> Iterator[str]:
-    """Yield the same inputs in each style."""
-    if not found.grids:
-        yield "<h2>Every domain's style</h2><p>No domain has a style yet: the generator has not been trained.</p>"
-    for grid in found.grids:
-        yield f"<h2>{escape(grid.title)}</h2>"
-        cut = f" The {COLUMNS} domains with the most images are shown." if len(found.reachable) > COLUMNS else ""
-        yield f'<p class="soft">Each row is one input, translated into the style of each column.{cut}</p>'
-        yield f'<div class="wide">{_grid(grid, found.channels)}</div>'
+def _grid(grid: Grid, channels: int) -> dict[str, Any]:
+    """Return the same inputs in each style."""
+    references = [{"source": _thumbnail(ref, channels, TILE), "name": ref.name} for ref in grid.references] or [
+        {"source": "", "name": ""}
+    ] * len(grid.headings)
+    rows = [[x, *(column[i] for column in grid.columns)] for i, x in enumerate(grid.inputs)]
+    return {
+        "title": grid.title,
+        "heads": [{**ref, "text": text} for ref, text in zip(references, grid.headings, strict=True)],
+        "rows": [[data_uris.jpeg(_picture(cell), CELL) for cell in row] for row in rows],
+    }
 
 
-def _grid(grid: Grid, channels: int) -> str:
-    heads = [
-        f'<img src="{_thumbnail(ref, channels, TILE)}" title="{escape(ref.name)}" alt="">' for ref in grid.references
-    ]
-    heads = [
-        f"{head}{escape(text)}" for head, text in zip(heads or [""] * len(grid.headings), grid.headings, strict=True)
-    ]
-    lines = ["<th>input</th>" + "".join(f"<th>{head}</th>" for head in heads)]
-    for i, x in enumerate(grid.inputs):
-        cells = [x, *(column[i] for column in grid.columns)]
-        lines.append("".join(f'<td><img src="{_uri(_picture(cell), CELL)}" alt=""></td>' for cell in cells))
-    return f'<table class="grid">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> str:
-    lines = ["".join(f"<th>{escape(text)}</th>" for text in headings)]
-    lines += ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
-    return (
-        f'<div class="wide"><table class="numbers {kind}">{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
-    )
-
-
-def _chip(i: int) -> str:
-    return f'<span class="chip" style="--c:{colour(i)}"></span>'
+def _legend(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the colour of each name."""
+    return [(colour(i), name) for i, name in enumerate(names)]
 
 
 def _about(seen: Seen, place: int) -> str:
@@ -226,18 +200,9 @@ def _about(seen: Seen, place: int) -> str:
 
 
 def _thumbnail(ref: ImageRef, channels: int, side: int) -> str:
-    return _uri(_picture(square(ref, channels, side)), side)
+    return data_uris.jpeg(_picture(square(ref, channels, side)), side)
 
 
 def _picture(x: Tensor) -> Image.Image:
     image: Image.Image = to_pil_image(x.clamp(-1, 1).add(1).div(2))
     return image
-
-
-def _uri(image: Image.Image, most: int) -> str:
-    """Return a picture of at most `most` pixels a side as a data URI."""
-    if image.width > most:
-        image = image.resize((most, most), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

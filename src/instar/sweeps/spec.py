@@ -31,10 +31,10 @@ SettingsT = TypeVar("SettingsT")
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How the runs are judged, while they train and at the end."""
+    """How the runs are scored, while they train and at the end."""
 
     extractor: str = "inception"
-    """As for `instar evaluate --extractor`."""
+    """As for `instar.evaluate`."""
     weights: str | None = None
     """File with the extractor's weights."""
     every: int = 0
@@ -170,7 +170,7 @@ def _check_names(spec: Spec, path: Path) -> None:
 def _path(text: str, base: Path, spec: Path) -> Path:
     full = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111  (both, and before it is a path)
     if unknown := re.search(r"\$\{?(\w+)", full):
-        raise UserError(f"{spec}: {text}: {unknown[1]} is not set; set it: {unknown[1]}=... instar benchmark {spec}")
+        raise UserError(f"{spec}: {text}: {unknown[1]} is not set; set it in the environment")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     return Path(os.path.abspath(base / full))  # noqa: PTH100
 
@@ -251,7 +251,7 @@ def _check_images(jobs: list[Job], path: Path) -> None:
             cfg = job.config.data
             found = find_one(cfg) if issubclass(kind, Unlabelled) else find(cfg, issubclass(kind, Paired))
         except UserError as error:
-            raise UserError(f"{path}, {job.data}/{job.name}: {error}") from error
+            raise UserError(f"{path}, {job.data}/{job.name}: {error.message.raw}") from error
         if not found.test_a or not found.test_b:
             raise UserError(f"{path}, data.{job.data}: there are no test images to score with")
         if job.config.train.score_every and min(len(found.val_a), len(found.val_b)) < LEAST:
