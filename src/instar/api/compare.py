@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from instar.api.evaluate import INCEPTION, extractor_of
 from instar.api.paths import AnyPath, Paths, new_folder, path_or_none, several
+from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore
 
 if TYPE_CHECKING:
@@ -45,9 +46,14 @@ def compare(  # noqa: PLR0913  (as the command line has flags)
     from instar.evaluation.compare import compare_runs, strips
     from instar.reports.compare import write
 
+    given = several(runs)
+    if not given:
+        raise UserError("nothing to compare: give a run or more")
+    if titles and len(titles) != len(given):
+        raise UserError(f"{setting('titles')}: give one for each of the {len(given)} runs, not {len(titles)}")
     folder = None if out is None else new_folder(out)
     found = compare_runs(
-        several(runs),
+        given,
         several(data),
         titles=titles,
         extractor=extractor_of(extractor, path_or_none(weights)),

@@ -98,7 +98,7 @@ def compare_runs(
     """Evaluate runs on the same images.
 
     Args:
-        runs: run directories or checkpoints.
+        runs: run directories or checkpoints, one or more.
         titles: one for each run; runs of one title make a row. Named after method and preset if empty, and runs that
             differ only by their seed make a row.
         roots: the images; the first run's own test images if empty.
@@ -108,13 +108,8 @@ def compare_runs(
         on_event: told of all that is measured (`Worked`).
 
     Raises:
-        UserError: there are no runs, or they work at different sizes or in different directions, so that no number
-            compares.
+        UserError: the runs work at different sizes or in different directions, so that no number compares.
     """
-    if not runs:
-        raise UserError("nothing to compare: give a run or more")
-    if titles and len(titles) != len(runs):
-        raise UserError(f"{setting('titles')}: give one for each of the {len(runs)} runs, not {len(titles)}")
     configs = [read_config(find_checkpoint(run) / "config.yaml") for run in runs]
     sizes = {config.data.size: run for config, run in zip(configs, runs, strict=True)}
     if len(sizes) > 1:
