@@ -22,8 +22,8 @@ from instar.reports.render import render
 
 FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
 """Of a run, beside its scores."""
-FIRST, LETTER, BETWEEN, MARGINS = 6.0, 0.5, 0.7, 4.0
-"""Widths in the page, in rem: of the first column at least, of a letter, between columns, beside the table."""
+TITLE, LETTER, BETWEEN, MARGINS = 6.0, 0.52, 0.8, 4.0
+"""Widths in the page, in rem: of a run's title at least, of a letter, between columns, beside the table."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,39 @@ class Table:
     rows: list[list[Cell]]
     notes: list[str]
 
+
+@dataclass(frozen=True)
+class Fit:
+    """Widths of the window, in rem, from which a table fits into it, by the lengths of its words."""
+
+    whole: float
+    """With each value in one line."""
+    tight: float
+    """With values broken into lines."""
+    turned: float
+    """With a column for each of its rows, and each value in one line."""
+
     @property
     def least(self) -> float:
-        """The window's width in rem below which the table does not fit."""
-        columns = [[name, *words] for name, *words in zip(self.header, *self._words(), strict=True)]
-        return round(FIRST + sum(map(_width, columns[1:])) + MARGINS, 1)
+        """Below it no table fits: each row becomes a list."""
+        return min(self.tight, self.turned)
 
-    @property
-    def least_turned(self) -> float:
-        """The same for a column in place of each row."""
-        return round(sum(map(_width, [self.header, *self._words()])) + MARGINS, 1)
-
-    def _words(self) -> list[list[str]]:
-        return [[f"{cell.text} {cell.interval}" for cell in row] for row in self.rows]
+    @classmethod
+    def of(cls, table: Table) -> Fit:
+        """Measure a table."""
+        columns = list(zip(*table.rows, strict=True))[1:]
+        heads = [_width(_words(name)) for name in table.header]
+        whole = [max(head, *map(_value, cells)) for head, cells in zip(heads[1:], columns, strict=True)]
+        tight = [
+            max(head, *(_width(_words(cell.markdown)) for cell in cells))
+            for head, cells in zip(heads[1:], columns, strict=True)
+        ]
+        turned = [max(_width(_words(row[0].text)), *map(_value, row[1:])) for row in table.rows]
+        return cls(
+            round(TITLE + sum(whole) + MARGINS, 1),
+            round(TITLE + sum(tight) + MARGINS, 1),
+            round(max(heads) + sum(turned) + MARGINS, 1),
+        )
 
 
 def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> None:
@@ -101,7 +121,10 @@ def markdown(found: Comparison, pictures: Mapping[str, str]) -> str:
 def html(found: Comparison, pictures: Mapping[str, Tensor]) -> str:
     """Return the page; `pictures` are the strips (3, H, W) in [0, 1], by title of the row."""
     inside = {title: data_uris.png(to_pil_image(picture)) for title, picture in pictures.items()}
-    return render("compare.html", title=found.direction, found=found, table=table(found), pictures=inside)
+    shown = table(found)
+    return render(
+        "compare.html", title=found.direction, found=found, table=shown, fit=Fit.of(shown), pictures=inside
+    )
 
 
 def summary(found: Comparison) -> str:
@@ -142,10 +165,10 @@ def _row(title: str, weights: Weights, of_the_run: list[str], winners: Mapping[s
 
 
 def _winner(found: Comparison, name: str, there: list[Weights]) -> Weights | None:
-    """Return the weights with the best value, if more than one row competes."""
+    """Return the weights with the best value, if more than one row competes and they differ."""
     sign = {"lower": 1, "higher": -1}.get(found.better[name])
     there = [weights for weights in there if name in weights.cells]
-    if sign is None or len(there) < 2:
+    if sign is None or len({weights.cells[name].mean for weights in there}) < 2:
         return None
     return min(there, key=lambda weights: sign * weights.cells[name].mean)
 
@@ -160,9 +183,18 @@ def _cell(value: Value | None, best: bool = False) -> Cell:
     return Cell(number(value.mean), f"{number(value.low)} to {number(value.high)}", best)
 
 
-def _width(texts: Sequence[str]) -> float:
-    """Return the least width in rem of a column, in which lines break between words and behind hyphens."""
-    return LETTER * max(len(word) for text in texts for word in re.split(r"\s|(?<=-)", text)) + BETWEEN
+def _value(cell: Cell) -> float:
+    """Return the width in rem of a value in one line, its interval below it."""
+    return _width([cell.text, cell.interval])
+
+
+def _words(text: str) -> list[str]:
+    """Return the parts of a text between which lines break: between words and behind hyphens."""
+    return re.split(r"\s|(?<=-)", text)
+
+
+def _width(lines: Sequence[str]) -> float:
+    return LETTER * max(map(len, lines)) + BETWEEN
 
 
 def _seeds(row: Row) -> str:
