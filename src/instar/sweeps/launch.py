@@ -56,9 +56,8 @@ class Child:
     """A training that runs."""
 
     def __init__(self, training: Training, threads: int | None) -> None:
-        """Start it. A `UserError` says that another process is at it."""
-        training.log.parent.mkdir(parents=True, exist_ok=True)
-        with training.log.open("ab") as log:
+        """Start it. A `UserError` says that another process is at it, or that nothing can be written."""
+        with _opened(training.log) as log:
             if not _lock(log):
                 raise UserError(f"another process is training it; what it prints is in {training.log}")
             self.output = training.log.open("rb")
@@ -203,6 +202,14 @@ def _ray(address: str) -> Any:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{setting('ray', address)}: no cluster could be reached or started ({why})") from error
     return ray
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _lock(file: IO[bytes]) -> bool:
