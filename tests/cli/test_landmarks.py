@@ -12,7 +12,8 @@ from PIL import Image
 import instar
 from instar.cli import main
 from instar.core.errors import UserError
-from instar.inference.landmarks import moves, numbered
+from instar.inference.landmark_edit import moves
+from instar.inference.landmark_pictures import numbered
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)

@@ -10,7 +10,9 @@ from PIL import Image
 
 import instar
 from instar.cli import main
-from instar.inference.variants import Film, overlay, slerp
+from instar.inference.attention import overlay
+from instar.inference.results import Film
+from instar.inference.styles import slerp
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)

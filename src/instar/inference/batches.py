@@ -1,9 +1,11 @@
-"""How many images go through a network together."""
+"""At which size images go through a network, and how many together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+SMALLEST_SIZE = 8
+"""Least short side, in pixels, to work at."""
 BATCH = 8
 """Most images of one size."""
 PIXELS = 4 * 2**20

@@ -13,14 +13,11 @@ from torch import Tensor
 from instar.core.batch import Domain
 from instar.core.settings import Bounds
 from instar.inference.arrays import PixelT, array_to_tensor, images_to_tensor, tensor_to_array, tensor_to_images
-from instar.inference.batches import BATCH, at_once, chunks, pixels_for
+from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixels_for
 from instar.inference.checks import check_equal_sizes, check_tensor
 from instar.inference.model import Model
 from instar.inference.padding import with_short_side
 from instar.inference.styles import Style, checked_style
-
-SMALLEST_SIZE = 8
-"""Short side, in pixels, at which an image may be worked on."""
 
 
 @dataclass(frozen=True)

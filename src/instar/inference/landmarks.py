@@ -27,7 +27,8 @@ def found_landmarks(model: Model, image: Image.Image, domain: Domain, size: int 
     method = _landmarked(model)
     x = model.planes([image], size)
     planes = model.padded(x)
-    return _in_pixels(method.landmarks(planes, domain=domain), x, planes, image)[0]
+    points: Points = _in_pixels(method.landmarks(planes, domain=domain), x, planes, image)[0]
+    return points
 
 
 @without_gradients()

@@ -10,6 +10,7 @@ from instar.core import registry
 from instar.core.abilities import Attentive, Coded, Landmarked, Styled
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
+from instar.inference.batches import BATCH, SMALLEST_SIZE
 
 ALL = "all"
 """In place of a domain's name: every domain that the model found."""
@@ -26,10 +27,10 @@ class TranslationRequest(Settings):
     to: str | None = None
     """Domain to translate into, by its name or as A or B; B, the target of the training, if not given. TUNIT's own
     domains have numbers from 0; all gives cat_domain0.png, cat_domain1.png, ..."""
-    size: Annotated[int | None, Bounds(8)] = None
+    size: Annotated[int | None, Bounds(SMALLEST_SIZE)] = None
     """Short side at which the network works; results are resized back. For images much larger than those of the
     training, or than the memory allows. The images' own size if not given."""
-    batch: PositiveInt = 8
+    batch: PositiveInt = BATCH
     """Most images of one size that go through the network together."""
     seed: NonNegativeInt = 0
     """Of the model's noise or style, if it has any."""

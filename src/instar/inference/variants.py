@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -32,10 +33,12 @@ class Variant:
     Attributes:
         naming: how its file is named.
         make: makes results of images of one size.
+        reference: image whose style it takes, if it is one's.
     """
 
     naming: Naming
     make: Callable[[list[Image.Image]], Sequence[Result]]
+    reference: Path | None = None
 
 
 def variants(request: TranslationRequest, model: Translator) -> list[Variant]:
@@ -59,8 +62,8 @@ def variants(request: TranslationRequest, model: Translator) -> list[Variant]:
 def _translations(request: TranslationRequest, model: Translator, images: Images) -> list[Variant]:
     """Return the results that have names of their own; none where a single translation is asked for."""
 
-    def styled(ending: str, style: Tensor | None) -> Variant:
-        return Variant(Naming(ending), partial(_pictures, partial(images, style=style)))
+    def styled(ending: str, style: Tensor | None, reference: Path | None = None) -> Variant:
+        return Variant(Naming(ending), partial(_pictures, partial(images, style=style)), reference)
 
     if request.to == ALL:
         return [styled(f"_domain{number}", model.style_to(str(number))) for number in model.own_domains()]
@@ -68,9 +71,8 @@ def _translations(request: TranslationRequest, model: Translator, images: Images
         return [_strip(request, model, images, request.interpolate)]
     drawn = model.styles(request.samples, seed=request.seed) if request.samples else ()
     found = [styled(f"_seed{request.seed}-{number}", style) for number, style in enumerate(drawn)]
-    for reference in request.reference:
-        found.append(styled(f"_like-{reference.stem}", model.style_of(reference, request.to)))
-    return found
+    likes = [(path, model.style_of(path, request.to)) for path in request.reference]
+    return [*found, *(styled(f"_like-{path.stem}", style, path) for path, style in likes)]
 
 
 def _images(request: TranslationRequest, model: Translator) -> Images:
