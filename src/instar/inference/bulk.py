@@ -159,7 +159,7 @@ def _reason(error: BaseException, image: Image) -> str:
     message = " ".join(str(error).split())
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
-        remedy = f"work at a lower size with {setting('size')}, or with {setting('device', 'cpu')}"
+        remedy = f"set a lower {setting('size')}, or {setting('device', 'cpu')}"
         return f"out of memory at {image.width} x {image.height}; {remedy}"
     if isinstance(error, UserError):
         return " ".join(error.message.raw.split())

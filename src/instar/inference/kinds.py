@@ -15,7 +15,7 @@ from instar.core.settings import Bounds
 from instar.inference.arrays import PixelT, array_to_tensor, images_to_tensor, tensor_to_array, tensor_to_images
 from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixels_for
 from instar.inference.checks import check_equal_sizes, check_tensor
-from instar.inference.model import Model
+from instar.inference.model import Model, without_gradients
 from instar.inference.padding import with_short_side
 from instar.inference.styles import Style, checked_style
 
@@ -45,6 +45,7 @@ class Options:
         Bounds(1).check("batch", self.batch)
 
 
+@without_gradients()
 def translated_tensor(model: Model, x: Tensor, options: Options) -> Tensor:
     """Translate a tensor (C, H, W) or (N, C, H, W)."""
     check_tensor(x, model.channels)

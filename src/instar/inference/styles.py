@@ -55,6 +55,7 @@ def checked_style(model: Model, style: Style, count: int) -> Tensor:
     return given.to(torch.float32).expand(count, -1)
 
 
+@without_gradients()
 def style_of_own_domain(model: Model, to: str | None) -> Tensor | None:
     """Return the mean style (S,) of a domain that the model found, by its number; None for other names."""
     if to is None or not to.isdecimal() or not isinstance(model.method, Clustered):
