@@ -23,7 +23,6 @@ def request(**options: Any) -> TranslationRequest:
         ({"interpolate": 1}, "interpolate must be at least 2, not 1"),
         ({"interpolate": 3, "samples": 2}, "interpolate and samples: give one of the two; the way leads from style 0"),
         ({"interpolate": 3, "grid": True}, "grid and interpolate: give one of the two; a strip shows all"),
-        ({"towards": Path("x.png")}, "towards: give also interpolate=N, the number of pictures on the way"),
         (
             {"reference": (Path("a/red.png"), Path("b/red.jpg"))},
             "reference: results are named after the images; give images of different names",
@@ -57,6 +56,11 @@ def test_what_does_not_go_together(options: dict[str, Any], message: str) -> Non
             "interpolate: give at most 2 reference here, not 3",
         ),
         ("unit", {"interpolate": 3, "towards": Path("x.png")}, "towards: unit cannot do that"),
+        (
+            "transgaga",
+            {"towards": Path("x.png")},
+            "towards: give also interpolate=N, the number of pictures on the way",
+        ),
     ],
 )
 def test_what_a_method_cannot_do(name: str, options: dict[str, Any], message: str) -> None:

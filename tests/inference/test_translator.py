@@ -113,6 +113,7 @@ def test_padding_is_cut_off_again(model: Translator) -> None:
         (torch.zeros(3, 8, 8, dtype=torch.complex64), "torch.complex64"),
         (np.zeros((8, 8, 3)), r"got float64; floats go in as a tensor \(N, C, H, W\) in \[-1, 1\]"),
         (torch.full((3, 8, 8), 200.0), r"expected a tensor in \[-1, 1\], got values from 200 to 200; x / 127.5 - 1"),
+        (torch.full((3, 8, 8), 1.01), r"got values from 1.01 to 1.01"),
         (torch.full((3, 8, 8), -1.01), r"got values from -1.01 to -1.01"),
         (torch.full((3, 8, 8), torch.nan), "this one holds NaN"),
         (torch.full((3, 8, 8), torch.inf, dtype=torch.float16), "got values from inf to inf"),
@@ -127,6 +128,10 @@ def test_wrong_arrays_and_tensors(wrong: Any, message: str, model: Translator) -
 def test_what_is_no_image(wrong: Any, model: Translator) -> None:
     with pytest.raises(TypeError, match="give a PIL image, a numpy array or a tensor"):
         model.translate(wrong)
+
+
+def test_rounding_may_leave_the_range(model: Translator) -> None:
+    assert model.translate(torch.full((3, 8, 8), 1.0005)).isfinite().all()
 
 
 def test_paths(model: Translator, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
 from instar.core.config import Device
-from instar.core.errors import Mention
+from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.settings import field_docs
 from instar.inference.request import TranslationRequest
@@ -46,6 +46,8 @@ NAMES: dict[str, dict[str, Any]] = {
 def run(arguments: Sequence[str]) -> int:
     """Translate, and return 0 if all went well, 1 if some failed, 130 if it was stopped."""
     args = parse(_flags(), arguments, "instar translate")
+    if not args.inputs:
+        raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
     request = TranslationRequest(**{one.name: getattr(args, one.name) for one in fields(TranslationRequest)})
     from instar.engine.signals import stop_on_signals
     from instar.inference.translate_files import translate_files

@@ -67,9 +67,6 @@ class TranslationRequest(Settings):
         if len(set(stems)) < len(stems):
             why = "results are named after the images; give images of different names"
             raise UserError(f"{setting('reference')}: {why}")
-        if self.towards and not self.interpolate:
-            number = setting("interpolate", "N")
-            raise UserError(f"{setting('towards')}: give also {number}, the number of pictures on the way")
         if self.interpolate and (self.grid or self.samples):
             other = "grid" if self.grid else "samples"
             why = "a strip shows all its pictures" if self.grid else "the way leads from style 0 to style 1"
@@ -82,7 +79,7 @@ class TranslationRequest(Settings):
         return None if self.to == ALL else self.to
 
     def check(self, name: str, method: Any) -> None:
-        """Refuse what a method cannot do.
+        """Refuse what a method cannot do, or not so.
 
         Args:
             name: of the method.
@@ -107,6 +104,9 @@ class TranslationRequest(Settings):
             if given and not able:
                 others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
                 raise UserError(f"{setting(option)}: {name} cannot do that; methods that can: {others}")
+        if self.towards and not self.interpolate:
+            number = setting("interpolate", "N")
+            raise UserError(f"{setting('towards')}: give also {number}, the number of pictures on the way")
         if self.interpolate:
             self._check_ends(name, styled=styled)
 
