@@ -33,6 +33,12 @@ def test_source_target_and_opposite() -> None:
     assert dict(found.names) == {"a": "A", "b": "B"}
 
 
+def test_more_domains_than_two() -> None:
+    config = defaults("cyclegan", instar.get("cyclegan"), "tiny")
+    found = Domains.of(config, ("b", "c"))  # type: ignore[arg-type]
+    assert (found.targets, found.target, found.key("c"), found.names["c"]) == (("b", "c"), "b", "c", "C")  # type: ignore[index]
+
+
 def test_one_way() -> None:
     assert domains("horse", "zebra", "cut").targets == ("b",)
     assert domains("horse", "zebra").targets == ("a", "b")

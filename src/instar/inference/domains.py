@@ -14,7 +14,7 @@ class Domains:
     """Names and keys of a model's domains.
 
     Attributes:
-        names: by key, the domain that was translated from in training first, the one that was translated into last.
+        names: by key; the domain that was translated from in training first, the one that was translated into second.
         targets: keys of those into which the model translates.
     """
 
@@ -25,7 +25,8 @@ class Domains:
     def of(cls, config: RunConfig, targets: Sequence[Domain]) -> Domains:
         """Return the domains of a run whose method translates into `targets`."""
         names: dict[Domain, str] = {"a": config.data.source or "A", "b": config.data.target or "B"}
-        return cls(names, tuple(domain for domain in names if domain in targets))
+        names |= {key: key.upper() for key in targets if key not in names}  # of methods with more domains
+        return cls(names, tuple(key for key in names if key in targets))
 
     @property
     def source(self) -> Domain:
@@ -35,7 +36,7 @@ class Domains:
     @property
     def target(self) -> Domain:
         """The domain to translate into where none is named."""
-        return list(self.names)[-1]
+        return list(self.names)[1]
 
     def key(self, name: str) -> Domain | None:
         """Return the key of a domain by its name, or by the key itself, in any case; None if there is no such one."""
