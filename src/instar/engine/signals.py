@@ -14,7 +14,7 @@ class Stop:
     asked = False
 
     def is_set(self) -> bool:
-        """Return whether to stop."""
+        """Return whether somebody did."""
         return self.asked
 
 
