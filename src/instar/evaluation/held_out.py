@@ -1,4 +1,4 @@
-"""The images on which a run is judged: never those it was trained on, unless it is told so in words."""
+"""The images on which a run is scored: never those it was trained on, unless it is told so in words."""
 
 from __future__ import annotations
 

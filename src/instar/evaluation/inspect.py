@@ -19,7 +19,6 @@ from instar.core.events import Listener, ignore
 from instar.core.images import UnreadableImage
 from instar.core.registry import get
 from instar.core.run import find_checkpoint, read_config
-from instar.core.seed import seeded
 from instar.data import ImageRef, find, find_one
 from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
@@ -204,7 +203,7 @@ def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain
         rows = [(one, x) for one in part if (x := _square(one[0], translator)) is not None]
         if not rows:
             continue
-        with seeded(0, len(found)), torch.inference_mode():
+        with torch.inference_mode():
             x = torch.stack([x for _, x in rows]).to(translator.device)
             styles.append(method.encode_style(x, domain=domain).float().cpu())
             none = x.new_empty(len(x), 0)

@@ -1,4 +1,4 @@
-"""A segmentation network, by which photographs made from label maps are judged: do they show what the map says?
+"""A segmentation network, by which photographs made from label maps are scored: do they show what the map says?
 
 The score of Isola et al. 2017 (section 4, "FCN-score"), with a smaller network: a U-Net (Ronneberger et al. 2015) that
 is trained on the real pairs of the same data set. What it scores on real test images is the ceiling.

@@ -122,9 +122,7 @@ def html(found: Comparison, pictures: Mapping[str, Tensor]) -> str:
     """Return the page; `pictures` are the strips (3, H, W) in [0, 1], by title of the row."""
     inside = {title: data_uris.png(to_pil_image(picture)) for title, picture in pictures.items()}
     shown = table(found)
-    return render(
-        "compare.html", title=found.direction, found=found, table=shown, fit=Fit.of(shown), pictures=inside
-    )
+    return render("compare.html", title=found.direction, found=found, table=shown, fit=Fit.of(shown), pictures=inside)
 
 
 def summary(found: Comparison) -> str:

@@ -216,7 +216,7 @@ def _lock(file: IO[bytes]) -> bool:
     """Lock a file for as long as any process has it open from here. Return whether nobody else has."""
     try:
         import fcntl
-    except ImportError:  # Windows: two benchmarks of one grid are not told apart there
+    except ImportError:  # Windows: there two benchmarks of one grid may run at once
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

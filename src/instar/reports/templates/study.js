@@ -60,7 +60,7 @@ async function ask() {
 }
 
 function answer(side) {
-  if (shownAt === null) return;  // nobody can judge what is not there yet
+  if (shownAt === null) return;  // the pictures are not there yet
   state.answers[state.order[state.at]] = {side, ms: Math.round(performance.now() - shownAt)};
   state.at++;
   keep();
