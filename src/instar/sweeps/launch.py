@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -173,11 +173,13 @@ def _train(training: Training, threads: int) -> Outcome:
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:  # the interrupt comes to the main thread alone
         running = pool.submit(run_here, [training], 1, threads, say, stop)
-        try:
-            return running.result()[0]
-        except KeyboardInterrupt:
-            stop.set()
-            return running.result()[0]
+        while True:
+            try:
+                while not running.done():
+                    wait([running], POLL)  # Ray's interrupt is seen between two waits, it ends none
+                return running.result()[0]
+            except KeyboardInterrupt:
+                stop.set()
 
 
 def _result(ray: Any, task: Any, training: Training) -> Outcome:
