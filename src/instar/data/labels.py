@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.evenly import evenly
 from instar.core.images import Array, UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
 from instar.data.refs import ImageRef
 
@@ -46,7 +47,7 @@ def kept(labels: Tensor, share: float) -> Tensor:
     for label in sorted(set(labels.tolist()) - {-1}):
         places = (labels == label).nonzero()[:, 0]
         count = max(1, int(len(places) * share))
-        left[places[[i * len(places) // count for i in range(count)]]] = label
+        left[places[evenly(range(len(places)), count)]] = label
     return left
 
 

@@ -15,6 +15,7 @@ from instar.core.abilities import Clustered, Styled
 from instar.core.batch import Domain, Paired, Unlabelled
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
+from instar.core.evenly import evenly
 from instar.core.images import UnreadableImage
 from instar.core.registry import get
 from instar.core.run import find_checkpoint, read_config
@@ -171,12 +172,6 @@ def inspect(
         grids=_grids(translator, seen, x, domain, reachable),
         notes=notes,
     )
-
-
-def evenly(items: Sequence[Any], count: int) -> list[Any]:
-    """Return `count` of the items, spread evenly over all; all of them if there are no more."""
-    count = min(count, len(items))
-    return [items[i * len(items) // count] for i in range(count)]
 
 
 def _images(
