@@ -1,0 +1,80 @@
+"""Pairs in files with both images side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import final
+
+from instar.core import images
+from instar.core.config import DataConfig
+from instar.core.errors import UserError
+from instar.core.images import list_images
+from instar.data import digits
+from instar.data.dataset import DataSet, Splits
+from instar.data.layouts import tree
+from instar.data.layouts.layout import Layout
+from instar.data.refs import Half, ImageRef
+
+
+@final
+class SideBySide(Layout):
+    """Files of which each is a pair: domain A on the left half, B on the right.
+
+    train/1.jpg  train/2.jpg  test/3.jpg  val/4.jpg     or the files in the folder itself
+
+    There are no sub-folders with images beside them. For methods that need no pairs the halves count as two domains, if
+    the files are twice as wide as high: else they are taken for images of one domain.
+    """
+
+    def claims(self, roots: tuple[Path, ...]) -> bool:
+        """Images, and no folders of images, in the folder of training images."""
+        root = roots[0]
+        if not root.is_dir():
+            return False
+        place = tree.by_split(tree.folders(root))["train"].get("", root)
+        if not list_images(place, recursive=False):
+            return False
+        return not any(
+            tree.holds_images(folder) or (place == root and digits.at(folder)) for folder in tree.folders(place)
+        )
+
+    def read(self, cfg: DataConfig) -> DataSet:
+        """Cut the files of each split in halves."""
+        root = cfg.roots[0]
+        splits = tree.by_split(tree.folders(root))
+        train = splits["train"].get("", root)
+        test, val = (held.get("") if "" in splits["train"] else None for held in tree.held_out(splits))
+        files = [list_images(folder, recursive=False) if folder else [] for folder in (train, test, val)]
+        shapes = [_is_two_wide(path, root) for paths in files for path in paths]
+        return DataSet(
+            {name: Splits(*(_halves(paths, half) for paths in files)) for name, half in _HALVES.items()},
+            unpaired_note=f"{root} holds pairs side by side: their halves are used as two domains",
+            unpaired_error="" if all(shapes) else f"{root} holds {_ONE}",
+        )
+
+
+_HALVES: dict[str, Half] = {"A": "left", "B": "right"}
+_ONE = "one domain only: give a second folder, or a folder with trainA and trainB"
+
+
+def _halves(paths: Iterable[Path], half: Half) -> list[ImageRef]:
+    return [ImageRef(path, half, key=path.name) for path in paths]
+
+
+def _is_two_wide(path: Path, root: Path) -> bool:
+    """Tell whether a file is about twice as wide as high.
+
+    Raises:
+        UserError: it cannot be a pair.
+    """
+    try:
+        width, height, _ = images.probe(path)
+    except images.UnreadableImage:
+        return True  # counted and reported where files are decoded
+    if width < height:
+        pair = f"{path} is {width} x {height}, not a pair side by side (A left, B right)"
+        raise UserError(f"{pair}; {root} holds {_ONE}")
+    if width % 2:
+        raise UserError(f"{path} is {width} pixels wide: a pair side by side needs an even width")
+    return 1.9 <= width / height <= 2.1
