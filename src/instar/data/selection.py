@@ -31,6 +31,10 @@ class Selection:
     notes: list[Message] = field(default_factory=list)
     """What the user should know, a line each."""
 
+    def images(self, split: Split) -> Images:
+        """Return the images of a split."""
+        return {"train": self.train, "test": self.test, "val": self.val}[split]
+
     @property
     def shown(self) -> Images:
         """Where sample pictures come from: the test images, or training images if there are none."""
@@ -51,9 +55,15 @@ def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
     Raises:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
-    sources = kind.sources()
-    _check_roots(cfg, len(sources))
-    data = layouts.read(cfg, single=len(sources) == 1)
+    return select(layouts.read(cfg, kind), cfg, kind)
+
+
+def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:
+    """Take the images for batches of a kind from a data set that was read already, as `find` does.
+
+    Raises:
+        UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
+    """
     chosen = _chosen(data, cfg, kind)
     notes: list[str] = []
     orders = [_order([(chosen[d], data.domains[chosen[d]]) for d in row], cfg, notes) for row in kind.rows()]
@@ -61,7 +71,7 @@ def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
         if data.unpaired_error:
             raise UserError(data.unpaired_error)
         notes += [data.unpaired_note] if data.unpaired_note else []
-    orders = _hold_out(orders, cfg.holdout, notes, spread=len(sources) == 1)
+    orders = _hold_out(orders, cfg.holdout, notes, spread=len(kind.sources()) == 1)
     orders = _with_validation(orders, cfg.validation, notes)
 
     def images(split: Split) -> Images:
@@ -83,17 +93,6 @@ class _Order:
 
     def rows(self, split: Split) -> list[Row]:
         return {"train": self.train, "test": self.test, "val": self.val}[split]
-
-
-def _check_roots(cfg: DataConfig, domains: int) -> None:
-    count = len(cfg.roots)
-    if domains == 1 and count != 1:
-        raise UserError(f"{count or 'no'} folders given: this method takes one, with all images in it")
-    if not count:
-        raise UserError("no images given: name a data set folder, or one folder per domain")
-    if count not in (1, domains):
-        many = {2: "two", 3: "three"}.get(domains, str(domains))
-        raise UserError(f"{count} folders given: name one data set folder, or {many}, one per domain")
 
 
 def _chosen(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> dict[Domain, str]:

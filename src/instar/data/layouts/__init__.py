@@ -13,6 +13,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from instar.core.batch import Batch
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import digits
@@ -58,26 +59,35 @@ def known() -> list[type[Layout]]:
     return [*_registered, *(_load(entry) for _, entry in sorted(_outside().items())), *OWN]
 
 
-def read(cfg: DataConfig, *, single: bool = False) -> DataSet:
-    """Read the data set under `cfg.roots`.
-
-    Args:
-        cfg: with at least one root.
-        single: as one domain with all images, else as several domains.
+def read(cfg: DataConfig, kind: type[Batch]) -> DataSet:
+    """Read the data set under `cfg.roots` for batches of a kind: as one domain or as several.
 
     Raises:
         UserError: a root is missing, or holds no such data set; one line with the remedy.
     """
-    for root in cfg.roots:
-        if not root.exists():
-            raise UserError(f"{root}: there is no such folder")
-    for layout in (kind() for kind in known() if kind.single == single):
-        if layout.claims(cfg.roots):
+    domains, roots = len(kind.sources()), cfg.roots
+    _check_roots(roots, domains)
+    for layout in (found() for found in known() if found.single == (domains == 1)):
+        if layout.claims(roots):
             data = layout.read(cfg)
-            if single and len(data.domains) != 1:
+            if domains == 1 and len(data.domains) != 1:
                 raise ValueError(f"{type(layout).__name__} is to give one domain, not {', '.join(data.domains)}")
             return data
-    raise _unclaimed(cfg.roots[0])
+    raise _unclaimed(roots[0])
+
+
+def _check_roots(roots: tuple[Path, ...], domains: int) -> None:
+    count = len(roots)
+    if domains == 1 and count != 1:
+        raise UserError(f"{count or 'no'} folders given: this method takes one, with all images in it")
+    if not count:
+        raise UserError("no images given: name a data set folder, or one folder per domain")
+    if count not in (1, domains):
+        many = "two" if domains == 2 else domains
+        raise UserError(f"{count} folders given: name one data set folder, or {many}, one per domain")
+    for root in roots:
+        if not root.exists():
+            raise UserError(f"{root}: there is no such folder")
 
 
 def _unclaimed(root: Path) -> UserError:

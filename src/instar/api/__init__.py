@@ -1,0 +1,1 @@
+"""What Instar can do, as Python functions: each is one use case."""
