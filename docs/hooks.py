@@ -17,7 +17,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from instar.core import registry
 from instar.core.abilities import Styled
-from instar.core.batch import Labelled, Paired, Unlabelled
 from instar.core.config import DataConfig, TrainConfig
 from instar.core.method import Method, defaults
 
@@ -120,16 +119,10 @@ def methods_index() -> str:
 
 
 def _needs(method: type[Method[Any]]) -> tuple[str, str]:
-    kinds = {
-        Paired: "pairs",
-        Labelled: "two folders, unpaired, the first with classes",
-        Unlabelled: "one folder without labels",
-    }
-    data = next((what for kind, what in kinds.items() if issubclass(method.data, kind)), "two folders, unpaired")
-    directions = "both ways" if len(method.targets) == 2 else "one way"
-    if issubclass(method.data, Unlabelled):
+    directions = {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
+    if len(method.data.sources()) == 1:
         directions = "any image to any style"
-    return data, directions + ", many styles" * issubclass(method, Styled)
+    return method.data.needs, directions + ", many styles" * issubclass(method, Styled)
 
 
 def _losses(path: Path) -> list[str]:

@@ -157,7 +157,7 @@ class Labelled(Unpaired):
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
-    needs = "two folders, unpaired, the first with classes"
+    needs = "two folders, classes"
     classes = {"a": "all"}
 
 
@@ -172,7 +172,7 @@ class Unlabelled(TwoDomains):
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
-    needs = "one folder without labels"
+    needs = "one folder"
     parts = {"a": Part(crop=0), "b": Part(crop=1)}
     classes = {"a": "some"}
 

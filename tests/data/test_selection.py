@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from instar.core.batch import Paired, Unlabelled, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
-from instar.data.folders import DataSet, ImageRef, find, find_one
+from instar.data import ImageRef, Selection, find
 
 
-def search(*roots: Path, paired: bool = False, **settings: object) -> DataSet:
-    return find(DataConfig(roots=roots, **settings), paired)  # type: ignore[arg-type]
+def search(*roots: Path, paired: bool = False, **settings: object) -> Selection:
+    return find(DataConfig(roots=roots, **settings), Paired if paired else Unpaired)  # type: ignore[arg-type]
 
 
 def names(refs: list[ImageRef]) -> list[str]:
@@ -29,8 +30,8 @@ def names(refs: list[ImageRef]) -> list[str]:
 )
 def test_layouts_of_two_domains(make, files: tuple[str, ...], domains: tuple[str, str]) -> None:
     data = search(make(*files, "readme.txt"))
-    assert (data.name_a, data.name_b) == domains
-    sides = (data.train_a, data.train_b, data.test_a, data.test_b)
+    assert (data.names["a"], data.names["b"]) == domains
+    sides = (data.train["a"], data.train["b"], data.test["a"], data.test["b"])
     assert [names(side) for side in sides] == [["1.png"], ["2.png"], ["3.png"], ["4.png"]]
     assert data.notes == []
 
@@ -38,30 +39,30 @@ def test_layouts_of_two_domains(make, files: tuple[str, ...], domains: tuple[str
 def test_test_goes_before_val(make) -> None:
     folders = ("train", "test", "val")
     data = search(make(*(f"{folder}{domain}/{folder}.png" for folder in folders for domain in "AB")))
-    assert names(data.test_a) == ["test.png"]
+    assert names(data.test["a"]) == ["test.png"]
 
 
 def test_two_roots(make) -> None:
     root = make("photos/train/1.png", "photos/test/2.png", "art/x/3.png", "art/4.png")
     data = search(root / "photos", root / "art")
-    assert (data.name_a, data.name_b) == ("photos", "art")
-    assert names(data.train_a) == ["1.png"]
-    assert names(data.train_b) == ["4.png", "3.png"]
+    assert (data.names["a"], data.names["b"]) == ("photos", "art")
+    assert names(data.train["a"]) == ["1.png"]
+    assert names(data.train["b"]) == ["4.png", "3.png"]
     same = search(root / "photos/train", make("other/train/1.png") / "other/train")
-    assert (same.name_a, same.name_b) == ("photos/train", "other/train")
+    assert (same.names["a"], same.names["b"]) == ("photos/train", "other/train")
 
 
 def test_a_domain_may_begin_like_a_split(make) -> None:
     data = search(make("trains/1.png", "planes/2.png"))
-    assert (data.name_a, data.name_b) == ("planes", "trains")
+    assert (data.names["a"], data.names["b"]) == ("planes", "trains")
 
 
 def test_direction(make) -> None:
     root = make("train/Horse/1.png", "train/zebra/2.png")
     for settings in ({"source": "ZEBRA"}, {"target": "horse"}, {"source": "zebra", "target": "Horse"}):
         data = search(root, **settings)
-        assert (data.name_a, data.name_b) == ("zebra", "Horse")
-    with pytest.raises(UserError, match=r"--from zebre.*did you mean 'zebra'"):
+        assert (data.names["a"], data.names["b"]) == ("zebra", "Horse")
+    with pytest.raises(UserError, match=r"source=zebre.*did you mean 'zebra'"):
         search(root, source="zebre")
     with pytest.raises(UserError, match="both zebra"):
         search(root, source="zebra", target="zebra")
@@ -70,30 +71,30 @@ def test_direction(make) -> None:
 def test_three_domains_need_both_names(make) -> None:
     root = make("train/a/1.png", "train/b/1.png", "train/c/1.png")
     for settings in ({}, {"source": "a"}):
-        with pytest.raises(UserError, match=r"3 domains \(a, b, c\): choose two with --from and --to"):
+        with pytest.raises(UserError, match=r"3 domains \(a, b, c\): choose two with source and target"):
             search(root, **settings)
-    assert search(root, source="c", target="a").name_a == "c"
+    assert search(root, source="c", target="a").names["a"] == "c"
 
 
 def test_holdout_takes_the_last_images(make) -> None:
     root = make(*(f"A/{i}.png" for i in range(25)), *(f"B/{i}.png" for i in range(9)))
     data = search(root)
-    assert names(data.test_a) == ["23.png", "24.png"]
-    assert names(data.train_a)[-1] == "22.png"
-    assert (len(data.train_b), data.test_b) == (9, [])
+    assert names(data.test["a"]) == ["23.png", "24.png"]
+    assert names(data.train["a"])[-1] == "22.png"
+    assert (len(data.train["b"]), data.test["b"]) == (9, [])
     assert data.notes == [
         "no test folder: the last 2 images of A and 0 of B are kept from training for the sample pictures"
     ]
-    assert len(search(root, holdout=1).test_a) == 1
-    assert search(root, holdout=0).train_a == data.train_a + data.test_a
+    assert len(search(root, holdout=1).test["a"]) == 1
+    assert search(root, holdout=0).train["a"] == data.train["a"] + data.test["a"]
 
 
 def test_pairs_by_name(make) -> None:
     root = make("train/photo/1.png", "train/photo/2.jpg", "train/photo/x/3.png", "train/label/2.png",
                 "train/label/x/3.jpg", "train/label/5.png")  # fmt: skip
     data = search(root, paired=True, source="photo")
-    assert names(data.train_a) == ["2.jpg", "3.png"]
-    assert names(data.train_b) == ["2.png", "3.jpg"]
+    assert names(data.train["a"]) == ["2.jpg", "3.png"]
+    assert names(data.train["b"]) == ["2.png", "3.jpg"]
     assert "1 train image of photo without a partner: 1.png" in data.notes
     assert "1 train image of label without a partner: 5.png" in data.notes
 
@@ -101,16 +102,16 @@ def test_pairs_by_name(make) -> None:
 def test_pairs_of_annotations(make) -> None:
     root = make("train/1.png", "trainannot/1.png", "val/2.png", "valannot/2.png")
     data = search(root, paired=True)
-    assert (data.name_a, data.name_b) == ("image", "annot")
-    assert names(data.test_b) == ["2.png"]
-    assert data.test_b[0].path.parent.name == "valannot"
+    assert (data.names["a"], data.names["b"]) == ("image", "annot")
+    assert names(data.test["b"]) == ["2.png"]
+    assert data.test["b"][0].path.parent.name == "valannot"
     two = search(root / "train", root / "trainannot", paired=True)
-    assert two.train_b == data.train_b
+    assert two.train["b"] == data.train["b"]
 
 
 def test_paired_holdout_keeps_the_same_pairs(make) -> None:
     data = search(make(*(f"{d}/{i}.png" for d in "AB" for i in range(20))), paired=True)
-    assert names(data.test_a) == names(data.test_b) == ["18.png", "19.png"]
+    assert names(data.test["a"]) == names(data.test["b"]) == ["18.png", "19.png"]
     assert "the last 2 pairs" in data.notes[0]
 
 
@@ -123,16 +124,16 @@ def test_no_pair_matches(make) -> None:
 def test_side_by_side(make, files: tuple[str, ...]) -> None:
     root = make(*files, size=(40, 20))
     data = search(root, paired=True)
-    assert data.train_a[0].half == "left"
-    assert data.train_b[0].path == data.train_a[0].path
-    assert data.train_a[0].read().size == (20, 20)
-    whole = ImageRef(data.train_a[0].path).read()
-    assert data.train_b[0].read().tobytes() == whole.crop((20, 0, 40, 20)).tobytes()
-    assert data.train_a[0].probe() == (20, 20, False)
+    assert data.train["a"][0].half == "left"
+    assert data.train["b"][0].path == data.train["a"][0].path
+    assert data.train["a"][0].read().size == (20, 20)
+    whole = ImageRef(data.train["a"][0].path).read()
+    assert data.train["b"][0].read().tobytes() == whole.crop((20, 0, 40, 20)).tobytes()
+    assert data.train["a"][0].probe() == (20, 20, False)
     swapped = search(root, paired=True, source="B")
-    assert (swapped.name_a, swapped.train_a[0].half) == ("B", "right")
+    assert (swapped.names["a"], swapped.train["a"][0].half) == ("B", "right")
     unpaired = search(root)
-    assert unpaired.train_a == data.train_a
+    assert unpaired.train["a"] == data.train["a"]
     assert "two domains" in unpaired.notes[0]
 
 
@@ -186,46 +187,46 @@ def test_errors_name_the_folder_and_the_remedy(make, tmp_path: Path) -> None:
 )
 def test_everything_in_one_folder(make, files: tuple[str, ...], train: list[str | None], test: list[str]) -> None:
     root = make(*files)
-    found = find_one(DataConfig(roots=(root,)))
-    assert sorted((ref.label for ref in found.train_a), key=str) == sorted(train, key=str)
-    assert [ref.label for ref in found.test_a] == test
-    assert (found.name_a, found.name_b) == ("set", "set")
-    assert found.train_a == found.train_b
+    found = find(DataConfig(roots=(root,)), Unlabelled)
+    assert sorted((ref.label for ref in found.train["a"]), key=str) == sorted(train, key=str)
+    assert [ref.label for ref in found.test["a"]] == test
+    assert (found.names["a"], found.names["b"]) == ("set", "set")
+    assert found.train["a"] == found.train["b"]
 
 
 def test_what_is_kept_from_training_is_spread(make) -> None:
     root = make(*(f"{folder}/{i}.png" for folder in ("a", "b", "c") for i in range(10)))
-    found = find_one(DataConfig(roots=(root,), holdout=3))
-    assert [ref.label for ref in found.test_a] == ["a", "b", "c"]
-    assert len(found.train_a) == 27
-    assert not set(found.train_a) & set(found.test_a)
-    assert find_one(DataConfig(roots=(root,), holdout=0)).notes == ["there are no test images"]
+    found = find(DataConfig(roots=(root,), holdout=3), Unlabelled)
+    assert [ref.label for ref in found.test["a"]] == ["a", "b", "c"]
+    assert len(found.train["a"]) == 27
+    assert not set(found.train["a"]) & set(found.test["a"])
+    assert find(DataConfig(roots=(root,), holdout=0), Unlabelled).notes == ["there are no test images"]
 
 
 def test_one_folder_refused(make, tmp_path: Path) -> None:
     root = make("1.png")
     for roots, words in (((), "no folders given"), ((root, root), "2 folders given: this method takes one")):
         with pytest.raises(UserError, match=words):
-            find_one(DataConfig(roots=roots))
+            find(DataConfig(roots=roots), Unlabelled)
     with pytest.raises(UserError, match="no such folder"):
-        find_one(DataConfig(roots=(tmp_path / "nothing",)))
-    with pytest.raises(UserError, match="--to B: this method takes all images of a folder"):
-        find_one(DataConfig(roots=(root,), target="B"))
-    assert find_one(DataConfig(roots=(root,), source="set", target="set")).name_a == "set"
+        find(DataConfig(roots=(tmp_path / "nothing",)), Unlabelled)
+    with pytest.raises(UserError, match="target=B: this method takes all images of a folder"):
+        find(DataConfig(roots=(root,), target="B"), Unlabelled)
+    assert find(DataConfig(roots=(root,), source="set", target="set"), Unlabelled).names["a"] == "set"
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no images"):
-        find_one(DataConfig(roots=(tmp_path / "empty",)))
+        find(DataConfig(roots=(tmp_path / "empty",)), Unlabelled)
 
 
 def test_validation_images_are_spread_over_the_training_images_and_pairs_stay_pairs(make) -> None:
     root = make(*(f"train{side}/{i}.png" for side in "AB" for i in range(10)), "testA/x.png", "testB/x.png")
     found = search(root, paired=True, validation=3)
-    assert names(found.val_a) == names(found.val_b) == ["0.png", "3.png", "6.png"]
-    assert names(found.train_a) == names(found.train_b) == [f"{i}.png" for i in (1, 2, 4, 5, 7, 8, 9)]
-    assert names(found.test_a) == ["x.png"]
+    assert names(found.val["a"]) == names(found.val["b"]) == ["0.png", "3.png", "6.png"]
+    assert names(found.train["a"]) == names(found.train["b"]) == [f"{i}.png" for i in (1, 2, 4, 5, 7, 8, 9)]
+    assert names(found.test["a"]) == ["x.png"]
     plain = search(root)
-    assert (len(plain.train_a), plain.val_a) == (10, [])
-    with pytest.raises(UserError, match=r"--data\.validation 6: A has 10 training images, keep at most half"):
+    assert (len(plain.train["a"]), plain.val["a"]) == (10, [])
+    with pytest.raises(UserError, match=r"data\.validation=6: A has 10 training images, keep at most half"):
         search(root, validation=6)
 
 
@@ -242,35 +243,35 @@ VAL_BESIDE_TEST = {
 def test_a_val_folder_beside_test_is_for_validation(make, layout: str, paired: bool) -> None:
     root = make(*VAL_BESIDE_TEST[layout])
     found = search(root, paired=paired, validation=3)
-    for train, test, val in ((found.train_a, found.test_a, found.val_a), (found.train_b, found.test_b, found.val_b)):
+    for train, test, val in ((found.train["a"], found.test["a"], found.val["a"]), (found.train["b"], found.test["b"], found.val["b"])):
         assert (len(train), len(test)) == (6, 6)
         assert names(val) == ["0.png", "2.png", "4.png"]
         assert all("val" in str(ref.path.relative_to(root)) for ref in val)
     assert found.notes == ["validation images are those of the val folder"]
-    assert search(root, paired=paired).val_a == []
-    with pytest.raises(UserError, match=r"--data\.validation 7: the val folder of A has 6 images; ask for less"):
+    assert search(root, paired=paired).val["a"] == []
+    with pytest.raises(UserError, match=r"data\.validation=7: the val folder of A has 6 images; ask for less"):
         search(root, paired=paired, validation=7)
 
 
 def test_a_val_folder_of_pairs_side_by_side(make) -> None:
     root = make(*(f"{split}/{i}.png" for split in ("train", "test", "val") for i in range(4)), size=(80, 40))
     found = search(root, paired=True, validation=2)
-    assert [(ref.path.parent.name, ref.path.name, ref.half) for ref in found.val_b] == [
+    assert [(ref.path.parent.name, ref.path.name, ref.half) for ref in found.val["b"]] == [
         ("val", "0.png", "right"),
         ("val", "2.png", "right"),
     ]
-    assert len(found.train_a) == 4
+    assert len(found.train["a"]) == 4
 
 
 def test_without_val_of_both_domains_validation_images_come_from_training(make) -> None:
     files = [f"{split}/{side}/{i}.png" for split in ("train", "test") for side in "AB" for i in range(6)]
     found = search(make(*files, "val/A/0.png"), validation=2)
-    assert (len(found.train_a), len(found.train_b)) == (4, 4)
-    assert {ref.path.parts[-3] for ref in found.val_a} == {"train"}
+    assert (len(found.train["a"]), len(found.train["b"])) == (4, 4)
+    assert {ref.path.parts[-3] for ref in found.val["a"]} == {"train"}
 
 
 def test_a_val_folder_of_one_folder(make) -> None:
     root = make(*(f"{split}/{kind}/{i}.png" for split in ("train", "test", "val") for kind in "xy" for i in range(4)))
-    found = find_one(DataConfig(roots=(root,), validation=4))
-    assert (len(found.train_a), len(found.test_a)) == (8, 8)
-    assert {(ref.path.parts[-3], ref.label) for ref in found.val_a} == {("val", "x"), ("val", "y")}
+    found = find(DataConfig(roots=(root,), validation=4), Unlabelled)
+    assert (len(found.train["a"]), len(found.test["a"])) == (8, 8)
+    assert {(ref.path.parts[-3], ref.label) for ref in found.val["a"]} == {("val", "x"), ("val", "y")}
