@@ -1,60 +1,11 @@
-from pathlib import Path
-
 import pytest
 
-from instar.core.batch import Paired, Unlabelled, Unpaired
+from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
-from instar.data import ImageRef, Selection, find
+from instar.data import find
 
-
-def search(*roots: Path, paired: bool = False, **settings: object) -> Selection:
-    return find(DataConfig(roots=roots, **settings), Paired if paired else Unpaired)  # type: ignore[arg-type]
-
-
-def names(refs: list[ImageRef]) -> list[str]:
-    return [ref.path.name for ref in refs]
-
-
-@pytest.mark.parametrize(
-    ("files", "domains"),
-    [
-        (("trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png"), ("A", "B")),
-        (("train_A/1.png", "train_B/2.png", "valA/3.png", "valB/4.png"), ("A", "B")),
-        (("train/horse/1.png", "train/zebra/2.png", "test/horse/3.png", "test/zebra/4.png"), ("horse", "zebra")),
-        (("train/horse/1.png", "train/zebra/2.png", "val/horse/3.png", "val/zebra/4.png"), ("horse", "zebra")),
-        (("horse/train/1.png", "zebra/train/2.png", "horse/test/3.png", "zebra/test/4.png"), ("horse", "zebra")),
-        (("horse/1.png", "zebra/2.png", "horse/val/3.png", "zebra/test/4.png"), ("horse", "zebra")),
-        (("train/1.png", "trainannot/2.png", "test/3.png", "testannot/4.png"), ("image", "annot")),
-    ],
-)
-def test_layouts_of_two_domains(make, files: tuple[str, ...], domains: tuple[str, str]) -> None:
-    data = search(make(*files, "readme.txt"))
-    assert (data.names["a"], data.names["b"]) == domains
-    sides = (data.train["a"], data.train["b"], data.test["a"], data.test["b"])
-    assert [names(side) for side in sides] == [["1.png"], ["2.png"], ["3.png"], ["4.png"]]
-    assert data.notes == []
-
-
-def test_test_goes_before_val(make) -> None:
-    folders = ("train", "test", "val")
-    data = search(make(*(f"{folder}{domain}/{folder}.png" for folder in folders for domain in "AB")))
-    assert names(data.test["a"]) == ["test.png"]
-
-
-def test_two_roots(make) -> None:
-    root = make("photos/train/1.png", "photos/test/2.png", "art/x/3.png", "art/4.png")
-    data = search(root / "photos", root / "art")
-    assert (data.names["a"], data.names["b"]) == ("photos", "art")
-    assert names(data.train["a"]) == ["1.png"]
-    assert names(data.train["b"]) == ["4.png", "3.png"]
-    same = search(root / "photos/train", make("other/train/1.png") / "other/train")
-    assert (same.names["a"], same.names["b"]) == ("photos/train", "other/train")
-
-
-def test_a_domain_may_begin_like_a_split(make) -> None:
-    data = search(make("trains/1.png", "planes/2.png"))
-    assert (data.names["a"], data.names["b"]) == ("planes", "trains")
+from .searching import names, search
 
 
 def test_direction(make) -> None:
@@ -120,80 +71,6 @@ def test_no_pair_matches(make) -> None:
         search(make("A/cat1.png", "B/dog1.png"), paired=True)
 
 
-@pytest.mark.parametrize("files", [("train/1.png", "val/2.png"), ("1.png", "2.png")])
-def test_side_by_side(make, files: tuple[str, ...]) -> None:
-    root = make(*files, size=(40, 20))
-    data = search(root, paired=True)
-    assert data.train["a"][0].half == "left"
-    assert data.train["b"][0].path == data.train["a"][0].path
-    assert data.train["a"][0].read().size == (20, 20)
-    whole = ImageRef(data.train["a"][0].path).read()
-    assert data.train["b"][0].read().tobytes() == whole.crop((20, 0, 40, 20)).tobytes()
-    assert data.train["a"][0].probe() == (20, 20, False)
-    swapped = search(root, paired=True, source="B")
-    assert (swapped.names["a"], swapped.train["a"][0].half) == ("B", "right")
-    unpaired = search(root)
-    assert unpaired.train["a"] == data.train["a"]
-    assert "two domains" in unpaired.notes[0]
-
-
-def test_side_by_side_sizes(make) -> None:
-    root = make("train/1.png", size=(41, 20))
-    with pytest.raises(UserError, match=r"1\.png is 41 pixels wide"):
-        search(root, paired=True)
-    make("train/1.png", size=(20, 41))
-    with pytest.raises(UserError, match="20 x 41, not a pair"):
-        search(root, paired=True)
-    with pytest.raises(UserError, match="one domain only"):
-        search(root)
-
-
-def test_errors_name_the_folder_and_the_remedy(make, tmp_path: Path) -> None:
-    root = make("one/1.png", "two/a.txt", "two/b.txt", "two/c", "none/d.txt", "trainA/1.png", "only/trainA/1.png",
-                "only/testA/1.png")  # fmt: skip
-    (tmp_path / "empty").mkdir()
-    cases = [
-        ((), "name a data set folder"),
-        ((root,) * 3, "3 folders given"),
-        ((tmp_path / "nothing",), "there is no such folder"),
-        ((root / "one/1.png",), "is a file: give the folder"),
-        ((tmp_path / "empty",), "empty: no images .the folder is empty."),
-        ((root / "two",), r"two: no images .found 2 \.txt files, 1 unnamed file."),
-        ((root / "one", root / "none"), r"none: no images .found 1 \.txt file."),
-        ((root / "one", root / "one"), "given for both"),
-        ((root / "one",), "one domain only"),
-        ((root / "only",), "one domain only"),
-    ]
-    for roots, message in cases:
-        with pytest.raises(UserError, match=message) as error:
-            search(*roots)
-        assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match=r"B: no images .*so A is the only domain"):
-        search(make("deep/A/1.png", "deep/B/x.txt") / "deep")
-
-
-@pytest.mark.parametrize(
-    ("files", "train", "test"),
-    [
-        (("1.png", "2.png"), [None, None], []),
-        (("cat/1.png", "dog/deep/2.png", "3.png"), [None, "cat", "dog"], []),
-        (("cat/1.png",), ["cat"], []),
-        (("train/cat/1.png", "train/2.png", "test/cat/3.png"), [None, "cat"], ["cat"]),
-        (("cat/1.png", "test/cat/3.png"), ["cat"], ["cat"]),
-        (("trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png"), ["A", "B"], ["A", "B"]),
-        (("trains/1.png", "planes/2.png"), ["planes", "trains"], []),
-        (("left/1.png", "left/val/2.png"), ["left", "left"], []),
-    ],
-)
-def test_everything_in_one_folder(make, files: tuple[str, ...], train: list[str | None], test: list[str]) -> None:
-    root = make(*files)
-    found = find(DataConfig(roots=(root,)), Unlabelled)
-    assert sorted((ref.label for ref in found.train["a"]), key=str) == sorted(train, key=str)
-    assert [ref.label for ref in found.test["a"]] == test
-    assert (found.names["a"], found.names["b"]) == ("set", "set")
-    assert found.train["a"] == found.train["b"]
-
-
 def test_what_is_kept_from_training_is_spread(make) -> None:
     root = make(*(f"{folder}/{i}.png" for folder in ("a", "b", "c") for i in range(10)))
     found = find(DataConfig(roots=(root,), holdout=3), Unlabelled)
@@ -201,21 +78,6 @@ def test_what_is_kept_from_training_is_spread(make) -> None:
     assert len(found.train["a"]) == 27
     assert not set(found.train["a"]) & set(found.test["a"])
     assert find(DataConfig(roots=(root,), holdout=0), Unlabelled).notes == ["there are no test images"]
-
-
-def test_one_folder_refused(make, tmp_path: Path) -> None:
-    root = make("1.png")
-    for roots, words in (((), "no folders given"), ((root, root), "2 folders given: this method takes one")):
-        with pytest.raises(UserError, match=words):
-            find(DataConfig(roots=roots), Unlabelled)
-    with pytest.raises(UserError, match="no such folder"):
-        find(DataConfig(roots=(tmp_path / "nothing",)), Unlabelled)
-    with pytest.raises(UserError, match="target=B: this method takes all images of a folder"):
-        find(DataConfig(roots=(root,), target="B"), Unlabelled)
-    assert find(DataConfig(roots=(root,), source="set", target="set"), Unlabelled).names["a"] == "set"
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no images"):
-        find(DataConfig(roots=(tmp_path / "empty",)), Unlabelled)
 
 
 def test_validation_images_are_spread_over_the_training_images_and_pairs_stay_pairs(make) -> None:
@@ -243,7 +105,10 @@ VAL_BESIDE_TEST = {
 def test_a_val_folder_beside_test_is_for_validation(make, layout: str, paired: bool) -> None:
     root = make(*VAL_BESIDE_TEST[layout])
     found = search(root, paired=paired, validation=3)
-    for train, test, val in ((found.train["a"], found.test["a"], found.val["a"]), (found.train["b"], found.test["b"], found.val["b"])):
+    for train, test, val in (
+        (found.train["a"], found.test["a"], found.val["a"]),
+        (found.train["b"], found.test["b"], found.val["b"]),
+    ):
         assert (len(train), len(test)) == (6, 6)
         assert names(val) == ["0.png", "2.png", "4.png"]
         assert all("val" in str(ref.path.relative_to(root)) for ref in val)
@@ -253,25 +118,8 @@ def test_a_val_folder_beside_test_is_for_validation(make, layout: str, paired: b
         search(root, paired=paired, validation=7)
 
 
-def test_a_val_folder_of_pairs_side_by_side(make) -> None:
-    root = make(*(f"{split}/{i}.png" for split in ("train", "test", "val") for i in range(4)), size=(80, 40))
-    found = search(root, paired=True, validation=2)
-    assert [(ref.path.parent.name, ref.path.name, ref.half) for ref in found.val["b"]] == [
-        ("val", "0.png", "right"),
-        ("val", "2.png", "right"),
-    ]
-    assert len(found.train["a"]) == 4
-
-
 def test_without_val_of_both_domains_validation_images_come_from_training(make) -> None:
     files = [f"{split}/{side}/{i}.png" for split in ("train", "test") for side in "AB" for i in range(6)]
     found = search(make(*files, "val/A/0.png"), validation=2)
     assert (len(found.train["a"]), len(found.train["b"])) == (4, 4)
     assert {ref.path.parts[-3] for ref in found.val["a"]} == {"train"}
-
-
-def test_a_val_folder_of_one_folder(make) -> None:
-    root = make(*(f"{split}/{kind}/{i}.png" for split in ("train", "test", "val") for kind in "xy" for i in range(4)))
-    found = find(DataConfig(roots=(root,), validation=4), Unlabelled)
-    assert (len(found.train["a"]), len(found.test["a"])) == (8, 8)
-    assert {(ref.path.parts[-3], ref.label) for ref in found.val["a"]} == {("val", "x"), ("val", "y")}

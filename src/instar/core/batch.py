@@ -98,8 +98,8 @@ class Batch:
             labels: numbers (N,) int64 of the images' classes, -1 for none, of the domains in `classes`; those of a
                 single one become the field `labels`. None for sample pictures, and where no image has a class.
         """
-        files = {(part.order, part.side): names[domain] for domain, part in cls.parts.items()}
-        values: dict[str, Any] = {**images, "names": tuple(chain.from_iterable(files.values()))}
+        files = chain.from_iterable(names[domain] for domain in cls.sources())
+        values: dict[str, Any] = {**images, "names": tuple(files)}
         if labels:
             (values["labels"],) = labels.values()
         return cls(**values)
