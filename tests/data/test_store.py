@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from instar.core.errors import UserError
+from instar.core.events import Worked
 from instar.core.images import list_images
 from instar.data import ImageRef
 from instar.data import store as store_module
-from instar.data.store import Decoding, ImageStore, open_stores
+from instar.data.store import Decoding, ImageStore, fitted, open_stores
 
 SMALL = Decoding(short_side=12, channels=3)
 
@@ -46,6 +49,25 @@ def test_images_are_resized_to_the_short_side(make) -> None:
     assert not store[0].flags.owndata
     assert not store[0].flags.writeable
     assert store.names == [str(root / "1.png"), str(root / "2.png")]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600))
+def test_the_short_side_is_met_and_the_shape_kept(height: int, width: int, short_side: int) -> None:
+    found = fitted(height, width, short_side)
+    assert min(found) == short_side
+    scale = short_side / min(height, width)
+    assert all(abs(new - old * scale) <= 0.5 for new, old in zip(found, (height, width), strict=True))
+    assert (found[0] <= found[1]) == (height <= width) or found[0] == found[1]
+
+
+def test_what_is_decoded_is_told(make) -> None:
+    files = refs(make("1.png", "2.png", "3.png"))
+    rows, events = [(ref,) for ref in files], []
+    open_stores(rows, SMALL, events.append)
+    assert events == [Worked("decoding images", done, 3) for done in range(4)]
+    open_stores(rows, SMALL, events.append)
+    assert len(events) == 4  # nothing is decoded again
 
 
 def test_second_opening_decodes_nothing(make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +119,17 @@ def test_pairs_get_one_size_and_lose_bad_halves(make) -> None:
     assert [Path(name).name for name in a.names] == [Path(name).name for name in b.names] == ["1.png", "3.png"]
     assert [a[i].shape for i in range(2)] == [b[i].shape for i in range(2)] == [(12, 18, 3)] * 2
     assert a.bad == b.bad == [(root / "B/2.png", "not an image")]
+
+
+def test_rows_of_three(make) -> None:
+    root = make("A/1.png", "A/2.png", "C/1.png", "C/2.png", size=(30, 20))
+    make("B/1.png", "B/2.png", size=(20, 20))
+    (root / "C/2.png").write_bytes(b"")
+    rows = list(zip(*(refs(root / side) for side in "ABC"), strict=True))
+    stores = open_stores(rows, Decoding(short_side=12, channels=3, max_bad=0.5))
+    assert [store[0].shape for store in stores] == [(12, 18, 3)] * 3
+    assert [len(store) for store in stores] == [1, 1, 1]
+    assert len({store.cached_bytes for store in stores}) == 1
 
 
 def test_too_many_bad_files(make) -> None:

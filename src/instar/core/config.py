@@ -109,23 +109,18 @@ class DataConfig(Settings):
         Raises:
             UserError: two domains are named by `domains`, others by `source` and `target`, or not all are named.
         """
+        count = f"{len(domains)} domain{'s' * (len(domains) != 1)}"
+        pair = (setting("data.source", self.source), setting("data.target", self.target))
         if len(domains) == 2:
             if self.domains:
-                raise UserError(
-                    f"{setting('data.domains', self.domains)}: this method has two domains; name them by "
-                    f"{setting('data.source')} and {setting('data.target')}"
-                )
+                remedy = f"name them by {setting('data.source')} and {setting('data.target')}"
+                raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; {remedy}")
             return dict(zip(domains, (self.source, self.target), strict=True))
-        for name, value in (("data.source", self.source), ("data.target", self.target)):
+        for said, value in zip(pair, (self.source, self.target), strict=True):
             if value is not None:
-                raise UserError(
-                    f"{setting(name, value)}: this method has {len(domains)} domains; name them by "
-                    f"{setting('data.domains')}"
-                )
+                raise UserError(f"{said}: this method has {count}; name them by {setting('data.domains')}")
         if len(self.domains) not in (0, len(domains)):
-            raise UserError(
-                f"{setting('data.domains', self.domains)}: this method has {len(domains)} domains; name them all"
-            )
+            raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; name them all")
         return dict(zip(domains, self.domains or [None] * len(domains), strict=True))
 
     def named(self, names: Mapping[str, str]) -> DataConfig:

@@ -64,13 +64,13 @@ def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:
     Raises:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
-    chosen = _chosen(data, cfg, kind)
     notes: list[str] = []
-    orders = [_order([(chosen[d], data.domains[chosen[d]]) for d in row], cfg, notes) for row in kind.rows()]
     if all(len(row) == 1 for row in kind.rows()):
         if data.unpaired_error:
             raise UserError(data.unpaired_error)
         notes += [data.unpaired_note] if data.unpaired_note else []
+    chosen = _chosen(data, cfg, kind)
+    orders = [_order([(chosen[d], data.domains[chosen[d]]) for d in row], cfg, notes) for row in kind.rows()]
     orders = _hold_out(orders, cfg.holdout, notes, spread=len(kind.sources()) == 1)
     orders = _with_validation(orders, cfg.validation, notes)
 
@@ -122,7 +122,7 @@ def _complete(
 ) -> dict[Domain, str]:
     """Give domains that were not named those that are left."""
     listed, settings = ", ".join(names), " and ".join(setting(name) for name in mention)
-    wanted = {2: "two", 3: "three"}.get(len(chosen), str(len(chosen)))
+    wanted = "two" if len(chosen) == 2 else str(len(chosen))
     if len(names) < len(chosen):
         raise UserError(f"{root} holds {len(names)} domains ({listed}): this method needs {wanted}")
     if len(names) > len(chosen) and None in chosen.values():
