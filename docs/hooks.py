@@ -19,6 +19,7 @@ from instar.core import registry
 from instar.core.abilities import Styled
 from instar.core.config import DataConfig, TrainConfig
 from instar.core.method import Method, defaults
+from instar.data.layouts import OWN
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = re.compile(r"^\{\{ (\w+) ?(.*?) \}\}$", re.MULTILINE)
@@ -77,6 +78,13 @@ def paper(name: str) -> str:
     where = method.paper
     data, directions = _needs(method)
     return f"[{where.title}]({where.url}), {where.authors}, {where.year}. Data: {data}. Translates {directions}."
+
+
+def layouts(_: str) -> str:
+    """Return a section for each layout of data sets, in the order in which they are asked."""
+    return "\n\n".join(
+        f"### {(inspect.getdoc(inspect.getmodule(kind)) or '').rstrip('.')}\n\n{inspect.getdoc(kind)}" for kind in OWN
+    )
 
 
 def section(argument: str) -> str:
@@ -196,7 +204,9 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-WRITERS = {writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, section, index)}
+WRITERS = {
+    writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, layouts, section, index)
+}
 
 if __name__ == "__main__":
     (ROOT / "METHODS.md").write_text(methods_index(), encoding="utf-8")

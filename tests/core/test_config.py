@@ -115,7 +115,7 @@ def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
 
 def test_names_of_two_domains_are_written_as_before() -> None:
     two = DataConfig().named({"a": "horse", "b": "zebra"})
-    assert (two.source, two.target, two.domains) == ("horse", "zebra", ())
+    assert (two.source, two.target, two.domains) == ("horse", "zebra", None)
     assert two.names(("a", "b")) == {"a": "horse", "b": "zebra"}
     assert "domains" not in to_dict(two)
     assert from_dict(DataConfig, to_dict(two), "x") == two

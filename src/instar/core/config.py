@@ -75,7 +75,7 @@ class DataConfig(Settings):
     """Domain to translate from, by name; the first one found if not given."""
     target: str | None = None
     """Domain to translate to, by name; the other one if not given."""
-    domains: tuple[str, ...] = field(default=(), metadata=IF_SET)
+    domains: tuple[str, ...] | None = field(default=None, metadata=IF_SET)
     """Names of all domains in the method's order, for methods with more than two; the order found if not given."""
     size: Annotated[int, Bounds(24)] = 256  # less is nothing after a discriminator's downsamplings
     """Side of the training crops in pixels."""
@@ -112,14 +112,14 @@ class DataConfig(Settings):
         count = f"{len(domains)} domain{'s' * (len(domains) != 1)}"
         pair = (setting("data.source", self.source), setting("data.target", self.target))
         if len(domains) == 2:
-            if self.domains:
+            if self.domains is not None:
                 remedy = f"name them by {setting('data.source')} and {setting('data.target')}"
                 raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; {remedy}")
             return dict(zip(domains, (self.source, self.target), strict=True))
         for said, value in zip(pair, (self.source, self.target), strict=True):
             if value is not None:
                 raise UserError(f"{said}: this method has {count}; name them by {setting('data.domains')}")
-        if len(self.domains) not in (0, len(domains)):
+        if self.domains is not None and len(self.domains) != len(domains):
             raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; name them all")
         return dict(zip(domains, self.domains or [None] * len(domains), strict=True))
 
@@ -132,7 +132,7 @@ class DataConfig(Settings):
 
     def unnamed(self) -> DataConfig:
         """Return these settings without names of domains."""
-        return replace(self, source=None, target=None, domains=())
+        return replace(self, source=None, target=None, domains=None)
 
 
 @dataclass(frozen=True, kw_only=True)

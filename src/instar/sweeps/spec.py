@@ -249,7 +249,7 @@ def _check_images(jobs: list[Job], path: Path) -> None:
         try:
             found = find(cfg, registry.get(job.config.name).data)
         except UserError as error:
-            raise UserError(f"{path}, {job.data}/{job.name}: {error}") from error
+            raise UserError(f"{path}, {job.data}/{job.name}: {error.message.raw}") from error
         if not all(found.test.values()):
             raise UserError(f"{path}, data.{job.data}: there are no test images to score with")
         if job.config.train.score_every and min(len(refs) for refs in found.val.values()) < LEAST:

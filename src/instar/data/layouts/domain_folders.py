@@ -1,4 +1,4 @@
-"""A folder with a folder for each domain."""
+"""Folders of domains in one folder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from instar.data.layouts.layout import Layout
 
 @final
 class DomainFolders(Layout):
-    """A folder for each domain: any names. Each may hold `train`, `test` and `val`, or a data set of digits.
+    """A folder for each domain, of any name. Each may hold `train`, `test` and `val`, or be a data set of digits.
 
-    horse/1.jpg   horse/test/2.jpg   zebra/train/3.jpg   zebra/test/4.jpg
+        horse/1.jpg  horse/test/2.jpg  zebra/train/3.jpg  zebra/test/4.jpg
 
-    Sub-folders are classes.
+    Other sub-folders of a domain are classes.
     """
 
     def claims(self, roots: tuple[Path, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""A folder for each domain, given one by one."""
+"""Folders of domains, given one by one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from instar.data.layouts.layout import Layout
 
 @final
 class FolderPerDomain(Layout):
-    """Two or more folders or files of digits, each a domain with the name of its folder.
+    """Folders, or files of digits: each is a domain, called as its folder. The order is that in which they are given.
 
-    horses/1.jpg  horses/2.jpg
-    zebras/1.jpg  zebras/test/2.jpg
+        photos/1.jpg     photos/2.jpg
+        paintings/1.jpg  paintings/test/2.jpg
 
-    Each may hold `train`, `test` and `val`. Sub-folders are classes. The order is that in which they are given.
+    Each folder may hold `train`, `test` and `val`. Other sub-folders are classes.
     """
 
     def claims(self, roots: tuple[Path, ...]) -> bool:

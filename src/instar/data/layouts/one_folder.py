@@ -1,4 +1,4 @@
-"""All images of a folder, for methods that are told of no domains."""
+"""One folder, for methods without domains of their own."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from instar.data.refs import ImageRef
 class OneFolder(Layout):
     """One folder with all its sub-folders, which are classes, or a file of digits.
 
-    cat/1.jpg  dog/2.jpg  3.jpg  test/cat/4.jpg     or train/cat/1.jpg  test/cat/2.jpg
+        cat/1.jpg  dog/2.jpg  3.jpg  test/cat/4.jpg
 
-    Of `trainA trainB testA testB`, and of other sets with such names, the domains are the classes.
+    It may hold `train`, `test` and `val`. Of `trainA trainB testA testB`, and of any other set of domains with such
+    names, the domains are the classes.
     """
 
     single = True

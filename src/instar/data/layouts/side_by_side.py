@@ -1,4 +1,4 @@
-"""Pairs in files with both images side by side."""
+"""Files with both images of a pair side by side."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from instar.data.refs import Half, ImageRef
 class SideBySide(Layout):
     """Files of which each is a pair: domain A on the left half, B on the right.
 
-    train/1.jpg  train/2.jpg  test/3.jpg  val/4.jpg     or the files in the folder itself
+        train/1.jpg  train/2.jpg  test/3.jpg  val/4.jpg
 
-    There are no sub-folders with images beside them. For methods that need no pairs the halves count as two domains, if
-    the files are twice as wide as high: else they are taken for images of one domain.
+    Or the files lie in the folder itself. There are no folders with images beside them. For methods that need no pairs
+    the halves count as two domains if the files are about twice as wide as high; others are images of one domain.
     """
 
     def claims(self, roots: tuple[Path, ...]) -> bool:

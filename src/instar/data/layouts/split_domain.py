@@ -1,4 +1,4 @@
-"""A folder for each split of each domain."""
+"""Folders named by split and domain."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NAMELESS = "image"
 
 @final
 class SplitDomain(Layout):
-    """Folders that are named by split and domain: any names, of two or more domains.
+    """Folders that are named by split and domain. Domains have any names; one without a name is called `image`.
 
-    trainA/1.jpg  trainB/2.jpg  testA/3.jpg  testB/4.jpg  valA/5.jpg  valB/6.jpg
-    train/1.jpg   trainannot/1.png   val/2.jpg   valannot/2.png      (domains image and annot)
+        trainA/1.jpg  trainB/2.jpg       testA/3.jpg  testB/4.jpg       valA/5.jpg  valB/6.jpg
+        train/1.jpg   trainannot/1.png   val/2.jpg    valannot/2.png
 
-    Case, `_`, `-` and spaces between split and domain do not matter. Sub-folders are classes.
+    Case, `_`, `-` and spaces between split and domain do not matter: `train_A`, `Train-a`. Sub-folders are classes.
     """
 
     def claims(self, roots: tuple[Path, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Folders of splits, with a folder for each domain in them."""
+"""Folders of splits with folders of domains in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from instar.data.layouts.layout import Layout
 
 @final
 class SplitThenDomain(Layout):
-    """A folder `train`, with a folder for each domain in it, and `test` and `val` likewise: any names of domains.
+    """A folder `train`, with a folder for each domain in it, and `test` and `val` likewise. Domains have any names.
 
-    train/horse/1.jpg  train/zebra/2.jpg  test/horse/3.jpg  test/zebra/4.jpg
+        train/horse/1.jpg  train/zebra/2.jpg  test/horse/3.jpg  test/zebra/4.jpg
 
     Sub-folders of a domain are classes.
     """
