@@ -1,6 +1,9 @@
-import pytest
+from dataclasses import dataclass
 
-from instar.core.batch import Unlabelled
+import pytest
+from torch import Tensor
+
+from instar.core.batch import Batch, Part, Unlabelled
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import find
@@ -58,6 +61,44 @@ def test_pairs_of_annotations(make) -> None:
     assert data.test["b"][0].path.parent.name == "valannot"
     two = search(root / "train", root / "trainannot", paired=True)
     assert two.train["b"] == data.train["b"]
+
+
+@dataclass(frozen=True)
+class Trio(Batch):
+    """Rows of three, and a fourth domain for itself."""
+
+    a: Tensor
+    b: Tensor
+    c: Tensor
+    d: Tensor
+    names: tuple[str, ...] = ()
+
+    needs = "rows of three and a folder"
+    parts = {"a": Part(), "b": Part(side=1), "c": Part(side=2), "d": Part(order=1, crop=1)}
+
+
+def test_rows_of_three_by_name(make) -> None:
+    root = make(*(f"{d}/{i}.png" for d in ("x", "y", "z") for i in range(20)), *(f"free/{i}.png" for i in range(10)))
+    (root / "y/4.png").rename(root / "y/four.png")
+    cfg = DataConfig(roots=(root,), domains=("x", "y", "z", "free"), validation=2)
+    found = find(cfg, Trio)
+    assert found.names == {"a": "x", "b": "y", "c": "z", "d": "free"}
+    for split in ("train", "test", "val"):
+        images = found.images(split)
+        assert names(images["a"]) == names(images["b"]) == names(images["c"])
+        assert {ref.path.parent.name for ref in images["c"]} == {"z"}
+    assert [len(refs) for refs in found.train.values()] == [16, 16, 16, 7]
+    assert [len(refs) for refs in found.val.values()] == [2, 2, 2, 2]
+    assert found.notes == [
+        "1 train image of x without a partner: 4.png",
+        "1 train image of y without a partner: four.png",
+        "1 train image of z without a partner: 4.png",
+        "no test folder: the last 1 pair and 1 of free are kept from training for the sample pictures",
+    ]
+    odd = make("odd/free/0.png", "odd/y/four.png", "odd/z/4.png", "odd/x/1.png") / "odd"
+    cfg = DataConfig(roots=(odd,), domains=("free", "y", "z", "x"))
+    with pytest.raises(UserError, match=r"no train image of free has the name of one of y and z: 0\.png against four"):
+        find(cfg, Trio)
 
 
 def test_paired_holdout_keeps_the_same_pairs(make) -> None:
