@@ -32,7 +32,9 @@ class DataSet:
     """
 
     domains: Mapping[str, Splits]
+    paired_error: str = ""
+    """Why it does not serve methods that need pairs, if so."""
+    unpaired_error: str = ""
+    """Why it does not serve other methods, if so."""
     unpaired_note: str = ""
     """What to tell a user whose method does not need the pairs, if anything."""
-    unpaired_error: str = ""
-    """Why the data set serves only methods that need pairs, if so."""

@@ -65,10 +65,11 @@ def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
     notes: list[str] = []
-    if all(len(row) == 1 for row in kind.rows()):
-        if data.unpaired_error:
-            raise UserError(data.unpaired_error)
-        notes += [data.unpaired_note] if data.unpaired_note else []
+    pairs = any(len(row) > 1 for row in kind.rows())
+    if error := data.paired_error if pairs else data.unpaired_error:
+        raise UserError(error)
+    if not pairs and data.unpaired_note:
+        notes.append(data.unpaired_note)
     chosen = _chosen(data, cfg, kind)
     orders = [_order([(chosen[d], data.domains[chosen[d]]) for d in row], cfg, notes) for row in kind.rows()]
     orders = _hold_out(orders, cfg.holdout, notes, spread=len(kind.sources()) == 1)
@@ -186,7 +187,8 @@ def _hold_out(orders: list[_Order], most: int, notes: list[str], *, spread: bool
         return orders
     counts = [0 if order.test else min(most, len(order.train) // 10) for order in orders]
     if not any(counts):
-        notes.append("there are no test images" + (", and too few images to keep some from training" if most else ""))
+        few = ", and too few images to keep some from training" if most else ""
+        notes.append(f"there are no test images{few}")
     elif spread:
         what = f"{_count(counts[0], 'image')}, spread over all,"
         notes.append(f"no test folder: {what} kept from training for the sample pictures")

@@ -8,7 +8,6 @@ from typing import final
 
 from instar.core import images
 from instar.core.config import DataConfig
-from instar.core.errors import UserError
 from instar.core.images import list_images
 from instar.data import digits
 from instar.data.dataset import DataSet, Splits
@@ -46,35 +45,39 @@ class SideBySide(Layout):
         train = splits["train"].get("", root)
         test, val = (held.get("") if "" in splits["train"] else None for held in tree.held_out(splits))
         files = [list_images(folder, recursive=False) if folder else [] for folder in (train, test, val)]
-        shapes = [_is_two_wide(path, root) for paths in files for path in paths]
+        sizes = [(path, *size) for paths in files for path in paths if (size := _size(path))]
         return DataSet(
             {name: Splits(*(_halves(paths, half) for paths in files)) for name, half in _HALVES.items()},
+            paired_error=next(filter(None, (_fault(*size) for size in sizes)), ""),
+            unpaired_error=next(filter(None, (_fault_unpaired(root, *size) for size in sizes)), ""),
             unpaired_note=f"{root} holds pairs side by side: their halves are used as two domains",
-            unpaired_error="" if all(shapes) else f"{root} holds {_ONE}",
         )
 
 
 _HALVES: dict[str, Half] = {"A": "left", "B": "right"}
-_ONE = "one domain only: give a second folder, or a folder with trainA and trainB"
 
 
 def _halves(paths: Iterable[Path], half: Half) -> list[ImageRef]:
     return [ImageRef(path, half, key=path.name) for path in paths]
 
 
-def _is_two_wide(path: Path, root: Path) -> bool:
-    """Tell whether a file is about twice as wide as high.
-
-    Raises:
-        UserError: it cannot be a pair.
-    """
+def _size(path: Path) -> tuple[int, int] | None:
+    """Return width and height; None if it cannot be read, which is reported where files are decoded."""
     try:
-        width, height, _ = images.probe(path)
+        return images.probe(path)[:2]
     except images.UnreadableImage:
-        return True  # counted and reported where files are decoded
+        return None
+
+
+def _fault(path: Path, width: int, height: int) -> str:
+    """Return why a file cannot be a pair, or nothing."""
     if width < height:
-        pair = f"{path} is {width} x {height}, not a pair side by side (A left, B right)"
-        raise UserError(f"{pair}; {root} holds {_ONE}")
-    if width % 2:
-        raise UserError(f"{path} is {width} pixels wide: a pair side by side needs an even width")
-    return 1.9 <= width / height <= 2.1
+        return f"{path} is {width} x {height}, not a pair side by side (A left, B right)"
+    return f"{path} is {width} pixels wide: a pair side by side needs an even width" if width % 2 else ""
+
+
+def _fault_unpaired(root: Path, path: Path, width: int, height: int) -> str:
+    """Return why a file is not taken for a pair if nothing asks for pairs, or nothing."""
+    if not 1.9 <= width / height <= 2.1:
+        return f"{root} holds one domain only: give a second folder, or a folder with trainA and trainB"
+    return _fault(path, width, height)
