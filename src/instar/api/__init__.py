@@ -1,1 +1,1 @@
-"""What Instar can do, as Python functions: each is one use case."""
+"""What `import instar` offers: one function for each use of the library. They raise, and never print or exit."""
