@@ -94,6 +94,23 @@ def test_it_is_trained_pictured_and_resumed_exactly(root: Path, tmp_path: Path) 
     assert len({tuple(np.round(tiles[2 + 34 * i : 34 + 34 * i, 2:34].ravel())) for i in range(9)}) == 9
 
 
+def test_it_translates_to_each_domain_by_name(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, photo = tmp_path / "run", root / "test" / "dawn" / "dawn0.png"
+    assert train("three-ways", root, "-o", run, *FLAGS) == 0
+    model = instar.load(run, "cpu")
+    made = []
+    for name in NAMES:
+        out = tmp_path / name
+        assert main.run(["translate", str(run), str(photo), "-o", str(out), "--to", name, "--device", "cpu"]) == 0
+        with Image.open(out / "dawn0.png") as picture, Image.open(photo) as original:
+            made.append(np.asarray(picture))
+            np.testing.assert_array_equal(made[-1], np.asarray(model.translate(original.copy(), name)))
+    assert len({picture.tobytes() for picture in made}) == 3
+    capsys.readouterr()
+    assert main.run(["translate", str(run), str(photo), "-o", str(tmp_path / "x"), "--to", "night"]) == 2
+    assert "dawn or dusk or noon" in capsys.readouterr().err
+
+
 def test_the_order_is_chosen_by_name(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert train("three-ways", root, "-o", run, *FLAGS, "--data.domains", "noon", "Dawn", "dusk") == 0
