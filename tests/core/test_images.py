@@ -210,15 +210,6 @@ def test_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
         save(RGB, tmp_path / "a.xyz")
 
 
-def test_list_images(tmp_path: Path) -> None:
-    for name in ("10.jpg", "2.JPG", "x.txt", ".hidden.png", "sub/1.png", "__MACOSX/1.png", ".git/1.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [p.name for p in images.list_images(tmp_path, recursive=False)] == ["2.JPG", "10.jpg"]
-    found = images.list_images(tmp_path, recursive=True)
-    assert [p.relative_to(tmp_path).as_posix() for p in found] == ["2.JPG", "10.jpg", "sub/1.png"]
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_centre_square(dtype: type, channels: int) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.events import Worked
-from instar.core.images import list_images
+from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.data import store as store_module
 from instar.data.store import Decoding, ImageStore, fitted, open_stores

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,31 @@ def test_image_files_are_listed_once_and_may_have_one_name(photos: Path) -> None
     assert files == ["photos/sub/2.png", "photos/2.png", "photos/10.png"]
     with pytest.raises(UserError, match=r"photos/\*\.tif: no images there"):
         image_files(["photos/*.tif"])
+
+
+def test_pipes_are_lost_and_folders_of_the_system_ignored(photos: Path) -> None:
+    os.mkfifo(photos / "x.png")
+    (photos / "@eaDir").mkdir()
+    (photos / "loop").symlink_to(photos.absolute())
+    found = {job.source: (job.reason, job.lost) for job in collect(["photos"], Path("out")) if not job.output}
+    assert found == {
+        "photos/notes.txt": ("", False),
+        "photos/x.png": ("no regular file", True),
+        "photos/@eaDir": ("hidden or made by the system", False),
+        "photos/loop": ("link to a folder that is read already", False),
+    }
+    for inputs in (["photos/x.png"], ["photos/x*"]):
+        with pytest.raises(UserError, match=r"no images there \(photos/x.png: no regular file\)"):
+            collect(inputs, Path("out"))
+
+
+def test_heic_alone(photos: Path) -> None:
+    (photos / "a.heic").touch()
+    with pytest.raises(UserError, match=r"1 other file: 1 \.heic file; HEIC is not read, convert it"):
+        collect(["photos/a.heic"], Path("out"))
+
+
+def test_patterns_find_nothing_in_folders_of_the_system(photos: Path) -> None:
+    (photos / "@eaDir").mkdir()
+    (photos / "@eaDir/7.png").touch()
+    assert [job.output for job in collect(["photos/*/*.png"], Path("out"))] == ["2.png"]

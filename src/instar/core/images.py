@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.listing import SUFFIXES
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
 """Pixels (H, W, C); 16 bit where the file has 16 bit."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
 MAX_PIXELS = 10**9
 # Pillow refuses from 0.18 gigapixels on, which scans and satellite images reach.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -232,26 +231,6 @@ def centre_square(array: Array, size: int, resample: Image.Resampling = Image.Re
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return resize(array[top : top + side, left : left + side], size, size, resample)
-
-
-def list_images(folder: Path, recursive: bool) -> list[Path]:
-    """Return the image files of `folder` by suffix, "2.jpg" before "10.jpg"; hidden ones are left out."""
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and is_visible(name)]
-        found += [Path(place, name) for name in files if is_visible(name) and Path(name).suffix.lower() in SUFFIXES]
-    return sorted(found, key=natural)
-
-
-def is_visible(name: str) -> bool:
-    """Tell whether a file or folder is the user's, not the system's."""
-    return not name.startswith(".") and name != "__MACOSX"
-
-
-def natural(path: Path) -> tuple[list[list[str | int]], str]:
-    """Sort key that counts numbers in names by their value."""
-    parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
-    return [[int(word) if i % 2 else word for i, word in enumerate(words)] for words in parts], str(path)
 
 
 def _check_size(path: Path, image: Image.Image) -> None:

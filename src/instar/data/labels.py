@@ -11,7 +11,8 @@ from torch import Tensor
 from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError
 from instar.core.evenly import evenly
-from instar.core.images import Array, UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
+from instar.core.images import Array, UnreadableImage, centre_square, resampling, to_array, to_tensor
+from instar.core.listing import natural
 from instar.data.refs import ImageRef
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.errors import UserError
-from instar.core.images import list_images, read
+from instar.core.images import read
+from instar.core.listing import list_images
 from instar.data import digits
 
 EVERY = 5

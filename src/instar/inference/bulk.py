@@ -86,7 +86,9 @@ def _sizes(
         probed = pool.map(lambda job: _size(job[1]), window)
         sizes = {}
         for (number, job), size in zip(window, probed, strict=True):
-            if size is None:
+            if job.lost:
+                tally.fail(number, job, job.reason)
+            elif size is None:
                 tally.ignore(number, job)
             elif isinstance(size, str):
                 tally.fail(number, job, size)

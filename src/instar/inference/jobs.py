@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from instar.core.errors import UserError, setting
-from instar.core.images import SUFFIXES, is_visible, natural
+from instar.core.listing import SUFFIXES, Why, in_folders, is_image, is_visible, listed, natural, suffixes
 
 MANIFEST = "manifest.jsonl"
 
@@ -23,6 +23,10 @@ class Job(NamedTuple):
     """Relative to the output folder; empty for a file that is no image by its suffix."""
     variant: int = 0
     """Which of the results that are made of each input."""
+    reason: str = ""
+    """Why there is no output, if it is not the suffix."""
+    lost: bool = False
+    """Whether images may be missing because of it."""
 
 
 class Naming(NamedTuple):
@@ -56,13 +60,15 @@ def collect(inputs: Sequence[str], out: Path, variants: Sequence[Naming] = (Nami
 def image_files(inputs: Sequence[str]) -> list[str]:
     """Return the images that files, folders and patterns stand for, each once, each folder's in natural order.
 
+    What cannot be read, such as a folder of another user, is among them: reading it says so.
+
     Raises:
         UserError: an input is missing or holds no image.
     """
     found: dict[Path, str] = {}
     for text in inputs:
         for job in _jobs(text):
-            if job.output:
+            if job.output or job.lost:
                 found.setdefault(Path(job.source).absolute(), job.source)
     return list(found.values())
 
@@ -76,43 +82,49 @@ def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
 def _jobs(text: str, out: Path | None = None) -> list[Job]:
     """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
     path = Path(text)
-    if path.is_file():
-        return [Job(str(path), path.name)]
     if path.is_dir():
-        skip = _out_below(path, out)
-        found = [_job(str(file), file.relative_to(path).as_posix()) for file in _walk(path, skip)]
+        found = _in_folder(path, _out_below(path, out))
+    elif path.exists():
+        found = [_job(path, path.name)]
     elif glob.has_magic(text):
-        skip = _out_below(_fixed_part(path), out)
-        matches = (Path(match) for match in glob.iglob(text, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute one)
-        files = sorted((match for match in matches if match.is_file() and not _is_below(match, skip)), key=natural)
-        found = [_job(str(file), file.name) for file in files]
+        found = _matching(text, _out_below(_fixed_part(path), out))
     else:
         raise UserError(f"{text}: there is no such file or folder")
     if not any(job.output for job in found):
-        others = f" ({len(found)} other file{'s' * (len(found) > 1)})" if found else ""
-        raise UserError(f"{text}: no images there{others}; what is read: {' '.join(sorted(SUFFIXES))}")
+        raise UserError(f"{text}: no images there{_instead(found)}; what is read: {' '.join(sorted(SUFFIXES))}")
     return found
 
 
-def _job(source: str, output: str) -> Job:
-    return Job(source, output if Path(source).suffix.lower() in SUFFIXES else "")
+def _instead(found: Sequence[Job]) -> str:
+    lost = next((job for job in found if job.lost), None)
+    if lost:
+        return f" ({lost.source}: {lost.reason})"
+    others = f"{len(found)} other file{'s' * (len(found) > 1)}"
+    return f" ({others}: {suffixes(Path(job.source) for job in found)})" if found else ""
 
 
-def _walk(folder: Path, skip: str | None, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Yield the visible files of a folder, then of its subfolders. Links are followed, but not in a circle."""
-    real = os.path.realpath(folder)
-    if real == skip or real in above:
-        return
-    try:
-        with os.scandir(folder) as entries:
-            visible = {Path(folder, entry.name): entry.is_dir() for entry in entries if is_visible(entry.name)}
-    except OSError as error:
-        raise UserError(f"{folder}: the folder cannot be read ({error.strerror})") from error
-    ordered = sorted(visible, key=natural)
-    yield from (path for path in ordered if not visible[path])
-    for path in ordered:
-        if visible[path]:
-            yield from _walk(path, skip, (*above, real))
+def _job(source: Path, output: str) -> Job:
+    if not is_image(source):
+        return Job(str(source), "")
+    if source.exists() and not source.is_file():
+        return Job(str(source), "", 0, Why.SPECIAL.value, lost=True)
+    return Job(str(source), output)
+
+
+def _in_folder(folder: Path, skip: str | None) -> list[Job]:
+    listing = listed(folder, skip=None if skip is None else Path(skip))
+    found = {path: Job(str(path), path.relative_to(folder).as_posix()) for path in listing.images}
+    for one in listing.left_out:
+        reason = "" if one.why is Why.OTHER else one.why.value
+        found[one.path] = Job(str(one.path), "", 0, reason, one.fault)
+    return [found[path] for path in sorted(found, key=lambda path: in_folders(path.relative_to(folder)))]
+
+
+def _matching(pattern: str, skip: str | None) -> list[Job]:
+    start = len(_fixed_part(Path(pattern)).parts)
+    matches = (Path(match) for match in glob.iglob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute one)
+    kept = [path for path in matches if not path.is_dir() and all(map(is_visible, path.parts[start:]))]
+    return [_job(path, path.name) for path in sorted(kept, key=natural) if not _is_below(path, skip)]
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -83,7 +83,7 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made])
     if request.grid:
         check_grid(jobs)
-    total, notes = sum(bool(job.output) for job in jobs), []
+    total, notes = sum(bool(job.output) or job.lost for job in jobs), []
 
     def tell(text: str) -> None:
         notes.append(note(text))
