@@ -16,7 +16,8 @@ from rich.console import Console
 
 import instar
 from instar.cli import main, translate
-from instar.core.images import read, to_array
+from instar.core.images import to_array
+from instar.core.reading import read
 from instar.inference import results
 from instar.inference.translator import Translator
 

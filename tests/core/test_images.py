@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from instar.core import images
+from instar.core import images, reading
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage, read, save, to_array, to_image, to_tensor, viewable
+from instar.core.images import save, to_array, to_image, to_tensor, viewable
+from instar.core.reading import UnreadableImage, read
 
 rng = np.random.default_rng(0)
 RGB = Image.fromarray(rng.integers(0, 256, (9, 14, 3), dtype=np.uint8))
@@ -130,7 +131,7 @@ def test_exif_rotation(tmp_path: Path) -> None:
         Image.new("RGB", (20, 10)).save(path, exif=exif)
         assert read(path).size == (10, 20)
         if suffix != ".png":
-            assert images.probe(path) == (10, 20, False)
+            assert reading.probe(path) == (10, 20, False)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +170,8 @@ def test_values_that_fit_no_range(tmp_path: Path) -> None:
 
 def test_gigapixel_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RGB.save(tmp_path / "a.png")
-    monkeypatch.setattr(images, "MAX_PIXELS", 9 * 14 - 1)
-    for reader in (read, images.probe):
+    monkeypatch.setattr(reading, "MAX_PIXELS", 9 * 14 - 1)
+    for reader in (read, reading.probe):
         with pytest.raises(UnreadableImage, match="gigapixel"):
             reader(tmp_path / "a.png")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from instar.core.errors import UserError
+from instar.core.reading import UnreadableImage, read
 from instar.inference.jobs import Job, Naming, collect, image_files
 
 
@@ -50,13 +51,14 @@ def test_pipes_are_lost_and_folders_of_the_system_ignored(photos: Path) -> None:
     os.mkfifo(photos / "x.png")
     (photos / "@eaDir").mkdir()
     (photos / "loop").symlink_to(photos.absolute())
-    found = {job.source: (job.reason, job.lost) for job in collect(["photos"], Path("out")) if not job.output}
-    assert found == {
-        "photos/notes.txt": ("", False),
-        "photos/x.png": ("no regular file", True),
-        "photos/@eaDir": ("hidden or made by the system", False),
-        "photos/loop": ("link to a folder that is read already", False),
-    }
+    told: list[str] = []
+    jobs = collect(["photos"], Path("out"), tell=told.append)
+    found = {job.source: job.lost for job in jobs if not job.output}
+    assert found == {"photos/notes.txt": "", "photos/x.png": "no regular file"}
+    assert told == [
+        "left out: 1 hidden or made by the system: photos/@eaDir",
+        "left out: 1 linked folders that are read already: photos/loop",
+    ]
     for inputs in (["photos/x.png"], ["photos/x*"]):
         with pytest.raises(UserError, match=r"no images there \(photos/x.png: no regular file\)"):
             collect(inputs, Path("out"))
@@ -64,8 +66,11 @@ def test_pipes_are_lost_and_folders_of_the_system_ignored(photos: Path) -> None:
 
 def test_heic_alone(photos: Path) -> None:
     (photos / "a.heic").touch()
-    with pytest.raises(UserError, match=r"1 other file: 1 \.heic file; HEIC is not read, convert it"):
-        collect(["photos/a.heic"], Path("out"))
+    with pytest.raises(UserError, match=r"\(1 other file\); HEIC is not read, convert it"):
+        collect(["photos/*.heic"], Path("out"))
+    with pytest.raises(UnreadableImage, match="HEIC is not read"):
+        Path("photos/a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+        read(photos / "a.heic")
 
 
 def test_patterns_find_nothing_in_folders_of_the_system(photos: Path) -> None:

@@ -26,7 +26,7 @@ _SYSTEM = frozenset(
     {"__macosx", "@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
     | {"lost+found", "thumbs.db", "desktop.ini"}
 )
-_NO_HEIC = "HEIC is not read, convert it to JPEG or PNG"
+NO_HEIC = "HEIC is not read, convert it to JPEG or PNG"
 _NAMED = 3
 """Files of a kind that are named where they are counted."""
 
@@ -135,8 +135,8 @@ def left_out_notes(left_out: Iterable[LeftOut]) -> list[str]:
     for one in dict.fromkeys(left_out):
         by_why[one.why].append(one.path)
     other = by_why.pop(Why.OTHER)
-    heic = [path for path in other if path.suffix.lower() in _HEIC]
-    rest = [path for path in other if path.suffix.lower() not in _HEIC]
+    heic = [path for path in other if is_heic(path)]
+    rest = [path for path in other if not is_heic(path)]
     kinds = [
         (suffixes(heic), heic),
         (f"{suffixes(rest)}, no images by the suffix", rest),
@@ -149,7 +149,7 @@ def suffixes(files: Iterable[Path]) -> str:
     """Return the suffixes of files with their numbers, such as "3 .txt files, 1 .csv file"."""
     counts = Counter(path.suffix.lower() or "unnamed" for path in files).most_common(3)
     said = ", ".join(f"{n} {suffix} file{'s' * (n > 1)}" for suffix, n in counts)
-    return f"{said}; {_NO_HEIC}" if any(suffix in _HEIC for suffix, _ in counts) else said
+    return f"{said}; {NO_HEIC}" if any(suffix in _HEIC for suffix, _ in counts) else said
 
 
 def is_visible(name: str) -> bool:
@@ -160,6 +160,11 @@ def is_visible(name: str) -> bool:
 def is_image(path: Path) -> bool:
     """Tell whether a file is an image by its suffix."""
     return path.suffix.lower() in SUFFIXES
+
+
+def is_heic(path: Path) -> bool:
+    """Tell whether a file is a HEIC image by its suffix."""
+    return path.suffix.lower() in _HEIC
 
 
 def natural(path: Path) -> tuple[list[list[str | int]], str]:

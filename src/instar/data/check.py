@@ -15,8 +15,9 @@ from instar.core.batch import Paired, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import UnreadableImage, to_array
+from instar.core.images import to_array
 from instar.core.listing import LeftOut, Listing, left_out_notes, listed, natural
+from instar.core.reading import UnreadableImage
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split, Splits
 from instar.data.refs import ImageRef

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.errors import UserError
-from instar.core.images import read
 from instar.core.listing import list_images
+from instar.core.reading import read
 from instar.data import digits
 
 EVERY = 5

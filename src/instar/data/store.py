@@ -12,7 +12,8 @@ import numpy as np
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import Array, UnreadableImage, resampling, resize, to_array
+from instar.core.images import Array, resampling, resize, to_array
+from instar.core.reading import UnreadableImage
 from instar.data import cache
 from instar.data.cache import Index
 from instar.data.refs import ImageRef, Row

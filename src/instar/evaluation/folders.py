@@ -11,9 +11,10 @@ from torch import Tensor
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, UnreadableImage, to_tensor
+from instar.core.images import Array, to_tensor
 from instar.core.listing import composed, left_out_notes, listed, natural
 from instar.core.pairing import paired
+from instar.core.reading import UnreadableImage
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes

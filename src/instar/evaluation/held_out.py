@@ -17,8 +17,9 @@ from torch import Tensor
 from instar.core.batch import Domain, Paired
 from instar.core.config import LARGE, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.images import Array, UnreadableImage, to_tensor
+from instar.core.images import Array, to_tensor
 from instar.core.listing import left_out_notes
+from instar.core.reading import UnreadableImage
 from instar.core.registry import get
 from instar.data import ImageRef, find
 from instar.data.labels import known_classes, labelled, square_pixels

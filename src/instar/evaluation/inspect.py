@@ -17,8 +17,8 @@ from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import UnreadableImage
 from instar.core.listing import left_out_notes
+from instar.core.reading import UnreadableImage
 from instar.core.registry import get
 from instar.core.run import find_checkpoint, read_config
 from instar.data import ImageRef, find

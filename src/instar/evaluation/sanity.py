@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from instar.core.images import UnreadableImage
 from instar.core.listing import LOSSY
+from instar.core.reading import UnreadableImage
 from instar.data import ImageRef
 
 FEW = 50

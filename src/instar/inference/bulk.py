@@ -11,7 +11,7 @@ import torch
 from PIL.Image import Image
 
 from instar.core.errors import UserError, setting
-from instar.core.images import UnreadableImage, probe, read
+from instar.core.reading import UnreadableImage, probe, read
 from instar.inference.batches import SizeAndVariant, chunks
 from instar.inference.jobs import Job
 from instar.inference.manifest import Tally
@@ -87,7 +87,7 @@ def _sizes(
         sizes = {}
         for (number, job), size in zip(window, probed, strict=True):
             if job.lost:
-                tally.fail(number, job, job.reason)
+                tally.fail(number, job, job.lost)
             elif size is None:
                 tally.ignore(number, job)
             elif isinstance(size, str):

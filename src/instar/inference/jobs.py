@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from instar.core.errors import UserError, setting
-from instar.core.listing import SUFFIXES, Why, in_folders, is_image, is_visible, listed, natural, suffixes
+from instar.core.listing import (
+    NO_HEIC,
+    SUFFIXES,
+    LeftOut,
+    Why,
+    in_folders,
+    is_heic,
+    is_image,
+    is_visible,
+    left_out_notes,
+    listed,
+    natural,
+)
 
 MANIFEST = "manifest.jsonl"
 
@@ -23,10 +35,8 @@ class Job(NamedTuple):
     """Relative to the output folder; empty for a file that is no image by its suffix."""
     variant: int = 0
     """Which of the results that are made of each input."""
-    reason: str = ""
-    """Why there is no output, if it is not the suffix."""
-    lost: bool = False
-    """Whether images may be missing because of it."""
+    lost: str = ""
+    """Why images may be missing there, if so; then there is no output."""
 
 
 class Naming(NamedTuple):
@@ -43,17 +53,31 @@ class Naming(NamedTuple):
         return path.with_name(f"{path.stem}{self.ending}{self.suffix or path.suffix}").as_posix()
 
 
-def collect(inputs: Sequence[str], out: Path, variants: Sequence[Naming] = (Naming(),)) -> list[Job]:
+def collect(
+    inputs: Sequence[str],
+    out: Path,
+    variants: Sequence[Naming] = (Naming(),),
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Job]:
     """Return the jobs that files, folders and patterns stand for, each folder's in natural order.
 
-    Each image gives one job for every variant; a file that is no image gives one.
+    Each image gives one job for every variant; a file that is no image gives one, and so does what cannot be read.
+
+    Args:
+        inputs: files, folders and patterns.
+        out: folder for the results.
+        variants: how they are named.
+        tell: told in a line what else is left out, such as folders of the system.
 
     Raises:
         UserError: an input is missing or holds no image, two have the same output, or an output is an input.
     """
-    plain = _unique([job for text in inputs for job in _jobs(text, out)])
+    left_out: list[LeftOut] = []
+    plain = _unique([job for text in inputs for job in _jobs(text, left_out, out)])
     jobs = _unique([named for job in plain for named in _named(job, variants)])
     _refuse_overwriting(jobs, out)
+    for line in left_out_notes(left_out):
+        tell(line)
     return jobs
 
 
@@ -67,7 +91,7 @@ def image_files(inputs: Sequence[str]) -> list[str]:
     """
     found: dict[Path, str] = {}
     for text in inputs:
-        for job in _jobs(text):
+        for job in _jobs(text, []):
             if job.output or job.lost:
                 found.setdefault(Path(job.source).absolute(), job.source)
     return list(found.values())
@@ -79,11 +103,13 @@ def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     return [Job(job.source, naming.of(job.output), number) for number, naming in enumerate(variants)]
 
 
-def _jobs(text: str, out: Path | None = None) -> list[Job]:
+def _jobs(text: str, left_out: list[LeftOut], out: Path | None = None) -> list[Job]:
     """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
     path = Path(text)
+    if path.is_file():
+        return [Job(str(path), path.name)]
     if path.is_dir():
-        found = _in_folder(path, _out_below(path, out))
+        found = _in_folder(path, _out_below(path, out), left_out)
     elif path.exists():
         found = [_job(path, path.name)]
     elif glob.has_magic(text):
@@ -98,25 +124,27 @@ def _jobs(text: str, out: Path | None = None) -> list[Job]:
 def _instead(found: Sequence[Job]) -> str:
     lost = next((job for job in found if job.lost), None)
     if lost:
-        return f" ({lost.source}: {lost.reason})"
-    others = f"{len(found)} other file{'s' * (len(found) > 1)}"
-    return f" ({others}: {suffixes(Path(job.source) for job in found)})" if found else ""
+        return f" ({lost.source}: {lost.lost})"
+    others = f" ({len(found)} other file{'s' * (len(found) > 1)})" if found else ""
+    return others + (f"; {NO_HEIC}" if any(is_heic(Path(job.source)) for job in found) else "")
 
 
 def _job(source: Path, output: str) -> Job:
     if not is_image(source):
         return Job(str(source), "")
     if source.exists() and not source.is_file():
-        return Job(str(source), "", 0, Why.SPECIAL.value, lost=True)
+        return Job(str(source), "", lost=Why.SPECIAL.value)
     return Job(str(source), output)
 
 
-def _in_folder(folder: Path, skip: str | None) -> list[Job]:
+def _in_folder(folder: Path, skip: str | None, left_out: list[LeftOut]) -> list[Job]:
     listing = listed(folder, skip=None if skip is None else Path(skip))
     found = {path: Job(str(path), path.relative_to(folder).as_posix()) for path in listing.images}
     for one in listing.left_out:
-        reason = "" if one.why is Why.OTHER else one.why.value
-        found[one.path] = Job(str(one.path), "", 0, reason, one.fault)
+        if one.fault or one.why is Why.OTHER:
+            found[one.path] = Job(str(one.path), "", lost=one.why.value if one.fault else "")
+        else:
+            left_out.append(one)
     return [found[path] for path in sorted(found, key=lambda path: in_folders(path.relative_to(folder)))]
 
 

@@ -61,10 +61,9 @@ class Tally:
             table.write(_csv([columns]))
 
     def ignore(self, number: int, job: Job) -> None:
-        """Note a file that is no image, or a folder that is not read."""
+        """Note a file that is no image."""
         self.ignored += 1
-        why = {"error": job.reason} if job.reason else {}
-        self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None), **why})
+        self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None)})
 
     def fail(self, number: int, job: Job, reason: str, image: Image | None = None) -> None:
         """Note an image that could not be read, translated or written."""

@@ -80,14 +80,16 @@ def translate_files(
     collect(request.inputs, request.out)  # what is wrong with the inputs is told before seconds of loading
     translator = model if isinstance(model, Translator) else Translator.load(model, device)
     made = variants(request, translator)
-    jobs = collect(request.inputs, request.out, [variant.naming for variant in made])
-    if request.grid:
-        check_grid(jobs)
-    total, notes = sum(bool(job.output) or job.lost for job in jobs), []
+    notes = []
 
     def tell(text: str) -> None:
         notes.append(note(text))
         on_event(notes[-1])
+
+    jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
+    if request.grid:
+        check_grid(jobs)
+    total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
         on_event(Worked(WORK, tally.ok + len(tally.failed), total))

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from instar.core.abilities import Styled
-from instar.core.images import read, viewable
+from instar.core.images import viewable
+from instar.core.reading import read
 from instar.inference.attention import overlay
 from instar.inference.jobs import Naming
 from instar.inference.landmark_edit import LandmarkEdit

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
 
-from instar.core import images
 from instar.core.config import DataConfig
 from instar.core.listing import Listing, holds_images, list_images, listed, sub_folders
+from instar.core.reading import UnreadableImage, probe
 from instar.data import digits
 from instar.data.dataset import DataSet, Splits
 from instar.data.layouts import tree
@@ -68,8 +68,8 @@ def _halves(paths: Iterable[Path], half: Half) -> list[ImageRef]:
 def _size(path: Path) -> tuple[int, int] | None:
     """Return width and height; None if it cannot be read, which is reported where files are decoded."""
     try:
-        return images.probe(path)[:2]
-    except images.UnreadableImage:
+        return probe(path)[:2]
+    except UnreadableImage:
         return None
 
 
