@@ -213,7 +213,7 @@ def test_least_recently_used_caches_go_first(make, own_cache: Path, monkeypatch)
 def test_too_large_for_the_cache(make, own_cache: Path, monkeypatch) -> None:
     root = make("1.png", "2.png")
     (root / "0.png").write_bytes(b"")
-    Image.fromarray(np.full((15, 15), 5000, np.uint16)).save(root / "3.png")
+    Image.fromarray(np.full((15, 15), 50000, np.uint16)).save(root / "3.png")
     cached = opened(refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))
     for folder in own_cache.iterdir():
         folder.rename(own_cache / ".part-gone")
@@ -252,3 +252,37 @@ def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
     assert "No space left on device" in store.notes[0]
     assert store[0].shape == (12, 15, 3)
     assert list(own_cache.iterdir()) == []
+
+
+def test_a_thin_strip_is_left_out_and_the_others_are_cached(make) -> None:
+    root = make("1.png", "2.png", size=(20, 20))
+    Image.new("RGB", (65500, 1)).save(root / "strip.jpg")
+    store = opened(refs(root), Decoding(short_side=256, channels=3, max_bad=0.5))
+    assert len(store) == 2
+    assert store.cached_bytes == 2 * 256 * 256 * 3
+    assert store.bad == [
+        (
+            root / "strip.jpg",
+            "65500 x 1 pixels, which would be 16768000 x 256 with the short side of the training: cut it into parts",
+        )
+    ]
+    assert len(opened(refs(root), Decoding(short_side=32, channels=3))) == 3
+
+
+def test_out_of_memory_names_the_file(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(store_module, "to_array", fails)
+    with pytest.raises(UserError, match=r"1\.png: out of memory"):
+        opened(refs(make("1.png")), SMALL)
+
+
+def test_what_files_lack_is_noted_now_and_from_the_cache(make) -> None:
+    root = make("1.png", size=(20, 20))
+    for name in ("2.tif", "3.tif"):
+        frames = [Image.new("L", (20, 20), value) for value in (3, 4)]
+        frames[0].save(root / name, save_all=True, append_images=frames[1:])
+    for _ in range(2):
+        notes = opened(refs(root), SMALL).notes
+        assert notes == [f"2 pages or frames, of which the first is read: 2 images, {root / '2.tif'} first"]

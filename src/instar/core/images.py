@@ -44,7 +44,8 @@ def to_array(image: Image.Image, channels: int) -> Array:
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     elif image.mode not in ("1", "L"):
         image = image.convert("RGB")
-    pixels: NDArray[np.uint8] = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    mode = "L" if channels == 1 else "RGB"
+    pixels: NDArray[np.uint8] = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(image.height, image.width, channels)
 
 
@@ -95,6 +96,10 @@ def _in_mode(plain: Image.Image, like: Image.Image) -> Image.Image:
     if like.mode in ("RGBA", "LA"):
         result = plain.convert(like.mode)
         result.putalpha(like.getchannel("A"))
+        return result
+    if like.mode in ("RGB", "L") and like.has_transparency_data:
+        result = plain.convert(like.mode)  # a colour that is transparent need not be one of the result's
+        result.putalpha(like.convert("RGBA").getchannel("A"))
         return result
     return plain.convert("RGB").convert(like.mode)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 PngImagePlugin.MAX_TEXT_CHUNK = 2**26
 PngImagePlugin.MAX_TEXT_MEMORY = 2**28
 
-BYTES, BYTES_WIDE = 16, 32
+BYTES, BYTES_WIDE = 24, 32
 """Of memory for each pixel while an image is decoded and made an array: measured, and rounded up."""
 DECODING = Budget(lambda: memory() // 2)
 """Of all threads that decode."""
@@ -60,8 +60,12 @@ def decoded(path: Path) -> Iterator[Image.Image]:
     In the context no other image must be read by this thread.
     """
     image = _opened(path)
-    with image, DECODING.reserved(_bytes(image)):
-        yield _loaded(path, image)
+    with DECODING.reserved(_bytes(image)):
+        try:
+            upright = _loaded(path, image)
+        finally:
+            image.close()  # with its pixels, of which `upright` is a copy
+        yield upright
 
 
 def probe(path: Path) -> tuple[int, int, bool]:
@@ -84,6 +88,28 @@ def notes(image: Image.Image) -> tuple[str, ...]:
     """Return what of its file an image from `read` lacks, in words."""
     found: tuple[str, ...] = image.info.get(_NOTES, ())
     return found
+
+
+def header_notes(path: Path) -> tuple[str, ...]:
+    """Return what `read` would not read of a file, as far as its header tells; nothing if it cannot be read."""
+    try:
+        with _opened(path) as image:
+            return tuple(losses(path, image))
+    except Exception:  # as in `_opened`; who reads the file says why
+        return ()
+
+
+def summed(found: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """Return a line for each word of `notes`, with the number of files and the first of them.
+
+    Args:
+        found: names of files, each with its words.
+    """
+    by_word: dict[str, list[str]] = {}
+    for name, words in found:
+        for word in words:
+            by_word.setdefault(word, []).append(name)
+    return [f"{word}: {len(names)} image{'s' * (len(names) > 1)}, {names[0]} first" for word, names in by_word.items()]
 
 
 def _opened(path: Path) -> Image.Image:

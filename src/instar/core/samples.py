@@ -46,7 +46,7 @@ def what_is_in(path: Path) -> str:
             head = file.read(16)
             if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                 return ""
-            tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head if b"+" in head[:4] else head[:8])
             file.seek(tags.next)
             tags.load(file)
         kind = _KINDS.get(int(tags.get(_FORMAT, (1,))[0]), "numbers of another kind")
@@ -72,7 +72,9 @@ def losses(path: Path, image: Image.Image) -> list[str]:
     if pages:
         found.append(pages)
     if image.mode in WIDE and "transparency" in image.info:
-        found.append("its transparent colour is read as opaque")
+        found.append("a transparent colour, read as opaque")
+    elif image.mode in ("L", "RGB") and "transparency" in image.info:
+        found.append("a transparent colour, over white for the model, an alpha channel in results")
     return found
 
 
@@ -80,11 +82,10 @@ def sparse(image: Image.Image) -> str:
     """Return a word if a loaded image of more than 8 bits uses little of its range; nothing otherwise."""
     if image.mode not in WIDE:
         return ""
-    top = 1 if image.mode == "F" else 65535
-    highest = float(np.asarray(image).max())
-    if not 0 < highest < top * _SPARSE:
+    highest = float(np.asarray(image).max()) / (1 if image.mode == "F" else 65535)
+    if not 0 < highest < _SPARSE:
         return ""
-    return f"values up to {highest:g} of {top}: {100 * highest / top:.2g} % of the range is used"
+    return f"all values lie in the lowest {'sixteenth' if highest < _SPARSE / 2 else 'eighth'} of the range, near black"
 
 
 def _bits(tags: Any) -> int:

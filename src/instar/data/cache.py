@@ -21,7 +21,7 @@ from typing_extensions import Self
 from instar.core.images import Array
 from instar.data.refs import ImageRef, Row
 
-_VERSION = 1
+_VERSION = 2
 _TEMPORARY = ".part-"
 _ALIGN = 16
 _STALE_SECONDS = 86_400
@@ -42,6 +42,8 @@ class Index:
     """By side: where in the file of pixels an image begins."""
     bad: list[tuple[str, str]] = field(default_factory=list)
     """Files that cannot be read, and why."""
+    notes: list[tuple[int, int, list[str]]] = field(default_factory=list)
+    """Row, side and words of images that lack something of their files."""
     cached: bool = True
     """False if this only remembers which files are good."""
 

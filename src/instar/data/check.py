@@ -17,7 +17,7 @@ from instar.core.errors import Message, UserError
 from instar.core.events import Listener, Worked, ignore
 from instar.core.images import to_array
 from instar.core.listing import LeftOut, Listing, left_out_notes, listed, natural
-from instar.core.reading import UnreadableImage
+from instar.core.reading import UnreadableImage, notes, summed
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split, Splits
 from instar.data.refs import ImageRef
@@ -38,6 +38,8 @@ class Fact:
     digest: str = ""
     """Equal for equal pixels."""
     constant: bool = False
+    notes: tuple[str, ...] = ()
+    """What of the file is not read."""
     error: str = ""
     """Why it cannot be read."""
 
@@ -125,6 +127,7 @@ def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = igno
                 on_event(Worked("reading images", done, total))
             groups += [Group(split, domain, facts)] if facts else []
     readable = [fact for group in groups for fact in group.readable()]
+    lacking = summed((fact.ref.name, fact.notes) for fact in readable)
     faults = [(str(one.path), one.why.value) for one in found.left_out if one.fault]
     return Report(
         groups=groups,
@@ -134,7 +137,7 @@ def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = igno
         shared=list(_shared(groups)),
         tiny=[fact.ref.name for fact in readable if min(fact.size) < TINY and not fact.ref.entry],
         constant=[fact.ref.name for fact in readable if fact.constant],
-        notes=[*found.notes, *(Message(note) for note in left_out_notes(found.left_out))],
+        notes=[*found.notes, *map(Message, [*left_out_notes(found.left_out), *lacking])],
     )
 
 
@@ -198,13 +201,14 @@ def _looks_paired(found: Selection) -> bool:
 
 def _fact(ref: ImageRef) -> Fact:
     try:
-        image = ref.read()
+        with ref.decoded() as image:
+            pixels = to_array(image, 3)
+            size, mode, said = image.size, image.mode, notes(image)
     except UnreadableImage as error:
         return Fact(ref, error=error.reason)
-    pixels = to_array(image, 3)
     digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
-    return Fact(ref, image.size, image.mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()))
+    return Fact(ref, size, mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()), said)
 
 
 def _duplicates(group: Group) -> list[list[str]]:

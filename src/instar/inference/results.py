@@ -10,6 +10,7 @@ from typing import Protocol
 from PIL import Image
 
 from instar.core.images import save
+from instar.core.modes import fit_for
 
 FRAME_MS = 120
 """Of an animation."""
@@ -18,8 +19,11 @@ FRAME_MS = 120
 class Result(Protocol):
     """Something to write for one input."""
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> tuple[str, ...]:
         """Write it at `path`, whole or not at all.
+
+        Returns:
+            what the file cannot hold of it, in words.
 
         Raises:
             UserError: it cannot be written.
@@ -35,9 +39,11 @@ class Picture:
 
     image: Image.Image
 
-    def save(self, path: Path) -> None:
-        """Write the image."""
-        save(self.image, path)
+    def save(self, path: Path) -> tuple[str, ...]:
+        """Write the image, in a mode that the format holds."""
+        image, words = fit_for(self.image, path)
+        save(image, path)
+        return words
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""
@@ -50,7 +56,7 @@ class Film:
 
     frames: list[Image.Image]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> tuple[str, ...]:
         """Write the frames side by side at `path`, and moving, there and back, beside it as a GIF."""
         width, height = self.frames[0].size
         strip = Image.new("RGB", (width * len(self.frames), height))
@@ -64,6 +70,7 @@ class Film:
             part.replace(path.with_suffix(".gif"))
         finally:
             part.unlink(missing_ok=True)
+        return ()
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""

@@ -11,6 +11,7 @@ from typing import IO
 from instar.core.config import LARGE
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Listener, Stop, Worked, ignore, note
+from instar.core.reading import summed
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Size, work
 from instar.inference.contact_sheet import check as check_grid
@@ -111,6 +112,8 @@ def translate_files(
             )
         finally:
             tally.flush()
+    for line in summed(tally.lacking.items()):
+        tell(line)
     return TranslationResult(
         out=request.out,
         translated=tally.ok,
