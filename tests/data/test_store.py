@@ -286,3 +286,37 @@ def test_what_files_lack_is_noted_now_and_from_the_cache(make) -> None:
     for _ in range(2):
         notes = opened(refs(root), SMALL).notes
         assert notes == [f"2 pages or frames, of which the first is read: 2 images, {root / '2.tif'} first"]
+
+
+def test_images_written_anew_with_equal_size_and_time_are_seen(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make("1.png", size=(20, 20))
+    path = root / "1.bmp"
+    for value in (10, 200):
+        Image.new("L", (20, 20), value).save(path)
+        os.utime(path, ns=(10**18, 10**18))
+        assert opened(refs(root)[:1], SMALL)[0].max() == value
+
+
+@pytest.mark.parametrize("where", [0, -1])
+def test_pixels_that_were_changed_are_decoded_again(make, own_cache: Path, monkeypatch, where: int) -> None:
+    files = refs(make("1.png", "2.png"))
+    before = [image.copy() for image in (opened(files, SMALL)[i] for i in range(2))]
+    file = next(own_cache.iterdir()) / "pixels.bin"
+    pixels = bytearray(file.read_bytes())
+    pixels[where if where == 0 else 12 * 15 * 3 + 20] ^= 1
+    file.write_bytes(pixels)
+    store, decoded = open_counting(monkeypatch, files, SMALL)
+    assert decoded == 2
+    assert all(np.array_equal(store[i], before[i]) for i in range(2))
+    file.write_bytes(bytes(len(pixels)))
+    assert open_counting(monkeypatch, files, SMALL)[1] == 2
+    assert open_counting(monkeypatch, files, SMALL)[1] == 0
+
+
+def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkeypatch) -> None:
+    files = refs(make("1.png", "2.png"))
+    opened(files, SMALL)
+    file = next(own_cache.iterdir()) / "index.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "index": content["index"].replace('"kept": [0, 1]', '"kept": [1, 0]')}))
+    assert open_counting(monkeypatch, files, SMALL)[1] == 2

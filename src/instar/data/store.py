@@ -176,7 +176,7 @@ def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listene
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         expected, wide = _forecast(pool, rows, decoding)
         fits = _fits(expected, decoding)
-        index = Index(decoding.channels, wide, offsets=[[] for _ in wide], cached=fits)
+        index = Index(decoding.channels, wide, offsets=[[] for _ in wide], checksums=[[] for _ in wide], cached=fits)
         with cache.Writer(name, round(decoding.cache_gb * 1e9), expected if fits else 0) as writer:
             for i, result in _decoded(pool, rows, decoding, on_event):
                 if isinstance(result, UnreadableImage):
@@ -186,8 +186,10 @@ def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listene
                 index.sizes.append((result[0].pixels.shape[0], result[0].pixels.shape[1]))
                 index.notes += [(i, side, list(one.notes)) for side, one in enumerate(result) if one.notes]
                 if fits:
-                    for one, is_wide, offsets in zip(result, wide, index.offsets, strict=True):
-                        offsets.append(writer.add(_as_type(one.pixels, is_wide)))
+                    for side, one in enumerate(result):
+                        pixels = _as_type(one.pixels, wide[side])
+                        index.offsets[side].append(writer.add(pixels))
+                        index.checksums[side].append(cache.checksum(pixels))
             if index.kept:
                 writer.finish(index)
     if not fits:
