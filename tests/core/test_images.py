@@ -232,3 +232,10 @@ def test_viewable(mode: str, shown: str) -> None:
     seen = viewable(image.quantize() if mode == "P" else image)
     assert (seen.mode, seen.size) == (shown, (4, 3))
     assert {int(value) for value in np.unique(np.asarray(seen))} == {128}
+
+
+@pytest.mark.parametrize("name", ["字" * 83 + ".png", "a" * 251 + ".png", "b" * 251 + ".jpg"])
+def test_names_as_long_as_the_file_system_takes(name: str, tmp_path: Path) -> None:
+    save(RGB, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert read(tmp_path / name).size == RGB.size

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.files import temporary_beside
 from instar.core.listing import SUFFIXES
+from instar.core.metadata import saved_with
 from instar.core.samples import WIDE
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
@@ -21,7 +23,11 @@ Array = NDArray[np.uint8] | NDArray[np.uint16]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R 601, as Pillow uses them."""
-_SAVE_OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
 
 
 def to_array(image: Image.Image, channels: int) -> Array:
@@ -130,7 +136,8 @@ def viewable(image: Image.Image) -> Image.Image:
 def save(image: Image.Image, path: Path) -> None:
     """Write `image` in the format of the path's suffix. The file appears whole or not at all.
 
-    JPEG and WebP are written at quality 95; a colour profile in `image.info` is kept.
+    JPEG, WebP and AVIF are written at quality 95; a colour profile in `image.info` is kept, and what `metadata.give`
+    gave.
 
     Raises:
         UserError: the format cannot hold the image's mode, or the folder cannot be written.
@@ -138,10 +145,10 @@ def save(image: Image.Image, path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(SUFFIXES))}")
     kind = Image.registered_extensions()[path.suffix.lower()]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        options = dict(_SAVE_OPTIONS.get(kind, {}))
+        options = {**_SAVE_OPTIONS.get(kind, {}), **saved_with(image, path)[0]}
         image.save(part, format=kind, icc_profile=image.info.get("icc_profile"), **options)
         part.replace(path)
     except OSError as error:

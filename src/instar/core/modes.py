@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from instar.core.images import to_array
+from instar.core.metadata import pass_on
 from instar.core.samples import WIDE
 
 HELD = {
@@ -36,6 +37,7 @@ def fit_for(image: Image.Image, path: Path) -> tuple[Image.Image, tuple[str, ...
     fitted = _in(image, held)
     profile = image.info.get("icc_profile")
     fitted.info = {"icc_profile": profile} if profile and _same_space(image, fitted) else {}
+    pass_on(image, fitted)
     return fitted, (f"{image.mode} saved as {fitted.mode}, for {path.suffix} files hold no {image.mode}",)
 
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from instar.core.errors import UserError
 from instar.core.listing import NO_HEIC, is_heic
 from instar.core.memory import Budget, memory
+from instar.core.metadata import remember_tags
 from instar.core.samples import WIDE, losses, refusal, sparse, what_is_in
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "JPEG2000", "TIFF", "BMP", "GIF", "PPM")
@@ -137,6 +138,7 @@ def _loaded(path: Path, image: Image.Image) -> Image.Image:
         said = losses(path, image)
         image.load()
         upright = ImageOps.exif_transpose(image)
+        remember_tags(image, upright)
         unfit = _unfit(upright)
         said += [word for word in [sparse(upright)] if word]
     except Exception as error:  # as in `_opened`

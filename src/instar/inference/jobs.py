@@ -65,7 +65,7 @@ def collect(
 
     Args:
         inputs: files, folders and patterns.
-        out: folder for the results.
+        out: folder for the results, or a file for the only one (`is_file`).
         variants: how they are named.
         tell: told in a line what else is left out, such as folders of the system.
 
@@ -73,12 +73,27 @@ def collect(
         UserError: an input is missing or holds no image, two have the same output, or an output is an input.
     """
     left_out: list[LeftOut] = []
-    plain = _unique([job for text in inputs for job in _jobs(text, left_out, out)])
+    file = is_file(out)
+    plain = _unique([job for text in inputs for job in _jobs(text, left_out, None if file else out)])
     jobs = _unique([named for job in plain for named in _named(job, variants)])
-    _refuse_overwriting(jobs, out)
+    if file:
+        jobs = [_only(jobs, out)]
+    _refuse_overwriting(jobs, out.parent if file else out, set() if file else {MANIFEST})
     for line in left_out_notes(left_out):
         tell(line)
     return jobs
+
+
+def is_file(out: Path) -> bool:
+    """Tell whether a place for results is a file for one, such as out.png, and no folder."""
+    return is_image(out) and not out.is_dir()
+
+
+def _only(jobs: Sequence[Job], out: Path) -> Job:
+    found = [job for job in jobs if job.output]
+    if len(found) != 1 or len(jobs) > 1:
+        raise UserError(f"{setting('out', out)} is one file, for {len(jobs)} results or inputs; give a folder")
+    return found[0]._replace(output=out.name)
 
 
 def image_files(inputs: Sequence[str]) -> list[str]:
@@ -191,14 +206,14 @@ def _unique(jobs: Sequence[Job]) -> list[Job]:
     return kept
 
 
-def _refuse_overwriting(jobs: Sequence[Job], out: Path) -> None:
+def _refuse_overwriting(jobs: Sequence[Job], out: Path, others: set[str]) -> None:
     """Compare places of directory entries, for writing replaces the entry, and what links among the inputs mean."""
     real_folder = lru_cache(maxsize=1024)(os.path.realpath)
 
     def place(path: Path) -> str:
         return os.path.normcase(Path(real_folder(path.parent), path.name))
 
-    outputs = {place(out / MANIFEST)} | {place(out / job.output) for job in jobs if job.output}
+    outputs = {place(out / name) for name in [*others, *(job.output for job in jobs if job.output)]}
     for job in jobs:
         source = Path(job.source)
         if place(source) in outputs or (source.is_symlink() and os.path.realpath(source) in outputs):

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from PIL import Image
 
+from instar.core.files import temporary_beside
 from instar.core.images import save
+from instar.core.metadata import saved_with
 from instar.core.modes import fit_for
 
 FRAME_MS = 120
@@ -43,7 +45,7 @@ class Picture:
         """Write the image, in a mode that the format holds."""
         image, words = fit_for(self.image, path)
         save(image, path)
-        return words
+        return *words, *saved_with(image, path)[1]
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""
@@ -64,7 +66,7 @@ class Film:
             strip.paste(frame, (i * width, 0))
         save(strip, path)
         first, *others = self.frames + self.frames[-2:0:-1]
-        part = path.with_name(f".{path.stem}.part")
+        part = temporary_beside(path)
         try:
             first.save(part, format="GIF", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
             part.replace(path.with_suffix(".gif"))
