@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 _KEY = "instar.tags"
 """In `info` of an image: tags of its TIFF that place it on the earth."""
 _GIVEN = "instar.metadata"
-"""In `info` of a result: what it is to be saved with. What else is there is not: it may say where a picture was taken."""
+"""In `info` of a result: what it is saved with. Nothing else there is: it may say where a picture was taken."""
 _GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 _HELD = {
     "exif": ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"),

@@ -40,8 +40,8 @@ class TranslationResult:
         failed: those that there are not, each with the input and the reason.
         ignored: files among the inputs that are no images.
         stopped: whether it ended before the last input.
-        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note. One of
-            an earlier translation is kept: it is then manifest-2.jsonl. None if `out` is a file.
+        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note.
+            That of an earlier translation is kept: it is then manifest-2.jsonl. None if `out` is a file.
         landmarks: table of the landmarks, if they were asked for.
         grid: picture of the first inputs with their results, if one was asked for and there are any.
         notes: lines that a user should read.
