@@ -1,44 +1,61 @@
-"""Instar: train, judge and use image-to-image translation models on your own images."""
+"""Instar: train, judge and use image-to-image translation models on your own images.
+
+    result = instar.train("cut", "photos", out="runs/first", preset="small")
+    model = instar.load("runs/first")
+
+What is named here is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from os import PathLike
-from pathlib import Path
+import importlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from instar.core.method import Method
-    from instar.inference.translator import Translator
+    from instar.api.load import load as load
+    from instar.api.train import TrainResult as TrainResult
+    from instar.api.train import resume as resume
+    from instar.api.train import train as train
+    from instar.core.errors import UserError as UserError
+    from instar.core.registry import get as get
+    from instar.core.registry import names as names
+    from instar.core.registry import register as register
 
-__version__ = version("instar")
-__all__ = ["__version__", "get", "load", "names"]
+    __version__: str
+
+_HOMES = {
+    "train": "instar.api.train",
+    "resume": "instar.api.train",
+    "TrainResult": "instar.api.train",
+    "load": "instar.api.load",
+    "translate": "instar.api.translate",
+    "check": "instar.api.check",
+    "evaluate": "instar.api.evaluate",
+    "compare": "instar.api.compare",
+    "benchmark": "instar.api.benchmark",
+    "names": "instar.core.registry",
+    "get": "instar.core.registry",
+    "register": "instar.core.registry",
+    "UserError": "instar.core.errors",
+}
+"""Public names, and the modules that they are taken from."""
+
+__all__ = ["__version__", *(name for name, home in _HOMES.items() if find_spec(home))]  # noqa: PLE0604
 
 
-def load(path: str | PathLike[str], device: str = "auto") -> Translator:
-    """Return the model of a run directory, or of one of its checkpoints, ready to translate.
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
 
-    Args:
-        path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`.
-        device: auto, cpu, cuda or mps.
-
-    Raises:
-        UserError: there is no complete checkpoint, or the device is not there.
-    """
-    from instar.inference.translator import Translator
-
-    return Translator.load(Path(path), device)
+        value: Any = version("instar")
+    elif name in __all__:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'instar' has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
-def names() -> list[str]:
-    """Return the names of all methods."""
-    from instar.core.registry import names as all_names
-
-    return all_names()
-
-
-def get(name: str) -> type[Method[Any]]:
-    """Return a method's class by its name."""
-    from instar.core.registry import get as get_method
-
-    return get_method(name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

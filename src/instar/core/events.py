@@ -55,10 +55,14 @@ class Logged:
     Attributes:
         step: steps done.
         values: by name, such as G/cycle_x; a list holds counts of images by group.
+        seconds: of training so far, those before it was resumed included.
+        images_per_second: per domain, over all these seconds.
     """
 
     step: int
     values: Mapping[str, float | list[int]]
+    seconds: float
+    images_per_second: float
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,36 @@ class Finished:
 
 Event = Started | Stepped | Logged | Pictured | Saved | Scored | Noted | Worked | Finished
 Listener = Callable[[Event], None]
+
+
+class Listeners:
+    """Hands each event to several listeners, in their order.
+
+    One that raises gets no more events. The others go on, and the first error is kept for those who do the work: they
+    bring it to an end at which nothing is lost, and raise it there.
+    """
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = list(listeners)
+        self.error: Exception | None = None
+
+    def add(self, *listeners: Listener) -> None:
+        """Let more of them listen, after those there are."""
+        self.listeners += listeners
+
+    def __call__(self, event: Event) -> None:
+        """Hand on an event."""
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                self.listeners.remove(listener)
+                self.error = self.error or error
+
+    def raise_error(self) -> None:
+        """Raise what a listener raised, if one did."""
+        if self.error is not None:
+            raise self.error
 
 
 class Stop(Protocol):

@@ -1,14 +1,20 @@
-"""One line that says where a run stands."""
+"""What the library tells, on the terminal: lines, and one line that says where the work stands."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typing_extensions import Self
+
+from instar.cli.flags import spell
+from instar.cli.signals import stop_on_signals
+from instar.core.events import Event, Finished, Logged, Noted, Started, Stepped, Worked
 
 STARVED = 0.2
 """Share of the time spent waiting for images above which the line says so."""
@@ -30,9 +36,9 @@ class Bar:
         self.speed, self.starved = 0.0, False
         self.printed = time.monotonic()
 
-    def terms(self, means: dict[str, float]) -> None:
+    def terms(self, means: Mapping[str, float | list[int]]) -> None:
         """Show the totals' parts; called when they are read."""
-        shown = {k: v for k, v in means.items() if not k.endswith(("/total", "/grad_norm"))}
+        shown = {k: v for k, v in means.items() if not (isinstance(v, list) or k.endswith(("/total", "/grad_norm")))}
         self.note = "  ".join(f"{key} {value:.3g}" for key, value in list(shown.items())[:6])
 
     def step(self, step: int, waited: float) -> None:
@@ -70,3 +76,68 @@ def bar(console: Console, steps: int, start: int, batch: int) -> Iterator[Bar]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as shown:
         yield Bar(shown, steps, start, batch)
+
+
+class Screen:
+    """A listener that prints lines, and shows how far a part of the work is where there is a terminal.
+
+    Lines stay whole, so that paths and commands can be copied. Use it in a `with` statement.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.shown = ExitStack()
+        """What is on the terminal and goes with its end."""
+        self._work: tuple[str, Progress] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shown.close()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Noted):
+            self.console.print(event.text.spelled(spell), markup=False, highlight=False, soft_wrap=True)
+        elif isinstance(event, Worked):
+            self.work(event)
+
+    def work(self, event: Worked) -> None:
+        """Show how far a part of the work is, on a line that goes when it is done."""
+        if self._work is None or self._work[0] != event.what:
+            self.shown.close()
+            bar = Progress(console=self.console, transient=True, disable=not self.console.is_terminal)
+            bar.add_task(event.what, total=event.total or None)
+            self._work = event.what, self.shown.enter_context(bar)
+        _, bar = self._work
+        bar.update(bar.task_ids[0], completed=event.done)
+        if event.done == event.total:
+            self.shown.close()
+            self._work = None
+
+
+class TrainScreen(Screen):
+    """Shows a training, and lets signals stop it once it has begun."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.stop = threading.Event()
+        self.reached = False
+        """Whether the training came to its end."""
+        self.bar: Bar | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Started):
+            self.shown.enter_context(stop_on_signals(self.stop))
+            self.bar = self.shown.enter_context(bar(self.console, event.steps, event.step, event.batch))
+        elif isinstance(event, Stepped) and self.bar:
+            self.bar.step(event.step, event.waited)
+        elif isinstance(event, Logged) and self.bar:
+            self.bar.terms(event.values)
+        elif isinstance(event, Finished):
+            self.reached = event.reached
+            self.shown.close()
+        else:
+            super().__call__(event)
