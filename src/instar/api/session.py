@@ -14,7 +14,7 @@ from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, call, in_python, setting
-from instar.core.events import Listener, Listeners, Noted, Stop, note, warning
+from instar.core.events import Finished, Listener, Listeners, Noted, Started, Stop, note, warning
 from instar.core.method import Method
 from instar.core.run import CONFIG, checkpoints, read_config, write_config
 from instar.core.seed import seeded
@@ -71,7 +71,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
 
     Args:
         job: what to train.
-        on_event: told what happens, in the first of the processes.
+        on_event: told what happens; of several processes, others than the first tell `Started` and `Finished` only.
         stop: asked after every step.
         spawned: this process was started for this job, see `parallel.launched`.
     """
@@ -100,6 +100,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                     listeners(event)
                 for line in filter(None, (said, began, _precision(config.train.precision, fabric.device.type))):
                     listeners(note(line))
+            else:
+                listeners.add(lambda event: on_event(event) if isinstance(event, (Started, Finished)) else None)
             Trainer(fabric, method, config, out, data.train, data.samples(SAMPLES), scorer, listeners).fit(stop)
 
 

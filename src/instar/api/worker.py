@@ -10,7 +10,7 @@ import traceback
 from typing import IO
 
 from instar.api.processes import STOP, Ended, Failed, Item, Job
-from instar.core.events import Event
+from instar.core.events import Event, ignore
 
 
 class Sender:
@@ -54,7 +54,7 @@ def main() -> int:
         threading.Thread(target=_wait_for_stop, args=(words, stop), daemon=True).start()
         from instar.api.session import work
 
-        work(job, send, stop, spawned=True)
+        work(job, send if os.environ["RANK"] == "0" else ignore, stop, spawned=True)
     except Exception as error:
         send.fail(error)
         return 1

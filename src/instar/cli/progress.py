@@ -130,6 +130,7 @@ class TrainScreen(Screen):
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, Started):
+            self.console.quiet = event.rank > 0
             self.shown.enter_context(stop_on_signals(self.stop))
             self.bar = self.shown.enter_context(bar(self.console, event.steps, event.step, event.batch))
         elif isinstance(event, Stepped) and self.bar:

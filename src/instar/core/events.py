@@ -25,6 +25,8 @@ class Started:
         steps: length of the whole run.
         batch: images per domain in a step, over all processes.
         device: of this process, such as cpu or cuda:0.
+        rank: of this process, if a launcher has started several; only that of rank 0 hears more than this and
+            `Finished`.
     """
 
     run: Path
@@ -33,6 +35,7 @@ class Started:
     steps: int
     batch: int
     device: str
+    rank: int = 0
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Trainer:
             source: of training batches.
             samples: fixed held-out images for the pictures.
             scorer: of the method on validation images, if the run is to be scored; the first number decides.
-            listeners: told what happens, by the first process.
+            listeners: told what happens.
         """
         self.listeners = listeners or events.Listeners()
         self.fabric, self.config, self.run, self.source = fabric, config, run, source
@@ -89,7 +89,8 @@ class Trainer:
         """
         cfg, stop = self.cfg, stop or threading.Event()
         self.resume()
-        self.tell(events.Started(self.run, self.config.name, self.step, cfg.steps, cfg.batch, str(self.fabric.device)))
+        where, rank = str(self.fabric.device), self.fabric.global_rank
+        self.tell(events.Started(self.run, self.config.name, self.step, cfg.steps, cfg.batch, where, rank))
         if self.step == 0:
             self.show()
         started, before = time.monotonic(), self.seconds
@@ -119,8 +120,7 @@ class Trainer:
 
     def tell(self, event: events.Event) -> None:
         """Give an event to the listeners. Not to be called where chance is seeded: other trainings wait there."""
-        if self.fabric.is_global_zero:
-            self.listeners(event)
+        self.listeners(event)
 
     def stops(self, stop: events.Stop) -> bool:
         """Return whether any process is to stop, because it was asked to or because a listener failed."""
