@@ -51,9 +51,13 @@ def test_seeded_is_a_function_of_its_numbers_and_leaves_no_trace() -> None:
     assert all(torch.equal(a, b) for a, b in zip(drawn[1], drawn[3], strict=True))
     assert not torch.equal(drawn[0][0], drawn[1][0])
     with pytest.raises(ZeroDivisionError), seeded(1):
-        torch.rand(100)
-        raise ZeroDivisionError
+        fail_after_drawing()
     assert torch.equal(torch.rand(3), expected)
+
+
+def fail_after_drawing() -> None:
+    torch.rand(100)
+    raise ZeroDivisionError
 
 
 def test_seeded_draws_what_seeding_all_of_torch_draws() -> None:
