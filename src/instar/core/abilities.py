@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from torch import Generator, Tensor
+if TYPE_CHECKING:  # seconds of torch, which asking for an ability can do without
+    from torch import Generator, Tensor
 
-from instar.core.batch import Domain
+    from instar.core.batch import Domain
 
 
 @runtime_checkable
@@ -22,7 +23,7 @@ class Styled(Protocol):
     def translate(
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
     ) -> Tensor:
-        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images."""
+        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images, from `generator`."""
 
 
 @runtime_checkable
