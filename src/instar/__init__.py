@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from instar.api.train import TrainResult as TrainResult
     from instar.api.train import resume as resume
     from instar.api.train import train as train
+    from instar.api.translate import styles as styles
+    from instar.api.translate import translate as translate
     from instar.core.errors import UserError as UserError
     from instar.core.registry import get as get
     from instar.core.registry import names as names
@@ -30,6 +32,7 @@ _HOMES = {
     "TrainResult": "instar.api.train",
     "load": "instar.api.load",
     "translate": "instar.api.translate",
+    "styles": "instar.api.translate",
     "check": "instar.api.check",
     "evaluate": "instar.api.evaluate",
     "compare": "instar.api.compare",
