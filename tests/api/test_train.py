@@ -59,6 +59,7 @@ def test_ten_lines(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     assert result.seconds > first.seconds > 0
     assert str(result.notes[-1]).endswith(f"translate with: instar.translate('{tmp_path}/run')")
     assert str(first.notes[-1]) == f"stopped at step 3; go on with: instar.resume('{tmp_path}/run')"
+    instar.train("pix2pix", data, out=tmp_path / "bf16", **SHORT, precision="bf16")
     with Image.open(data / "testA" / "0012.png") as image:
         assert instar.load(result.run, "cpu").translate(image).size == image.size
     assert capfd.readouterr() == ("", "")

@@ -145,7 +145,7 @@ def translated(method: Any, size: int, count: int = 200) -> dict[str, float]:
     }
 
 
-def trained(folder: Path, world: World, steps: int, precision: str = "32-true", **options: Any) -> Any:
+def trained(folder: Path, world: World, steps: int, precision: str = "32", **options: Any) -> Any:
     """TransGaGa of a quarter of the width after `steps` steps on the world."""
     narrow: dict[str, Any] = {"width": 16, "landmarks": 6, "code": 32, "optim": {"lr": 1e-3}}
     config = tiny("transgaga", {"steps": steps, "batch": world.batch_size, "ema": 0}, **(narrow | options))
@@ -185,7 +185,7 @@ def test_necks_grow_and_the_rest_is_kept(tmp_path: Path, record_property: Any) -
     """The whole world: 2,000 images of each species at 64 px, all three stages. Half an hour of one core."""
     world = World(2000, 64, 8)
     options: dict[str, Any] = {"stages": (0.5, 0.2), "landmarks": 10, "components": 8, "gram": 1000.0}
-    method = trained(tmp_path, world, 2000, precision="bf16-mixed", **options)
+    method = trained(tmp_path, world, 2000, precision="bf16", **options)
     found = translated(method, 64)
     for name, value in found.items():
         record_property(name, value)

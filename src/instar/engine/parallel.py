@@ -12,8 +12,10 @@ from typing import cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.precision.amp import MixedPrecision
 from torch import Tensor
 
 from instar.core.config import TrainConfig
@@ -47,15 +49,17 @@ def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
     """
     kind = check_devices(cfg)
     with _SHARED.of(kind, cfg.devices):
-        fabric = Fabric(
-            accelerator=kind,
-            devices=cfg.devices,
-            strategy="ddp" if cfg.devices > 1 else "auto",
-            precision="bf16-mixed" if cfg.precision == "bf16" else "32-true",
-            plugins=LightningEnvironment() if spawned else None,
-        )
+        fabric = fabric_of(kind, cfg.devices, cfg.precision, *([LightningEnvironment()] if spawned else []))
         fabric.launch()
         yield fabric
+
+
+def fabric_of(kind: str, devices: int = 1, precision: str = "32", *plugins: ClusterEnvironment) -> Fabric:
+    """Return a Fabric that is not launched: `kind` is cuda, mps or cpu, `precision` 32 or bf16."""
+    # As a plugin; named by a word, it would be announced on stderr.
+    mixed = [MixedPrecision("bf16-mixed", kind)] if precision == "bf16" else []
+    strategy = "ddp" if devices > 1 else "auto"
+    return Fabric(accelerator=kind, devices=devices, strategy=strategy, plugins=[*plugins, *mixed])
 
 
 def from_outside(cfg: TrainConfig) -> bool:

@@ -44,7 +44,7 @@ class Case:
         """A batch of noise."""
         return source_for(self.config).batch(0)
 
-    def trainer(self, precision: str = "32-true") -> Trainer:
+    def trainer(self, precision: str = "32") -> Trainer:
         """Return a trainer of the method, on noise."""
         return trainer(self.config, self.folder, self.method, source_for(self.config), precision)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from instar.core import registry
@@ -17,6 +16,7 @@ from instar.core.events import Listener, Listeners
 from instar.core.method import Method, defaults
 from instar.core.seed import generator, mix, seeded
 from instar.core.settings import with_changes
+from instar.engine.parallel import fabric_of
 from instar.engine.trainer import Trainer
 
 
@@ -98,10 +98,10 @@ def trainer(
     run: Path,
     method: Method[Any],
     source: Noise,
-    precision: str = "32-true",
+    precision: str = "32",
     on_event: Listener | None = None,
 ) -> Trainer:
     """Return a trainer on the CPU; `run` is an empty directory or one to go on with."""
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)  # type: ignore[arg-type]
+    fabric = fabric_of("cpu", precision=precision)
     listeners = Listeners(*([] if on_event is None else [on_event]))
     return Trainer(fabric, method, config, run, source, source.batch(10**6), listeners=listeners)

@@ -91,7 +91,7 @@ def tiny_is_quick(case: Case) -> None:
 
 def bf16(case: Case) -> None:
     """Steps under bfloat16 autocast leave all finite."""
-    play = case.trainer("bf16-mixed")
+    play = case.trainer("bf16")
     play.train_step(play.source.batch(0))
     play.train_step(play.source.batch(1))
     assert play.bad_steps == 0
