@@ -57,7 +57,7 @@ class Job:
         job = {
             "config": to_yaml(self.config),
             "code": registry.code(self.config.name),
-            "out": str(self.out.absolute()),
+            "out": str(self.out),
             "fresh": self.fresh,
             "speller": f"{self.speller.__module__}:{self.speller.__qualname__}",
         }
