@@ -80,7 +80,7 @@ def train(  # noqa: PLR0913  (the flags of the command line)
     method: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
-    on_event: Listener = ignore,
+    on_event: Listener | None = None,
     stop: Stop | None = None,
     **others: Any,
 ) -> TrainResult:
@@ -128,12 +128,12 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         **others,
     }
     settings = config_of(kind, images, config, preset, given)
-    record = _Record(Path(out), on_event)
+    record = _Record(Path(out), on_event or ignore)
     begin(settings, out, record, stop or threading.Event())
     return record.result()
 
 
-def resume(run: str | PathLike[str], *, on_event: Listener = ignore, stop: Stop | None = None) -> TrainResult:
+def resume(run: str | PathLike[str], *, on_event: Listener | None = None, stop: Stop | None = None) -> TrainResult:
     """Train a run on from its last checkpoint, with the settings in its config.yaml.
 
     On a CPU in float32 it ends with the same bits as if it had never been stopped.
@@ -148,7 +148,7 @@ def resume(run: str | PathLike[str], *, on_event: Listener = ignore, stop: Stop 
     """
     from instar.api.session import go_on
 
-    record = _Record(Path(run), on_event)
+    record = _Record(Path(run), on_event or ignore)
     go_on(run, record, stop or threading.Event())
     return record.result()
 
