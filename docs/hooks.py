@@ -90,7 +90,7 @@ def section(argument: str) -> str:
 def index(links: str) -> str:
     """Return a table of all of Instar's own methods: for METHODS.md, or with links to pages for the documentation."""
     rows = []
-    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*.py")):
+    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
         name = path.stem.replace("_", "-")
         method = registry.get(name)
         data, directions = _needs(method)
@@ -133,9 +133,10 @@ def _needs(method: type[Method[Any]]) -> tuple[str, str]:
 
 
 def _losses(path: Path) -> list[str]:
-    places = ("instar.losses", "torch.nn.functional")
+    places = ("instar.losses", "torch.nn.functional", f"instar.methods.{path.stem}")
+    source = path / "method.py" if path.is_dir() else path
     imports = [
-        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+        node for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
     ]
     found = [alias.name for node in imports if (node.module or "").startswith(places) for alias in node.names]
     return sorted(name for name in found if name[0].islower())

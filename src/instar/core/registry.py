@@ -1,4 +1,7 @@
-"""Methods by name. The file name is the method's name; outside packages register entry points `instar.methods`."""
+"""Methods by name: that of its file or package below `instar.methods`.
+
+Outside packages register entry points `instar.methods`.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,9 @@ def get(name: str) -> type[Method[Any]]:
         from instar.core.method import Method  # noqa: PLC0415  (seconds of torch, which a list of names can do without)
 
         module = importlib.import_module(f"instar.methods.{name.replace('-', '_')}")
-        found = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
-        (method,) = (cls for cls in found if issubclass(cls, Method))
+        classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Method)]
+        # `Method` itself is imported there too; a package takes its method out of a file of its own.
+        (method,) = (cls for cls in classes if f"{cls.__module__}.".startswith(f"{module.__name__}."))
         return method
     if name in _outside():
         loaded: type[Method[Any]] = _outside()[name].load()

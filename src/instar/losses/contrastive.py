@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.precision import full_precision
+
 Negatives = Literal["internal", "external", "both"]
 MOMENTUM = 0.999
 """Of the average of a network that makes keys: each of its weights keeps this share at a step (MoCo)."""
@@ -36,7 +38,7 @@ def patch_nce(
         raise ValueError("external negatives need a bank of vectors")
     # In float32 or better: divided by tau, the error of a product in bf16 would be as large as the loss.
     with torch.autocast(query.device.type, enabled=False):
-        query, key = _full(query), _full(key.detach())
+        query, key = full_precision(query), full_precision(key.detach())
         n, s, _ = query.shape
         # The positive of patch s stands on the diagonal, so one matrix holds it and its internal negatives.
         logits = query @ key.transpose(1, 2)
@@ -65,12 +67,8 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float) -> Tensor:
         The mean over the N queries, a scalar in float32 or better.
     """
     with torch.autocast(query.device.type, enabled=False):
-        query, key = _full(query), _full(key.detach())
+        query, key = full_precision(query), full_precision(key.detach())
         positive = (query * key).sum(1, keepdim=True)
         logits = torch.cat([positive, query @ queue.detach().to(query).T], dim=1)
         target = torch.zeros(len(query), dtype=torch.int64, device=query.device)
         return nnf.cross_entropy(logits / tau, target)
-
-
-def _full(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

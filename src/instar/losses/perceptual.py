@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.core.errors import UserError
+from instar.core.precision import full_precision
 
 Layer = Literal["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
 
@@ -32,8 +33,7 @@ def domain_invariant(x: Tensor, y: Tensor) -> Tensor:
     Returns:
         The mean over all of them, a scalar in float32 or better. Scale and shift of a channel do not matter.
     """
-    # Under autocast features come in bf16, too coarse to average.
-    x, y = (f.to(torch.promote_types(f.dtype, torch.float32)) for f in (x, y))
+    x, y = full_precision(x), full_precision(y)
     return nnf.mse_loss(nnf.group_norm(x, x.shape[1]), nnf.group_norm(y, y.shape[1]))
 
 
@@ -74,7 +74,7 @@ class VGG16:
     def _read(self, images: Tensor) -> Tensor:
         """Load the network, and return the images as it was trained to see them."""
         self.net = self.net or _load(self.layer, self.instead)
-        x = images.to(torch.promote_types(images.dtype, torch.float32))
+        x = full_precision(images)
         mean, std = x.new_tensor(_MEAN)[:, None, None], x.new_tensor(_STD)[:, None, None]
         return ((x + 1) / 2 - mean) / std
 

@@ -143,7 +143,8 @@ class CycleGAN(Method[Unpaired]):
         yield Objective(
             "G",
             over=(self.G, self.F),
-            loss=w.gan * (term("gan_g", gan.real(self.D_Y(fake_y))) + term("gan_f", gan.real(self.D_X(fake_x))))
+            loss=w.gan
+            * (term("gan_g", gan.generator(self.D_Y(fake_y))) + term("gan_f", gan.generator(self.D_X(fake_x))))
             + w.cycle_x * term("cycle_x", l1(self.F(fake_y), x))
             + w.cycle_y * term("cycle_y", l1(self.G(fake_x), y))
             + w.identity * identity,
