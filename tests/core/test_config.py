@@ -79,7 +79,7 @@ def test_round_trip(tmp_path: Path) -> None:
     [
         ({"trian": {}}, "unknown setting 'trian'; did you mean 'train'"),
         ({"name": "cutt"}, "no method 'cutt'; did you mean 'cut'"),
-        ({"method": {"tauu": 1}}, r"config.yaml, method: unknown setting 'tauu'; did you mean 'tau'"),
+        ({"method": {"patchez": 1}}, r"config.yaml, method: unknown setting 'patchez'; did you mean 'patches'"),
         ({"method": {"optim": {"lrr": 1}}}, r"config.yaml, method: unknown setting 'lrr'; did you mean 'lr'"),
         ({"data": None}, "expected settings of DataConfig, found None"),
     ],
@@ -114,8 +114,8 @@ def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
 
 
 def test_nested_changes_keep_the_rest() -> None:
-    changed = with_changes(CutConfig(), {"tau": 0.1, "optim": {"hold": 0.75}})
-    assert changed == CutConfig(tau=0.1, optim=Optim(hold=0.75))
+    changed = with_changes(CutConfig(), {"patches": 16, "optim": {"hold": 0.75}})
+    assert changed == CutConfig(patches=16, optim=Optim(hold=0.75))
 
 
 def test_short_side_is_that_of_the_paper() -> None:

@@ -1,12 +1,16 @@
-"""What some methods can do besides translating: styles, codes, attention. Commands ask by `isinstance`."""
+"""What some methods can do besides translating: styles, codes, attention. Callers ask with `supports`."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Generator, Tensor
+from typing_extensions import TypeIs
 
 from instar.core.batch import Domain
+from instar.core.method import Method
+
+AbilityT = TypeVar("AbilityT")
 
 
 @runtime_checkable
@@ -23,6 +27,14 @@ class Styled(Protocol):
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
     ) -> Tensor:
         """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images."""
+
+
+@runtime_checkable
+class StyleEncoding(Styled, Protocol):
+    """Reads styles off images."""
+
+    def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
+        """Return the styles (N, S) of images (N, C, H, W) in [-1, 1] of a domain."""
 
 
 @runtime_checkable
@@ -85,3 +97,16 @@ class Landmarked(Protocol):
         Returns:
             Images (N, C, H, W), and the landmarks (N, K, 2) that they are drawn from.
         """
+
+
+def supports(method: object, ability: type[AbilityT]) -> TypeIs[AbilityT]:
+    """Return whether a method has one of these abilities, with the settings that it was built with."""
+    return isinstance(method, ability) and not (isinstance(method, Method) and ability in method.without)
+
+
+def abilities(method: Method[Any]) -> frozenset[type]:
+    """Return all abilities that a method has with its settings."""
+    return frozenset(ability for ability in ABILITIES if supports(method, ability))
+
+
+ABILITIES: tuple[type, ...] = (Styled, StyleEncoding, Clustered, Coded, Attentive, Classifying, Landmarked)

@@ -11,12 +11,14 @@ from torch.nn import functional as nnf
 from instar.core.precision import full_precision
 
 Negatives = Literal["internal", "external", "both"]
+TAU = 0.07
+"""Temperature of MoCo, CUT and TUNIT."""
 MOMENTUM = 0.999
 """Of the average of a network that makes keys: each of its weights keeps this share at a step (MoCo)."""
 
 
 def patch_nce(
-    query: Tensor, key: Tensor, tau: float, negatives: Negatives = "internal", bank: Tensor | None = None
+    query: Tensor, key: Tensor, tau: float = TAU, negatives: Negatives = "internal", bank: Tensor | None = None
 ) -> Tensor:
     r"""PatchNCE: patch s of the output must pick patch s of the input out of other patches (CUT, section 3).
 
@@ -51,7 +53,7 @@ def patch_nce(
         return nnf.cross_entropy((logits / tau).flatten(0, 1), target.flatten())
 
 
-def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float) -> Tensor:
+def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float = TAU) -> Tensor:
     r"""InfoNCE against a queue: a vector must pick its own key out of those of earlier images (He et al. 2020, eq. 1).
 
     \[ \ell_n = -\log \frac{\exp(q_n \cdot k_n / \tau)}

@@ -402,7 +402,7 @@ def check(batch: int = 2, devices: int = 1, size: int = 64, **options: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("batch", "devices", "remedy"), [(1, 1, "--batch 2"), (3, 1, "--batch 4"), (2, 2, "--batch 4"), (6, 2, "--batch 8")]
+    ("batch", "devices", "remedy"), [(1, 1, "batch=2"), (3, 1, "batch=4"), (2, 2, "batch=4"), (6, 2, "batch=8")]
 )
 def test_a_batch_must_have_two_halves_on_every_device(batch: int, devices: int, remedy: str) -> None:
     with pytest.raises(UserError, match=f"{remedy}$"):
@@ -412,13 +412,13 @@ def test_a_batch_must_have_two_halves_on_every_device(batch: int, devices: int, 
 
 
 def test_crops_must_be_large_enough_for_the_second_scale() -> None:
-    with pytest.raises(UserError, match=r"--size 32: --method.patch-layers 3 needs at least 48 px"):
+    with pytest.raises(UserError, match=r"size=32: method.patch_layers=3 needs at least 48 px"):
         check(size=32, patch_layers=3)
     check(size=48, patch_layers=3)
 
 
 def test_clr_without_the_latent_term_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--method.latent 0"):
+    with pytest.raises(UserError, match=r"method.latent=0"):
         Config(mode="clr", latent=0.0)
 
 

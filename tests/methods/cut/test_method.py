@@ -85,7 +85,7 @@ class ByHand:
             q, k = head(self.H, name, feature, places[name]), head(heads, name, keys[name], places[name])
             kept[name] = k.detach()
             internal = self.cfg.negatives != "external"
-            total = total + nce(q, k, self.cfg.tau, internal, self.banks.get(name))
+            total = total + nce(q, k, 0.07, internal, self.banks.get(name))
         return total / len(layers), kept
 
     def step(self, x: Tensor, y: Tensor, at: int) -> None:
@@ -357,16 +357,14 @@ def test_learning_rate_table(preset: str, epochs: int, epoch: int, factor: float
 
 def test_recipe() -> None:
     cfg = Config()
-    assert (cfg.nce_x, cfg.nce_y, cfg.flip, cfg.tau, cfg.patches, cfg.bank) == (1, 1, False, 0.07, 256, 16_384)
+    assert (cfg.nce_x, cfg.nce_y, cfg.flip, cfg.patches, cfg.bank) == (1, 1, False, 256, 16_384)
     fast = CUT.presets["fastcut"].method
     assert (fast["nce_x"], fast["nce_y"], fast["flip"]) == (10, 0, True)
 
 
 def test_a_layer_that_is_not_there() -> None:
     """As happens to the default layers when there are fewer blocks than they name."""
-    with pytest.raises(
-        UserError, match=r"--method\.layers: with --method\.blocks 4 there is no 'block5' in pixels, stem"
-    ):
+    with pytest.raises(UserError, match=r"method\.layers: with method\.blocks=4 there is no 'block5' in pixels, stem"):
         CUT(Config(blocks=4, width=2))
 
 

@@ -190,16 +190,16 @@ def test_l1_has_weight_100(method: Pix2Pix, batch: Paired, off: float, cost: flo
 
 def test_the_discriminator_looks_at_the_input(method: Pix2Pix, batch: Paired) -> None:
     x, y = batch.a, batch.b
-    judged = method.judge(x, y)
+    judged = method.discriminate(x, y)
     assert torch.equal(judged, method.D(torch.cat([x, y], 1)))  # the input's channels come first
-    assert not torch.allclose(judged, method.judge(-x, y))
-    assert not torch.allclose(judged, method.judge(y, x))
+    assert not torch.allclose(judged, method.discriminate(-x, y))
+    assert not torch.allclose(judged, method.discriminate(y, x))
 
 
 def test_the_discriminator_without_condition_does_not(batch: Paired) -> None:
     method: Any = build(tiny("pix2pix", conditional=False))
     assert method.D.body[0].in_channels == 3
-    assert torch.equal(method.judge(batch.a, batch.b), method.judge(-batch.a, batch.b))
+    assert torch.equal(method.discriminate(batch.a, batch.b), method.discriminate(-batch.a, batch.b))
 
 
 def test_with_augmentation_pairs_are_seen_moved_and_with_holes(batch: Paired) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
+from instar.core.abilities import StyleEncoding
 from instar.core.batch import Domain, Paired
 from instar.core.config import MethodConfig, Preset, RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import within
+from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
 from instar.losses.gan import lsgan as gan
+from instar.losses.gan import over_scales
 from instar.losses.kl import kl_to_standard
 from instar.methods.bicyclegan.networks import Kind, StyleEncoder, TwoScalePatchGAN
 from instar.modules.freeze import frozen
@@ -30,18 +32,18 @@ class Config(MethodConfig):
     """Options of BicycleGAN."""
 
     mode: Literal["bicycle", "cvae", "clr", "cae", "pix2pix"] = "bicycle"
-    """The whole game, or an ablation: cvae (cVAE-GAN), clr (cLR-GAN), cae (cvae without KL), pix2pix (+ noise)."""
-    style: int = 8
+    """bicycle: both paths. Ablations: cvae (cVAE-GAN), clr (cLR-GAN), cae (cvae without KL), pix2pix (+ noise)."""
+    style: PositiveInt = 8
     """Numbers in a style z."""
     inject: Inject = "all"
     """all: z joins the input of every encoder layer of G. input: of the first only (the paper's pix2pix + noise)."""
     encoder: Kind = "resnet"
     """resnet: an encoder of residual blocks. conv: of convolutions alone."""
-    l1: float = 10.0
+    l1: NonNegativeFloat = 10.0
     """λ of the reconstruction |G(x, E(y)) - y|; at 100 the pictures blur."""
-    kl: float = 0.01
+    kl: NonNegativeFloat = 0.01
     """λ_KL, how strongly the encoded styles are drawn towards N(0, 1)."""
-    latent: float = 0.5
+    latent: NonNegativeFloat = 0.5
     """λ_latent of finding a random style again in the picture; 0 saves a pass."""
     conditional: bool = False
     """The discriminators see the input too; not so in the authors' code, though the paper's equations say it."""
@@ -49,22 +51,18 @@ class Config(MethodConfig):
     """One discriminator for encoded and random styles instead of two (mode bicycle)."""
     dropout: bool = True
     """Dropout in the generator while training; never while translating."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels after the first convolution of all networks."""
-    downs: int = 8
+    downs: Annotated[int, Bounds(2)] = 8
     """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1. The encoder halves three times less."""
-    patch_layers: int = 3
+    patch_layers: PositiveInt = 3
     """Downsamplings of the discriminators: 3 for 256 px, 2 for 128 px and less."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("l1", "kl", "latent"):
-            within(f"method.{name}", getattr(self, name), 0, None)
-        for name in ("style", "width", "patch_layers"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 1, None)
-        within("method.downs", self.downs, 2, None)
         if self.mode == "clr" and not self.latent:
-            raise UserError("--method.mode clr with --method.latent 0: nothing would train the encoder")
+            mode, latent = setting("method.mode", "clr"), setting("method.latent", 0)
+            raise UserError(f"{mode} with {latent}: nothing would train the encoder")
 
 
 @final
@@ -118,7 +116,13 @@ class BicycleGAN(Method[Paired]):
         ),
         "small": Preset(
             about="64 px on a CPU: half an hour on one or two cores",
-            method={"width": 32, "downs": 6, "patch_layers": 2, "dropout": False, "optim": {"lr": 5e-4}},
+            method={
+                "width": 32,  # half the paper's, for minutes on one core
+                "downs": 6,  # 64 px to 1
+                "patch_layers": 2,
+                "dropout": False,  # as in the authors' code at this size: it has none with so few halvings
+                "optim": {"lr": 5e-4},  # a run of thousands of steps
+            },
             data={"size": 64, "zoom": 1.03},
             train={"steps": 6000, "batch": 4, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
@@ -141,29 +145,33 @@ class BicycleGAN(Method[Paired]):
             style=cfg.style,
             inject=cfg.inject,
         )
-        seen = cfg.channels * (2 if cfg.conditional else 1)
+        channels = cfg.channels * (2 if cfg.conditional else 1)
         self.G = xavier(unet)
-        self.D = xavier(TwoScalePatchGAN(seen, cfg.width, cfg.patch_layers))
+        self.D = xavier(TwoScalePatchGAN(channels, cfg.width, cfg.patch_layers))
         if cfg.mode == "bicycle" and not cfg.same_d:
-            self.D2 = xavier(TwoScalePatchGAN(seen, cfg.width, cfg.patch_layers))
-        if cfg.mode != "pix2pix":
+            self.D2 = xavier(TwoScalePatchGAN(channels, cfg.width, cfg.patch_layers))
+        if cfg.mode == "pix2pix":
+            self.without = frozenset({StyleEncoding})
+        else:
             halvings = max(1, cfg.downs - 3)
             self.E = xavier(StyleEncoder(cfg.channels, cfg.width, halvings, cfg.style, kind=cfg.encoder))
-        self.size_divisor, self.stochastic = self.G.size_divisor, True
+        self.size_divisor = self.G.size_divisor
+        self.stochastic = True
 
     def check(self, config: RunConfig) -> str:
         """Refuse a batch that cannot be halved, and crops too small for the discriminators."""
-        batch, devices = config.train.batch, config.train.devices
+        size, batch, devices = config.data.size, config.train.batch, config.train.devices
         if self.cfg.mode == "bicycle" and batch // devices % 2:
+            even = setting("train.batch", batch + devices)
             raise UserError(
-                f"--batch {batch}: half of the pairs on each device are encoded, so there must be an even number; "
-                f"take --batch {batch + devices}"
+                f"{setting('train.batch', batch)}: half of the pairs on each device are encoded, so there must be an "
+                f"even number; take {even}"
             )
         layers = self.cfg.patch_layers
-        if (smallest := 6 * 2**layers) > config.data.size:
+        if (smallest := 6 * 2**layers) > size:
             raise UserError(
-                f"--size {config.data.size}: --method.patch-layers {layers} needs at least {smallest} px for its "
-                f"second scale; take fewer layers"
+                f"{setting('data.size', size)}: {setting('method.patch_layers', layers)} needs at least {smallest} px "
+                f"for its second scale; take fewer layers"
             )
         return ""
 
@@ -173,65 +181,115 @@ class BicycleGAN(Method[Paired]):
         The first half of a batch is encoded. Its inputs are translated with random styles too, and D2 compares these
         pictures with the true ones of the other half.
         """
-        w = self.cfg
-        if w.mode != "bicycle":
+        if self.cfg.mode != "bicycle":
             yield from self.ablation(batch.a, batch.b)
             return
         (x, other_x), (y, other_y) = batch.a.chunk(2), batch.b.chunk(2)
         mu, logvar = self.E(y)
-        z_encoded, z = drawn(mu, logvar), self.sample_style(len(x))
-        encoded, random = self.G(torch.cat([x, x]), torch.cat([z_encoded, z]), noise=w.dropout).chunk(2)
+        styles = [sampled(mu, logvar), self.sample_style(len(x))]
+        fakes = self.G(torch.cat([x, x]), torch.cat(styles), noise=self.cfg.dropout)
+        encoded, random = fakes.chunk(2)
+        loss = self.generator_loss(x, y, mu, logvar, encoded, random, styles[1])
+        yield Objective("G", over=(self.G, self.E), loss=loss)
 
-        score, score2 = self.judge(self.shown(x, encoded), self.shown(x, random))
-        loss = term("gan_encoded", passes(score)) + term("gan_random", passes(score2))
-        loss += w.l1 * term("l1", l1(encoded, y)) + w.kl * term("kl", kl_to_standard(mu, logvar))
+        on_encoded, on_random = self.discriminate(
+            torch.cat([self.d_input(x, y), self.d_input(x, encoded.detach())]),
+            torch.cat([self.d_input(other_x, other_y), self.d_input(x, random.detach())]),
+        )
+        over = (self.D,) if self.cfg.same_d else (self.D, self.D2)
+        yield Objective("D", over=over, loss=self.discriminator_loss(on_encoded, on_random))
+
+    def ablation(self, x: Tensor, y: Tensor) -> Objectives:
+        """Play one of the two paths alone, or pix2pix with noise: the random path with L1 and no encoder."""
+        w = self.cfg
+        if w.mode in ("cvae", "cae"):
+            mu, logvar = self.E(y)
+            encoded = self.G(x, sampled(mu, logvar), noise=w.dropout)
+            yield Objective("G", over=(self.G, self.E), loss=self.encoded_generator_loss(x, y, mu, logvar, encoded))
+            on_encoded = self.D(torch.cat([self.d_input(x, y), self.d_input(x, encoded.detach())]))
+            yield Objective("D", over=(self.D,), loss=self.discriminator_loss(on_encoded, []))
+        else:
+            z = self.sample_style(len(x))
+            random = self.G(x, z, noise=w.dropout)
+            over = (self.G,) if w.mode == "pix2pix" else (self.G, self.E)
+            yield Objective("G", over=over, loss=self.random_generator_loss(x, y, random, z))
+            on_random = self.D(torch.cat([self.d_input(x, y), self.d_input(x, random.detach())]))
+            yield Objective("D", over=(self.D,), loss=self.discriminator_loss([], on_random))
+
+    def generator_loss(
+        self, x: Tensor, y: Tensor, mu: Tensor, logvar: Tensor, encoded: Tensor, random: Tensor, z: Tensor
+    ) -> Loss:
+        """Return the loss of G and E for both paths.
+
+        Args:
+            x: inputs (N, C, H, W).
+            y: their true pairs.
+            mu: mean (N, S) of the styles of y.
+            logvar: their log variance.
+            encoded: G(x, styles drawn around mu).
+            random: G(x, z).
+            z: random styles (N, S).
+        """
+        w = self.cfg
+        on_encoded, on_random = self.discriminate(self.d_input(x, encoded), self.d_input(x, random))
+        loss = (
+            term("gan_encoded", over_scales(gan.generator, on_encoded))
+            + term("gan_random", over_scales(gan.generator, on_random))
+            + w.l1 * term("l1", l1(encoded, y))
+            + w.kl * term("kl", kl_to_standard(mu, logvar))
+        )
         if w.latent:
             with frozen(self.E):  # or G and E would agree on hiding z in the picture
                 found, _ = self.E(random)
             loss += w.latent * term("latent", l1(found, z))
-        yield Objective("G", over=(self.G, self.E), loss=loss)
+        return loss
 
-        score, score2 = self.judge(
-            torch.cat([self.shown(x, y), self.shown(x, encoded.detach())]),
-            torch.cat([self.shown(other_x, other_y), self.shown(x, random.detach())]),
-        )
-        yield Objective(
-            "D",
-            over=(self.D,) if w.same_d else (self.D, self.D2),
-            loss=told_apart(score, "encoded") + told_apart(score2, "random"),
-        )
+    def encoded_generator_loss(self, x: Tensor, y: Tensor, mu: Tensor, logvar: Tensor, encoded: Tensor) -> Loss:
+        """Return the loss of G and E for the path of encoded styles alone, cVAE-GAN; without KL it is cAE-GAN."""
+        w = self.cfg
+        on_encoded = self.D(self.d_input(x, encoded))
+        loss = term("gan_encoded", over_scales(gan.generator, on_encoded))
+        if w.mode == "cvae":
+            loss += w.kl * term("kl", kl_to_standard(mu, logvar))
+        return loss + w.l1 * term("l1", l1(encoded, y))
 
-    def ablation(self, x: Tensor, y: Tensor) -> Objectives:
-        """Play one of the two paths alone, or pix2pix with noise: the random path with L1 and no encoder."""
-        w, path, kl = self.cfg, "random", Loss()
-        if w.mode in ("cvae", "cae"):
-            path = "encoded"
-            mu, logvar = self.E(y)
-            z = drawn(mu, logvar)
-            kl = w.kl * term("kl", kl_to_standard(mu, logvar)) if w.mode == "cvae" else kl
-        else:
-            z = self.sample_style(len(x))
-        fake = self.G(x, z, noise=w.dropout)
-
-        loss = term(f"gan_{path}", passes(self.D(self.shown(x, fake)))) + kl
+    def random_generator_loss(self, x: Tensor, y: Tensor, random: Tensor, z: Tensor) -> Loss:
+        """Return the loss for the path of random styles alone: cLR-GAN, whose E learns from it, or pix2pix + noise."""
+        w = self.cfg
+        on_random = self.D(self.d_input(x, random))
+        loss = term("gan_random", over_scales(gan.generator, on_random))
         if w.mode == "clr":
-            loss += w.latent * term("latent", l1(self.E(fake)[0], z))
-        else:
-            loss += w.l1 * term("l1", l1(fake, y))
-        yield Objective("G", over=(self.G,) if w.mode == "pix2pix" else (self.G, self.E), loss=loss)
+            return loss + w.latent * term("latent", l1(self.E(random)[0], z))
+        return loss + w.l1 * term("l1", l1(random, y))
 
-        score = self.D(torch.cat([self.shown(x, y), self.shown(x, fake.detach())]))
-        yield Objective("D", over=(self.D,), loss=told_apart(score, path))
+    def discriminator_loss(self, on_encoded: Sequence[Tensor], on_random: Sequence[Tensor]) -> Loss:
+        """Return the loss of the discriminators for their outputs on both paths, or on one.
 
-    def shown(self, x: Tensor, y: Tensor) -> Tensor:
+        Args:
+            on_encoded: a map for each scale, or none; the first half of each batch is real, the other translated with
+                encoded styles.
+            on_random: the same for random styles.
+        """
+        loss = Loss()
+        if on_encoded:
+            real, fake = zip(*(scale.chunk(2) for scale in on_encoded), strict=True)
+            loss += term("real_encoded", over_scales(gan.real, real))
+            loss += term("fake_encoded", over_scales(gan.fake, fake))
+        if on_random:
+            real, fake = zip(*(scale.chunk(2) for scale in on_random), strict=True)
+            loss += term("real_random", over_scales(gan.real, real))
+            loss += term("fake_random", over_scales(gan.fake, fake))
+        return loss
+
+    def d_input(self, x: Tensor, y: Tensor) -> Tensor:
         """Return what a discriminator sees of y as a translation of x."""
         return torch.cat([x, y], 1) if self.cfg.conditional else y
 
-    def judge(self, encoded: Tensor, random: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def discriminate(self, encoded: Tensor, random: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return the maps of D on the encoded path and of D2 on the random one; of one D in one pass."""
         if not self.cfg.same_d:
             return self.D(encoded), self.D2(random)
-        both = [scores.chunk(2) for scores in self.D(torch.cat([encoded, random]))]
+        both = [scale.chunk(2) for scale in self.D(torch.cat([encoded, random]))]
         return [first for first, _ in both], [second for _, second in both]
 
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
@@ -243,7 +301,8 @@ class BicycleGAN(Method[Paired]):
     def encode_style(self, reference: Tensor, *, domain: Domain = "b") -> Tensor:
         """Return the means (N, S) of the styles of images (N, C, H, W) of any size."""
         if self.cfg.mode == "pix2pix":
-            raise UserError("a model of --method.mode pix2pix has no encoder: it cannot read a style from an image")
+            mode = setting("method.mode", "pix2pix")
+            raise UserError(f"{mode}: this model has no encoder, it cannot read a style from an image")
         if domain != "b":
             raise UserError("a style is read from an image of the domain into which the model translates")
         mu: Tensor = self.E(reference)[0]
@@ -258,17 +317,6 @@ class BicycleGAN(Method[Paired]):
         return out
 
 
-def drawn(mu: Tensor, logvar: Tensor) -> Tensor:
+def sampled(mu: Tensor, logvar: Tensor) -> Tensor:
     """Draw from N(mu, e^logvar), so that gradients reach both."""
     return mu + (0.5 * logvar).exp() * torch.randn_like(mu)
-
-
-def passes(score: Sequence[Tensor]) -> Tensor:
-    """Return how far maps of fakes are from passing for real, summed over the scales."""
-    return torch.stack([gan.real(scale) for scale in score]).sum()
-
-
-def told_apart(score: Sequence[Tensor], path: str) -> Loss:
-    """Return a discriminator's loss; in each map the first half of the batch is real."""
-    real, fake = zip(*(scale.chunk(2) for scale in score), strict=True)
-    return term(f"real_{path}", passes(real)) + term(f"fake_{path}", torch.stack([gan.fake(p) for p in fake]).sum())

@@ -2,82 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast, final
+from typing import ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset
-from instar.core.errors import UserError
+from instar.core.config import Preset
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
-from instar.core.objective import Objective, term
+from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import within
+from instar.core.settings import NonNegativeFloat, PositiveInt
 from instar.losses.contrastive import Negatives, patch_nce
 from instar.losses.gan import lsgan as gan
 from instar.methods.cut.patch_heads import PatchHeads, sample_places
 from instar.modules.ema import Average
 from instar.modules.init import xavier
 from instar.modules.vector_queue import VectorQueue
-from instar.networks.patchgan import PatchGAN, PatchNorm
-from instar.networks.resnet import ResnetGenerator
+from instar.networks import resnet_patchgan
+from instar.networks.resnet_patchgan import ResnetConfig, patch_discriminator, resnet_generator
 
 MOMENTUM = 0.999
 """Of the encoder whose keys fill the bank (section 4.3)."""
 
-_SMALL = {
-    "width": 32,
-    "blocks": 6,
-    "patches": 64,
-    "patch_norm": "spectral",
-    "skip": True,
-    "optim": {"lr": 5e-4, "hold": 0.1},
-}
+SMALL = {**resnet_patchgan.SMALL, "patches": 64}  # places of a quarter as many pixels
 """What a few thousand steps at 64 px need."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(MethodConfig):
+class Config(ResnetConfig):
     """Options of CUT."""
 
-    nce_x: float = 1.0
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {"tau": (0.07,)}
+
+    nce_x: NonNegativeFloat = 1.0
     """λ_X, weight of the contrast between x and G(x)."""
-    nce_y: float = 1.0
+    nce_y: NonNegativeFloat = 1.0
     """λ_Y, weight of the contrast between y and G(y), the identity term; 0 turns it off and saves a pass."""
     flip: bool = False
     """Mirror the generator's input in half of the steps: its features must follow (FastCUT)."""
     layers: tuple[str, ...] = ("pixels", "down1", "down2", "block1", "block5")
     """Encoder layers that are compared; only `block5` is the paper's last-layer ablation."""
-    patches: int = 256
+    patches: PositiveInt = 256
     """Places compared in each layer; 16 is the paper's ablation with 15 negatives."""
     negatives: Negatives = "internal"
     """internal: other patches of the same image. external: patches of other images, from a bank. both."""
-    bank: int = 16_384
+    bank: PositiveInt = 16_384
     """Vectors in the bank of each layer (only with external negatives)."""
-    tau: float = 0.07
-    """Temperature of the contrast."""
-    width: int = 64
-    """Channels after the first convolution of G and D."""
-    blocks: int = 9
-    """Residual blocks of the generator: 9 for 256 px and more, 6 for 128 px."""
-    patch_norm: PatchNorm = "instance"
-    """Norm of the discriminator. spectral (Miyato et al. 2018) keeps sight of an image's overall colour."""
     antialias: bool = True
     """Blurred down- and upsampling, as in the authors' code. Off is a quarter cheaper."""
-    skip: bool = False
-    """Add the input to the generator's output: it starts as a copy and learns what to change. For short trainings."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("patches", "bank", "width"):
-            within(f"method.{name}", getattr(self, name), 1, None)
-        for name in ("nce_x", "nce_y", "blocks"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
-        within("method.tau", self.tau, 1e-3, None)
         if not self.nce_x and not self.nce_y:
-            raise UserError("--method.nce-x 0 and --method.nce-y 0: one of the two contrasts must be on")
+            off = f"{setting('method.nce_x', 0)} and {setting('method.nce_y', 0)}"
+            raise UserError(f"{off}: one of the two contrasts must be on")
 
 
 @final
@@ -107,6 +89,7 @@ class CUT(Method[Unpaired]):
 
     options = Config
     cfg: Config
+    title = "CUT; FastCUT as preset `fastcut`"
     paper = Paper(
         "Contrastive Learning for Unpaired Image-to-Image Translation",
         "Park, Efros, Zhang, Zhu",
@@ -125,13 +108,14 @@ class CUT(Method[Unpaired]):
         ),
         "small": Preset(
             about="CUT, 64 px on a CPU: half an hour on one core with bf16",
-            method=_SMALL,
+            method=SMALL,
             data={"size": 64, "zoom": 1.03},
             train={"steps": 8000, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
         "fastcut-small": Preset(
             about="FastCUT, 64 px on a CPU: a quarter of an hour on one core with bf16",
-            method={**_SMALL, "nce_y": 0.0, "flip": True},
+            # The contrast weighs 1 as in CUT: with a skip and the paper's 10, copying is never left.
+            method={**SMALL, "nce_y": 0.0, "flip": True},
             data={"size": 64, "zoom": 1.03},
             train={"steps": 6000, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
@@ -145,48 +129,37 @@ class CUT(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias, skip=cfg.skip))
+        self.G = xavier(resnet_generator(cfg))
         for name in cfg.layers:
             if name not in self.G.channels:
-                there = ", ".join(self.G.channels)
-                raise UserError(f"--method.layers: with --method.blocks {cfg.blocks} there is no {name!r} in {there}")
-        self.D = xavier(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
+                there, blocks = ", ".join(self.G.channels), setting("method.blocks", cfg.blocks)
+                raise UserError(f"{setting('method.layers')}: with {blocks} there is no {name!r} in {there}")
+        self.D = xavier(patch_discriminator(cfg))
         self.H = xavier(PatchHeads({name: self.G.channels[name] for name in cfg.layers}))
-        external = cfg.negatives != "internal"
-        self.banks = nn.ModuleDict(
-            {name: VectorQueue(cfg.bank, 256, filled=True) for name in cfg.layers} if external else {}
-        )
-        if external:
-            self.slow_G, self.slow_H = Average(self.G), Average(self.H)
+        self.banks = nn.ModuleDict()
+        if cfg.negatives != "internal":
+            self.banks.update({name: VectorQueue(cfg.bank, 256, filled=True) for name in cfg.layers})
+            self.slow_G = Average(self.G)
+            self.slow_H = Average(self.H)
         self.size_divisor = self.G.size_divisor
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminator, then generator and heads."""
         x, y, w = batch.a, batch.b, self.cfg
-        sources = torch.cat([x, y]) if w.nce_y else x
+        images = torch.cat([x, y]) if w.nce_y else x
         mirrored = w.flip and bool(torch.rand(()) < 0.5)
-        # G and its encoder see the same images, so the keys are met on the way to the fakes.
-        out, met = self.G.trace(sources.flip(3) if mirrored else sources, w.layers)
+        # G and its encoder see the same images, so the features of the keys come with the fakes.
+        out, key_features = self.G.trace(images.flip(3) if mirrored else images, w.layers)
         fake = out[: len(x)]
-
-        real_score, fake_score = self.D(torch.cat([y, fake.detach()])).chunk(2)
-        yield Objective(
-            "D", over=(self.D,), loss=0.5 * (term("real", gan.real(real_score)) + term("fake", gan.fake(fake_score)))
-        )
+        yield Objective("D", over=(self.D,), loss=self.discriminator_loss(y, fake.detach()))
 
         features = self.G.encode(out, w.layers)
         places = sample_places(features, w.patches)
         if mirrored:  # back to the places of the input
             features = {name: feature.flip(3) for name, feature in features.items()}
         query = self.H.project(features, places)
-        key = self.keys(sources, None if mirrored else met, places)
-        nce_x = term("nce_x", self.contrast(query, key, slice(None, len(x))))
-        if w.nce_y:
-            nce_y = term("nce_y", self.contrast(query, key, slice(len(x), None)))
-            nce = 0.5 * (w.nce_x * nce_x + w.nce_y * nce_y)
-        else:
-            nce = w.nce_x * nce_x
-        yield Objective("G", over=(self.G, self.H), loss=term("gan", gan.generator(self.D(fake))) + nce)
+        key = self.keys(images, None if mirrored else key_features, places)
+        yield Objective("G", over=(self.G, self.H), loss=self.generator_loss(fake, query, key))
 
         if w.negatives != "internal":
             for name, bank in self.banks.items():
@@ -194,24 +167,50 @@ class CUT(Method[Unpaired]):
             self.slow_G.update(self.G, MOMENTUM)
             self.slow_H.update(self.H, MOMENTUM)
 
+    def discriminator_loss(self, y: Tensor, fake: Tensor) -> Loss:
+        """Return the loss of D on real images y and on fakes, (N, C, H, W) both."""
+        on_real, on_fake = self.D(torch.cat([y, fake])).chunk(2)
+        return 0.5 * term("real", gan.real(on_real)) + 0.5 * term("fake", gan.fake(on_fake))
+
+    def generator_loss(self, fake: Tensor, query: dict[str, Tensor], key: dict[str, Tensor]) -> Loss:
+        """Return the loss of G and H.
+
+        Args:
+            fake: G(x), (N, C, H, W).
+            query: by layer, vectors (N, S, 256) of the patches of G(x), or (2 N, S, 256) of G(x) and G(y).
+            key: by layer, the vectors of the patches of the inputs at the same places.
+        """
+        w, n = self.cfg, len(fake)
+        gan_value = gan.generator(self.D(fake))
+        nce_x = self.contrast(query, key, slice(None, n))
+        if not w.nce_y:
+            return term("gan", gan_value) + w.nce_x * term("nce_x", nce_x)
+        nce_y = self.contrast(query, key, slice(n, None))
+        # Of two contrasts the mean, as in the authors' code.
+        return term("gan", gan_value) + 0.5 * w.nce_x * term("nce_x", nce_x) + 0.5 * w.nce_y * term("nce_y", nce_y)
+
     @torch.no_grad()
-    def keys(self, sources: Tensor, met: dict[str, Tensor] | None, places: dict[str, Tensor]) -> dict[str, Tensor]:
+    def keys(self, images: Tensor, features: dict[str, Tensor] | None, places: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the vectors of the input's patches, without gradient.
 
         Args:
-            sources: inputs (N, C, H, W), not mirrored.
-            met: their encoder features, if they are known.
+            images: inputs (N, C, H, W), not mirrored.
+            features: by layer, what G's encoder makes of them, if that is known.
             places: by layer, where to look.
         """
+        layers = self.cfg.layers
         if self.cfg.negatives != "internal":
-            return self.slow_H.net.project(self.slow_G.net.encode(sources, self.cfg.layers), places)
-        return self.H.project(self.G.encode(sources, self.cfg.layers) if met is None else met, places)
+            return self.slow_H.net.project(self.slow_G.net.encode(images, layers), places)
+        return self.H.project(self.G.encode(images, layers) if features is None else features, places)
 
     def contrast(self, query: dict[str, Tensor], key: dict[str, Tensor], rows: slice) -> Tensor:
         """Return the mean over layers of the contrast of some images of the batch."""
         w = self.cfg
         banks = {name: cast(VectorQueue, bank).rows for name, bank in self.banks.items()}
-        losses = [patch_nce(query[n][rows], key[n][rows], w.tau, w.negatives, banks.get(n)) for n in w.layers]
+        losses = [
+            patch_nce(query[name][rows], key[name][rows], negatives=w.negatives, bank=banks.get(name))
+            for name in w.layers
+        ]
         return torch.stack(losses).mean()
 
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:

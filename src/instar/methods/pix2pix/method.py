@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from torch import Generator, Tensor
@@ -11,15 +11,15 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
 from instar.core.config import MethodConfig, Optim, Preset
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
-from instar.core.objective import Objective, term
+from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import within
+from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
 from instar.losses.gan import vanilla as gan
 from instar.methods.pix2pix.diffaug import augmented
 from instar.modules.init import normal
-from instar.networks.patchgan import PatchGAN
+from instar.networks.patchgan import PatchGAN, PatchNorm
 from instar.networks.unet import UNet
 
 
@@ -29,9 +29,9 @@ class Config(MethodConfig):
 
     optim: Optim = field(default_factory=lambda: Optim(hold=1.0))
     """Adam at a constant rate, as in the paper."""
-    gan: float = 1.0
+    gan: NonNegativeFloat = 1.0
     """Weight of the adversarial term; 0 leaves L1 alone (table 1)."""
-    l1: float = 100.0
+    l1: NonNegativeFloat = 100.0
     """λ of eq. 4; 0 leaves the adversarial term alone (table 1)."""
     conditional: bool = True
     """The discriminator sees the input too; off for the paper's GAN without condition (table 1)."""
@@ -44,27 +44,23 @@ class Config(MethodConfig):
     norm: Literal["instance", "batch", "running"] = "batch"
     """batch, as in the paper, or instance: each translation has its own statistics. running: batch norm that translates
     with running averages, for flat pictures such as maps, whose own statistics are mostly noise."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels after the first convolution of both networks."""
-    downs: int = 8
+    downs: Annotated[int, Bounds(2)] = 8
     """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1."""
-    patch_layers: int = 3
+    patch_layers: NonNegativeInt = 3
     """Downsamplings of the discriminator: 3 sees 70 px patches, 1 sees 16 px, 0 single pixels (table 3)."""
-
     augment: bool = False
-    """The discriminator sees true and made pairs moved and with holes (Zhao et al. 2020): for data sets of a few
+    """The discriminator sees real and generated pairs moved and with holes (Zhao et al. 2020): for data sets of a few
     hundred pairs, which it learns by heart otherwise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("gan", "l1", "patch_layers"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
-        within("method.width", self.width, 1, None)
-        within("method.downs", self.downs, 2, None)
         if not self.gan and not self.l1:
-            raise UserError("--method.gan 0 and --method.l1 0: one of the two losses must be on")
+            off = f"{setting('method.gan', 0)} and {setting('method.l1', 0)}"
+            raise UserError(f"{off}: one of the two losses must be on")
         for layer in self.dropout_at:
-            within("method.dropout-at", layer, 1, self.downs - 1)
+            Bounds(1, self.downs - 1).check("method.dropout_at", layer)
 
 
 @final
@@ -91,6 +87,7 @@ class Pix2Pix(Method[Paired]):
 
     options = Config
     cfg: Config
+    title = "pix2pix"
     paper = Paper(
         "Image-to-Image Translation with Conditional Adversarial Networks",
         "Isola, Zhu, Zhou, Efros",
@@ -109,14 +106,27 @@ class Pix2Pix(Method[Paired]):
         ),
         "small": Preset(
             about="64 px on a CPU: a quarter of an hour on one or two cores",
-            method={"width": 32, "downs": 6, "norm": "instance", "test_noise": False, "optim": {"hold": 0.5}},
+            method={
+                "width": 32,  # half the paper's, for minutes on one core
+                "downs": 6,  # 64 px to 1
+                "norm": "instance",  # batches of 4 would be translated with other statistics than they are trained with
+                "test_noise": False,  # one input, one picture: it can be compared and used
+                "optim": {"hold": 0.5},  # a short run ends more steadily
+            },
             data={"size": 64, "zoom": 1.03},
             train={"steps": 5000, "batch": 4, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
         "crops": Preset(
             about="128 px out of images of 256 px on a CPU, for thin lines: half an hour on one core with bf16",
-            method={"width": 32, "downs": 4, "norm": "running", "dropout_at": (1,), "test_noise": False}
-            | {"patch_layers": 2, "optim": {"lr": 4e-4, "hold": 0.5}},
+            method={
+                "width": 32,
+                "downs": 4,  # crops of 128 px to 8: at 4 px and less padding is most of what a crop has
+                "norm": "running",  # a map is mostly of one colour, of which its own statistics make noise
+                "dropout_at": (1,),
+                "test_noise": False,
+                "patch_layers": 2,  # patches of 34 px, for streets of a few pixels
+                "optim": {"lr": 4e-4, "hold": 0.5},
+            },
             data={"size": 128, "zoom": 2.0},
             train={"steps": 5000, "batch": 4, "ema": 2000, "save_every": 500, "preview_every": 500},
         ),
@@ -131,33 +141,40 @@ class Pix2Pix(Method[Paired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = normal(
-            UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
-        )
-        seen = cfg.channels * (2 if cfg.conditional else 1)
+        unet = UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
+        self.G = normal(unet)
+        channels = cfg.channels * (2 if cfg.conditional else 1)
         # D plays no part in translating, so that it needs no running averages.
-        judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm="batch" if cfg.norm == "running" else cfg.norm))
-        self.D = augmented(judge) if cfg.augment else judge
-        self.size_divisor, self.stochastic = self.G.size_divisor, cfg.test_noise
+        norm: PatchNorm = "batch" if cfg.norm == "running" else cfg.norm
+        self.D = normal(PatchGAN(channels, cfg.width, cfg.patch_layers, norm=norm))
+        if cfg.augment:
+            augmented(self.D)
+        self.size_divisor = self.G.size_divisor
+        self.stochastic = cfg.test_noise
 
     def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move the discriminator, then the generator."""
-        x, y, w = batch.a, batch.b, self.cfg
+        x, y = batch.a, batch.b
         fake = self.G(x)
-        if w.gan:
-            # Two passes: with batch norm each has its own statistics.
-            real_score, fake_score = self.judge(x, y), self.judge(x, fake.detach())
-            yield Objective(
-                "D",
-                over=(self.D,),
-                loss=0.5 * (term("real", gan.real(real_score)) + term("fake", gan.fake(fake_score))),
-            )
-        loss = w.l1 * term("l1", l1(fake, y))
-        if w.gan:
-            loss = w.gan * term("gan", gan.generator(self.judge(x, fake))) + loss
-        yield Objective("G", over=(self.G,), loss=loss)
+        if self.cfg.gan:
+            yield Objective("D", over=(self.D,), loss=self.discriminator_loss(x, y, fake.detach()))
+        yield Objective("G", over=(self.G,), loss=self.generator_loss(x, y, fake))
 
-    def judge(self, x: Tensor, y: Tensor) -> Tensor:
+    def discriminator_loss(self, x: Tensor, y: Tensor, fake: Tensor) -> Loss:
+        """Return the loss of D on the pairs (x, y) and (x, fake)."""
+        # Two passes: with batch norm each has its own statistics.
+        on_real, on_fake = self.discriminate(x, y), self.discriminate(x, fake)
+        return 0.5 * term("real", gan.real(on_real)) + 0.5 * term("fake", gan.fake(on_fake))
+
+    def generator_loss(self, x: Tensor, y: Tensor, fake: Tensor) -> Loss:
+        """Return the loss of G, which made `fake` of x and should have made y."""
+        w = self.cfg
+        l1_term = w.l1 * term("l1", l1(fake, y))
+        if not w.gan:
+            return l1_term
+        return w.gan * term("gan", gan.generator(self.discriminate(x, fake))) + l1_term
+
+    def discriminate(self, x: Tensor, y: Tensor) -> Tensor:
         """Return D's raw outputs for y as a translation of x; the input comes first in the channels."""
         out: Tensor = self.D(torch.cat([x, y], 1) if self.cfg.conditional else y)
         return out
