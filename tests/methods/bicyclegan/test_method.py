@@ -407,7 +407,7 @@ def check(batch: int = 2, devices: int = 1, size: int = 64, **options: Any) -> N
 def test_a_batch_must_have_two_halves_on_every_device(batch: int, devices: int, remedy: str) -> None:
     with pytest.raises(UserError, match=f"{remedy}$"):
         check(batch, devices)
-    check(int(remedy.split()[1]), devices)
+    check(int(remedy.split("=")[1]), devices)
     check(batch, devices, mode="cvae")
 
 

@@ -16,7 +16,7 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
 from instar.methods.gcgan import Config, GcGAN
-from instar.methods.gcgan.geometry import forth
+from instar.methods.gcgan.geometry import transform
 from methods.parts import Constant, Shift, count, scramble, values
 
 STEPS = 4
@@ -37,9 +37,7 @@ def half(x: Tensor, w: Config, G: nn.Module, G_f: nn.Module, name: str) -> tuple
     """Both translations and the geometry loss."""
     u, u_f = G(x), G_f(turned(x, name))
     undone, done = turned(u_f, name, 3), turned(u, name)
-    if w.detach_target:
-        undone, done = undone.detach(), done.detach()
-    return u, u_f, (u - undone).abs().mean() + (u_f - done).abs().mean()
+    return u, u_f, (u - undone.detach()).abs().mean() + (u_f - done.detach()).abs().mean()
 
 
 def says(D: nn.Module, x: Tensor, label: float) -> Tensor:
@@ -106,7 +104,7 @@ def by_hand(method: GcGAN, source: Noise) -> nn.ModuleDict:
     ("options", "size"),
     [
         ({}, 1),
-        ({"maps": ("vflip",), "shared": False, "detach_target": False, "gan_f": 0.5, "skip": True}, 2),
+        ({"maps": ("vflip",), "shared": False, "gan_f": 0.5, "skip": True}, 2),
         ({"maps": ("rot90", "vflip"), "gan_f": 0.0, "identity": 3.0}, 1),
         ({"maps": ("vflip", "rot90"), "mix": "random"}, 1),
         ({"maps": ("rot90", "vflip"), "cycle": 10.0}, 1),
@@ -227,7 +225,7 @@ def test_discriminators_judge_their_views(batch: Unpaired, maps: tuple[Any, ...]
         judge.register_forward_pre_hook(lambda _, args, to=seen[name]: to.append(args[0]))
     play(method, batch)
     for name, (generator, discriminator) in seen.items():
-        x, y = (one if name == "plain" else forth(one, name) for one in (batch.a, batch.b))  # type: ignore[arg-type]
+        x, y = (one if name == "plain" else transform(one, name) for one in (batch.a, batch.b))  # type: ignore[arg-type]
         fake = method.G(x)  # type: ignore[operator]
         assert generator.requires_grad
         assert not discriminator.requires_grad
@@ -297,11 +295,11 @@ def test_pools_are_separate() -> None:
 
 def test_directions(method: GcGAN, batch: Unpaired) -> None:
     assert torch.equal(method.translate(batch.a), method.G(batch.a))
-    assert method.targets == GcGAN.targets == ("b",)
-    with pytest.raises(UserError, match=r"one way; --method\.cycle 10"):
+    assert (method.targets, method.translators) == (("b",), ("G",))
+    with pytest.raises(UserError, match=r"to=a: this model was trained one way; method\.cycle=10"):
         method.translate(batch.b, to="a")
     both = build(tiny("gcgan"))
-    assert both.targets == ("a", "b")
+    assert (both.targets, both.translators) == (("a", "b"), ("G", "F"))
     assert torch.equal(both.translate(batch.b, to="a"), both.F(batch.b))  # type: ignore[operator]
 
 
@@ -319,8 +317,8 @@ def test_quarter_turns_need_squares(batch: Unpaired, maps: tuple[str, ...], fits
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"maps": ()}, "--method.maps : give one or more maps, each once"),
-        ({"maps": ("vflip", "vflip")}, "--method.maps vflip vflip: give one or more maps"),
+        ({"maps": ()}, "method.maps=: give one or more maps, each once"),
+        ({"maps": ("vflip", "vflip")}, "method.maps=vflip vflip: give one or more maps"),
         ({"geometry": -1.0}, "method.geometry must be at least 0"),
         ({"gan_f": -1.0}, "method.gan_f must be at least 0"),
         ({"width": 0}, "method.width must be at least 1"),
@@ -334,7 +332,7 @@ def test_messages_name_the_flag(options: dict[str, Any], message: str) -> None:
 def test_recipe() -> None:
     cfg, paper, city = Config(), GcGAN.presets["paper"], GcGAN.presets["cityscapes"]
     assert (cfg.geometry, cfg.identity, cfg.gan_f, cfg.cycle, cfg.pool) == (20, 5, 1, 0, 50)
-    assert (cfg.maps, cfg.shared, cfg.detach_target) == (("rot90",), True, True)
+    assert (cfg.maps, cfg.shared) == (("rot90",), True)
     assert paper.train["steps"] == 200 * 1096 // paper.train["batch"]
     assert abs(city.train["steps"] - 200 * 2975 / city.train["batch"]) < 20
     assert round(256 * paper.data["zoom"]) == 288

@@ -13,31 +13,30 @@ _TURNS: dict[str, int] = {"rot90": -1, "rot180": 2, "rot270": 1}
 """Quarter turns, counted against the clock as `torch.rot90` does."""
 
 
-def forth(x: Tensor, name: Map) -> Tensor:
+def transform(x: Tensor, name: Map) -> Tensor:
     """Apply f to images (N, C, H, W): turn them clockwise, or flip them upside down or left to right.
 
-    Pixels change places and nothing else, so that `back` restores them bit by bit. Quarter turns swap H and W.
+    Pixels change places and nothing else, so that `inverse` restores them bit by bit. Quarter turns swap H and W.
     """
     if name in _TURNS:
         return x.rot90(_TURNS[name], (2, 3))
     return x.flip(2 if name == "vflip" else 3)
 
 
-def back(x: Tensor, name: Map) -> Tensor:
+def inverse(x: Tensor, name: Map) -> Tensor:
     """Undo f."""
-    return x.rot90(-_TURNS[name], (2, 3)) if name in _TURNS else forth(x, name)
+    return x.rot90(-_TURNS[name], (2, 3)) if name in _TURNS else transform(x, name)
 
 
-def geometry_consistency(u: Tensor, u_f: Tensor, name: Map, *, detach_target: bool = True) -> Tensor:
+def geometry_consistency(u: Tensor, u_f: Tensor, name: Map) -> Tensor:
     r"""Difference of two translations, \(E|u - f^{-1}(u_f)| + E|u_f - f(u)|\).
+
+    As in the authors' code each half moves its first side only. Since f moves pixels and nothing else, the gradient is
+    exactly half of that of the formula.
 
     Args:
         u: translations (N, C, H, W) of images x.
         u_f: translations of f(x).
         name: of f.
-        detach_target: let each half move its first side only. The value stays, the gradient halves.
     """
-    undone, done = back(u_f, name), forth(u, name)
-    if detach_target:
-        undone, done = undone.detach(), done.detach()
-    return l1_loss(u, undone) + l1_loss(u_f, done)
+    return l1_loss(u, inverse(u_f, name).detach()) + l1_loss(u_f, transform(u, name).detach())

@@ -2,71 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset
-from instar.core.errors import UserError
+from instar.core.config import Preset
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import within
+from instar.core.settings import NonNegativeFloat, NonNegativeInt
 from instar.losses.gan import lsgan as gan
-from instar.methods.gcgan.geometry import Map, forth, geometry_consistency
+from instar.methods.gcgan.geometry import Map, geometry_consistency, transform
 from instar.modules.init import xavier
 from instar.modules.pool import ImagePool
-from instar.networks.patchgan import PatchGAN
-from instar.networks.resnet import ResnetGenerator
+from instar.networks.resnet_patchgan import SMALL, ResnetConfig, patch_discriminator, resnet_generator
 
+Maps = tuple[Map, ...]
 Views = list[Tensor]
 """Images, then the same images under each map of the step."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(MethodConfig):
+class Config(ResnetConfig):
     """Options of GcGAN."""
 
-    maps: tuple[Map, ...] = ("rot90",)
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {"detach_target": (True,)}
+
+    maps: Maps = ("rot90",)
     """f: rot90 (clockwise), rot180, rot270, vflip (upside down), hflip. The paper: rot90, vflip, or both."""
     mix: Literal["all", "random"] = "all"
     """With several maps: the mean over all (the paper's mix-comb), or one drawn for each step (mix-rand)."""
     shared: bool = True
     """The same generator translates x and f(x); off trains another one for f(x) (the paper's separate one)."""
-    geometry: float = 20.0
-    """λ, weight of the geometry term; 0 is the paper's GAN alone (as in its code, f(x) is still judged)."""
-    detach_target: bool = True
-    """Each half of the geometry term moves one side only, as in the authors' code; off doubles its gradient."""
-    gan_f: float = 1.0
+    geometry: NonNegativeFloat = 20.0
+    """λ, weight of the geometry term; 0 is the paper's GAN alone (as in its code, with discriminators of f(x))."""
+    gan_f: NonNegativeFloat = 1.0
     """Weight of the adversarial terms of f(x); 0 for the ablation without them."""
-    identity: float = 5.0
+    identity: NonNegativeFloat = 5.0
     """Weight of G(y) = y, for y and f(y): keeps colours. 0, as in the paper's formula, saves two passes."""
-    cycle: float = 0.0
+    cycle: NonNegativeFloat = 0.0
     """Weight of the cycles (10 in the paper). Above 0 the other direction is learned as well."""
-    pool: int = 50
+    pool: NonNegativeInt = 50
     """Past fakes shown to each discriminator; 0 shows only the current ones."""
-    width: int = 64
-    """Channels after the first convolution of all networks."""
-    blocks: int = 9
-    """Residual blocks of the generators: 9 for 256 px and more, 6 for 128 px."""
-    patch_norm: Literal["instance", "spectral"] = "instance"
-    """Norm of the discriminators. spectral (Miyato et al. 2018) keeps sight of an image's overall colour."""
-    antialias: bool = False
-    """Blurred down- and upsampling instead of strided convolutions: no checkerboards."""
-    skip: bool = False
-    """Add the input to the generator's output: it starts as a copy and learns what to change. For short trainings."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("geometry", "gan_f", "identity", "cycle", "pool", "blocks"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
-        within("method.width", self.width, 1, None)
         if not self.maps or len(set(self.maps)) < len(self.maps):
-            raise UserError(f"--method.maps {' '.join(self.maps)}: give one or more maps, each once")
+            raise UserError(f"{setting('method.maps', self.maps)}: give one or more maps, each once")
 
 
 @final
@@ -123,8 +111,6 @@ class GcGAN(Method[Unpaired]):
         "https://arxiv.org/abs/1809.05852",
     )
     data = Unpaired
-    targets = ("b",)
-    translators = ("G",)
     presets = {
         "paper": Preset(
             about="256 px as in the authors' code",
@@ -139,8 +125,12 @@ class GcGAN(Method[Unpaired]):
         ),
         "small": Preset(
             about="64 px on a CPU: a quarter of an hour on one core with bf16",
-            method={"width": 32, "blocks": 6, "patch_norm": "spectral", "antialias": True, "skip": True}
-            | {"geometry": 5.0, "identity": 0.5, "optim": {"lr": 5e-4, "hold": 0.1}},
+            method={
+                **SMALL,
+                "antialias": True,
+                "geometry": 5.0,  # a copy commutes with every f: at the paper's weights it is left too late
+                "identity": 0.5,  # without it come bright and dark patches
+            },
             data={"size": 64, "zoom": 1.03},
             train={"steps": 2000, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
@@ -154,135 +144,178 @@ class GcGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-
-        def generator() -> ResnetGenerator:
-            return xavier(ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias, skip=cfg.skip))
-
-        def discriminator() -> PatchGAN:
-            return xavier(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
-
         # Without any term of its own f(x) plays no part.
-        self.maps: tuple[Map, ...] = cfg.maps if cfg.geometry or cfg.gan_f else ()
+        self.maps: Maps = cfg.maps if cfg.geometry or cfg.gan_f else ()
         judged = self.maps if cfg.gan_f else ()
         self.separate = bool(self.maps) and not cfg.shared
-        self.G, self.D_Y, self.pool_y = generator(), discriminator(), ImagePool(cfg.pool)
-        self.D_fY = nn.ModuleDict({name: discriminator() for name in judged})
+        self.G = xavier(resnet_generator(cfg))
+        self.D_Y = xavier(patch_discriminator(cfg))
+        self.pool_y = ImagePool(cfg.pool)
+        self.D_fY = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in judged})
         self.pool_fy = nn.ModuleDict({name: ImagePool(cfg.pool) for name in judged})
         if self.separate:
-            self.G_f = generator()
+            self.G_f = xavier(resnet_generator(cfg))
         if cfg.cycle:
-            self.F, self.D_X, self.pool_x = generator(), discriminator(), ImagePool(cfg.pool)
-            self.D_fX = nn.ModuleDict({name: discriminator() for name in judged})
+            self.F = xavier(resnet_generator(cfg))
+            self.D_X = xavier(patch_discriminator(cfg))
+            self.pool_x = ImagePool(cfg.pool)
+            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in judged})
             self.pool_fx = nn.ModuleDict({name: ImagePool(cfg.pool) for name in judged})
             if self.separate:
-                self.F_f = generator()
-            self.targets, self.translators = ("a", "b"), ("G", "F")  # type: ignore[misc, assignment]
+                self.F_f = xavier(resnet_generator(cfg))
+        self.targets = ("a", "b") if cfg.cycle else ("b",)
+        self.translators = ("G", "F") if cfg.cycle else ("G",)
         self.size_divisor = self.G.size_divisor
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the generator, then the discriminators, which see the fakes made before."""
-        w, names = self.cfg, self.draw()
-        x, y = _views(batch.a, names), _views(batch.b, names)
+        maps = self.draw_maps()
+        x, y = views(batch.a, maps), views(batch.b, maps)
+        loss, fake_x, fake_y = self.generator_loss(maps, x, y)
+        yield Objective("G", over=self.networks("G", "G_f", "F", "F_f"), loss=loss)
+        loss = self.discriminator_loss(maps, x, y, fake_x, fake_y)
+        yield Objective("D", over=self.networks("D_Y", "D_fY", "D_X", "D_fX"), loss=loss)
 
-        fake_y, *same_y = self.through("G", x, *([y] if w.identity else []))
-        loss = self.one_way("y", names, y, fake_y, same_y)
-        if w.cycle:
-            fake_x, back_x, *same_x = self.through("F", y, fake_y, *([x] if w.identity else []))
-            (back_y,) = self.through("G", fake_x)
-            loss = loss + self.one_way("x", names, x, fake_x, same_x)
-            loss = loss + w.cycle * (_off("cycle", "x", back_x, x) + _off("cycle", "y", back_y, y))
-        yield Objective("G", over=self.players("G", "G_f", "F", "F_f"), loss=loss)
-
-        loss = self.judge("y", names, y, fake_y)
-        if w.cycle:
-            loss = loss + self.judge("x", names, x, fake_x)
-        yield Objective("D", over=self.players("D_Y", "D_fY", "D_X", "D_fX"), loss=loss)
-
-    def draw(self) -> tuple[Map, ...]:
+    def draw_maps(self) -> Maps:
         """Return the maps of this step."""
         if self.cfg.mix == "all" or len(self.maps) < 2:
             return self.maps
         place = int(torch.randint(len(self.maps), ()))
         return self.maps[place : place + 1]
 
-    def players(self, *names: str) -> tuple[nn.Module, ...]:
+    def networks(self, *names: str) -> tuple[nn.Module, ...]:
         """Return those of these networks that this run has."""
-        return tuple(
-            net for name, net in self.named_children() if name in names and any(True for _ in net.parameters())
-        )
+        there = {name: net for name, net in self.named_children() if any(True for _ in net.parameters())}
+        return tuple(net for name, net in there.items() if name in names)
 
-    def through(self, name: Literal["G", "F"], *groups: Views) -> list[Views]:
-        """Translate groups of views, all in one pass; transformed views by the separate generator if there is one."""
+    def generator_loss(self, maps: Maps, x: Views, y: Views) -> tuple[Loss, Views, Views]:
+        """Translate images, and return the loss of the generators and the fakes of x and of y.
+
+        Args:
+            maps: of this step.
+            x: views of the images of X.
+            y: views of the images of Y.
+
+        Returns:
+            The loss, F(y), which is empty without cycles, and G(x).
+        """
+        w = self.cfg
+        fake_y, *same_y = self.translate_views("G", x, *([y] if w.identity else []))
+        loss = self.loss_of_g(maps, y, fake_y, same_y)
+        if not w.cycle:
+            return loss, [], fake_y
+        fake_x, back_x, *same_x = self.translate_views("F", y, fake_y, *([x] if w.identity else []))
+        (back_y,) = self.translate_views("G", fake_x)
+        loss += self.loss_of_f(maps, x, fake_x, same_x)
+        loss += w.cycle * term("cycle_x", l1(back_x[0], x[0]))
+        if maps:
+            loss += w.cycle * term("cycle_fx", mean_l1(back_x[1:], x[1:]))
+        loss += w.cycle * term("cycle_y", l1(back_y[0], y[0]))
+        if maps:
+            loss += w.cycle * term("cycle_fy", mean_l1(back_y[1:], y[1:]))
+        return loss, fake_x, fake_y
+
+    def loss_of_g(self, maps: Maps, y: Views, fake_y: Views, same_y: list[Views]) -> Loss:
+        """Return the loss of G without cycles, for its fakes, and its translations of y itself if there are any."""
+        w = self.cfg
+        loss = term("gan_y", gan.generator(self.D_Y(fake_y[0])))
+        if self.D_fY:
+            outputs = [self.D_fY[name](view) for name, view in zip(maps, fake_y[1:], strict=True)]
+            loss += w.gan_f * term("gan_fy", mean([gan.generator(p) for p in outputs]))
+        if w.geometry:
+            loss += w.geometry * term("geometry_y", mean_geometry(maps, fake_y))
+        if w.identity:
+            (same,) = same_y
+            loss += w.identity * term("identity_y", l1(same[0], y[0]))
+            if maps:
+                loss += w.identity * term("identity_fy", mean_l1(same[1:], y[1:]))
+        return loss
+
+    def loss_of_f(self, maps: Maps, x: Views, fake_x: Views, same_x: list[Views]) -> Loss:
+        """Return the loss of F without cycles, which is that of G the other way round."""
+        w = self.cfg
+        loss = term("gan_x", gan.generator(self.D_X(fake_x[0])))
+        if self.D_fX:
+            outputs = [self.D_fX[name](view) for name, view in zip(maps, fake_x[1:], strict=True)]
+            loss += w.gan_f * term("gan_fx", mean([gan.generator(p) for p in outputs]))
+        if w.geometry:
+            loss += w.geometry * term("geometry_x", mean_geometry(maps, fake_x))
+        if w.identity:
+            (same,) = same_x
+            loss += w.identity * term("identity_x", l1(same[0], x[0]))
+            if maps:
+                loss += w.identity * term("identity_fx", mean_l1(same[1:], x[1:]))
+        return loss
+
+    def discriminator_loss(self, maps: Maps, x: Views, y: Views, fake_x: Views, fake_y: Views) -> Loss:
+        """Return the loss of the discriminators on real images and on fakes of now or earlier; arguments as above."""
+        real, fake = scores(self.D_Y, self.pool_y, y[0], fake_y[0])
+        loss = 0.5 * term("y_real", real) + 0.5 * term("y_fake", fake)
+        if self.D_fY:
+            real, fake = scores_under_maps(self.D_fY, self.pool_fy, maps, y[1:], fake_y[1:])
+            loss += 0.5 * term("fy_real", real) + 0.5 * term("fy_fake", fake)
+        if not self.cfg.cycle:
+            return loss
+        real, fake = scores(self.D_X, self.pool_x, x[0], fake_x[0])
+        loss += 0.5 * term("x_real", real) + 0.5 * term("x_fake", fake)
+        if self.D_fX:
+            real, fake = scores_under_maps(self.D_fX, self.pool_fx, maps, x[1:], fake_x[1:])
+            loss += 0.5 * term("fx_real", real) + 0.5 * term("fx_fake", fake)
+        return loss
+
+    def translate_views(self, name: Literal["G", "F"], *groups: Views) -> list[Views]:
+        """Translate groups of views, all in one pass; those under maps by the separate generator if there is one."""
         net = self.G if name == "G" else self.F
         size = len(groups[0][0])
         if not self.separate:
-            out = iter(net(torch.cat([view for views in groups for view in views])).split(size))
-            return [[next(out) for _ in views] for views in groups]
+            out = iter(net(torch.cat([view for group in groups for view in group])).split(size))
+            return [[next(out) for _ in group] for group in groups]
         net_f = self.G_f if name == "G" else self.F_f
-        plain = net(torch.cat([views[0] for views in groups])).split(size)
-        moved = iter(net_f(torch.cat([view for views in groups for view in views[1:]])).split(size))
-        return [[one, *(next(moved) for _ in views[1:])] for one, views in zip(plain, groups, strict=True)]
-
-    def one_way(self, to: str, names: tuple[Map, ...], real: Views, fake: Views, same: list[Views]) -> Loss:
-        """Return what the generator of a domain's images minimises, without cycles."""
-        w = self.cfg
-        judge, judges, *_ = self.bench(to)
-        loss = term(f"gan_{to}", gan.real(judge(fake[0])))
-        if judges:
-            scores = [gan.real(judges[name](view)) for name, view in zip(names, fake[1:], strict=True)]
-            loss = loss + w.gan_f * term(f"gan_f{to}", _mean(scores))
-        if w.geometry:
-            costs = [
-                geometry_consistency(fake[0], view, name, detach_target=w.detach_target)
-                for name, view in zip(names, fake[1:], strict=True)
-            ]
-            loss = loss + w.geometry * term(f"geometry_{to}", _mean(costs))
-        return loss + w.identity * _off("identity", to, same[0], real) if same else loss
-
-    def judge(self, to: str, names: tuple[Map, ...], real: Views, fake: Views) -> Loss:
-        """Return what the discriminators of a domain minimise."""
-        judge, judges, pool, pools = self.bench(to)
-        on_real, on_fake = _verdicts(judge, real[0], pool(fake[0]))
-        loss = term(f"{to}_real", on_real) + term(f"{to}_fake", on_fake)
-        if judges:
-            moved = zip(names, real[1:], fake[1:], strict=True)
-            verdicts = [_verdicts(judges[name], one, pools[name](other)) for name, one, other in moved]
-            on_real, on_fake = (torch.stack(scores).sum() for scores in zip(*verdicts, strict=True))
-            loss = loss + term(f"f{to}_real", on_real) + term(f"f{to}_fake", on_fake)
-        return 0.5 * loss
-
-    def bench(self, to: str) -> tuple[nn.Module, nn.ModuleDict, nn.Module, nn.ModuleDict]:
-        """Return the discriminators of a domain, those of its maps, and their pools."""
-        if to == "y":
-            return self.D_Y, self.D_fY, self.pool_y, self.pool_fy
-        return self.D_X, self.D_fX, self.pool_x, self.pool_fx
+        plain = net(torch.cat([group[0] for group in groups])).split(size)
+        mapped = iter(net_f(torch.cat([view for group in groups for view in group[1:]])).split(size))
+        return [[one, *(next(mapped) for _ in group[1:])] for one, group in zip(plain, groups, strict=True)]
 
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
         """Translate with G towards b; with F towards a, if there were cycles."""
         if to not in self.targets:
-            raise UserError("--to a: this model was trained one way; --method.cycle 10 learns both")
+            raise UserError(
+                f"{setting('to', to)}: this model was trained one way; {setting('method.cycle', 10)} learns both"
+            )
         out: Tensor = self.G(x) if to == "b" else self.F(x)
         return out
 
 
-def _views(x: Tensor, names: tuple[Map, ...]) -> Views:
-    if x.shape[2] != x.shape[3] and {"rot90", "rot270"} & set(names):
+def views(x: Tensor, maps: Maps) -> Views:
+    """Return images (N, C, H, W) and, for each map, the same images under it."""
+    if x.shape[2] != x.shape[3] and {"rot90", "rot270"} & set(maps):
         raise ValueError(f"quarter turns need square images, not {x.shape[3]} x {x.shape[2]}")
-    return [x, *(forth(x, name) for name in names)]
+    return [x, *(transform(x, name) for name in maps)]
 
 
-def _off(kind: str, letter: str, found: Views, wanted: Views) -> Loss:
-    """Return the mean differences of images and, as a term of its own, of their views under the maps."""
-    loss = term(f"{kind}_{letter}", l1(found[0], wanted[0]))
-    if len(found) == 1:
-        return loss
-    return loss + term(f"{kind}_f{letter}", _mean([l1(*pair) for pair in zip(found[1:], wanted[1:], strict=True)]))
-
-
-def _mean(values: list[Tensor]) -> Tensor:
+def mean(values: list[Tensor]) -> Tensor:
+    """Return the mean over the maps of scalars."""
     return torch.stack(values).mean()
 
 
-def _verdicts(judge: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    on_real, on_fake = judge(torch.cat([real, fake])).chunk(2)
+def mean_l1(found: Views, wanted: Views) -> Tensor:
+    """Return the mean over the maps of mean absolute differences."""
+    return mean([l1(a, b) for a, b in zip(found, wanted, strict=True)])
+
+
+def mean_geometry(maps: Maps, fake: Views) -> Tensor:
+    """Return the mean over the maps of how far translation and map are from commuting."""
+    return mean([geometry_consistency(fake[0], view, name) for name, view in zip(maps, fake[1:], strict=True)])
+
+
+def scores(D: nn.Module, pool: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the losses of a discriminator on real images and on fakes from its pool, both in one pass."""
+    on_real, on_fake = D(torch.cat([real, pool(fake)])).chunk(2)
     return gan.real(on_real), gan.fake(on_fake)
+
+
+def scores_under_maps(
+    D: nn.ModuleDict, pool: nn.ModuleDict, maps: Maps, real: Views, fake: Views
+) -> tuple[Tensor, Tensor]:
+    """Return the sums of `scores` of the discriminators of the maps."""
+    pairs = [scores(D[name], pool[name], r, f) for name, r, f in zip(maps, real, fake, strict=True)]
+    return torch.stack([r for r, _ in pairs]).sum(), torch.stack([f for _, f in pairs]).sum()
