@@ -1,10 +1,11 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from instar.core import registry
 from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.run import read_config, write_config
@@ -111,6 +112,32 @@ def test_no_config_at_all(tmp_path: Path, text: str | None, message: str) -> Non
 
 def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
     assert from_dict(TrainConfig, {"steps": 5}, "x") == replace(TrainConfig(), steps=5)
+
+
+def test_removed_settings_are_read_where_they_made_no_difference(tmp_path: Path) -> None:
+    config = run_config()
+    path = tmp_path / "config.yaml"
+
+    def read(**removed: Any) -> RunConfig:
+        values = yaml.safe_load(to_yaml(config))
+        path.write_text(yaml.safe_dump({**values, "method": {**values["method"], **removed}}))
+        return read_config(path)
+
+    assert read(tau=0.07) == config
+    with pytest.raises(UserError, match=r"config.yaml, method: the setting 'tau' is gone, and what 0\.2 did") as error:
+        read(tau=0.2)
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="unknown setting 'taux'"):
+        read(taux=0.07)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_no_removed_setting_is_one(name: str) -> None:
+    options = registry.get(name).options
+    assert not set(options.removed) & {field.name for field in fields(options)}
+    for key, values in options.removed.items():
+        assert values, f"{key} can never be read"
+        assert all(from_dict(options, {key: value}, "x") == options() for value in values)
 
 
 def test_nested_changes_keep_the_rest() -> None:

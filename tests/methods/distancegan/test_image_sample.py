@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instar.methods.distancegan.image_sample import Sample
+from instar.methods.distancegan.image_sample import ImageSample
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def images(levels: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("size", [1, 2, 4, 6])
 def test_images_of_8_bits_come_back_however_they_were_batched(levels: Tensor, size: int) -> None:
-    sample = Sample(5)
+    sample = ImageSample(5)
     for part in levels.split(size):
         sample.add(images(part))
     assert torch.equal(sample.levels(), levels[:5])
@@ -24,7 +24,7 @@ def test_images_of_8_bits_come_back_however_they_were_batched(levels: Tensor, si
 
 
 def test_a_file_that_comes_again_ends_the_sample(levels: Tensor) -> None:
-    sample = Sample(900)
+    sample = ImageSample(900)
     sample.add(images(levels[:3]), ("a", "b", "c"))
     assert not sample.done
     sample.add(images(levels[3:]), ("d", "a", "e"))
@@ -35,7 +35,7 @@ def test_a_file_that_comes_again_ends_the_sample(levels: Tensor) -> None:
 
 
 def test_without_names_all_images_differ(levels: Tensor) -> None:
-    sample = Sample(900)
+    sample = ImageSample(900)
     for _ in range(3):
         sample.add(images(levels), ("a", "b"))
     assert len(sample) == 18

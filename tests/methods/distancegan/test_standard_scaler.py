@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from instar.methods.distancegan.standard_scaler import StandardUnits
+from instar.methods.distancegan.standard_scaler import StandardScaler
 
 
 def test_the_values_measured_have_mean_0_and_deviation_1() -> None:
     values = torch.rand(50, dtype=torch.float64) * 0.1 + 3
-    units = StandardUnits()
+    units = StandardScaler()
     units.fit(values)
     assert units.mean.item() == pytest.approx(values.mean().item())
     assert units.deviation.item() == pytest.approx(values.std(correction=0).item())  # of the population
@@ -17,11 +17,11 @@ def test_the_values_measured_have_mean_0_and_deviation_1() -> None:
 
 def test_before_the_measurement_nothing_changes() -> None:
     values = torch.rand(5)
-    assert torch.equal(StandardUnits()(values), values)
+    assert torch.equal(StandardScaler()(values), values)
 
 
 def test_a_checkpoint_holds_them() -> None:
-    units, other = StandardUnits(), StandardUnits()
+    units, other = StandardScaler(), StandardScaler()
     units.fit(torch.tensor([1.0, 3.0]))
     other.load_state_dict(units.state_dict())
     assert other(torch.tensor([4.0])).tolist() == [2.0]

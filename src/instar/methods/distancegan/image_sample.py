@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Sample:
+class ImageSample:
     """The first `size` different images of a stream, or all of them if there are fewer.
 
     They are rounded to 256 levels, a quarter of the memory; images of 8-bit files lose nothing.

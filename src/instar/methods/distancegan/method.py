@@ -2,89 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, final
+from typing import ClassVar, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import l1_loss as l1
-from torch.nn.functional import mse_loss
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset, RunConfig
-from instar.core.errors import UserError
+from instar.core.config import Preset, RunConfig
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import within
-from instar.losses.gan import lsgan, vanilla
+from instar.core.settings import NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.losses.gan import lsgan as gan
 from instar.methods.distancegan.distance import Between, all_distances, distances
-from instar.methods.distancegan.image_sample import Sample
-from instar.methods.distancegan.matching import feature_matching
-from instar.methods.distancegan.networks import Net, discriminator, generator, trace
-from instar.methods.distancegan.standard_scaler import StandardUnits
+from instar.methods.distancegan.image_sample import ImageSample
+from instar.methods.distancegan.standard_scaler import StandardScaler
+from instar.modules.init import normal
 from instar.modules.pool import ImagePool
+from instar.networks.resnet_patchgan import SMALL, ResnetConfig, patch_discriminator, resnet_generator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(MethodConfig):
+class Config(ResnetConfig):
     """Options of DistanceGAN."""
 
-    distance_x: float = 1.0
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "net": ("resnet",),
+        "layers": (3, 4, 5),  # of the networks that are gone
+        "adversarial": ("least-squares",),
+        "matching": (0.0,),
+        "mix": (None,),
+        "mix_steps": (10_000,),
+        "interval": (1,),
+    }
+
+    distance_x: NonNegativeFloat = 1.0
     """Weight of the distances that G has to keep; 0 leaves them out (with both at 0: the paper's GAN alone)."""
-    distance_y: float = 1.0
+    distance_y: NonNegativeFloat = 1.0
     """Weight of the distances that F has to keep."""
     between: Between = "images"
     """Distances between the images of a batch, or (self-distance) between the halves of each image."""
     normalise: bool = True
     """Distances in standard units of their domain, measured before training."""
-    max_items: int = 900
-    """Training images per domain on which the standard units are measured."""
+    max_items: PositiveInt = 900
+    """Training images per domain on which the standard units are measured; all of them are held in memory."""
     two_sided: bool = True
     """Learn F: Y to X as well. Off builds and trains only G and its discriminator, unless there are cycles."""
-    cycle: float = 0.0
+    cycle: NonNegativeFloat = 0.0
     """Weight of the cycles F(G(x)) = x and G(F(y)) = y (10 in the paper); one-sided, F learns from them alone."""
-    identity: float = 0.0
+    identity: NonNegativeFloat = 0.0
     """Weight of G(y) = y and F(x) = x, against inverted colours: distances do not notice them."""
-    adversarial: Literal["least-squares", "cross-entropy"] = "least-squares"
-    """Adversarial loss."""
-    matching: float = 0.0
-    """Share of feature matching in the generators' adversarial terms (DiscoGAN: 0.9)."""
-    mix: tuple[float, float] | None = None
-    """DiscoGAN's r, first and later: it weighs distances and cycles, 1 - r the adversarial terms. None: no r."""
-    mix_steps: int = 10_000
-    """Steps until r changes."""
-    interval: int = 1
-    """1: all move at each step. 3: the discriminators at every third, the generators at the others (DiscoGAN)."""
-    pool: int = 50
+    pool: NonNegativeInt = 50
     """Past fakes shown to each discriminator; 0 shows only the current ones."""
-    net: Net = "resnet"
-    """Networks: CycleGAN's, DiscoGAN's (64 px or more), or the small ones for digits (32 px or more)."""
-    width: int = 64
-    """Channels after the first convolution of all networks."""
-    blocks: int = 9
-    """Residual blocks of the generators (resnet): 9 for 256 px and more, 6 for 128 px."""
-    layers: int = 4
-    """Convolutions of the encoders (discogan), 3 to 5: 3 for edges, 5 for the angles of cars and heads."""
-    patch_norm: Literal["instance", "spectral"] = "instance"
-    """Norm of the discriminators (resnet). spectral (Miyato et al. 2018) keeps sight of an image's overall colour."""
-    antialias: bool = False
-    """Blurred down- and upsampling instead of strided convolutions (resnet): no checkerboards."""
-    skip: bool = False
-    """Add the input to the ResNet's output: it starts as a copy and learns what to change. For short trainings."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("distance_x", "distance_y", "cycle", "identity", "mix_steps", "pool", "blocks"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
-        for name in ("max_items", "interval", "width"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 1, None)
-        within("method.layers", self.layers, 3, 5)
-        within("method.matching", self.matching, 0.0, 1.0)
-        for r in self.mix or ():
-            within("method.mix", r, 0.0, 1.0)
 
 
 @final
@@ -96,10 +69,8 @@ class DistanceGAN(Method[Unpaired]):
 
     Terms:
         G/gan_g: D_Y should take G(x) for real
-        G/matching_g: features in D_Y, their means over y and over G(x) (option `matching`)
         G/distance_x: how far G changes the distances between two x, or between the halves of each x
         G/gan_f: D_X should take F(y) for real (two-sided)
-        G/matching_f: features in D_X, their means over x and over F(y)
         G/distance_y: how far F changes the distances between two y (two-sided)
         G/identity_y: mean |G(y) - y| (option `identity`)
         G/identity_x: mean |F(x) - x| (two-sided)
@@ -111,7 +82,7 @@ class DistanceGAN(Method[Unpaired]):
         D/x_fake: D_X on F(y) of now or earlier
 
     Differs from the paper:
-        Two-sided unless `--method.no-two-sided`, as in the authors' code.
+        Two-sided unless `method.two_sided` is off, as in the authors' code.
         μ and σ are those of pairs of images, as in the paper; the authors' code for 256 px and for digits compares
         whole batches, so that its σ is too small and its loss too large.
         Each file is measured once, as cropped for its first step; with several processes each measures its share.
@@ -120,9 +91,7 @@ class DistanceGAN(Method[Unpaired]):
         by 1; the authors' pad with zeros, learn scales and shifts, and pad by 2.
         Each image is mirrored or not by itself; the authors' code mirrors all images of a step or none.
         The identity terms are an addition.
-        discogan, digits: both domains have the same channels, 3 or 1; each discriminator moves once for real and
-        fake together; no weight decay of norms; all three features are matched; translation normalises each image
-        by itself; cycles cost squared differences as in the authors' code, but of images in [-1, 1].
+        The loss on CycleGAN's networks only; the paper also has it on those of DiscoGAN, and for digits on small ones.
         The length is fixed in steps: 200 epochs of horse2zebra's 1,334 images.
     """
 
@@ -130,37 +99,21 @@ class DistanceGAN(Method[Unpaired]):
     cfg: Config
     paper = Paper("One-Sided Unsupervised Domain Mapping", "Benaim, Wolf", 2017, "https://arxiv.org/abs/1706.00826")
     data = Unpaired
-    targets = ("a", "b")
-    translators = ("G", "F")
     presets = {
         "paper": Preset(about="256 px as in the authors' code", train={"steps": 133_400, "batch": 2}),
         "self-distance": Preset(
             about="as paper, of image halves", method={"between": "top-bottom"}, train={"steps": 133_400, "batch": 2}
         ),
-        "discogan": Preset(
-            about="64 px with DiscoGAN's networks and losses, as the authors do faces and shoes",
-            method={"net": "discogan", "adversarial": "cross-entropy", "matching": 0.9, "mix": (0.01, 0.5)}
-            | {"interval": 3, "pool": 0, "optim": {"hold": 1.0, "weight_decay": 1e-5}},
-            data={"size": 64, "zoom": 1.0, "flip": False},
-            train={"steps": 100_000, "batch": 64},
-        ),
-        "digits": Preset(
-            about="32 px with small networks, as the authors do MNIST to SVHN and back",
-            method={"net": "digits", "distance_x": 0.05, "distance_y": 0.1, "max_items": 400}
-            | {"pool": 0, "optim": {"hold": 1.0}},
-            data={"size": 32, "zoom": 1.0, "flip": False},
-            train={"steps": 40_000, "batch": 16},
-        ),
         "small": Preset(
             about="one-sided, 64 px on a CPU: 25 minutes on one core with bf16",
-            method={"two_sided": False, "width": 32, "blocks": 6, "patch_norm": "spectral", "antialias": True}
-            | {"skip": True, "optim": {"lr": 5e-4, "hold": 0.1}},
+            method={**SMALL, "antialias": True, "two_sided": False},  # two generators would take twice as long
             data={"size": 64, "zoom": 1.03},
+            # After a quarter of these steps cats have got noses and spots, but there are no dogs.
             train={"steps": 8000, "batch": 2, "ema": 5000, "save_every": 1000, "preview_every": 1000},
         ),
         "tiny": Preset(
             about="32 px, with all terms, for tests: seconds",
-            method={"width": 4, "blocks": 1, "identity": 5.0, "cycle": 10.0, "matching": 0.5},
+            method={"width": 4, "blocks": 1, "identity": 5.0, "cycle": 10.0},
             data={"size": 32},
             train={"steps": 20, "batch": 2, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
         ),
@@ -168,132 +121,110 @@ class DistanceGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        build = cfg.net, cfg.channels, cfg.width
-        new_g = partial(generator, *build, cfg.blocks, cfg.layers, antialias=cfg.antialias, skip=cfg.skip)
-        new_d = partial(discriminator, *build, norm=cfg.patch_norm, antialias=cfg.antialias)
-        self.G, self.D_Y, self.pool_y = new_g(), new_d(), ImagePool(cfg.pool)
+        self.G = normal(resnet_generator(cfg))
+        self.D_Y = normal(patch_discriminator(cfg))
+        self.pool_y = ImagePool(cfg.pool)
         if cfg.two_sided or cfg.cycle:
-            self.F = new_g()
+            self.F = normal(resnet_generator(cfg))
         if cfg.two_sided:
-            self.D_X, self.pool_x = new_d(), ImagePool(cfg.pool)
-        else:
-            self.targets, self.translators = ("b",), ("G",)  # type: ignore[misc, assignment]
-        self.units_x, self.units_y = StandardUnits(), StandardUnits()
-        self.gan = lsgan if cfg.adversarial == "least-squares" else vanilla
+            self.D_X = normal(patch_discriminator(cfg))
+            self.pool_x = ImagePool(cfg.pool)
+        self.units_x = StandardScaler()
+        self.units_y = StandardScaler()
+        self.targets = ("a", "b") if cfg.two_sided else ("b",)
+        self.translators = ("G", "F") if cfg.two_sided else ("G",)
         self.size_divisor = self.G.size_divisor
-        self.keeps_any = bool(cfg.distance_x or (cfg.two_sided and cfg.distance_y))
+        self.keeps_distances = bool(cfg.distance_x or (cfg.two_sided and cfg.distance_y))
 
     def check(self, config: RunConfig) -> str:
-        """Refuse a single image where two are compared, and crops too small for the networks."""
+        """Refuse a single image where two are compared."""
         w, batch, two_each = self.cfg, config.train.batch, 2 * config.train.devices
-        least = {"resnet": 0, "digits": 32, "discogan": 64}[w.net]
-        if config.data.size < least:
-            raise UserError(f"--size {config.data.size}: --method.net {w.net} needs at least --size {least}")
-        if batch < two_each and self.keeps_any and w.between == "images":
+        if batch < two_each and self.keeps_distances and w.between == "images":
+            enough, halves = setting("train.batch", two_each), setting("method.between", "top-bottom")
             raise UserError(
-                f"--batch {batch}: the images of a batch are compared; use --batch {two_each} or more, "
-                "or compare the halves of each image: --method.between top-bottom"
+                f"{setting('train.batch', batch)}: the images of a batch are compared; take {enough} or more, or "
+                f"compare the halves of each image: {halves}"
             )
-        if batch < two_each and w.net == "discogan" and w.layers == 5:
-            raise UserError(f"--batch {batch}: --method.layers 5 needs --batch {two_each} or more")
         note = f"before the first step, distances are measured on up to {w.max_items} images per domain"
-        return note if self.keeps_any and w.normalise else ""
+        return note if self.keeps_distances and w.normalise else ""
 
     @torch.no_grad()
     def prepare(self, phase: str, batches: Iterable[Unpaired]) -> None:
         """Measure μ and σ of both domains, each file once, however the loader batches them."""
         w = self.cfg
-        if not (self.keeps_any and w.normalise):
+        if not (self.keeps_distances and w.normalise):
             return
-        x, y = Sample(w.max_items), Sample(w.max_items)
+        x, y = ImageSample(w.max_items), ImageSample(w.max_items)
         for batch in batches:
             n = len(batch.a)
             x.add(batch.a, batch.names[:n])
             y.add(batch.b, batch.names[n:])
             if x.done and y.done:
                 break
-        for letter, sample, units in (("a", x, self.units_x), ("b", y, self.units_y)):
+        for domain, sample, units in (("a", x, self.units_x), ("b", y, self.units_y)):
             units.fit(all_distances(sample.levels(), w.between))
             if not units.deviation > 0:
-                what = f"all distances among the {len(sample)} training images of domain {letter} are equal"
-                raise UserError(f"{what}: add images or use --method.no-normalise")
+                equal = f"all distances among the {len(sample)} training images of domain {domain} are equal"
+                raise UserError(f"{equal}: add images or take {setting('method.normalise', False)}")
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the generators, then the discriminators, which see the fakes made before."""
-        x, y, w = batch.a, batch.b, self.cfg
-        judging = at.step % w.interval == 0
-        if w.interval == 1 or not judging:
-            fakes, loss = self.play(x, y, at)
-            yield Objective("G", over=(self.G, self.F) if w.two_sided or w.cycle else (self.G,), loss=loss)
-        else:
-            with torch.no_grad():
-                fakes = {"y": self.G(x), "x": self.F(y)} if w.two_sided else {"y": self.G(x)}
-        if judging:
-            loss = self.judge("y", self.D_Y, y, self.pool_y(fakes["y"]))
-            if w.two_sided:
-                loss = loss + self.judge("x", self.D_X, x, self.pool_x(fakes["x"]))
-            yield Objective("D", over=(self.D_Y, self.D_X) if w.two_sided else (self.D_Y,), loss=loss)
+        w, x, y = self.cfg, batch.a, batch.b
+        loss, fake_x, fake_y = self.generator_loss(x, y)
+        yield Objective("G", over=(self.G, self.F) if w.two_sided or w.cycle else (self.G,), loss=loss)
+        loss = self.discriminator_loss(x, y, fake_x, fake_y)
+        yield Objective("D", over=(self.D_Y, self.D_X) if w.two_sided else (self.D_Y,), loss=loss)
 
-    def play(self, x: Tensor, y: Tensor, at: Progress) -> tuple[dict[str, Tensor], Loss]:
-        """Return the fakes by domain, and what the generators minimise."""
-        w = self.cfg
-        by_g = self.passes(self.G, fake=x, same=y if w.identity else None)
-        fakes = {"y": by_g["fake"]}
-        adversarial, kept = self.one_way("b", x, y, by_g)
-        if w.two_sided or w.cycle:
-            same = x if w.identity and w.two_sided else None
-            by_f = self.passes(self.F, fake=y, back=fakes["y"] if w.cycle else None, same=same)
-            if w.two_sided:
-                adversarial_f, kept_f = self.one_way("a", y, x, by_f)
-                adversarial, kept, fakes["x"] = adversarial + adversarial_f, kept + kept_f, by_f["fake"]
-            if w.cycle:
-                off = l1 if w.net == "resnet" else mse_loss
-                cycles = term("cycle_x", off(by_f["back"], x)) + term("cycle_y", off(self.G(by_f["fake"]), y))
-                kept = kept + w.cycle * cycles
-        if w.mix is None:
-            return fakes, adversarial + kept
-        r = w.mix[0] if at.step < w.mix_steps else w.mix[1]
-        return fakes, (1 - r) * adversarial + r * kept
+    def generator_loss(self, x: Tensor, y: Tensor) -> tuple[Loss, Tensor, Tensor]:
+        """Translate images x and y, and return the loss of the generators, F(y), which is empty without F, and G(x)."""
+        w, n = self.cfg, len(x)
+        extra = n if w.identity else 0
+        fake_y, same_y = self.G(torch.cat([x, y[:extra]])).split([n, extra])
+        loss = term("gan_g", gan.generator(self.D_Y(fake_y)))
+        kept = Loss()
+        if w.identity:
+            kept += w.identity * term("identity_y", l1(same_y, y))
+        if w.distance_x:
+            kept += w.distance_x * term("distance_x", self.distance_x(x, fake_y))
+        if not (w.two_sided or w.cycle):
+            return loss + kept, y[:0], fake_y
 
-    def one_way(self, to: Domain, source: Tensor, target: Tensor, out: dict[str, Tensor]) -> tuple[Loss, Loss]:
-        """Return the adversarial terms of a generator, and those of what it should keep."""
-        w = self.cfg
-        if to == "b":
-            g, x, y, judge, weight, units, other = "g", "x", "y", self.D_Y, w.distance_x, self.units_x, self.units_y
-        else:
-            g, x, y, judge, weight, units, other = "f", "y", "x", self.D_X, w.distance_y, self.units_y, self.units_x
-        if w.matching:
-            score, features = trace(judge.body, out["fake"])
-            with torch.no_grad():
-                wanted = trace(judge.body, target)[1]
-            adversarial = (1 - w.matching) * term(f"gan_{g}", self.gan.real(score))
-            adversarial = adversarial + w.matching * term(f"matching_{g}", feature_matching(wanted, features))
-        else:
-            adversarial = term(f"gan_{g}", self.gan.real(judge(out["fake"])))
-        kept = w.identity * term(f"identity_{y}", l1(out["same"], target)) if w.identity else Loss()
-        if weight:
-            before, after = distances(source, w.between), distances(out["fake"], w.between)
-            if w.normalise:
-                before, after = units(before), other(after)
-            kept = kept + weight * term(f"distance_{x}", l1(before, after))
-        return adversarial, kept
+        cycle, extra = n if w.cycle else 0, n if w.identity and w.two_sided else 0
+        fake_x, back_x, same_x = self.F(torch.cat([y, fake_y[:cycle], x[:extra]])).split([n, cycle, extra])
+        if w.two_sided:
+            loss += term("gan_f", gan.generator(self.D_X(fake_x)))
+            if w.identity:
+                kept += w.identity * term("identity_x", l1(same_x, x))
+            if w.distance_y:
+                kept += w.distance_y * term("distance_y", self.distance_y(y, fake_x))
+        if w.cycle:
+            kept += w.cycle * term("cycle_x", l1(back_x, x))
+            kept += w.cycle * term("cycle_y", l1(self.G(fake_x), y))
+        return loss + kept, fake_x, fake_y
 
-    def passes(self, net: nn.Module, **images: Tensor | None) -> dict[str, Tensor]:
-        """Return a network's outputs by name, of one pass unless a batch norm would mix them; None is left out."""
-        given = {name: one for name, one in images.items() if one is not None}
-        if self.cfg.net != "resnet":
-            return {name: net(one) for name, one in given.items()}
-        return dict(zip(given, net(torch.cat(list(given.values()))).chunk(len(given)), strict=True))
+    def discriminator_loss(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Loss:
+        """Return the loss of the discriminators on real images and on fakes of now or earlier."""
+        on_real, on_fake = self.D_Y(torch.cat([y, self.pool_y(fake_y)])).chunk(2)
+        loss = 0.5 * term("y_real", gan.real(on_real)) + 0.5 * term("y_fake", gan.fake(on_fake))
+        if self.cfg.two_sided:
+            on_real, on_fake = self.D_X(torch.cat([x, self.pool_x(fake_x)])).chunk(2)
+            loss += 0.5 * term("x_real", gan.real(on_real)) + 0.5 * term("x_fake", gan.fake(on_fake))
+        return loss
 
-    def judge(self, letter: str, judge: nn.Module, real: Tensor, fake: Tensor) -> Loss:
-        """Return what a discriminator minimises."""
-        scores = self.passes(judge, real=real, fake=fake)
-        verdicts = term(f"{letter}_real", self.gan.real(scores["real"]))
-        return 0.5 * (verdicts + term(f"{letter}_fake", self.gan.fake(scores["fake"])))
+    def distance_x(self, x: Tensor, fake_y: Tensor) -> Tensor:
+        """Return how far G changes the distances between two x, or between the halves of each x."""
+        before, after = distances(x, self.cfg.between), distances(fake_y, self.cfg.between)
+        return l1(self.units_x(before), self.units_y(after)) if self.cfg.normalise else l1(before, after)
+
+    def distance_y(self, y: Tensor, fake_x: Tensor) -> Tensor:
+        """Return how far F changes the distances between two y, or between the halves of each y."""
+        before, after = distances(y, self.cfg.between), distances(fake_x, self.cfg.between)
+        return l1(self.units_y(before), self.units_x(after)) if self.cfg.normalise else l1(before, after)
 
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
         """Translate with G towards b, with F towards a (two-sided only)."""
         if to not in self.targets:
-            raise UserError("--to a: this model was trained one-sided (--method.no-two-sided)")
+            one_sided = setting("method.two_sided", False)
+            raise UserError(f"{setting('to', to)}: this model was trained one-sided ({one_sided})")
         out: Tensor = self.G(x) if to == "b" else self.F(x)
         return out

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class StandardUnits(nn.Module):
+class StandardScaler(nn.Module):
     """Subtracts a mean and divides by a deviation, both measured once, before training; 0 and 1 until then."""
 
     mean: Tensor
