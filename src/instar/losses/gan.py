@@ -56,6 +56,12 @@ def over_scales(score: Score, outputs: Sequence[Tensor]) -> Tensor:
     return torch.stack([score(p) for p in outputs]).sum()
 
 
+def halves(outputs: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the outputs for the first half of a batch and for the second, a map for each scale."""
+    pairs = [p.chunk(2) for p in outputs]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
 def r1(output: Tensor, images: Tensor) -> Tensor:
     r"""Squared gradient at real images, \(E \|\nabla_x D(x)\|^2\): eq. 9 of Mescheder et al. 2018, no \(\gamma / 2\).
 

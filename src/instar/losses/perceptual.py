@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.precision import full_precision
 
 Layer = Literal["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
@@ -43,12 +43,12 @@ class VGG16:
     Not a module: it belongs to nobody's weights, so no checkpoint, optimiser or average holds it.
     """
 
-    def __init__(self, layer: Layer = "relu4_3", instead: str = "--method.perceptual 0") -> None:
+    def __init__(self, layer: Layer = "relu4_3", instead: str = setting("method.perceptual", 0)) -> None:
         """Choose the layer.
 
         Args:
             layer: relu5_3 is that of MUNIT's code: without the pooling before conv5, at 1/8 of the size.
-            instead: the flag that does without these features, for the message when the weights cannot be had.
+            instead: the setting that does without these features, for the message when the weights cannot be had.
         """
         self.layer, self.instead = layer, instead
         self.net: nn.Module | None = None

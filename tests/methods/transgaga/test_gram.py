@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from instar.core.errors import setting
 from instar.methods.transgaga.gram import RandomPyramid, Texture, gram, gram_distance
 
 
@@ -78,4 +79,4 @@ def test_of_vgg_the_flag_that_does_without_is_known() -> None:
     vgg = Texture("vgg").vgg
     assert vgg is not None
     assert vgg.layer == "relu4_3"
-    assert vgg.instead == "--method.texture random"
+    assert vgg.instead == setting("method.texture", "random")

@@ -104,10 +104,10 @@ def test_dropout_follows_the_seed() -> None:
 def test_presets_have_the_networks_of_the_paper() -> None:
     with torch.device("meta"):
         method = UNITAdaptation(Config())
-        wide = UNITAdaptation(Config(width=96, coordinates=False))
+        wide = UNITAdaptation(Config(width=96))
     assert count(method.G) == 10_053_380
     assert count(method.D) == 4_332_812
-    assert count(wide.G) == 22_606_468 - 96 * 2 * 25 * 2
+    assert count(wide.G) == 22_606_468
     cfg = Config()
     assert (cfg.gan, cfg.recon, cfg.label, cfg.feature) == (1, 1e-3, 10, 1e-4)
     assert cfg.kl == 2 * 1e-4  # twice a true divergence is what the code weights with 1e-4
@@ -239,18 +239,18 @@ def test_divergence_of_unit_variance(method: UNITAdaptation, batch: Labelled) ->
 def test_inverted_images() -> None:
     method = build(tiny("unit-adaptation", invert="b", gray="none"))
     x = torch.rand(400, 3, 28, 28)
-    seen = method.seen(x, "b")
+    seen = method.augmented(x, "b")
     inverted = (seen == -x).all((1, 2, 3))
     assert ((seen == x).all((1, 2, 3)) ^ inverted).all()
     assert 150 < inverted.sum() < 250
-    assert torch.equal(method.seen(x, "a"), x)
+    assert torch.equal(method.augmented(x, "a"), x)
 
 
 def test_painted_images_are_those_of_one_domain_in_training_only() -> None:
     method = build(tiny("unit-adaptation", paint="a", gray="none")).eval()
     x = torch.rand(2, 3, 28, 28)
-    assert not torch.equal(method.seen(x, "a"), x)
-    assert torch.equal(method.seen(x, "b"), x)
+    assert not torch.equal(method.augmented(x, "a"), x)
+    assert torch.equal(method.augmented(x, "b"), x)
     assert torch.equal(method.classify(x, "a"), method.classify(x, "a"))
 
 
@@ -262,9 +262,9 @@ def test_gray_domain(method: UNITAdaptation) -> None:
     assert torch.equal(out[:, 0], out[:, 1])
     assert torch.equal(out[:, 0], out[:, 2])
     assert not torch.equal(method.translate(x, to="a")[:, 0], method.translate(x, to="a")[:, 1])
-    gray = method.entered(out, "b")
+    gray = method.with_planes(out, "b")
     torch.testing.assert_close(gray[:, 0], out[:, 0])
-    assert torch.equal(method.entered(x, "a"), x)
+    assert torch.equal(method.with_planes(x, "a"), x)
     assert method.G.own_encoder["a"][0].in_channels == 5
     assert method.G.own_encoder["b"][0].in_channels == 3
 
@@ -293,9 +293,9 @@ def test_what_cannot_be_trained(batch: Labelled) -> None:
         method.check(tiny("unit-adaptation", {"batch": 1}))
     with pytest.raises(UserError, match="at least 2 images"):
         method.check(tiny("unit-adaptation", {"batch": 2, "devices": 2}))
-    with pytest.raises(UserError, match=r"there are 1\d classes: set --method\.classes, not 10"):
+    with pytest.raises(UserError, match=r"there are 1\d classes: set method\.classes to that, not 10"):
         next(method.objectives(replace(batch, labels=batch.labels + 10), Progress(0, 10)))
-    with pytest.raises(UserError, match=r"--method\.alike needs domains with the same channels"):
+    with pytest.raises(UserError, match=r"method\.alike needs domains with the same channels"):
         Config(alike=True)
     with pytest.raises(UserError, match=r"method\.classes must be at least 2"):
         Config(classes=1)
@@ -305,9 +305,9 @@ def test_training_images_of_both_domains_are_warped_and_others_never() -> None:
     torch.manual_seed(0)
     method = UNITAdaptation(Config(side=28, width=2, channels=1, gray="none", warp=1.0)).eval()
     x = torch.rand(3, 1, 28, 28) * 2 - 1
-    assert not method.seen(x, "a").allclose(x)
-    assert not method.seen(x, "b").allclose(x)
-    assert torch.equal(method.entered(x, "a"), x)
+    assert not method.augmented(x, "a").allclose(x)
+    assert not method.augmented(x, "b").allclose(x)
+    assert torch.equal(method.with_planes(x, "a"), x)
     assert torch.equal(method.classify(x), method.classify(x))
     with pytest.raises(UserError, match=r"method\.warp must be at least 0"):
         Config(warp=-1.0)

@@ -18,8 +18,8 @@ from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
+from instar.losses.gan import halves, over_scales
 from instar.losses.gan import lsgan as gan
-from instar.losses.gan import over_scales
 from instar.losses.kl import kl_to_standard
 from instar.methods.bicyclegan.networks import Kind, StyleEncoder, TwoScalePatchGAN
 from instar.modules.freeze import frozen
@@ -272,11 +272,11 @@ class BicycleGAN(Method[Paired]):
         """
         loss = Loss()
         if on_encoded:
-            real, fake = zip(*(scale.chunk(2) for scale in on_encoded), strict=True)
+            real, fake = halves(on_encoded)
             loss += term("real_encoded", over_scales(gan.real, real))
             loss += term("fake_encoded", over_scales(gan.fake, fake))
         if on_random:
-            real, fake = zip(*(scale.chunk(2) for scale in on_random), strict=True)
+            real, fake = halves(on_random)
             loss += term("real_random", over_scales(gan.real, real))
             loss += term("fake_random", over_scales(gan.fake, fake))
         return loss
@@ -289,8 +289,7 @@ class BicycleGAN(Method[Paired]):
         """Return the maps of D on the encoded path and of D2 on the random one; of one D in one pass."""
         if not self.cfg.same_d:
             return self.D(encoded), self.D2(random)
-        both = [scale.chunk(2) for scale in self.D(torch.cat([encoded, random]))]
-        return [first for first, _ in both], [second for _, second in both]
+        return halves(self.D(torch.cat([encoded, random])))
 
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n styles (n, S) from N(0, 1)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.errors import setting
 from instar.core.precision import full_precision
 from instar.losses.perceptual import VGG16
 
@@ -70,7 +71,7 @@ class Texture:
 
     def __init__(self, kind: Literal["vgg", "random"], channels: int = 3, width: int = 64) -> None:
         """Choose the features; `channels` and `width` are those of `RandomPyramid`."""
-        self.vgg = VGG16("relu4_3", "--method.texture random") if kind == "vgg" else None
+        self.vgg = VGG16("relu4_3", setting("method.texture", "random")) if kind == "vgg" else None
         self.features: Features = self.vgg.levels if self.vgg else RandomPyramid(channels, width)
 
     def distance(self, out: Tensor, source: Tensor) -> Tensor:

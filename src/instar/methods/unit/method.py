@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -11,19 +12,22 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
 from instar.core.progress import Progress
-from instar.core.settings import within
-from instar.losses.gan import lsgan, vanilla
-from instar.losses.perceptual import VGG16, Layer
+from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.losses.gan import halves, lsgan, over_scales, vanilla
 from instar.methods.unit import networks
 from instar.modules.init import kaiming, normal
 from instar.networks.munit import least_side
 
-_HEAD = {"generator": "munit", "discriminator": "munit", "adversary": "lsgan", "shared": 0} | {
+HEAD: Mapping[str, Any] = {
+    "generator": "munit",
+    "discriminator": "munit",
+    "adversary": "lsgan",
+    "shared": 0,
     "gan": 1.0,
     "kl": 0.01,
     "recon": 10.0,
@@ -37,61 +41,56 @@ _HEAD = {"generator": "munit", "discriminator": "munit", "adversary": "lsgan", "
 class Config(MethodConfig):
     """Options of UNIT."""
 
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "perceptual": (0.0,),
+        "vgg_layer": ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"),  # of the perceptual loss
+    }
+
     optim: Optim = field(default_factory=lambda: Optim(lr=1e-4, hold=1.0, weight_decay=1e-4))
     """Adam at a constant rate."""
-    gan: float = 10.0
-    """λ_0, weight of the adversarial terms of both players."""
-    kl: float = 0.1
+    gan: NonNegativeFloat = 10.0
+    """λ_0, weight of the adversarial terms of generator and discriminators."""
+    kl: NonNegativeFloat = 0.1
     """λ_1, weight of the codes' distance from N(0, I)."""
-    recon: float = 100.0
+    recon: NonNegativeFloat = 100.0
     """λ_2, weight of the images' reconstruction from their own codes."""
-    cycle_kl: float = 0.1
+    cycle_kl: NonNegativeFloat = 0.1
     """λ_3, weight of the translations' codes' distance from N(0, I)."""
-    cycle: float = 100.0
+    cycle: NonNegativeFloat = 100.0
     """λ_4, weight of the images' reconstruction from their translations; 0 for the ablation with shared layers only."""
-    perceptual: float = 0.0
-    """Weight of MUNIT's domain-invariant perceptual loss, as in the authors' later code: logged as G/perceptual_a and
-    G/perceptual_b. Needs the weights of VGG-16, which torchvision fetches."""
-    vgg_layer: Layer = "relu4_3"
-    """Features of the perceptual loss; relu5_3 in the authors' code."""
     adversary: Literal["vanilla", "lsgan"] = "vanilla"
     """Adversarial loss: cross entropy, or least squares."""
     generator: Literal["paper", "munit"] = "paper"
     """Encoders and decoders: the paper's, or those of the authors' later code, which are MUNIT's and share nothing."""
     discriminator: Literal["deep", "tied", "scales", "munit"] = "deep"
     """deep: one for each domain. tied: all but the first layers are shared (faces). scales: at three blurred scales
-    (streets). munit: MUNIT's, at `scales` scales."""
-    width: int = 64
+    (streets). munit: MUNIT's, at `method.scales` scales."""
+    width: PositiveInt = 64
     """Channels after the first convolution of all networks."""
-    blocks: int = 3
+    blocks: NonNegativeInt = 3
     """Residual blocks that each encoder, and each decoder, has for itself."""
-    shared: int = 1
-    """Residual blocks that both encoders share, and both decoders. 0 with `blocks` 4 leaves the cycle alone
+    shared: NonNegativeInt = 1
+    """Residual blocks that both encoders share, and both decoders. 0 with 4 `method.blocks` leaves the cycle alone
     (ablation)."""
     normed: bool = False
     """Instance norm and ReLU on the layers that change the size, instead of LeakyReLU (animals)."""
-    dropout: float = 0.0
+    dropout: Annotated[float, Bounds(0, 0.9)] = 0.0
     """Of the residual blocks, in training; 0.5 for streets."""
-    layers: int = 6
+    layers: PositiveInt = 6
     """Halvings of the discriminators: 6, or 4 at three scales. MUNIT's have 4."""
-    scales: int = 3
+    scales: PositiveInt = 3
     """Of MUNIT's discriminators: 3 need 64 px, 2 need 32 px."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("gan", "kl", "recon", "cycle_kl", "cycle", "perceptual", "blocks", "shared"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 0, None)
-        for name in ("width", "scales"):
-            within(f"method.{name}", getattr(self, name), 1, None)
-        within("method.layers", self.layers, 3 if self.discriminator == "tied" else 1, None)
-        within("method.dropout", self.dropout, 0.0, 0.9)
+        if self.discriminator == "tied":
+            Bounds(3).check("method.layers", self.layers)
         if not self.gan:
-            raise UserError("--method.gan 0 leaves the discriminators untrained; give it a weight")
+            raise UserError(f"{setting('method.gan', 0)} leaves the discriminators untrained; give it a weight")
         if self.generator == "munit" and (self.shared or self.normed or self.dropout):
-            raise UserError(
-                "--method.generator munit has no shared blocks and no dropout: "
-                "add --method.shared 0 --method.dropout 0 --method.no-normed"
-            )
+            munit = setting("method.generator", "munit")
+            none = [setting("method.shared", 0), setting("method.dropout", 0), setting("method.normed", False)]
+            raise UserError(f"{munit} has no shared blocks and no dropout: add {' '.join(none)}")
 
 
 @final
@@ -124,7 +123,7 @@ class UNIT(Method[Unpaired]):
         The codes of the images are computed once for both rounds of a step; each round adds noise of its own.
         Weight decay pulls kernels only; in the authors' code biases too. Biases start at 0.
         Crops are square; streets are 480 x 640 in the paper.
-        Translation uses averaged weights (`--train.ema 0` for the trained ones) and no noise.
+        Translation uses averaged weights (`train.ema` 0 for the trained ones) and no noise.
     """
 
     options = Config
@@ -160,13 +159,22 @@ class UNIT(Method[Unpaired]):
         ),
         "head": Preset(
             about="256 px, the authors' later code: MUNIT's networks, nothing shared, other weights",
-            method={**_HEAD, "blocks": 4, "vgg_layer": "relu5_3", "optim": {"halve": 0.1}},
+            method={**HEAD, "blocks": 4, "optim": {"halve": 0.1}},
             data={"zoom": 1.0},
             train={"steps": 1_000_000},
         ),
         "small": Preset(
             about="the later form at 64 px on a CPU: half an hour on one core with bf16",
-            method={**_HEAD, "cycle": 5.0, "width": 32, "scales": 2, "optim": {"lr": 5e-4, "halve": 0.25}},
+            method={
+                **HEAD,
+                "cycle": 5.0,  # at 10 images stay what they are for longer than this
+                "width": 32,  # half the paper's, for minutes on one core
+                "scales": 2,  # the third sees 16 px
+                "optim": {
+                    "lr": 5e-4,
+                    "halve": 0.25,
+                },  # halved at each tenth, a short run stands still from its middle on
+            },
             data={"size": 64, "zoom": 1.03},
             train={"steps": 6000, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
@@ -194,7 +202,6 @@ class UNIT(Method[Unpaired]):
         }
         size = cfg.scales if cfg.discriminator == "munit" else cfg.layers
         self.D = normal(kinds[cfg.discriminator](cfg.channels, cfg.width, size))
-        self.vgg = VGG16(cfg.vgg_layer)
         self.size_divisor = self.G.size_divisor
 
     def check(self, config: RunConfig) -> str:
@@ -202,52 +209,59 @@ class UNIT(Method[Unpaired]):
         size, scales = config.data.size, self.cfg.scales
         if self.cfg.discriminator == "munit" and size < least_side(scales):
             raise UserError(
-                f"--size {size}: at {scales} scales the discriminators need at least {least_side(scales)} px; "
-                f"take larger crops or fewer scales (--method.scales)"
+                f"{setting('data.size', size)}: at {scales} scales the discriminators need at least "
+                f"{least_side(scales)} px; take larger crops or fewer scales ({setting('method.scales')})"
             )
-        return self.vgg.note() if self.cfg.perceptual else ""
+        return ""
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminators, then encoders and decoders; each round draws noise of its own."""
-        a, b, w = batch.a, batch.b, self.cfg
+        a, b = batch.a, batch.b
         codes = self.G.encode_both(a, b)
         with torch.no_grad():
             of_a, of_b = self.G.leave(noisy(codes)).chunk(2)
             fake_a, fake_b = self.G.draw(of_b, "a"), self.G.draw(of_a, "b")
-        maps_a, maps_b = self.D(torch.cat([a, fake_a]), torch.cat([b, fake_b]))
-        yield Objective("D", over=(self.D,), loss=w.gan * (self.judged("a", maps_a) + self.judged("b", maps_b)))
-        yield Objective("G", over=(self.G,), loss=self.generation(a, b, codes))
+        yield Objective("D", over=(self.D,), loss=self.discriminator_loss(a, b, fake_a, fake_b))
+        yield Objective("G", over=(self.G,), loss=self.generator_loss(a, b, codes))
 
-    def judged(self, domain: Domain, maps: networks.Maps) -> Loss:
-        """Return the loss of a domain's discriminator, which has seen real images, then as many fakes."""
-        pairs = [scale.chunk(2) for scale in maps]
-        return term(f"{domain}_real", torch.stack([self.gan.real(p) for p, _ in pairs]).sum()) + term(
-            f"{domain}_fake", torch.stack([self.gan.fake(p) for _, p in pairs]).sum()
+    def discriminator_loss(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> Loss:
+        """Return the loss of both discriminators on real images and fakes, both kinds in one pass."""
+        w = self.cfg
+        on_a, on_b = self.D(torch.cat([a, fake_a]), torch.cat([b, fake_b]))
+        a_real, a_fake = halves(on_a)
+        b_real, b_fake = halves(on_b)
+        return (
+            w.gan * term("a_real", over_scales(self.gan.real, a_real))
+            + w.gan * term("a_fake", over_scales(self.gan.fake, a_fake))
+            + w.gan * term("b_real", over_scales(self.gan.real, b_real))
+            + w.gan * term("b_fake", over_scales(self.gan.fake, b_fake))
         )
 
-    def generation(self, a: Tensor, b: Tensor, codes: Tensor) -> Loss:
+    def generator_loss(self, a: Tensor, b: Tensor, codes: Tensor) -> Loss:
         """Return the loss of encoders and decoders for images a and b with codes (2 N, ...), those of a first."""
         w, G = self.cfg, self.G
         features = G.leave(noisy(codes))
         same_a, fake_a = G.draw(features, "a").chunk(2)
         fake_b, same_b = G.draw(features, "b").chunk(2)
-        maps_a, maps_b = self.D(fake_a, fake_b)
-        fooled = term("gan_a", torch.stack([self.gan.real(p) for p in maps_a]).sum())
-        fooled += term("gan_b", torch.stack([self.gan.real(p) for p in maps_b]).sum())
-        loss = w.gan * fooled + w.recon * (term("recon_a", l1(same_a, a)) + term("recon_b", l1(same_b, b)))
+        on_a, on_b = self.D(fake_a, fake_b)
         of_a, of_b = codes.chunk(2)
-        loss += w.kl * (term("kl_a", energy(of_a)) + term("kl_b", energy(of_b)))
+        loss = (
+            w.gan * term("gan_a", over_scales(self.gan.generator, on_a))
+            + w.gan * term("gan_b", over_scales(self.gan.generator, on_b))
+            + w.recon * term("recon_a", l1(same_a, a))
+            + w.recon * term("recon_b", l1(same_b, b))
+            + w.kl * term("kl_a", energy(of_a))
+            + w.kl * term("kl_b", energy(of_b))
+        )
         if w.cycle or w.cycle_kl:
             again = G.encode_both(fake_a, fake_b)
             of_b, of_a = again.chunk(2)  # the images drawn in a show what b shows
-            loss += w.cycle_kl * (term("cycle_kl_a", energy(of_a)) + term("cycle_kl_b", energy(of_b)))
+            loss += w.cycle_kl * term("cycle_kl_a", energy(of_a))
+            loss += w.cycle_kl * term("cycle_kl_b", energy(of_b))
         if w.cycle:
             of_b, of_a = G.leave(noisy(again)).chunk(2)
             loss += w.cycle * term("cycle_a", l1(G.draw(of_a, "a"), a))
             loss += w.cycle * term("cycle_b", l1(G.draw(of_b, "b"), b))
-        if w.perceptual:
-            loss += w.perceptual * term("perceptual_a", self.vgg.distance(fake_a, b))
-            loss += w.perceptual * term("perceptual_b", self.vgg.distance(fake_b, a))
         return loss
 
     def encode(self, x: Tensor, *, domain: Domain) -> Tensor:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from instar.core.batch import Domain
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown
 from instar.networks.munit import Block, ContentEncoder, MultiScalePatchGAN, upsampling
 
-Side = Literal["a", "b"]
 Maps = list[Tensor]
+"""Raw outputs (N, 1, H', W') of a discriminator, a map for each scale."""
 
 
 class SharedCodeGenerator(nn.Module):
@@ -40,16 +40,16 @@ class SharedCodeGenerator(nn.Module):
     ) -> None:
         """Build a front and a back for each domain around the shared layers."""
         super().__init__()
-        self.front = nn.ModuleDict({side: front() for side in ("a", "b")})
+        self.front = nn.ModuleDict({domain: front() for domain in ("a", "b")})
         self.enter, self.leave = enter, leave
-        self.back = nn.ModuleDict({side: back() for side in ("a", "b")})
+        self.back = nn.ModuleDict({domain: back() for domain in ("a", "b")})
 
-    def encode(self, x: Tensor, domain: Side) -> Tensor:
+    def encode(self, x: Tensor, domain: Domain) -> Tensor:
         """Map images (N, C, H, W) of a domain to codes (N, 4 width, H / 4, W / 4)."""
         code: Tensor = self.enter(self.front[domain](x))
         return code
 
-    def decode(self, code: Tensor, to: Side) -> Tensor:
+    def decode(self, code: Tensor, to: Domain) -> Tensor:
         """Map codes to images (N, C, H, W) of a domain, in [-1, 1]."""
         return self.draw(self.leave(code), to)
 
@@ -58,7 +58,7 @@ class SharedCodeGenerator(nn.Module):
         codes: Tensor = self.enter(torch.cat([self.front["a"](a), self.front["b"](b)]))
         return codes
 
-    def draw(self, features: Tensor, to: Side) -> Tensor:
+    def draw(self, features: Tensor, to: Domain) -> Tensor:
         """Map what `leave` made of codes to images of a domain."""
         out: Tensor = self.back[to](features)
         return out
@@ -140,7 +140,7 @@ class DiscriminatorPair(nn.Module):
             shared: makes the one map from what `own` gives, for both domains alike.
         """
         super().__init__()
-        self.own = nn.ModuleDict({side: own() for side in ("a", "b")})
+        self.own = nn.ModuleDict({domain: own() for domain in ("a", "b")})
         self.shared = shared
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Maps, Maps]:

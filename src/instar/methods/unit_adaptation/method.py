@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -11,13 +12,13 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.images import LUMA
 from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
 from instar.core.progress import Progress
-from instar.core.settings import within
+from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard
 from instar.methods.unit_adaptation.augment import random_paint, random_warp
@@ -25,67 +26,64 @@ from instar.methods.unit_adaptation.networks import DigitVAE, codis28x28, codis3
 
 Which = Literal["none", "a", "b"]
 
-SMALL: dict[str, object] = {
+SMALL: Mapping[str, Any] = {
     "channels": 1,
     "gray": "none",
     "side": 28,
     "width": 16,
-    "alike": True,
+    "alike": True,  # a translation starts as the reconstruction
+    # Codes with fewer bits, so that both domains use the same ones, and nearer features.
     "recon": 0.02,
     "kl": 0.02,
     "feature": 0.1,
-    "warp": 1.0,
-    "optim": {"lr": 1e-3, "hold": 0.5},
+    "warp": 1.0,  # USPS has far fewer digits than MNIST, and straighter ones
+    "optim": {"lr": 1e-3, "hold": 0.5},  # a run of thousands of steps
 }
-"""For short runs: a larger rate, codes with fewer bits (so that both domains use the same ones), nearer features,
-digits that are turned and slanted at random (USPS has far fewer than MNIST, and straighter ones)."""
+"""Options for short runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(MethodConfig):
     """Options of UNIT for domain adaptation."""
 
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {"coordinates": (True,)}
+
     optim: Optim = field(default_factory=lambda: Optim(hold=1.0, weight_decay=5e-4))
     """Adam at a constant rate, as in the authors' code."""
-    gan: float = 1.0
-    """λ0, weight of the adversarial terms of both players."""
-    recon: float = 1e-3
+    gan: NonNegativeFloat = 1.0
+    """λ0, weight of the adversarial terms of generator and discriminator."""
+    recon: NonNegativeFloat = 1e-3
     """λ2, weight of the squared error of the reconstructions, summed over each image."""
-    kl: float = 2e-4
+    kl: NonNegativeFloat = 2e-4
     """λ1, weight of the divergence of the codes from N(0, I)."""
-    label: float = 10.0
+    label: NonNegativeFloat = 10.0
     """Weight of the classifier's cross entropy on the labelled source."""
-    feature: float = 1e-4
+    feature: NonNegativeFloat = 1e-4
     """Weight of the distance between the discriminator's features of an image and of its translation."""
     side: Literal[28, 32] = 32
     """Side of the images: 32 takes the paper's networks, 28 CoGAN's discriminator for MNIST and USPS."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels after the first convolution of the generator, and of the discriminator for 32 px."""
-    classes: int = 10
+    classes: Annotated[int, Bounds(2)] = 10
     """Classes of the labels."""
     gray: Which = "b"
-    """Domain that is gray: its networks have one channel. With `--channels 1` all have."""
+    """Domain that is gray: its networks have one channel. If `method.channels` is 1 all have."""
     invert: Which = "none"
     """Domain of which half of the training images are inverted: the other one has dark digits and light ones."""
     paint: Which = "none"
     """Domain whose training images get random colours, one for what is dark and one for what is light."""
-    warp: float = 0.0
+    warp: NonNegativeFloat = 0.0
     """Strength of random turns, shears, zooms and shifts of all training images; 1 turns by up to 20 degrees."""
-    coordinates: bool = True
-    """The encoders see each pixel's row and column."""
     alike: bool = False
     """The layers that each domain has for itself start with equal weights: a translation starts as the
     reconstruction. Only for domains with the same channels."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("gan", "recon", "kl", "label", "feature", "warp"):
-            within(f"method.{name}", getattr(self, name), 0, None)
-        within("method.width", self.width, 1, None)
-        within("method.classes", self.classes, 2, None)
         if self.alike and self.planes[0] != self.planes[1]:
+            none = setting("method.gray", "none")
             raise UserError(
-                f"--method.alike needs domains with the same channels: set --method.gray none, not {self.gray}"
+                f"{setting('method.alike')} needs domains with the same channels: set {none}, not {self.gray}"
             )
 
     @property
@@ -122,7 +120,7 @@ class UNITAdaptation(Method[Labelled]):
         writes L1.
         The divergence is the true one, ½ Σ(μ² + σ² - log σ² - 1); the code leaves out the ½ and the -1, so its
         weight of 1e-4 is 2e-4 here.
-        Both players of a step see the same fakes; the code draws the noise of the codes anew for each.
+        Generator and discriminator see the same fakes in a step; the code draws the noise of the codes anew for each.
         Weight decay leaves biases alone.
         Half of the target images of a step are inverted by chance, where the code has every image twice.
         The code's generator for 28 px was never released: here it is the one for 32 px with 7 x 7 kernels around
@@ -135,6 +133,7 @@ class UNITAdaptation(Method[Labelled]):
 
     options = Config
     cfg: Config
+    title = "UNIT for domain adaptation"
     paper = Paper(
         "Unsupervised Image-to-Image Translation Networks",
         "Liu, Breuel, Kautz",
@@ -173,7 +172,7 @@ class UNITAdaptation(Method[Labelled]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G = DigitVAE(cfg.planes, cfg.width, cfg.side, coordinates=cfg.coordinates)
+        self.G = DigitVAE(cfg.planes, cfg.width, cfg.side)
         if cfg.side == 32:
             self.D = codis32x32(cfg.planes, cfg.width, cfg.classes)
         else:
@@ -191,58 +190,78 @@ class UNITAdaptation(Method[Labelled]):
 
     def objectives(self, batch: Labelled, at: Progress) -> Objectives:
         """Move the discriminator with its classifier, then the generator against it."""
-        w = self.cfg
-        if batch.labels.max() >= w.classes:
-            raise UserError(f"there are {int(batch.labels.max()) + 1} classes: set --method.classes, not {w.classes}")
-        x, y = self.seen(batch.a, "a"), self.seen(batch.b, "b")
+        if batch.labels.max() >= self.cfg.classes:
+            classes = setting("method.classes")
+            raise UserError(
+                f"there are {int(batch.labels.max()) + 1} classes: set {classes} to that, not {self.cfg.classes}"
+            )
+        x, y = self.augmented(batch.a, "a"), self.augmented(batch.b, "b")
         mean, std = self.G.encode_both(x, y)
         # The order of the images is that of x, then y, in both domains: x_a and y_a, x_b and y_b.
         in_a, in_b = self.G.decode_both(mean + std * torch.randn_like(std))
-        n = len(x)
+        loss = self.discriminator_loss(x, y, in_a.detach(), in_b.detach(), batch.labels)
+        yield Objective("D", over=(self.D,), loss=loss)
+        yield Objective("G", over=(self.G,), loss=self.generator_loss(x, y, in_a, in_b, mean, std))
 
-        yield Objective("D", over=(self.D,), loss=self.discrimination(x, y, in_a.detach(), in_b.detach(), batch.labels))
+    def discriminator_loss(self, x: Tensor, y: Tensor, in_a: Tensor, in_b: Tensor, labels: Tensor) -> Loss:
+        """Return the loss of the discriminator and its classifier.
 
-        loss = w.recon * (term("recon_x", squares(in_a[:n], x)) + term("recon_y", squares(in_b[n:], y)))
-        logvar = 2 * std.log()
-        for name, rows in (("kl_x", slice(None, n)), ("kl_y", slice(n, None))):
-            loss = loss + w.kl * term(name, kl_to_standard(mean[rows].flatten(1), logvar[rows].flatten(1)))
-        if w.gan:
-            recon, trans = by_path(self.D.realness(self.D.features(in_a, in_b)))
-            loss = w.gan * (term("gan_recon", gan.real(recon)) + term("gan_trans", gan.real(trans))) + loss
-        yield Objective("G", over=(self.G,), loss=loss)
-
-    def discrimination(self, x: Tensor, y: Tensor, in_a: Tensor, in_b: Tensor, labels: Tensor) -> Loss:
-        """Return the discriminator's loss on real images and on fakes without gradient."""
+        Args:
+            x: labelled images (N, C, side, side) of a.
+            y: images of b.
+            in_a: x and y decoded into a (2 N, C, side, side), without gradient.
+            in_b: x and y decoded into b.
+            labels: classes (N,) of x.
+        """
         w, n = self.cfg, len(x)
         if not w.gan and not w.feature:  # the classifier alone
             return w.label * term("label", entropy(self.D.classify(x, "a"), labels))
         features = self.D.features(torch.cat([x, in_a]), torch.cat([y, in_b]))
         f_x, f_in_a, f_y, f_in_b = torch.split(features, [n, 2 * n, n, 2 * n])
-        loss = w.label * term("label", entropy(self.D.classes(f_x), labels))
+        label = entropy(self.D.classes(f_x), labels)
+        loss = Loss()
         if w.gan:
             recon, trans = by_path(self.D.realness(torch.cat([f_in_a, f_in_b])))
-            real = term("real", gan.real(self.D.realness(torch.cat([f_x, f_y]))))
-            fake = term("recon", gan.fake(recon)) + term("trans", gan.fake(trans))
-            loss = w.gan * (real + 0.5 * fake) + loss
+            loss += w.gan * term("real", gan.real(self.D.realness(torch.cat([f_x, f_y]))))
+            loss += w.gan * 0.5 * term("recon", gan.fake(recon))
+            loss += w.gan * 0.5 * term("trans", gan.fake(trans))
+        loss += w.label * term("label", label)
         if w.feature:
             if self.D.rates:  # what is compared has no dropout
                 f_in_a, f_in_b = self.D.features(in_a, in_b, drop=False).chunk(2)
-            near = term("feature_x", squares(f_in_a[:n], f_in_b[:n])) + term(
-                "feature_y", squares(f_in_b[n:], f_in_a[n:])
-            )
-            loss = loss + w.feature * near
+            loss += w.feature * term("feature_x", squares(f_in_a[:n], f_in_b[:n]))
+            loss += w.feature * term("feature_y", squares(f_in_b[n:], f_in_a[n:]))
         return loss
 
-    def seen(self, images: Tensor, domain: Domain) -> Tensor:
+    def generator_loss(self, x: Tensor, y: Tensor, in_a: Tensor, in_b: Tensor, mean: Tensor, std: Tensor) -> Loss:
+        """Return the loss of the generator: images as above, and the distributions (2 N, ...) of their codes."""
+        w, n = self.cfg, len(x)
+        recon_x, recon_y = squares(in_a[:n], x), squares(in_b[n:], y)
+        mean, logvar = mean.flatten(1), 2 * std.log().flatten(1)
+        kl_x, kl_y = kl_to_standard(mean[:n], logvar[:n]), kl_to_standard(mean[n:], logvar[n:])
+        loss = Loss()
+        if w.gan:
+            recon, trans = by_path(self.D.realness(self.D.features(in_a, in_b)))
+            loss += w.gan * term("gan_recon", gan.generator(recon))
+            loss += w.gan * term("gan_trans", gan.generator(trans))
+        return (
+            loss
+            + w.recon * term("recon_x", recon_x)
+            + w.recon * term("recon_y", recon_y)
+            + w.kl * term("kl_x", kl_x)
+            + w.kl * term("kl_y", kl_y)
+        )
+
+    def augmented(self, images: Tensor, domain: Domain) -> Tensor:
         """Return the images as the networks of a domain take them in training: gray, warped, painted or inverted."""
-        planes = random_warp(self.entered(images, domain), self.cfg.warp)
+        planes = random_warp(self.with_planes(images, domain), self.cfg.warp)
         if self.cfg.paint == domain:
             planes = random_paint(planes)
         if self.cfg.invert != domain:
             return planes
         return torch.where(torch.rand(len(planes), 1, 1, 1, device=planes.device) < 0.5, -planes, planes)
 
-    def entered(self, images: Tensor, domain: Domain) -> Tensor:
+    def with_planes(self, images: Tensor, domain: Domain) -> Tensor:
         """Return images (N, channels, H, W) with as many channels as the networks of a domain have."""
         if self.cfg.gray != domain or images.shape[1] == 1:
             return images
@@ -250,7 +269,7 @@ class UNITAdaptation(Method[Labelled]):
 
     def encode(self, x: Tensor, *, domain: Domain) -> Tensor:
         """Return the means (N, 8 width, 1, 1) of the codes of images of a domain."""
-        mean, _ = self.G.encode(self.entered(x, domain), domain)
+        mean, _ = self.G.encode(self.with_planes(x, domain), domain)
         return mean
 
     def decode(self, code: Tensor, *, to: Domain) -> Tensor:
@@ -262,7 +281,7 @@ class UNITAdaptation(Method[Labelled]):
 
         In eval mode they do not depend on the other images.
         """
-        return self.D.classify(self.entered(x, domain), domain)
+        return self.D.classify(self.with_planes(x, domain), domain)
 
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
         """Decode the mean of the code, without noise, into the other domain."""

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.batch import Domain
 from instar.modules.init import normal
 
-Domain = Literal["a", "b"]
 Side = Literal[28, 32]
 
 
@@ -36,9 +36,7 @@ class Shift(nn.Module):
 class DigitVAE(nn.Module):
     """Encoders and decoders of both domains around one code (N, 8 width, 1, 1)."""
 
-    def __init__(
-        self, channels: tuple[int, int], width: int = 64, side: Side = 32, *, coordinates: bool = True
-    ) -> None:
+    def __init__(self, channels: tuple[int, int], width: int = 64, side: Side = 32) -> None:
         """Build the networks with weights from N(0, 0.02).
 
         Args:
@@ -46,13 +44,11 @@ class DigitVAE(nn.Module):
             width: channels after the first convolution.
             side: of the images. 32 is the authors' network; 28 takes 7 x 7 where that takes 8 x 8 or 4 x 4, and has
                 one decoder layer less.
-            coordinates: the encoders see each pixel's row and column as two more channels.
         """
         super().__init__()
         c = width
-        self.coordinates = coordinates
-        seen = 2 if coordinates else 0
-        self.own_encoder = _own(channels, lambda n: _down(n + seen, c, 5, 2, 2))
+        # The encoders see each pixel's row and column too.
+        self.own_encoder = _own(channels, lambda n: _down(n + 2, c, 5, 2, 2))
         self.encoder = nn.Sequential(
             _down(c, 2 * c, 5, 2, 2), _down(2 * c, 4 * c, side // 4, 1, 0), _down(4 * c, 8 * c, 1, 1, 0)
         )
@@ -84,7 +80,7 @@ class DigitVAE(nn.Module):
         return self.own_decoder["a"](shared), self.own_decoder["b"](shared)
 
     def _front(self, x: Tensor, domain: Domain) -> Tensor:
-        out: Tensor = self.own_encoder[domain](with_coordinates(x) if self.coordinates else x)
+        out: Tensor = self.own_encoder[domain](with_coordinates(x))
         return out
 
     def _heads(self, front: Tensor) -> tuple[Tensor, Tensor]:
