@@ -12,7 +12,7 @@ from contract.playing import Noise, build, source_for, tiny, trainer
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from instar.core.abilities import Attentive
+from instar.core.abilities import Attentive, supports
 from instar.core.batch import Unpaired
 from instar.core.config import Optim
 from instar.core.errors import UserError
@@ -23,7 +23,7 @@ from instar.core.schedule import linear
 from instar.engine.optimizers import Optimizers
 from instar.methods.ugatit import UGATIT, Config
 from instar.methods.ugatit.adalin import AdaLIN
-from instar.methods.ugatit.networks import Judged
+from instar.methods.ugatit.networks import Outputs
 from methods.parts import Constant, count, scramble, values
 
 STEPS = 5
@@ -174,8 +174,8 @@ class Says(nn.Module):
         super().__init__()
         self.patches, self.classes = Constant(number), torch.full((1, 2), number)
 
-    def forward(self, x: Tensor) -> Judged:
-        return Judged(self.patches(x), self.classes.expand(len(x), 2))
+    def forward(self, x: Tensor) -> Outputs:
+        return Outputs(self.patches(x), self.classes.expand(len(x), 2))
 
 
 class Keeps(nn.Module):
@@ -379,12 +379,12 @@ def test_weights_start_at_002() -> None:
 
 
 def test_directions_and_attention(method: UGATIT, batch: Unpaired) -> None:
-    assert isinstance(method, Attentive)
+    assert supports(method, Attentive)
     with torch.no_grad():
         assert torch.equal(method.translate(batch.a, to="b"), method.G_st(batch.a))
         assert torch.equal(method.translate(batch.b, to="a"), method.G_ts(batch.b))
-        assert torch.equal(method.attention(batch.a, to="b"), method.G_st.heat(batch.a))
-        assert torch.equal(method.attention(batch.b, to="a"), method.G_ts.heat(batch.b))
+        assert torch.equal(method.attention(batch.a, to="b"), method.G_st.heat_map(batch.a))
+        assert torch.equal(method.attention(batch.b, to="a"), method.G_ts.heat_map(batch.b))
         assert method.attention(batch.a).shape == (1, 8, 8)
 
 
@@ -403,8 +403,11 @@ def test_attention_can_be_left_out(batch: Unpaired, attention: str, generators: 
     assert ("G/cam_st" in names) == generators
     assert ("D/s_global_cam" in names) == ("G/gan_t_local_cam" in names) == discriminators
     assert {"D/s_global", "G/gan_t_local", "G/cycle_s"} <= names
+    assert supports(method, Attentive) == generators
     if not generators:
-        with pytest.raises(UserError, match=f"no attention maps: this model has --method.attention {attention}"):
+        with pytest.raises(
+            UserError, match=f"no attention maps: this model was trained with method.attention={attention}"
+        ):
             method.attention(batch.a)  # type: ignore[operator]
 
 
@@ -432,20 +435,20 @@ def test_the_full_model_is_tied_to_its_side(full: UGATIT, light: UGATIT) -> None
     config = defaults("ugatit", UGATIT, "paper")
     assert full.fixed_size == 256
     other = replace(config, data=replace(config.data, size=128))
-    with pytest.raises(UserError, match=r"--size 128: .* --method.side 256; make the two equal, .*--method.light"):
+    with pytest.raises(UserError, match=r"size=128: .* method.side=256; make the two equal, .*method.light=True"):
         full.check(other)
     assert UGATIT(Config(side=128, width=1)).check(other)
     assert light.fixed_size is None
     assert light.check(other) == ""
-    with pytest.raises(UserError, match=r"--method.side must be a multiple of 4, not 130"):
+    with pytest.raises(UserError, match=r"method.side must be a multiple of 4, not 130"):
         Config(side=130)
 
 
 @pytest.mark.parametrize(
     ("size", "fault"),
     [
-        (64, r"--size 64: a global discriminator that halves 5 times needs 96 px; .* --method.global-downs 4"),
-        (95, r"--method.global-downs 4"),
+        (64, r"size=64: a global discriminator that halves 5 times needs 96 px; .* method.global_downs=4"),
+        (95, r"method.global_downs=4"),
         (96, None),
         (128, None),
     ],
@@ -463,7 +466,7 @@ def test_size_of_the_discriminators(light: UGATIT, size: int, fault: str | None)
 def test_the_local_discriminator_is_checked_too() -> None:
     method = UGATIT(Config(light=True, width=1, global_downs=1, local_downs=4))
     config = defaults("ugatit", UGATIT, "light")
-    with pytest.raises(UserError, match=r"--size 40: a local discriminator .* needs 48 px; .* --method.local-downs 3"):
+    with pytest.raises(UserError, match=r"size=40: a local discriminator .* needs 48 px; .* method.local_downs=3"):
         method.check(replace(config, data=replace(config.data, size=40)))
 
 

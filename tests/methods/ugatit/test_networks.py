@@ -68,7 +68,7 @@ def test_shapes_of_the_discriminators(downs: int, side: int, patches: int) -> No
     net.cam.register_forward_hook(lambda _, __, out: maps.append(out[0].shape))
     judged = net(torch.rand(2, 1, side, side))
     assert judged.patches.shape == (2, 1, patches, patches)
-    assert judged.classes.shape == (2, 2)
+    assert judged.cam.shape == (2, 2)
     assert maps[0][-2:] == (patches + 1, patches + 1)
 
 
@@ -159,7 +159,7 @@ def test_discriminator_equals_the_table(shared: bool) -> None:
     for layer, stride in zip(net.body[::2], (2, 2, 1), strict=True):
         y = nnf.leaky_relu(conv(y, layer.weight, layer.bias, stride, 1), 0.2)
     y, logits = attended(y, net.cam, shared)
-    torch.testing.assert_close(found.classes, logits)
+    torch.testing.assert_close(found.cam, logits)
     torch.testing.assert_close(found.patches, conv(nnf.leaky_relu(y, 0.2), net.last.weight, None, 1, 1))
     assert net.last.bias is None
 
@@ -226,7 +226,7 @@ def test_heat() -> None:
     net = shaken(normal(Generator(3, 4, 1))).float()
     x = torch.rand(2, 3, 24, 16) * 2 - 1
     assert net.encode(x)[0].min() == 0  # after a ReLU
-    heat = net.heat(x)
+    heat = net.heat_map(x)
     assert heat.shape == (2, 6, 4)
     for one, features in zip(heat, net.encode(x)[0], strict=True):
         raw = features.sum(0)
@@ -238,7 +238,7 @@ def test_a_flat_heat_map_is_0() -> None:
     net = Generator(3, 4, 1)
     nn.init.zeros_(net.cam.mix.weight)
     nn.init.ones_(net.cam.mix.bias)
-    assert torch.equal(net.heat(torch.rand(2, 3, 16, 16)), torch.zeros(2, 4, 4))
+    assert torch.equal(net.heat_map(torch.rand(2, 3, 16, 16)), torch.zeros(2, 4, 4))
 
 
 @pytest.mark.parametrize("norm", ["adain", "instance", "layer", "group"])
@@ -275,6 +275,6 @@ def test_without_attention() -> None:
     x = torch.rand(2, 3, 16, 16)
     features, logits = net.encode(x)
     assert torch.equal(features, net.encoder(x))
-    assert logits.shape == judge(x).classes.shape == (2, 0)
-    assert list(judge(x).heads()) == [""]
+    assert logits.shape == judge(x).cam.shape == (2, 0)
+    assert judge(x).cam.shape == (len(x), 0)
     assert not [name for one in (net, judge) for name, _ in one.named_parameters() if "cam" in name]

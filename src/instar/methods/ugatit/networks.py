@@ -26,16 +26,16 @@ class CAM(nn.Module):
     with the weights of either classifier; a 1x1 convolution mixes the two.
     """
 
-    def __init__(self, channels: int, *, shared: bool = False, spectrally: bool = False) -> None:
+    def __init__(self, channels: int, *, shared: bool = False, spectral_norm: bool = False) -> None:
         """Build the module.
 
         Args:
             channels: of the map.
             shared: one classifier with a bias, which is added to its weights too (the authors' TensorFlow code).
-            spectrally: normalise the classifiers' weights, for discriminators.
+            spectral_norm: normalise the classifiers' weights, for discriminators.
         """
         super().__init__()
-        self.spectrally = spectrally
+        self.spectral_norm = spectral_norm
         self.average = self._classifier(channels, shared)
         self.maximum = None if shared else self._classifier(channels, shared)
         self.mix = nn.Conv2d(2 * channels, channels, 1)
@@ -55,11 +55,11 @@ class CAM(nn.Module):
 
     def _classifier(self, channels: int, shared: bool) -> nn.Linear:
         layer = nn.Linear(channels, 1, bias=shared)
-        return spectral(layer) if self.spectrally else layer
+        return spectral(layer) if self.spectral_norm else layer
 
     def _weights(self, classifier: nn.Linear) -> tuple[Tensor, ...]:
         """Return weight (1, C) and, if there is one, bias (1). Read once: each reading is a power iteration."""
-        weight = weight_of(classifier) if self.spectrally else classifier.weight
+        weight = weight_of(classifier) if self.spectral_norm else classifier.weight
         return (weight,) if classifier.bias is None else (weight, classifier.bias)
 
 
@@ -166,24 +166,20 @@ class Generator(nn.Module):
         read = self.read(features.flatten(1) if self.side else features.mean((2, 3)))
         return self.gamma(read), self.beta(read)
 
-    def heat(self, x: Tensor) -> Tensor:
+    def heat_map(self, x: Tensor) -> Tensor:
         """Return where the generator looks in x: maps (N, H/4, W/4), each stretched to [0, 1]; a flat one is 0."""
-        heat = self.encode(x)[0].float().sum(1)
-        low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
-        return (heat - low) / (high - low).clamp_min(torch.finfo(heat.dtype).tiny)
+        total = self.encode(x)[0].float().sum(1)
+        low, high = total.amin((1, 2), keepdim=True), total.amax((1, 2), keepdim=True)
+        return (total - low) / (high - low).clamp_min(torch.finfo(total.dtype).tiny)
 
 
-class Judged(NamedTuple):
-    """What a discriminator says of N images."""
+class Outputs(NamedTuple):
+    """A discriminator's raw outputs for N images."""
 
     patches: Tensor
-    """(N, 1, H', W'), one raw output for each patch."""
-    classes: Tensor
-    """(N, 2), the logits of the attention's classifiers; (N, 0) without attention."""
-
-    def heads(self) -> dict[str, Tensor]:
-        """Return what is judged by the ending of its term's name."""
-        return {"": self.patches} | ({"_cam": self.classes} if self.classes.numel() else {})
+    """(N, 1, H', W'), one for each patch."""
+    cam: Tensor
+    """(N, 2), of the attention's classifiers; (N, 0) without attention."""
 
 
 class Discriminator(nn.Module):
@@ -209,25 +205,25 @@ class Discriminator(nn.Module):
         widths = [channels, *(width * 2**i for i in range(downs + 1))]
         layers: list[nn.Module] = []
         for i, (cin, cout) in enumerate(pairwise(widths)):
-            layers += [_judge(cin, cout, 2 if i < downs else 1), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [_spectral_conv(cin, cout, 2 if i < downs else 1), nn.LeakyReLU(0.2, inplace=True)]
         self.body = nn.Sequential(*layers)
-        self.cam = CAM(widths[-1], shared=shared_cam, spectrally=True) if attention else None
+        self.cam = CAM(widths[-1], shared=shared_cam, spectral_norm=True) if attention else None
         if self.cam:
             normal(self.cam.mix)
-        self.last = _judge(widths[-1], 1, 1, bias=False)
+        self.last = _spectral_conv(widths[-1], 1, 1, bias=False)
 
     @staticmethod
     def smallest(downs: int) -> int:
         """Return the least side of images for so many halvings: the last two convolutions take 1 px each of 3."""
         return 3 * int(2**downs)
 
-    def forward(self, x: Tensor) -> Judged:
-        """Judge images (N, C, H, W): 256 px give 6 x 6 patches with 5 halvings and 30 x 30 with 3."""
+    def forward(self, x: Tensor) -> Outputs:
+        """Map images (N, C, H, W) to raw outputs: 256 px give 6 x 6 patches with 5 halvings and 30 x 30 with 3."""
         features = self.body(x)
         if self.cam is None:
-            return Judged(self.last(features), features.new_empty(len(x), 0))
+            return Outputs(self.last(features), features.new_empty(len(x), 0))
         attended, logits = self.cam(features)
-        return Judged(self.last(nnf.leaky_relu_(attended, 0.2)), logits)
+        return Outputs(self.last(nnf.leaky_relu_(attended, 0.2)), logits)
 
 
 def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -238,7 +234,7 @@ def _linear(cin: int, cout: int) -> nn.Linear:
     return nn.Linear(cin, cout, bias=False)
 
 
-def _judge(cin: int, cout: int, stride: int, *, bias: bool = True) -> nn.Conv2d:
+def _spectral_conv(cin: int, cout: int, stride: int, *, bias: bool = True) -> nn.Conv2d:
     return spectral(SpectralConv2d(cin, cout, 4, stride, 1, bias=bias, padding_mode="reflect"))
 
 
