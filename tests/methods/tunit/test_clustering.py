@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instar.methods.tunit.clustering import iic, in_use, known_labels, probabilities, sizes
+from instar.methods.tunit.clustering import cluster_sizes, clusters_in_use, iic, label_cross_entropy, probabilities
 
 K = 10
 
@@ -59,30 +59,30 @@ def test_gradient_and_precision() -> None:
 
 def test_known_labels() -> None:
     logits = torch.zeros(4, 5, requires_grad=True)
-    assert known_labels(logits, torch.tensor([0, -1, 3, -1])).item() == pytest.approx(math.log(5))
-    none = known_labels(logits, torch.full((4,), -1))
+    assert label_cross_entropy(logits, torch.tensor([0, -1, 3, -1])).item() == pytest.approx(math.log(5))
+    none = label_cross_entropy(logits, torch.full((4,), -1))
     none.backward()
     assert none == 0
     assert torch.equal(logits.grad, torch.zeros(4, 5))
-    assert known_labels(logits.bfloat16(), torch.tensor([0, 1, 2, 3])).dtype == torch.float32
+    assert label_cross_entropy(logits.bfloat16(), torch.tensor([0, 1, 2, 3])).dtype == torch.float32
 
 
 def test_known_labels_count_alike_however_few() -> None:
     logits = torch.randn(3, 4)
     torch.testing.assert_close(
-        known_labels(logits, torch.tensor([-1, 2, -1])), known_labels(logits[1:2], torch.tensor([2]))
+        label_cross_entropy(logits, torch.tensor([-1, 2, -1])), label_cross_entropy(logits[1:2], torch.tensor([2]))
     )
 
 
 def test_sizes_of_domains() -> None:
-    assert sizes(torch.tensor([2, 0, 2, 2]), 4).tolist() == [1, 0, 3, 0]
-    assert sizes(torch.tensor([], dtype=torch.int64), 2).tolist() == [0, 0]
+    assert cluster_sizes(torch.tensor([2, 0, 2, 2]), 4).tolist() == [1, 0, 3, 0]
+    assert cluster_sizes(torch.tensor([], dtype=torch.int64), 2).tolist() == [0, 0]
 
 
 def test_in_use() -> None:
-    assert in_use(hot(EACH)).item() == pytest.approx(10)
-    assert in_use(hot(EACH % 2)).item() == pytest.approx(2)
-    assert in_use(hot(EACH * 0)).item() == pytest.approx(1)
+    assert clusters_in_use(hot(EACH)).item() == pytest.approx(10)
+    assert clusters_in_use(hot(EACH % 2)).item() == pytest.approx(2)
+    assert clusters_in_use(hot(EACH * 0)).item() == pytest.approx(1)
 
 
 def test_probabilities() -> None:

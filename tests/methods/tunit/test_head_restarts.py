@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from instar.methods.tunit import head_restarts as restarts
 from instar.methods.tunit.clustering import iic, probabilities
-from instar.methods.tunit.head_restarts import restart
+from instar.methods.tunit.head_restarts import restart_head
 
 K = 4
 
@@ -37,7 +37,7 @@ def test_finds_the_clusters_from_a_head_that_merges_them() -> None:
     seen, true = features()
     head = nn.Linear(6, K)
     nn.init.zeros_(head.weight)
-    losses = restart(head, [seen], 24, iic)
+    losses = restart_head(head, [seen], 24, iic)
     assert losses.shape == (24,)
     assert (losses.sort().values == losses).all()
     assert losses[0] < losses[-1] - 0.1, "not every start ends in the best"
@@ -54,7 +54,7 @@ def test_a_feature_that_did_not_vary_gets_no_great_weight() -> None:
     seen[:, 5] = 2.0
     seen[0, 5] += 1e-6
     head = nn.Linear(6, K)
-    restart(head, [seen], 24, iic)
+    restart_head(head, [seen], 24, iic)
     assert agreement(head(seen)[:512].argmax(1), true) > 0.95
     with torch.no_grad():
         assert head.weight[:, 5].abs().max() <= head.weight[:, :5].abs().max()
@@ -70,7 +70,7 @@ def test_batches_are_put_together_up_to_a_limit(monkeypatch: pytest.MonkeyPatch)
             yield seen
 
     monkeypatch.setattr(restarts, "IMAGES", 100)
-    restart(nn.Linear(6, K), batches(), 1, iic)
+    restart_head(nn.Linear(6, K), batches(), 1, iic)
     assert asked == [0, 1]
 
 
@@ -80,6 +80,6 @@ def test_by_the_global_generator_alone() -> None:
     for seed, head in zip((1, 1, 2), heads, strict=True):
         torch.manual_seed(seed)
         with torch.autocast("cpu", torch.bfloat16):
-            restart(head, [seen], 2, iic)
+            restart_head(head, [seen], 2, iic)
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert not torch.equal(heads[0].weight, heads[2].weight)

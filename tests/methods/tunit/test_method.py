@@ -74,7 +74,7 @@ class ByHand:
     def contrast(self, query: Tensor, key: Tensor) -> Tensor:
         rows = []
         for q, k in zip(query, key.detach(), strict=True):
-            weights = torch.stack([q @ k, *(q @ other for other in self.queue)]).div(self.w.tau).exp()
+            weights = torch.stack([q @ k, *(q @ other for other in self.queue)]).div(0.07).exp()
             rows.append(-(weights[0] / weights.sum()).log())
         return torch.stack(rows).mean()
 
@@ -83,7 +83,7 @@ class ByHand:
         return nnf.cross_entropy(logits[known], labels[known]) if known.any() else logits.sum() * 0
 
     def domains(self, x: Tensor) -> Tensor:
-        out: Tensor = self.H(self.C.read(x)[0])
+        out: Tensor = self.H(self.C.encode(x)[0])
         return out
 
     def step(self, batch: Unlabelled, phase: str) -> None:
@@ -109,7 +109,7 @@ class ByHand:
 
     def guide(self, x: Tensor, view: Tensor, key: Tensor, labels: Tensor, phase: str) -> None:
         w = self.w
-        features, style = self.C.read(x)  # once: passes move the statistics of the norms
+        features, style = self.C.encode(x)  # once: passes move the statistics of the norms
         loss = w.contrast * self.contrast(style, key)
         if w.mode == "sup":
             loss = 0.1 * loss + self.cross_entropy(self.H(features.detach()), labels)
@@ -122,7 +122,7 @@ class ByHand:
                 loss = loss - w.mi * information
             elif phase != "label":
                 loss = loss - (0.1 if phase == "cluster" else 1.0) * w.mi * information
-            loss = loss * (0.1 if phase == "translate" else 1.0)
+            loss = loss * (w.guide if phase == "translate" else 1.0)
         self.moved(loss, "CH")
 
     def translate(self, x: Tensor, labels: Tensor, over: str) -> None:
@@ -143,8 +143,7 @@ class ByHand:
 
         fake, same = G(x, self.C(other)), G(x, self.C(x))
         loss = -D(fake, domain[order]).mean() + w.recon * (same - x).abs().mean()
-        if w.gan_recon:
-            loss = loss - D(same, domain).mean()
+        loss = loss - D(same, domain).mean()
         loss = loss + w.style * self.contrast(self.C(fake), self.C_ema(other))
         self.moved(loss, over)
 
@@ -153,13 +152,13 @@ class ByHand:
     ("options", "phases"),
     [
         ({"mode": "joint"}, ["cluster", "cluster", "translate", "translate"]),
-        ({"mode": "joint", "gan_recon": False, "normalize": True}, ["cluster", "cluster", "translate", "translate"]),
+        ({"mode": "joint", "contrast": 0.5, "guide": 0.3}, ["cluster", "cluster", "translate", "translate"]),
         ({"mode": "joint", "both": True, "area": (0.4, 1.0)}, ["cluster", "cluster", "translate", "translate"]),
         ({"mode": "separate"}, ["cluster", "cluster", "translate", "translate"]),
         ({"mode": "semi", "cluster": 0.75}, ["label", "label", "cluster", "translate"]),
         ({"mode": "sup"}, ["translate"] * 4),
     ],
-    ids=["joint", "unit styles", "two views", "separate", "semi", "sup"],
+    ids=["joint", "weights", "two views", "separate", "semi", "sup"],
 )
 def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any], phases: list[str]) -> None:
     config = tiny("tunit", {"steps": STEPS}, **{"cluster": 0.5, "style": 0.5, "queue": 6, **options})
@@ -216,7 +215,7 @@ def test_parameter_counts() -> None:
 def test_the_paper_s_numbers() -> None:
     cfg = Config()
     assert (cfg.mi, cfg.contrast, cfg.guide, cfg.recon, cfg.style, cfg.r1) == (5, 1, 0.1, 0.1, 0.01, 10)
-    assert (cfg.tau, cfg.queue, cfg.domains, cfg.style_dim) == (0.07, 1024, 10, 128)
+    assert (cfg.queue, cfg.domains, cfg.style_dim) == (1024, 10, 128)
     assert (cfg.optim_c.lr, cfg.optim_c.betas, cfg.optim_c.weight_decay) == (1e-4, (0.9, 0.999), 1e-3)
     assert (cfg.optim.lr, cfg.optim.betas, cfg.optim.weight_decay) == (1e-4, (0.0, 0.99), 1e-4)
     paper = defaults("tunit", TUNIT, "paper")
@@ -421,7 +420,7 @@ def test_the_gallery_holds_what_the_images_were_taken_for(method: TUNIT, batch: 
     expected = copy.deepcopy(method)
     play(method, batch, TRANSLATE)
     with torch.no_grad():
-        domain = expected.H(expected.C.read(batch.a)[0]).argmax(1)
+        domain = expected.H(expected.C.encode(batch.a)[0]).argmax(1)
     assert method.gallery.counts().tolist() == torch.bincount(domain, minlength=3).tolist()
     seed_step(0, 0)
     drawn = method.sample_style(5)
@@ -448,7 +447,7 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
         seen.extend(features)
         head.weight.data.fill_(3.0)
 
-    monkeypatch.setattr(tunit, "restart", fake)
+    monkeypatch.setattr(tunit, "restart_head", fake)
     method = build(tiny("tunit", restarts=7))
     for parameter in method.C.parameters():
         parameter.data.mul_(1.5)
@@ -459,7 +458,7 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
     torch.manual_seed(5)
     torch.randn(4, 8)
     view = random_view(torch.cat([batch.a, batch.b]), 1.0)
-    torch.testing.assert_close(seen[0], method.C.eval().read(view)[0])
+    torch.testing.assert_close(seen[0], method.C.eval().encode(view)[0])
     assert [part.shape for part in seen] == [(8, 32), (8, 32)]
     assert (method.H.weight == 3).all()
     assert torch.equal(method.H_ema.net.weight, method.H.weight)
@@ -490,20 +489,20 @@ def test_what_cannot_be_trained(batch: Unlabelled) -> None:
         method.check(replace(config, data=replace(config.data, size=64)))
     with pytest.raises(UserError, match="at least 2 images"):
         method.check(tiny("tunit", {"batch": 2, "devices": 2}))
-    with pytest.raises(UserError, match=r"--method\.side must be a power of 2 from 32 on, not 96"):
+    with pytest.raises(UserError, match=r"method\.side must be a power of 2 from 32 on, not 96"):
         Config(side=96)
     with pytest.raises(UserError, match=r"method\.domains must be at least 2"):
         Config(domains=1)
     with pytest.raises(UserError, match="untrained"):
         Config(mi=0, contrast=0)
-    with pytest.raises(UserError, match=r"--method\.restarts: in mode semi domains are classes"):
+    with pytest.raises(UserError, match=r"method\.restarts: in mode semi domains are classes"):
         Config(mode="semi", restarts=3)
     sup = build(tiny("tunit", mode="sup"))
     with pytest.raises(UserError, match="needs classes"):
         next(sup.objectives(Unlabelled(batch.a, batch.b), CLUSTER))
     with pytest.raises(UserError, match="needs classes"):
         next(sup.objectives(replace(batch, labels=batch.labels - 1), CLUSTER))
-    with pytest.raises(UserError, match=r"there are 12 classes or more: set --method\.domains"):
+    with pytest.raises(UserError, match=r"there are 12 classes or more: set method\.domains"):
         next(sup.objectives(replace(batch, labels=batch.labels * 0 + 11), CLUSTER))
 
 

@@ -49,15 +49,13 @@ def test_the_content_is_16_x_16(side: int, width: int, deep: int) -> None:
 def test_guiding_network() -> None:
     C = GuidingNetwork(3, 4, 6).eval()
     x = torch.randn(3, 3, 32, 32)
-    features, style = C.read(x)
+    features, style = C.encode(x)
     assert (features.shape, style.shape) == ((3, 32), (3, 6))
     assert torch.equal(C(x), style)
     torch.testing.assert_close(C(x[:1]), style[:1])
     assert C.head.bias.abs().sum() == 0
     for side in (24, 28, 33):  # not only powers of 2
         assert C(torch.randn(2, 3, side, side + 2)).shape == (2, 6)
-    unit = GuidingNetwork(3, 4, 6, unit=True).eval()
-    torch.testing.assert_close(unit(x).norm(dim=1), torch.ones(3))
 
 
 def test_first_weights_of_the_guiding_network() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from instar.methods.tunit import views
-from instar.methods.tunit.views import affine, hues, random_view, recoloured
+from instar.methods.tunit.views import hue_rotation, random_affine, random_colours, random_view
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_every_image_has_a_view_of_its_own() -> None:
 
 
 def test_bounds_of_the_maps() -> None:
-    maps = affine(torch.zeros(4000, 1, 1, 1, dtype=torch.float64))
+    maps = random_affine(torch.zeros(4000, 1, 1, 1, dtype=torch.float64))
     area = maps[:, :, :2].det()
     assert 0.9 <= area.min() < 0.91
     assert 1.09 < area.max() <= 1.1
@@ -47,13 +47,13 @@ def test_bounds_of_the_maps() -> None:
 
 
 def test_part_of_the_area() -> None:
-    area = affine(torch.zeros(4000, 1, 1, 1, dtype=torch.float64), (0.4, 1.0))[:, :, :2].det()
+    area = random_affine(torch.zeros(4000, 1, 1, 1, dtype=torch.float64), (0.4, 1.0))[:, :, :2].det()
     assert 0.4 <= area.min() < 0.41
     assert 0.99 < area.max() <= 1.0
 
 
 def test_without_moving_the_image_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "affine", lambda x, area: torch.eye(2, 3).repeat(len(x), 1, 1))
+    monkeypatch.setattr(views, "random_affine", lambda x, area: torch.eye(2, 3).repeat(len(x), 1, 1))
     x = picture()
     torch.testing.assert_close(random_view(x, 0.0), x)
 
@@ -66,21 +66,21 @@ def test_outside_is_black() -> None:
 
 def test_colours() -> None:
     x = picture() / 2 + 0.5
-    assert torch.equal(recoloured(x, 0.0).isfinite(), torch.ones_like(x, dtype=torch.bool))
-    torch.testing.assert_close(recoloured(x.clamp(0, 1), 0.0), x.clamp(0, 1))
-    changed = recoloured(x.clamp(0, 1), 1.0)
+    assert torch.equal(random_colours(x, 0.0).isfinite(), torch.ones_like(x, dtype=torch.bool))
+    torch.testing.assert_close(random_colours(x.clamp(0, 1), 0.0), x.clamp(0, 1))
+    changed = random_colours(x.clamp(0, 1), 1.0)
     assert 0 <= changed.min() < changed.max() <= 1
-    gray = recoloured(torch.full((8, 3, 4, 4), 0.5), 1.0)
+    gray = random_colours(torch.full((8, 3, 4, 4), 0.5), 1.0)
     torch.testing.assert_close(gray, gray[:, :1].expand(-1, 3, -1, -1))  # gray has no hue to turn
     assert len(gray.flatten(1).unique(dim=0)) == 8
-    assert recoloured(torch.rand(4, 1, 4, 4), 1.0).shape == (4, 1, 4, 4)
+    assert random_colours(torch.rand(4, 1, 4, 4), 1.0).shape == (4, 1, 4, 4)
 
 
 def test_turning_hues() -> None:
     red = torch.tensor([1.0, 0.0, 0.0])
-    third = hues(torch.tensor([1 / 3]))[0] @ red
+    third = hue_rotation(torch.tensor([1 / 3]))[0] @ red
     torch.testing.assert_close(third, torch.tensor([0.0, 1.0, 0.0]), atol=1e-6, rtol=0)
-    matrices = hues(torch.rand(5))
+    matrices = hue_rotation(torch.rand(5))
     torch.testing.assert_close(matrices @ torch.ones(3), torch.ones(5, 3))
     torch.testing.assert_close(matrices.sum(1), torch.ones(5, 3))
 

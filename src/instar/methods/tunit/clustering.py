@@ -41,7 +41,7 @@ def iic(p: Tensor, q: Tensor) -> Tensor:
         return -(joint * (joint.log() - rows.log() - rows.mT.log())).sum((-2, -1))
 
 
-def known_labels(logits: Tensor, labels: Tensor) -> Tensor:
+def label_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy where a label is known: the mean over the labels that are not -1, 0 without any.
 
     Args:
@@ -56,12 +56,12 @@ def known_labels(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels >= 0).sum().clamp(min=1)
 
 
-def sizes(domain: Tensor, domains: int) -> Tensor:
+def cluster_sizes(domain: Tensor, domains: int) -> Tensor:
     """Return how many images are in each domain, (domains,) int64, for the numbers (N,) of theirs."""
     return nnf.one_hot(domain, domains).sum(0)
 
 
-def in_use(p: Tensor) -> Tensor:
+def clusters_in_use(p: Tensor) -> Tensor:
     """Return over how many clusters a batch is spread, 1 to K: the exponential of the entropy of their shares.
 
     Args:

@@ -13,12 +13,12 @@ STEPS, BATCH, LR = 600, 768, 3e-3
 """Of the heads' training, on features with mean 0 and deviation 1, from logits with deviation 1."""
 DEAD = 1e-3
 """A feature that varies less than this share of the one that varies most is not scaled up."""
-JUDGED = 4096
+COMPARED = 4096
 """Images on which the heads are compared, at most."""
 
 
 @torch.no_grad()
-def restart(
+def restart_head(
     head: nn.Linear, features: Iterable[Tensor], count: int, loss: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
     """Set `head` to that of `count` new heads whose clusters of two views have most in common.
@@ -75,6 +75,6 @@ def _train(
         weights.grad, biases.grad = torch.autograd.grad(total, (weights, biases))
         adam.step()
     with torch.no_grad():
-        found = losses(views[:, :JUDGED])
+        found = losses(views[:, :COMPARED])
     best = int(found.argmin())
     return weights[best].detach(), biases[best, 0].detach(), found.sort().values

@@ -1,4 +1,4 @@
-"""Classes that a clustering may see."""
+"""Labels that TUNIT may see, by its mode."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from instar.core.batch import Unlabelled
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 
 
-def known_classes(batch: Unlabelled, mode: Literal["joint", "separate", "semi", "sup"], domains: int) -> Tensor:
+def visible_labels(batch: Unlabelled, mode: Literal["joint", "separate", "semi", "sup"], domains: int) -> Tensor:
     """Return the classes (N,) int64 that TUNIT's mode may see, -1 for the others.
 
     Args:
@@ -26,7 +26,9 @@ def known_classes(batch: Unlabelled, mode: Literal["joint", "separate", "semi", 
     if mode in ("joint", "separate"):
         return torch.full((len(batch.a),), -1, device=batch.a.device)
     if not len(labels) or (mode == "sup" and labels.min() < 0):
-        raise UserError(f"--method.mode {mode} needs classes: a folder for each, such as train/cat")
+        raise UserError(f"{setting('method.mode', mode)} needs classes: a folder for each, such as train/cat")
     if labels.max() >= domains:
-        raise UserError(f"there are {int(labels.max()) + 1} classes or more: set --method.domains to their number")
+        raise UserError(
+            f"there are {int(labels.max()) + 1} classes or more: set {setting('method.domains')} to their number"
+        )
     return labels

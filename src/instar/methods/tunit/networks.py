@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as nnf
 
 from instar.core.precision import full_precision
 from instar.modules.init import kaiming
@@ -26,17 +25,15 @@ WIDEST = 1024
 class GuidingNetwork(nn.Module):
     """VGG-11 with batch norm, averaged over the image, and a linear head for the style."""
 
-    def __init__(self, channels: int = 3, width: int = 64, style: int = 128, *, unit: bool = False) -> None:
+    def __init__(self, channels: int = 3, width: int = 64, style: int = 128) -> None:
         """Build the network.
 
         Args:
             channels: of the images.
             width: channels after the first convolution.
             style: numbers in a style.
-            unit: styles have length 1.
         """
         super().__init__()
-        self.unit = unit
         layers: list[nn.Module] = []
         cin = channels
         for stage in STAGES:
@@ -54,15 +51,14 @@ class GuidingNetwork(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features (N, 8 width) and the styles (N, style) of images (N, C, H, W)."""
         features = self.body(x).mean((2, 3))
-        style = self.head(features)
-        return features, nnf.normalize(style, dim=1) if self.unit else style
+        return features, self.head(features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the styles (N, style) of images (N, C, H, W)."""
-        return self.read(x)[1]
+        return self.encode(x)[1]
 
 
 def linear(cin: int, cout: int, std: float = 0.01) -> nn.Linear:
@@ -78,7 +74,8 @@ class Block(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first, self.second = _conv(channels, channels, 3, 1), _conv(channels, channels, 3, 1, _relu())
+        self.first = _conv(channels, channels, 3, 1)
+        self.second = _conv(channels, channels, 3, 1, _relu())
         self.norm = InstanceNorm()
 
     def forward(self, x: Tensor, numbers: Tensor | None = None) -> Tensor:
@@ -152,7 +149,8 @@ class FilterResponseNorm(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(channels))
-        self.shift, self.floor = nn.Parameter(torch.zeros(channels)), nn.Parameter(torch.zeros(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+        self.floor = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (N, C, H, W); the result is in float32 or better."""

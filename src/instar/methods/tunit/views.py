@@ -29,12 +29,12 @@ def random_view(x: Tensor, colour: float, area: tuple[float, float] = AREA) -> T
         area: least and largest part of an image's area that its view shows.
     """
     with torch.autocast(x.device.type, enabled=False):
-        grid = nnf.affine_grid(affine(x, area), list(x.shape), align_corners=False)
+        grid = nnf.affine_grid(random_affine(x, area), list(x.shape), align_corners=False)
         moved = nnf.grid_sample((x + 1) / 2, grid, align_corners=False)
-        return (recoloured(moved, colour) if colour else moved) * 2 - 1
+        return (random_colours(moved, colour) if colour else moved) * 2 - 1
 
 
-def affine(x: Tensor, area: tuple[float, float] = AREA) -> Tensor:
+def random_affine(x: Tensor, area: tuple[float, float] = AREA) -> Tensor:
     """Draw a map (N, 2, 3) from places in the view, of such a part of the area, to places in each image in [-1, 1]."""
     n = len(x)
     angle, shear = uniform(x, DEGREES) * math.pi / 180, uniform(x, SHEAR) * math.pi / 180
@@ -48,7 +48,7 @@ def affine(x: Tensor, area: tuple[float, float] = AREA) -> Tensor:
     return torch.cat([turn @ lean @ scale, shift[:, :, None]], 2)
 
 
-def recoloured(x: Tensor, strength: float) -> Tensor:
+def random_colours(x: Tensor, strength: float) -> Tensor:
     """Return images (N, C, H, W) in [0, 1] in other colours: brightness, contrast, saturation, hue, in this order."""
     n, channels = x.shape[:2]
     bright, contrast, saturation = (1 + uniform(x, min(1.0, JITTER * strength)).view(n, 1, 1, 1) for _ in range(3))
@@ -58,11 +58,11 @@ def recoloured(x: Tensor, strength: float) -> Tensor:
     luma = x.new_tensor(LUMA).view(1, 3, 1, 1)
     x = (x * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     x = (x * luma).sum(1, keepdim=True).lerp(x, saturation).clamp(0, 1)
-    turned = torch.einsum("nij,njhw->nihw", hues(uniform(x, min(0.5, HUE * strength))), x)
+    turned = torch.einsum("nij,njhw->nihw", hue_rotation(uniform(x, min(0.5, HUE * strength))), x)
     return turned.clamp(0, 1)
 
 
-def hues(share: Tensor) -> Tensor:
+def hue_rotation(share: Tensor) -> Tensor:
     """Return matrices (N, 3, 3) that turn colours by a share (N,) of the circle around the gray axis.
 
     Gray stays as it is, and so does the sum of the channels (Rodrigues' rotation around (1, 1, 1)).
