@@ -97,7 +97,7 @@ class Hand:
             u = self.detect(d, images)[0].detach().flatten(1)
             _, s, v = torch.linalg.svd(u - u.mean(0), full_matrices=False)
             share = (s**2).cumsum(0) / (s**2).sum()
-            on = min(self.w.components, int((share < self.w.variance).sum()) + 1)
+            on = min(self.w.components, int((share < 0.95).sum()) + 1)
             v = v[:on].T
             v = v * v.gather(0, v.abs().argmax(0, keepdim=True)).sign()
             self.pca[d] = u.mean(0), v, (s[:on] ** 2 / len(u) + 1e-6).sqrt()
@@ -295,7 +295,7 @@ def test_terms_are_sums_over_the_domains(method: TransGaGa, batch: Unpaired, sta
         _, variance = method.E_g["a"](batch.a)
         assert sums["prior_concentration"].item() == pytest.approx(2 * variance.mean().item(), rel=1e-5)
         return
-    seen = method.flow.apart("a", batch.a)
+    seen = method.pipeline.disentangle("a", batch.a)
     back = method.phi["a"].geometry(method.phi["a"].geometry(seen.z))
     assert sums["cycle_geometry"].item() == pytest.approx(2 * l1(back, seen.z).item(), rel=1e-4)
 
@@ -407,10 +407,10 @@ def test_shared_components_are_those_of_both_domains() -> None:
     buffers = zip(method.pca["a"].buffers(), method.pca["b"].buffers(), strict=True)
     assert all(torch.equal(a, b) for a, b in buffers)
     x = source.batch(0).a
-    parts = method.flow.apart("a", x)
-    made = method.flow.over(parts.z, parts.a, "b")
+    parts = method.pipeline.disentangle("a", x)
+    made = method.pipeline.transform(parts.z, parts.a, "b")
     torch.testing.assert_close(made.z, parts.z)
-    torch.testing.assert_close(method.translate(x), method.flow.draw("a", made, x.shape))
+    torch.testing.assert_close(method.translate(x), method.pipeline.draw("a", made, x.shape))
 
 
 def test_cycles_of_codes_cost_nothing_where_transformers_are_identities(batch: Unpaired) -> None:
@@ -476,10 +476,10 @@ def test_moving_a_landmark(method: TransGaGa, batch: Unpaired) -> None:
     plain = method.translate(batch.a)
     assert torch.equal(method.move(batch.a, still)[0], plain)
     z = method.pca["a"]((method.landmarks(batch.a, domain="a") + by).flatten(1))
-    made = method.flow.over(z, method.flow.apart("a", batch.a).a, "b")
+    made = method.pipeline.transform(z, method.pipeline.disentangle("a", batch.a).a, "b")
     picture, points = method.move(batch.a, by)
     assert torch.equal(points, made.points)
-    assert torch.equal(picture, method.flow.draw("b", made, batch.a.shape))
+    assert torch.equal(picture, method.pipeline.draw("b", made, batch.a.shape))
     assert not torch.equal(picture, plain)
     style = method.sample_style(2)
     assert torch.equal(method.move(batch.a, still, style=style)[0], method.translate(batch.a, style=style))
@@ -492,7 +492,7 @@ def test_drawing_an_image_anew_in_its_own_domain(method: TransGaGa, batch: Unpai
     """From its own landmarks, which may be moved, and in its own appearance or another's; nothing is carried over."""
     by = torch.zeros(4, 2)
     by[1, 0] = 0.3
-    seen = method.flow.apart("a", batch.a)
+    seen = method.pipeline.disentangle("a", batch.a)
     picture, points = method.move(batch.a, by, to="a", source="a")
     assert torch.equal(points, seen.points + by)
     assert torch.equal(picture, method.vae["a"].draw(seen.points + by, seen.a, batch.a.shape))
@@ -504,7 +504,7 @@ def test_drawing_an_image_anew_in_its_own_domain(method: TransGaGa, batch: Unpai
 @torch.no_grad()
 def test_an_exemplar_decides_the_appearance_alone(method: TransGaGa, batch: Unpaired) -> None:
     style = method.encode_style(batch.b, domain="b")
-    made = method.flow.made(batch.a, "b")
+    made = method.pipeline.translate_parts(batch.a, "b")
     drawn = method.vae["b"].draw(made.points, style, batch.a.shape)
     assert torch.equal(method.translate(batch.a, style=style), drawn)
 
@@ -513,12 +513,12 @@ def test_an_exemplar_decides_the_appearance_alone(method: TransGaGa, batch: Unpa
 def test_codes_lead_from_one_image_to_another(method: TransGaGa, batch: Unpaired) -> None:
     """Half way between two codes lie the landmarks half way in components."""
     first, last = method.encode(batch.a, domain="a").chunk(2)
-    z = method.flow.apart("a", batch.a).z
+    z = method.pipeline.disentangle("a", batch.a).z
     middle = method.decode(first.lerp(last, 0.5), to="b")
     assert middle.shape == batch.a[:1].shape
-    a = method.flow.apart("a", batch.a).a
-    expected = method.flow.over(z.mean(0, keepdim=True), a.mean(0, keepdim=True), "b")
-    torch.testing.assert_close(middle, method.flow.draw("b", expected, batch.a[:1].shape), atol=1e-4, rtol=0)
+    a = method.pipeline.disentangle("a", batch.a).a
+    expected = method.pipeline.transform(z.mean(0, keepdim=True), a.mean(0, keepdim=True), "b")
+    torch.testing.assert_close(middle, method.pipeline.draw("b", expected, batch.a[:1].shape), atol=1e-4, rtol=0)
 
 
 def test_a_saved_model_translates_the_same_bit_for_bit(tmp_path: Path) -> None:
@@ -553,9 +553,8 @@ def test_presets() -> None:
     [
         (lambda: Config(landmarks=1), "method.landmarks"),
         (lambda: Config(components=61), "method.components"),
-        (lambda: Config(variance=1.5), "method.variance"),
-        (lambda: Config(stages=(0.6, 0.5)), "--method.stages"),
-        (lambda: Config(stages=(0.6, -0.5)), "--method.stages"),
+        (lambda: Config(stages=(0.6, 0.5)), "method.stages"),
+        (lambda: Config(stages=(0.6, -0.5)), "method.stages"),
         (lambda: Config(recon=-1.0), "method.recon"),
     ],
 )

@@ -75,7 +75,7 @@ def swapped(method: Any, domain: Any, size: int, count: int = 64) -> dict[str, f
     animals = herd(domain, HELD_OUT, 2 * count, size)
     shapes, looks = animals.images[:count], animals.images[count:]
     points, a = method.landmarks(shapes, domain=domain), method.encode_style(looks, domain=domain)
-    pictures = method.flow.vae[domain].draw(points, a, shapes.shape)
+    pictures = method.pipeline.vae[domain].draw(points, a, shapes.shape)
     masks = animals.masks[:count]
     found = known_colour(pictures, masks)
     of_look = known_colour(looks, animals.masks[count:])

@@ -294,9 +294,8 @@ class TUNIT(Method[Unlabelled]):
         contrast = info_nce(style, key, self.queue.vectors())
         if w.mode == "sup":
             logits = self.H(features.detach())
-            loss = w.guide * w.contrast * term("contrast", contrast) + term(
-                "label", label_cross_entropy(logits, labels)
-            )
+            loss = w.guide * w.contrast * term("contrast", contrast)
+            loss += term("label", label_cross_entropy(logits, labels))
             return loss, cluster_sizes(logits.argmax(1), w.domains)
         logits, of_view = self.H(features), self.H(self.C.encode(view)[0])
         whole = w.guide if phase == "translate" else 1.0
