@@ -25,7 +25,8 @@ ALLOWED = {
     "evaluation": {"core", "data", "inference", "metrics"},
     "reports": {"core", "data", "inference", "metrics", "evaluation"},
     "sweeps": {"core", "data", "evaluation"},
-    "cli": {"core", "data", "engine", "inference", "metrics", "evaluation", "reports", "sweeps"},
+    "api": {"core", "data", "engine", "inference", "metrics", "evaluation", "reports"},
+    "cli": {"api", "core", "data", "engine", "inference", "metrics", "evaluation", "reports", "sweeps"},
 }
 """Folder: what it may import besides itself. A method may not import another method, so `methods` is an exception."""
 SHARED = ("losses", "modules", "networks")

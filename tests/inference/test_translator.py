@@ -109,7 +109,14 @@ def test_padding_is_cut_off_again(model: Translator) -> None:
         (torch.zeros(8, 8, 3), r"3, H, W\)"),
         (torch.zeros(1, 1, 3, 8, 8), r"3, H, W\)"),
         (torch.zeros(0, 3, 8, 8), r"\(0, 3, 8, 8\)"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "torch.uint8.*; pixels 0 to 255 are made so by x / 127.5 - 1"),
+        (torch.zeros(3, 8, 8, dtype=torch.complex64), "torch.complex64"),
+        (np.zeros((8, 8, 3)), r"got float64; floats go in as a tensor \(N, C, H, W\) in \[-1, 1\]"),
+        (torch.full((3, 8, 8), 200.0), r"expected a tensor in \[-1, 1\], got values from 200 to 200; x / 127.5 - 1"),
+        (torch.full((3, 8, 8), 1.01), r"got values from 1.01 to 1.01"),
+        (torch.full((3, 8, 8), -1.01), r"got values from -1.01 to -1.01"),
+        (torch.full((3, 8, 8), torch.nan), "this one holds NaN"),
+        (torch.full((3, 8, 8), torch.inf, dtype=torch.float16), "got values from inf to inf"),
     ],
 )
 def test_wrong_arrays_and_tensors(wrong: Any, message: str, model: Translator) -> None:
@@ -117,10 +124,120 @@ def test_wrong_arrays_and_tensors(wrong: Any, message: str, model: Translator) -
         model.translate(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["photo.jpg", Path("photo.jpg"), ["photo.jpg"], None, 3])
+@pytest.mark.parametrize("wrong", [None, 3, [3], [PIXELS], {"a": 1}])
 def test_what_is_no_image(wrong: Any, model: Translator) -> None:
     with pytest.raises(TypeError, match="give a PIL image, a numpy array or a tensor"):
         model.translate(wrong)
+
+
+def test_rounding_may_leave_the_range(model: Translator) -> None:
+    assert model.translate(torch.full((3, 8, 8), 1.0005)).isfinite().all()
+
+
+def test_paths(model: Translator, tmp_path: Path) -> None:
+    image = Image.fromarray(PIXELS)
+    image.save(tmp_path / "1.png")
+    expected = np.asarray(model.translate(image))
+    for path in (tmp_path / "1.png", str(tmp_path / "1.png")):
+        assert np.array_equal(np.asarray(model.translate(path)), expected)
+    both = model.translate([tmp_path / "1.png", image])
+    assert [np.abs(np.asarray(one).astype(int) - expected).max() <= 1 for one in both] == [True, True]
+    with pytest.raises(UserError, match=r"^photo\.jpg: there is no such file$"):
+        model.translate("photo.jpg")
+
+
+def test_a_list_goes_in_batches_of_equal_sizes(model: Translator) -> None:
+    images = [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in [(20, 30), (30, 20)] * 3]
+    seen: list[int] = []
+    network = model.method.translate
+    model.method.translate = lambda x, to: seen.append(len(x)) or network(x, to=to)  # type: ignore[method-assign]
+    together = model.translate(images)
+    assert seen == [3, 3]
+    assert [one.size for one in together] == [one.size for one in images]
+    for image, made in zip(images, together, strict=True):
+        alone = np.asarray(model.translate(image)).astype(int)
+        assert np.abs(alone - np.asarray(made)).max() <= 1  # sums in another order, then rounded
+    seen.clear()
+    model.translate(images, batch=2)
+    assert seen == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "munit", "cut"])
+def test_batches_are_what_single_images_are(name: str, run_directory: Runs) -> None:
+    """Whatever is given, and however it is cut up."""
+    model = instar.load(run_directory(name), "cpu")
+    x = torch.rand(5, 3, 24, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    alone = torch.stack([model.translate(one, seed=3) for one in x])
+    for batch in (1, 2, 8):
+        torch.testing.assert_close(model.translate(x, seed=3, batch=batch), alone, rtol=0, atol=1e-4)
+    arrays = ((x + 1) * 127.5).round().permute(0, 2, 3, 1).byte().numpy()
+    single = np.stack([model.translate(one, seed=3) for one in arrays]).astype(int)
+    assert np.abs(model.translate(arrays, seed=3).astype(int) - single).max() <= 1
+
+
+def test_large_tensors_are_cut_up(model: Translator) -> None:
+    seen: list[int] = []
+    model.method.translate = lambda x, to: seen.append(len(x)) or x  # type: ignore[method-assign]
+    model.translate(torch.zeros(4, 3, 128, 128))
+    model.translate(torch.zeros(3, 3, 256, 256))
+    assert seen == [2, 2, 1, 1, 1]  # 2 ** 15 pixels at a time on a processor
+
+
+@pytest.mark.parametrize("kind", ["image", "array", "tensor"])
+def test_size(kind: str, model: Translator) -> None:
+    """Networks work at the short side, and results are as large as what was given."""
+    image = Image.fromarray(rng.integers(0, 256, (80, 120, 3), dtype=np.uint8))
+    given: Any = {"image": image, "array": np.asarray(image), "tensor": to_tensor(np.asarray(image))}[kind]
+    seen = []
+    network = model.method.translate
+    model.method.translate = lambda x, to: seen.append(x.shape) or network(x, to=to)  # type: ignore[method-assign]
+    out = model.translate(given, size=20)
+    assert seen == [(1, 3, 20, 32)]  # 20 x 30, padded
+    assert to_array(out, 3).shape == (80, 120, 3) if kind == "image" else out.shape == given.shape
+    with pytest.raises(UserError, match=r"^size must be at least 8, not 4$"):
+        model.translate(given, size=4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_size_keeps_the_type_of_tensors(dtype: torch.dtype, model: Translator) -> None:
+    out = model.translate(torch.zeros(2, 3, 40, 30, dtype=dtype), size=20)
+    assert (out.shape, out.dtype) == ((2, 3, 40, 30), dtype)
+
+
+def test_seeds_and_batches_out_of_bounds(model: Translator) -> None:
+    with pytest.raises(UserError, match=r"^seed must be at least 0, not -1$"):
+        model.translate(PIXELS, seed=-1)
+    with pytest.raises(UserError, match=r"^batch must be at least 1, not 0$"):
+        model.translate(PIXELS, batch=0)
+
+
+def test_images_of_other_sizes_in_one_pass(model: Translator) -> None:
+    with pytest.raises(ValueError, match="expected images of one size, got 38 x 23 and 5 x 6 px"):
+        model.images([Image.fromarray(PIXELS), Image.new("RGB", (5, 6))])
+    with pytest.raises(ValueError, match="give at least one"):
+        model.images([])
+    with pytest.raises(ValueError, match="0 x 5 px has no pixels"):
+        model.translate(Image.new("RGB", (0, 5)))
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("name", ["cyclegan", "pix2pix", "munit", "transgaga"])
+def test_any_mode_of_the_caller(name: str, mode: Any, run_directory: Runs) -> None:
+    """Nothing is recorded, results may be changed in place, and the model stays in eval mode."""
+    with mode():
+        model = instar.load(run_directory(name), "cpu")
+        given = (to_tensor(PIXELS) * 0.5).requires_grad_(mode is torch.enable_grad)
+        before = given.detach().clone()
+        out = model.translate(given)
+    with torch.enable_grad():
+        assert not out.requires_grad
+        out.add_(1)
+        assert torch.equal(given, before)
+        torch.testing.assert_close(model.translate(before), out - 1, rtol=0, atol=1e-6)
+        if name == "munit":
+            model.style_of(Image.fromarray(PIXELS)).add_(1)
+            model.styles(1).add_(1)
+    assert not any(module.training for module in model.method.modules())
 
 
 def test_directions(model: Translator, run_directory: Runs) -> None:
@@ -128,8 +245,8 @@ def test_directions(model: Translator, run_directory: Runs) -> None:
     assert not np.array_equal(there, back)
     for to, expected in (("zebra", there), ("Zebra", there), ("b", there), ("B", there), ("a", back), ("HORSE", back)):
         assert np.array_equal(model.translate(PIXELS, to), expected)
-    with pytest.raises(UserError, match="horse or zebra"):
-        model.translate(PIXELS, "donkey")
+    with pytest.raises(UserError, match=r"^to=donkey: this model translates to horse or zebra$"):
+        model.translate(PIXELS, to="donkey")
     with pytest.raises(UserError, match="translates to zebra"):
         instar.load(run_directory("cut"), "cpu").translate(PIXELS, "horse")
 
@@ -151,16 +268,15 @@ def test_noise_follows_the_seed_and_not_the_batch(run_directory: Runs) -> None:
     assert np.array_equal(model.translate(np.stack([second, first]), seed=1)[1], out)
 
 
-def test_short_side(model: Translator) -> None:
-    image = Image.fromarray(PIXELS).resize((120, 80))
+def test_images_at_a_short_side(model: Translator) -> None:
     seen = []
     network = model.method.translate
     model.method.translate = lambda x, to: seen.append(x.shape) or network(x, to=to)  # type: ignore[method-assign]
-    (small,) = model.images([image], "b", short_side=20)
+    image = Image.fromarray(PIXELS).resize((120, 80))
+    (small,) = model.images([image], size=20)
     assert small.size == image.size
-    assert seen == [(1, 3, 20, 32)]  # 20 x 30, padded
-    model.images([image.convert("P")], "b", short_side=100)
-    assert seen[1] == (1, 3, 100, 152)
+    model.images([image.convert("P")], size=100)
+    assert seen == [(1, 3, 20, 32), (1, 3, 100, 152)]
 
 
 def test_label_maps_are_not_blended_at_a_short_side(model: Translator) -> None:
@@ -168,8 +284,14 @@ def test_label_maps_are_not_blended_at_a_short_side(model: Translator) -> None:
     labels.putpalette([255, 0, 0, 0, 0, 255])
     seen: list[torch.Tensor] = []
     model.method.translate = lambda x, to: seen.append(x) or x  # type: ignore[method-assign]
-    model.images([labels], "b", short_side=32)
+    model.images([labels], size=32)
     assert set(map(tuple, seen[0][0].flatten(1).T.tolist())) == {(1, -1, -1), (-1, -1, 1)}
+
+
+def test_names_of_domains(model: Translator, run_directory: Runs) -> None:
+    assert (model.domains, model.targets) == (("horse", "zebra"), ("horse", "zebra"))
+    assert (model.source_of(None), model.source_of("horse")) == ("horse", "zebra")
+    assert instar.load(run_directory("cut"), "cpu").targets == ("zebra",)
 
 
 def test_averaged_weights_translate(run_directory: Runs) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from torch import Generator, Tensor
 from typing_extensions import TypeIs
 
-from instar.core.batch import Domain
-from instar.core.method import Method
+if TYPE_CHECKING:  # seconds of torch, which asking for an ability can do without
+    from torch import Generator, Tensor
+
+    from instar.core.batch import Domain
+    from instar.core.method import Method
 
 AbilityT = TypeVar("AbilityT")
 
@@ -26,7 +28,7 @@ class Styled(Protocol):
     def translate(
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
     ) -> Tensor:
-        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images."""
+        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images, from `generator`."""
 
 
 @runtime_checkable
@@ -101,7 +103,7 @@ class Landmarked(Protocol):
 
 def supports(method: object, ability: type[AbilityT]) -> TypeIs[AbilityT]:
     """Return whether a method has one of these abilities, with the settings that it was built with."""
-    return isinstance(method, ability) and not (isinstance(method, Method) and ability in method.without)
+    return isinstance(method, ability) and ability not in getattr(method, "without", ())
 
 
 def abilities(method: Method[Any]) -> frozenset[type]:

@@ -1,94 +1,31 @@
-"""Translating many files: batches of equal size, decoding and saving beside the network, a line written for each."""
+"""Translating many files: batches of equal size, decoding and saving beside the network."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from PIL.Image import Image
 
-from instar.core.errors import UserError
-from instar.core.images import UnreadableImage, probe, read, save
-from instar.inference.jobs import Job, chunks
-from instar.inference.landmarks import COLUMNS, Marked
-from instar.inference.variants import Film
+from instar.core.errors import UserError, setting
+from instar.core.images import UnreadableImage, probe, read
+from instar.inference.batches import SizeAndVariant, chunks
+from instar.inference.jobs import Job
+from instar.inference.manifest import Tally
+from instar.inference.results import Result
 
 THREADS = 4
 """That decode and save."""
 WINDOW = 64
-"""Files among which images of equal size are looked for."""
-PIXELS = 4 * 2**20
-"""Of a batch; larger images go one by one. At most three batches are in memory: read, translated, saved."""
-PIXELS_CPU = 2**15
-"""On a CPU larger batches outgrow the caches: eight images of 256 px take half as long again as one by one."""
+"""Files among which images of equal size are looked for. At most three batches are in memory: read, translated,
+saved."""
 
 Size = tuple[int, int]
-Result = Image | Film | Marked
-Network = Callable[[list[Image]], Sequence[Image] | Sequence[Film] | Sequence[Marked]]
-
-
-class Tally:
-    """Counts results, and writes the line of each as soon as those of all earlier inputs are written."""
-
-    def __init__(self, file: IO[str], tick: Callable[[], None], table: IO[str] | None = None) -> None:
-        """Write to `file`, landmarks to `table`, and call `tick` for each image."""
-        self.file, self.tick, self.table = file, tick, table
-        self.ok = self.failed = self.ignored = 0
-        self.first_failure = ""
-        self.early: dict[int, tuple[str, str]] = {}
-        self.next = 0
-        if table:
-            table.write(_lines([COLUMNS]))
-
-    def ignore(self, number: int, job: Job) -> None:
-        """Note a file that is no image."""
-        self.ignored += 1
-        self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None)})
-
-    def fail(self, number: int, job: Job, reason: str, image: Image | None = None) -> None:
-        """Note an image that could not be read, translated or written."""
-        self.failed += 1
-        self.first_failure = self.first_failure or f"{job.source}: {reason}"
-        self._write(number, {"input": job.source, "output": None, "status": "failed", **_kind(image), "error": reason})
-        self.tick()
-
-    def done(self, number: int, job: Job, image: Image, found: Iterable[Sequence[object]] = ()) -> None:
-        """Note an image that was translated and written, and what of it is for the table."""
-        self.ok += 1
-        self._write(number, {"input": job.source, "output": job.output, "status": "ok", **_kind(image)}, _lines(found))
-        self.tick()
-
-    def flush(self) -> None:
-        """Write what is left after a stop, when some earlier inputs were never reached."""
-        for number in sorted(self.early):
-            self._put(number)
-        self.file.flush()
-
-    def _write(self, number: int, line: dict[str, Any], rows: str = "") -> None:
-        self.early[number] = json.dumps(line) + "\n", rows
-        while self.next in self.early:
-            self._put(self.next)
-            self.next += 1
-        self.file.flush()
-
-    def _put(self, number: int) -> None:
-        line, rows = self.early.pop(number)
-        self.file.write(line)
-        if self.table:
-            self.table.write(rows)
-
-
-def _lines(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+Network = Callable[[list[Image]], Sequence[Result]]
+"""Makes results of images of one size."""
 
 
 def work(
@@ -126,10 +63,8 @@ def work(
                 if isinstance(result, str):
                     tally.fail(number, jobs[number], result, image)
                 else:
-                    write = partial(save, result) if isinstance(result, Image) else result.save
-                    future = pool.submit(write, out / jobs[number].output)
-                    rows = result.rows(jobs[number].source) if isinstance(result, Marked) else ()
-                    written.append(_Written(number, image, future, rows))
+                    future = pool.submit(result.save, out / jobs[number].output)
+                    written.append(_Written(number, image, future, result.rows(jobs[number].source)))
             if stopped():
                 break
         _settle(written, jobs, tally)
@@ -144,7 +79,7 @@ class _Written(NamedTuple):
 
 def _sizes(
     pool: ThreadPoolExecutor, jobs: Sequence[Job], tally: Tally, look: Callable[[Job, Size], None]
-) -> Iterator[dict[int, tuple[int, int, int]]]:
+) -> Iterator[dict[int, SizeAndVariant]]:
     """Yield width, height and variant by number for a window's images. What is no image by its header ends here."""
     for start in range(0, len(jobs), WINDOW):
         window = list(enumerate(jobs[start : start + WINDOW], start))
@@ -224,11 +159,8 @@ def _reason(error: BaseException, image: Image) -> str:
     message = " ".join(str(error).split())
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
-        return (
-            f"out of memory at {image.width} x {image.height}; work at a lower size with --size, or with --device cpu"
-        )
-    return message if isinstance(error, UserError) else f"{type(error).__name__}: {message}"
-
-
-def _kind(image: Image | None) -> dict[str, Any]:
-    return {key: getattr(image, key, None) for key in ("width", "height", "mode")}
+        remedy = f"set a lower {setting('size')}, or {setting('device', 'cpu')}"
+        return f"out of memory at {image.width} x {image.height}; {remedy}"
+    if isinstance(error, UserError):
+        return " ".join(error.message.raw.split())
+    return f"{type(error).__name__}: {message}"

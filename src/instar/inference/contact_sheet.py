@@ -1,4 +1,4 @@
-"""One picture of the first translations of `instar translate`: a row for each input, a column for each variant."""
+"""One picture of the first translations of files: a row for each input, a column for each variant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.images import UnreadableImage, read, save, viewable
 from instar.inference.jobs import Job, Naming
 
@@ -20,21 +20,35 @@ ROWS, TILE, CAPTION = 20, 128, 18
 def check(jobs: Sequence[Job]) -> None:
     """Refuse a grid that would take the place of a result."""
     if any(job.output == GRID for job in jobs):
-        raise UserError(f"--grid: a result would be named {GRID} too; rename that input")
+        raise UserError(f"{setting('grid')}: a result would be named {GRID} too; rename that input")
 
 
-def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, references: Sequence[Path] = ()) -> bool:
-    """Write the grid of the first inputs that have all their results, under the references. Without any, there is none.
+def write_grid(
+    jobs: Sequence[Job], namings: Sequence[Naming], references: Sequence[Path | None], out: Path
+) -> Path | None:
+    """Write the grid of the first inputs that have all their results, under the references.
 
     Args:
         jobs: all, an input's in one row.
         namings: of the variants.
+        references: for each variant the image whose style it takes, if it is one's.
         out: folder of the results.
-        references: images whose styles the last variants take, one each.
 
     Returns:
-        whether there is one.
+        its file; None if no input has all its results.
     """
+    rows = _rows(jobs, out)
+    if not rows:
+        return None
+    if any(references):
+        blank = Image.new("RGB", (TILE, TILE), "white")
+        rows = [[blank, *(tile(path) if path else blank for path in references)], *rows]
+    titles = ["input", *(naming.ending.strip("_") or "translation" for naming in namings)]
+    save(_board(titles, rows), out / GRID)
+    return out / GRID
+
+
+def _rows(jobs: Sequence[Job], out: Path) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
     for source, found in groupby((job for job in jobs if job.output), key=lambda job: job.source):
         try:
@@ -43,21 +57,19 @@ def write_grid(jobs: Sequence[Job], namings: Sequence[Naming], out: Path, refere
             continue  # it failed, as the manifest says
         if len(rows) == ROWS:
             break
-    if not rows:
-        return False
-    if references:
-        blank = Image.new("RGB", (TILE, TILE), "white")
-        rows = [[blank] * (1 + len(namings) - len(references)) + [tile(path) for path in references], *rows]
-    board = Image.new("RGB", (TILE * (1 + len(namings)), CAPTION + TILE * len(rows)), "white")
+    return rows
+
+
+def _board(titles: Sequence[str], rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    board = Image.new("RGB", (TILE * len(titles), CAPTION + TILE * len(rows)), "white")
     pen, font = ImageDraw.Draw(board), ImageFont.load_default(12)
-    for i, title in enumerate(["input", *(naming.ending.strip("_") or "translation" for naming in namings)]):
+    for i, title in enumerate(titles):
         fits = next(n for n in range(len(title), 0, -1) if pen.textlength(title[:n], font) <= TILE - 6)
         pen.text((TILE * i + 3, 2), title[:fits], fill="black", font=font)
     for j, row in enumerate(rows):
         for i, shown in enumerate(row):
             board.paste(shown, (TILE * i, CAPTION + TILE * j))
-    save(board, out / GRID)
-    return True
+    return board
 
 
 def tile(path: Path) -> Image.Image:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.images import SUFFIXES, is_visible, natural
 
 MANIFEST = "manifest.jsonl"
@@ -53,22 +53,18 @@ def collect(inputs: Sequence[str], out: Path, variants: Sequence[Naming] = (Nami
     return jobs
 
 
-def chunks(sizes: Mapping[int, tuple[int, int, int]], most: int, pixels: int) -> list[list[int]]:
-    """Group images of equal size and variant into batches, ordered by their first image.
+def image_files(inputs: Sequence[str]) -> list[str]:
+    """Return the images that files, folders and patterns stand for, each once, each folder's in natural order.
 
-    Args:
-        sizes: width, height and variant by the image's number, ascending.
-        most: images in a batch.
-        pixels: in a batch; an image above it goes alone.
+    Raises:
+        UserError: an input is missing or holds no image.
     """
-    alike: dict[tuple[int, int, int], list[int]] = {}
-    for number, size in sizes.items():
-        alike.setdefault(size, []).append(number)
-    found = []
-    for (width, height, _), members in alike.items():
-        step = max(1, min(most, pixels // (width * height)))
-        found += [members[i : i + step] for i in range(0, len(members), step)]
-    return sorted(found)
+    found: dict[Path, str] = {}
+    for text in inputs:
+        for job in _jobs(text):
+            if job.output:
+                found.setdefault(Path(job.source).absolute(), job.source)
+    return list(found.values())
 
 
 def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
@@ -77,7 +73,8 @@ def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     return [Job(job.source, naming.of(job.output), number) for number, naming in enumerate(variants)]
 
 
-def _jobs(text: str, out: Path) -> list[Job]:
+def _jobs(text: str, out: Path | None = None) -> list[Job]:
+    """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
     path = Path(text)
     if path.is_file():
         return [Job(str(path), path.name)]
@@ -125,8 +122,10 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts[:wild])
 
 
-def _out_below(folder: Path, out: Path) -> str | None:
-    """Return the real path of `out` if it lies inside `folder`: what is there are results of earlier runs."""
+def _out_below(folder: Path, out: Path | None) -> str | None:
+    """Return the real path of `out` if it lies inside `folder`."""
+    if out is None:
+        return None
     real, inside = os.path.realpath(folder), os.path.realpath(out)
     return inside if real in map(str, Path(inside).parents) else None
 
@@ -147,7 +146,7 @@ def _unique(jobs: Sequence[Job]) -> list[Job]:
         elif os.path.realpath(first) != os.path.realpath(job.source):
             raise UserError(
                 f"{first} and {job.source} would both become {job.output}; "
-                "give the folder that holds both (its subfolders are kept), or run twice with two -o"
+                f"give the folder that holds both (its subfolders are kept), or run twice with two {setting('out')}"
             )
     return kept
 
@@ -163,4 +162,4 @@ def _refuse_overwriting(jobs: Sequence[Job], out: Path) -> None:
     for job in jobs:
         source = Path(job.source)
         if place(source) in outputs or (source.is_symlink() and os.path.realpath(source) in outputs):
-            raise UserError(f"-o {out}: the input {source} would be overwritten; choose another folder")
+            raise UserError(f"{setting('out', out)}: the input {source} would be overwritten; choose another folder")

@@ -1,133 +1,83 @@
-"""Landmarks for `instar translate`: moved as a flag says, drawn over pictures, written as a table."""
+"""Landmarks of images: found, and moved before an image is drawn from them. Places are in pixels of the image."""
 
 from __future__ import annotations
 
-import colorsys
-import math
-import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from torch import Tensor
 
+from instar.core.abilities import Landmarked
+from instar.core.batch import Domain
 from instar.core.errors import UserError
-from instar.core.images import save
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from instar.cli.translate import Translate
-    from instar.core.batch import Domain
-    from instar.inference.translator import Translator
+from instar.inference.arrays import tensor_to_images
+from instar.inference.model import Model, without_gradients
+from instar.inference.padding import content_share, cropped
 
 Points = NDArray[np.float32]
-"""(K, 2), from the left and from the upper border in pixels."""
-
-COLUMNS = ("file", "image", "number", "x", "y")
-"""Of the table; `image` is input or output."""
-LEGIBLE = 256
-"""Short side to which smaller pictures are enlarged before numbers are drawn on them."""
+"""(K, 2) or (N, K, 2), from the left and from the upper border in pixels."""
 
 
-class Edit(NamedTuple):
-    """Drawing from landmarks that are known, and may be moved."""
-
-    model: Translator
-    to: Domain
-    source: Domain
-    by: Points
-    """To the right and down in half sides, (K, 2)."""
-    size: int | None
-
-    @classmethod
-    def of(cls, args: Translate, model: Translator, domain: Domain) -> Edit:
-        """Return what --from, --move and --size say."""
-        other: Domain = "a" if domain == "b" else "b"
-        source = model.domain(args.source, "--from") if args.source else other
-        count = len(model.landmarks(Image.new("RGB", (32, 32))))
-        return cls(model, domain, source, moves(args.move, count), args.size)
-
-    def images(self, batch: list[Image.Image], *, style: Tensor | None = None) -> list[Image.Image]:
-        """Draw images of one size."""
-        return self.draw(batch, self.by, style)[0]
-
-    def draw(self, batch: list[Image.Image], by: Points, style: Tensor | None) -> tuple[list[Image.Image], Points]:
-        """Draw images of one size with landmarks moved by (K, 2) or (N, K, 2), and return their landmarks too."""
-        return self.model.moved(batch, self.to, by, source=self.source, short_side=self.size, style=style)
-
-    def find(self, image: Image.Image) -> Points:
-        """Return the landmarks of an image of the inputs' domain."""
-        return self.model.landmarks(image, self.model.domains[self.source], short_side=self.size)
+@without_gradients()
+def found_landmarks(model: Model, image: Image.Image, domain: Domain, size: int | None) -> Points:
+    """Return the landmarks (K, 2) of an image of a domain, at which the networks work at a short side."""
+    method = _landmarked(model)
+    x = model.planes([image], size)
+    planes = model.padded(x)
+    points: Points = _in_pixels(method.landmarks(planes, domain=domain), x, planes, image)[0]
+    return points
 
 
-class Marked(NamedTuple):
-    """An input and its translation, each with its landmarks."""
-
-    picture: Image.Image
-    input: Points
-    output: Points
-
-    def save(self, path: Path) -> None:
-        """Write the picture."""
-        save(self.picture, path)
-
-    def rows(self, file: str) -> Iterator[tuple[str | int, ...]]:
-        """Yield the rows of the table for an input file."""
-        for image, points in (("input", self.input), ("output", self.output)):
-            for number, (x, y) in enumerate(points.tolist()):
-                yield file, image, number, f"{x:.2f}", f"{y:.2f}"
+@without_gradients()
+def landmark_count(model: Model) -> int:
+    """Return how many landmarks the model puts on an image."""
+    x = model.padded(model.planes([Image.new("RGB", (32, 32))]))
+    return _landmarked(model).landmarks(x, domain=model.keys.source).shape[1]
 
 
-def marked(before: Image.Image, after: Image.Image, found: Points, drawn: Points) -> Marked:
-    """Lay landmarks over an RGB image and over its translation, and put them side by side."""
-    left, right = numbered(before, found), numbered(after, drawn)
-    both = Image.new("RGB", (left.width + right.width, left.height))
-    both.paste(left, (0, 0))
-    both.paste(right, (left.width, 0))
-    return Marked(both, found, drawn)
+@without_gradients()
+def drawn_with_moved_landmarks(
+    model: Model,
+    batch: Sequence[Image.Image],
+    domain: Domain,
+    by: NDArray[np.float32] | float,
+    *,
+    source: Domain | None,
+    size: int | None,
+    style: Tensor | None,
+) -> tuple[list[Image.Image], Points]:
+    """Draw images of one size in a domain with their landmarks moved, as `Translator.moved` says."""
+    method = _landmarked(model)
+    x = model.planes(batch, size)
+    planes = model.padded(x)
+    shift = _checked_move(model, by, len(batch)).to(model.device) * content_share(x, planes)
+    styles = None if style is None else style.to(model.device).expand(len(batch), -1)
+    out, points = method.move(planes, shift, to=domain, style=styles, source=source)
+    return tensor_to_images(cropped(out, *x.shape[-2:]), batch), _in_pixels(points, x, planes, batch[0])
 
 
-def numbered(image: Image.Image, points: Points) -> Image.Image:
-    """Return an RGB image, enlarged if it is small, with a dot and a number at each point."""
-    scale = max(1, math.ceil(LEGIBLE / min(image.size)))
-    shown = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
-    pen, radius = ImageDraw.Draw(shown), max(2, min(shown.size) // 80)
-    font = ImageFont.load_default(4 * radius)
-    for number, (x, y) in enumerate((points * scale - 0.5).tolist()):
-        r, g, b = (round(255 * part) for part in colorsys.hsv_to_rgb(number / len(points), 0.9, 1.0))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(r, g, b), outline="black")
-        place = (x + 1.5 * radius, y)
-        pen.text(place, str(number), fill="white", font=font, anchor="lm", stroke_width=1, stroke_fill="black")
-    return shown
+def _checked_move(model: Model, by: NDArray[np.float32] | float, count: int) -> Tensor:
+    move = torch.tensor(by, dtype=torch.float32)
+    if move.ndim:
+        landmarks = landmark_count(model)
+        if tuple(move.shape) not in ((landmarks, 2), (count, landmarks, 2)):
+            wanted = f"({landmarks}, 2) or ({count}, {landmarks}, 2)"
+            raise ValueError(f"expected a move of all landmarks, {wanted}, got {tuple(move.shape)}")
+    if not move.isfinite().all():
+        raise ValueError("a move must be of finite numbers; this one holds NaN or infinity")
+    return move
 
 
-def moves(texts: Sequence[str], count: int) -> Points:
-    """Return by how much each of `count` landmarks is to move, (count, 2) to the right and down in half sides.
+def _in_pixels(points: Tensor, x: Tensor, planes: Tensor, image: Image.Image) -> Points:
+    """Return points (N, K, 2) in [-1, 1] of padded planes in pixels of an image that was made x."""
+    places = (points + 1) / 2 / content_share(x, planes) * points.new_tensor(image.size)
+    return np.asarray(places.cpu(), np.float32)
 
-    Args:
-        texts: such as 7:+0.1,-0.05.
-        count: the model's landmarks.
 
-    Raises:
-        UserError: a text says nothing, or a landmark is not there or named twice.
-    """
-    by = np.zeros((count, 2), np.float32)
-    seen = set()
-    for text in texts:
-        found = re.fullmatch(r"(\d+):([^,]+),([^,]+)", text)
-        try:
-            number, right, down = int(found[1]), float(found[2]), float(found[3])  # type: ignore[index]
-        except (TypeError, ValueError):
-            number, right, down = 0, math.nan, math.nan
-        if not math.isfinite(right + down):
-            raise UserError(f"--move {text}: give NUMBER:RIGHT,DOWN in half sides of the image, such as 7:+0.1,-0.05")
-        if number >= count:
-            raise UserError(f"--move {text}: this model has landmarks 0 to {count - 1}")
-        if number in seen:
-            raise UserError(f"--move {text}: landmark {number} is moved twice; give one move for each")
-        seen.add(number)
-        by[number] = right, down
-    return by
+def _landmarked(model: Model) -> Landmarked:
+    if not isinstance(model.method, Landmarked):
+        raise UserError(f"{model.name} has no landmarks")
+    return model.method
