@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 import torch
 
+from contract.playing import build, tiny
 from instar.core.batch import Batch
 from instar.core.config import RunConfig
 from instar.core.method import Method
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
+from instar.losses import perceptual
 
 
 def block(kind: type[Method[Any]], title: str) -> str:
@@ -19,18 +21,46 @@ def block(kind: type[Method[Any]], title: str) -> str:
     return found.group(1)
 
 
-@pytest.fixture
-def played(method: Method[Any], config: RunConfig, batch: Batch) -> list[Objective]:
+def play(method: Method[Any], config: RunConfig, batch: Batch) -> list[Objective]:
     """The objectives of one step in every phase."""
     steps = [Progress(step, config.train.steps, 3) for step in range(config.train.steps)]
     firsts = {method.phase(at): at for at in reversed(steps)}
     return [objective for at in firsts.values() for objective in method.objectives(batch, at)]
 
 
-def test_documented_terms_are_those_of_the_log(kind: type[Method[Any]], played: list[Objective]) -> None:
+def logged(objectives: list[Objective]) -> set[str]:
+    return {f"{objective.name}/{t.name}" for objective in objectives for t in objective.loss.terms}
+
+
+@pytest.fixture
+def played(method: Method[Any], config: RunConfig, batch: Batch) -> list[Objective]:
+    return play(method, config, batch)
+
+
+@pytest.fixture
+def random_vgg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Perceptual losses are computed in features of random kernels: names do not depend on weights to be fetched."""
+
+    def load(layer: perceptual.Layer, instead: str) -> torch.nn.Module:
+        return torch.nn.Conv2d(3, 4, 3).requires_grad_(False)
+
+    monkeypatch.setattr(perceptual, "_load", load)
+
+
+@pytest.mark.usefixtures("random_vgg")
+def test_documented_terms_are_those_of_the_log(
+    name: str, kind: type[Method[Any]], batch: Batch, played: list[Objective]
+) -> None:
+    """Of the preset "tiny" and of all variants that the class declares; each of these has terms of its own."""
     documented = re.findall(r"^    (\w+/\w+): \S", block(kind, "Terms"), re.MULTILINE)
     assert len(documented) == len(set(documented))
-    assert set(documented) == {f"{objective.name}/{t.name}" for objective in played for t in objective.loss.terms}
+    found = logged(played)
+    for variant, changes in kind.variants.items():
+        config = tiny(name, **changes)
+        terms = logged(play(build(config), config, batch))
+        assert terms - found, f"the variant {variant} has no terms that others do not have"
+        found |= terms
+    assert set(documented) == found
 
 
 def test_docs(kind: type[Method[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The way of an image through TransGaGa: into landmarks and appearance, into those of the other domain, to a picture."""
+"""The way of an image through TransGaGa: taken apart, into the other domain, drawn."""
 
 from __future__ import annotations
 
