@@ -1,4 +1,4 @@
-"""The contract of a method: which networks play, what each minimises and in which order, how it translates."""
+"""The contract of a method: its networks, what each minimises and in which order, how it translates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from instar.core.progress import Progress
 from instar.core.settings import with_changes
 
 Objectives = Generator[Objective, None, None]
-"""A step as a method plays it: one objective after the other."""
+"""The objectives of a step, one after the other."""
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ class BicycleGAN(Method[Paired]):
         yield Objective("D", over=over, loss=self.discriminator_loss(on_encoded, on_random))
 
     def ablation(self, x: Tensor, y: Tensor) -> Objectives:
-        """Play one of the two paths alone, or pix2pix with noise: the random path with L1 and no encoder."""
+        """Yield the objectives of one path alone, or of pix2pix with noise: the random path, L1 and no encoder."""
         w = self.cfg
         if w.mode in ("cvae", "cae"):
             mu, logvar = self.E(y)

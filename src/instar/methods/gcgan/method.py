@@ -146,21 +146,21 @@ class GcGAN(Method[Unpaired]):
         super().__init__(cfg)
         # Without any term of its own f(x) plays no part.
         self.maps: Maps = cfg.maps if cfg.geometry or cfg.gan_f else ()
-        judged = self.maps if cfg.gan_f else ()
+        discriminated = self.maps if cfg.gan_f else ()
         self.separate = bool(self.maps) and not cfg.shared
         self.G = xavier(resnet_generator(cfg))
         self.D_Y = xavier(patch_discriminator(cfg))
         self.pool_y = ImagePool(cfg.pool)
-        self.D_fY = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in judged})
-        self.pool_fy = nn.ModuleDict({name: ImagePool(cfg.pool) for name in judged})
+        self.D_fY = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in discriminated})
+        self.pool_fy = nn.ModuleDict({name: ImagePool(cfg.pool) for name in discriminated})
         if self.separate:
             self.G_f = xavier(resnet_generator(cfg))
         if cfg.cycle:
             self.F = xavier(resnet_generator(cfg))
             self.D_X = xavier(patch_discriminator(cfg))
             self.pool_x = ImagePool(cfg.pool)
-            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in judged})
-            self.pool_fx = nn.ModuleDict({name: ImagePool(cfg.pool) for name in judged})
+            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in discriminated})
+            self.pool_fx = nn.ModuleDict({name: ImagePool(cfg.pool) for name in discriminated})
             if self.separate:
                 self.F_f = xavier(resnet_generator(cfg))
         self.targets = ("a", "b") if cfg.cycle else ("b",)

@@ -178,7 +178,7 @@ class TransGaGa(Method[Unpaired]):
         self.texture = Texture(cfg.texture, C, W)
         self.size_divisor = ConditionalVAE.size_divisor
         self.at = Progress(0, 1)
-        """The step being played, on which the learning rates depend."""
+        """The step that the objectives are of, on which the learning rates depend."""
 
     def check(self, config: RunConfig) -> str:
         """Tell of weights to be fetched."""
@@ -193,7 +193,7 @@ class TransGaGa(Method[Unpaired]):
         return ("disentangle", "translate", "joint")[stage(at, self.cfg.stages)[0]]
 
     def optim(self, network: str) -> Optim:
-        """Return the settings of the step being played: each stage has its rates, and they fall within it."""
+        """Return the settings of the present step: each stage has its rates, and they fall within it."""
         number, now = stage(self.at, self.cfg.stages)
         factor = RATES[number].get(network, 1.0) * linear(now, self.cfg.optim.hold)
         return replace(self.cfg.optim, lr=factor * self.cfg.optim.lr, hold=1.0)
@@ -216,7 +216,7 @@ class TransGaGa(Method[Unpaired]):
             yield from self.translation(batch.a, batch.b, now, joint=number == 2)
 
     def translation(self, a: Tensor, b: Tensor, now: Progress, *, joint: bool) -> Objectives:
-        """Play a step of the second stage, or of the third, in which autoencoders move with the transformers."""
+        """Yield the objectives of the second stage, or of the third, in which autoencoders move too."""
         pipeline, twice = self.pipeline, self.cfg.gram > 0
         with torch.set_grad_enabled(joint), frozen(self.E_g):
             parts_a, parts_b = pipeline.disentangle("a", a), pipeline.disentangle("b", b)
@@ -263,7 +263,7 @@ class TransGaGa(Method[Unpaired]):
         out = self.pipeline.draw(domain, parts.noisy(), x.shape)
         return self.cfg.recon * term("recon", l1(out, x)) + kl * term("kl", kl_to_standard(parts.a, parts.logvar))
 
-    def discriminator_loss(self, domain: Domain, x: Tensor, parts: Parts, fake: Tensor, made: Parts) -> Loss:
+    def discriminator_loss(self, domain: Domain, x: Tensor, parts: Parts, fake: Tensor, translated: Parts) -> Loss:
         """Return the loss of a domain's discriminators, which see real and translated things of a kind in one pass.
 
         Args:
@@ -271,10 +271,10 @@ class TransGaGa(Method[Unpaired]):
             x: images (N, C, H, W) of the domain.
             parts: what they were taken apart into.
             fake: translations (N, C, H, W) into the domain.
-            made: the parts that they were drawn from.
+            translated: the parts that they were drawn from.
         """
-        z = torch.cat([parts.z, made.z]).detach()
-        a = torch.cat([parts.a, made.a]).detach()
+        z = torch.cat([parts.z, translated.z]).detach()
+        a = torch.cat([parts.a, translated.a]).detach()
         on = self.D[domain](torch.cat([x, self.pool[domain](fake)]), z, a)
         return (
             term("image", real_and_fake(on.image))
@@ -283,7 +283,7 @@ class TransGaGa(Method[Unpaired]):
         )
 
     def generator_loss(
-        self, domain: Domain, x: Tensor, parts: Parts, fakes: Tensor, made: Parts, anchor: float
+        self, domain: Domain, x: Tensor, parts: Parts, fakes: Tensor, translated: Parts, anchor: float
     ) -> Loss:
         """Return the loss of the transformers for images of a domain.
 
@@ -292,15 +292,15 @@ class TransGaGa(Method[Unpaired]):
             x: (N, C, H, W).
             parts: what they were taken apart into.
             fakes: their translations (N, C, H, W), with `gram` once more without a way to their landmarks.
-            made: the parts that these were drawn from.
+            translated: the parts that these were drawn from.
             anchor: weight of the anchor at this step.
         """
         w, pipeline, other = self.cfg, self.pipeline, OTHER[domain]
         fake, textured = fakes[: len(x)], fakes[len(x) :]
-        on = self.D[other](fake, made.z, made.a)
+        on = self.D[other](fake, translated.z, translated.a)
         gan_image, gan_geometry, gan_appearance = (gan.generator(p) for p in on)
         found = pipeline.disentangle(other, fake)
-        back = pipeline.transform(made.z, made.a, domain)
+        back = pipeline.transform(translated.z, translated.a, domain)
         again = pipeline.draw(domain, pipeline.transform(found.z, found.a, domain), x.shape)
         loss = (
             w.gan * term("gan_image", gan_image)
@@ -314,7 +314,7 @@ class TransGaGa(Method[Unpaired]):
             loss += w.gram * term("gram", self.texture.distance(textured, x))
         if w.anchor:
             wanted = parts.z if w.shared else pipeline.geometry(other, x)
-            loss += anchor * term("anchor", self.pca[other].distance(made.z, wanted))
+            loss += anchor * term("anchor", self.pca[other].distance(translated.z, wanted))
         return loss
 
     @property
@@ -346,9 +346,10 @@ class TransGaGa(Method[Unpaired]):
         self, x: Tensor, by: Tensor, *, to: Domain = "b", style: Tensor | None = None, source: Domain | None = None
     ) -> tuple[Tensor, Tensor]:
         """Translate x with its landmarks moved by (K, 2) or (N, K, 2), or draw it anew if it is of `to` itself."""
-        made = self.pipeline.translate_parts(x, to, by, source)
-        made = made if style is None else made._replace(a=style)
-        return self.pipeline.draw(to, made, x.shape), made.points
+        parts = self.pipeline.translate_parts(x, to, by, source)
+        if style is not None:
+            parts = parts._replace(a=style)
+        return self.pipeline.draw(to, parts, x.shape), parts.points
 
     def translate(
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None

@@ -36,12 +36,12 @@ def restart_head(
     Returns:
         (count,), the loss of each head, the least first.
     """
-    seen: list[Tensor] = []
+    pairs: list[Tensor] = []
     for batch in features:
-        seen.append(torch.stack(batch.float().chunk(2)))
-        if sum(part.shape[1] for part in seen) >= IMAGES:
+        pairs.append(torch.stack(batch.float().chunk(2)))
+        if sum(part.shape[1] for part in pairs) >= IMAGES:
             break
-    views = torch.cat(seen, 1)
+    views = torch.cat(pairs, 1)
     mean, std = views.mean((0, 1)), views.std((0, 1))
     std = torch.where(std > DEAD * std.max(), std, std.max()) + 1e-5
     with torch.autocast(views.device.type, enabled=False):
