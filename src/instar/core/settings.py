@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
-from typing import Annotated, Any, ClassVar, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import cattrs
 
@@ -140,6 +140,9 @@ def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, value in values.items():
         if key in names:
             found[key] = _known(types[key], value, where) if is_dataclass(types[key]) else value
+            if get_origin(types[key]) is Literal and value not in get_args(types[key]):
+                choices = ", ".join(map(str, get_args(types[key])))
+                raise UserError(f"{where}: {key} must be one of {choices}, not {value!r}")
         elif key not in removed:
             raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), names)}")
         elif value not in removed[key]:
