@@ -43,6 +43,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     paper: ClassVar[Paper]
     title: ClassVar[str] = ""
     """What it is called in the literature; "" if that is the name of the class."""
+    also: ClassVar[Mapping[str, str]] = {}
+    """Other published methods that are presets of this one: by their names in the literature, the presets."""
     data: ClassVar[type[Batch]]
     """`Paired` or `Unpaired`: which loader the method needs."""
     targets: tuple[Domain, ...]

@@ -110,7 +110,7 @@ class BicycleGAN(Method[Paired]):
     translators = ("G",)
     presets = {
         "paper": Preset(
-            about="256 px as for maps in the paper, map to photo with --from B --to A; a day on a GPU",
+            about="256 px as the paper makes photos (A) of maps (B); a day on a GPU",
             data={"zoom": 600 / 256},
             train={"steps": 219_200, "batch": 2},
         ),

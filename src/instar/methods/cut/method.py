@@ -89,7 +89,7 @@ class CUT(Method[Unpaired]):
 
     options = Config
     cfg: Config
-    title = "CUT; FastCUT as preset `fastcut`"
+    also = {"FastCUT": "fastcut"}
     paper = Paper(
         "Contrastive Learning for Unpaired Image-to-Image Translation",
         "Park, Efros, Zhang, Zhu",
