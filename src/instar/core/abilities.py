@@ -22,9 +22,6 @@ class Styled(Protocol):
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n styles (n, S) from the prior, on the method's device; the global generator draws if there is none."""
 
-    def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
-        """Return the styles (N, S) of images (N, C, H, W) in [-1, 1] of a domain."""
-
     def translate(
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
     ) -> Tensor:
