@@ -206,7 +206,7 @@ def test_parameter_counts() -> None:
     assert count(method.C.body) == 9_225_984
     assert (count(method.C.head), count(method.H)) == (65_664, 5_130)
     assert [count(m.G) for m in (at_64, method, at_256)] == [7_143_299, 27_333_763, 27_424_835]
-    assert [sum(m.G.parts) for m in (at_64, method, at_256)] == [2_432, 4_992, 5_056]
+    assert [sum(m.G.adain_sizes) for m in (at_64, method, at_256)] == [2_432, 4_992, 5_056]
     assert count(method.G.content) == 12_202_112
     assert count(method.G.mlp) == 1_381_760
     assert [count(m.D) for m in (at_64, method, at_256)] == [33_170_122, 70_935_242, 70_983_018]

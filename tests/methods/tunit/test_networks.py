@@ -93,8 +93,8 @@ def test_a_block_adds_a_tenth() -> None:
 def test_shifts_come_before_scales() -> None:
     G = Generator(width=2, side=32, style=3).double()
     start = 2 * 4 * 4  # after the two blocks' numbers come those of the only layer that doubles the sides
-    assert G.parts == [16, 16, 4]
-    assert start == sum(G.parts[:2])
+    assert G.adain_sizes == [16, 16, 4]
+    assert start == sum(G.adain_sizes[:2])
     nn.init.zeros_(G.mlp[-1].weight)
     seen = []
     G.out.register_forward_pre_hook(lambda _, x: seen.append(x[0]))

@@ -78,17 +78,17 @@ class Block(nn.Module):
         self.second = _conv(channels, channels, 3, 1, _relu())
         self.norm = InstanceNorm()
 
-    def forward(self, x: Tensor, numbers: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, adain_params: Tensor | None = None) -> Tensor:
         """Map x (N, C, H, W) to the same shape.
 
         Args:
             x: features.
-            numbers: (N, 4 C), AdaIN's: shifts and scales of the first norm, then of the second.
+            adain_params: (N, 4 C), AdaIN's: shifts and scales of the first norm, then of the second.
         """
-        if numbers is None:
+        if adain_params is None:
             inside: Tensor = self.norm(self.second(self.norm(self.first(x))))
         else:
-            first, second = numbers.chunk(2, 1)
+            first, second = adain_params.chunk(2, 1)
             inside = _adain(self.second(_adain(self.first(x), first)), second)
         return x + 0.1 * inside
 
@@ -107,7 +107,7 @@ class Generator(nn.Module):
             side: of the images in training, a power of 2; their content is 16 x 16.
             style: numbers in a style.
             blocks: residual blocks of the encoder, and of the decoder.
-            mlp: width of the perceptron from a style to AdaIN's numbers.
+            mlp: width of the perceptron from a style to AdaIN's parameters.
         """
         super().__init__()
         downs = int(math.log2(side / CONTENT))
@@ -119,22 +119,22 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(Block(widths[-1]) for _ in range(blocks))
         self.ups = nn.ModuleList(UpConv5(cin, cout) for cin, cout in pairwise(reversed(widths)))
         self.out = nn.Sequential(ReflectPad(3), nn.Conv2d(width, channels, 7), nn.Tanh())
-        self.parts = [4 * widths[-1]] * blocks + [2 * cout for cout in reversed(widths[:-1])]
-        """AdaIN's numbers: of each block, and of each layer that doubles the sides."""
+        self.adain_sizes = [4 * widths[-1]] * blocks + [2 * cout for cout in reversed(widths[:-1])]
+        """AdaIN's parameters: of each block, and of each layer that doubles the sides."""
         self.mlp = nn.Sequential(
-            nn.Linear(style, mlp), _relu(), nn.Linear(mlp, mlp), _relu(), nn.Linear(mlp, sum(self.parts))
+            nn.Linear(style, mlp), _relu(), nn.Linear(mlp, mlp), _relu(), nn.Linear(mlp, sum(self.adain_sizes))
         )
         self.size_divisor = 2**downs
         kaiming(self)
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:
         """Draw content (N, ...) in styles (N, style): images (N, C, H, W) in [-1, 1]."""
-        numbers = self.mlp(style).split(self.parts, 1)
+        adain_params = self.mlp(style).split(self.adain_sizes, 1)
         x = content
-        for block, its_numbers in zip(self.blocks, numbers, strict=False):
-            x = block(x, its_numbers)
-        for up, its_numbers in zip(self.ups, numbers[len(self.blocks) :], strict=True):
-            x = _adain(up(x), its_numbers).relu_()
+        for block, params in zip(self.blocks, adain_params, strict=False):
+            x = block(x, params)
+        for up, params in zip(self.ups, adain_params[len(self.blocks) :], strict=True):
+            x = _adain(up(x), params).relu_()
         out: Tensor = self.out(x)
         return out
 
@@ -207,9 +207,9 @@ class Discriminator(nn.Module):
         return outputs.gather(1, domain[:, None])[:, 0]
 
 
-def _adain(x: Tensor, numbers: Tensor) -> Tensor:
+def _adain(x: Tensor, adain_params: Tensor) -> Tensor:
     """Apply AdaIN with shifts, then scales (N, 2 C)."""
-    shift, scale = numbers.chunk(2, 1)
+    shift, scale = adain_params.chunk(2, 1)
     return adaptive_instance_norm(x, scale, shift)
 
 
