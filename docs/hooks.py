@@ -19,6 +19,7 @@ from instar.core import registry
 from instar.core.config import DataConfig, TrainConfig
 from instar.core.describe import Description, describe
 from instar.core.settings import field_docs
+from instar.data.layouts import OWN
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- Methods: written by `make docs` from the code; do not edit. -->", "<!-- End of methods. -->"
@@ -81,6 +82,13 @@ def paper(name: str) -> str:
     return (
         f"[{where.title}]({where.url}), {where.authors}, {where.year}. Data: {found.data}. "
         f"Translates {_directions(found)}."
+    )
+
+
+def layouts(_: str) -> str:
+    """Return a section for each layout of data sets, in the order in which they are asked."""
+    return "\n\n".join(
+        f"### {(inspect.getdoc(inspect.getmodule(kind)) or '').rstrip('.')}\n\n{inspect.getdoc(kind)}" for kind in OWN
     )
 
 
@@ -245,7 +253,9 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-WRITERS = {writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, section, index)}
+WRITERS = {
+    writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, layouts, section, index)
+}
 
 if __name__ == "__main__":
     (ROOT / "METHODS.md").write_text(methods_index(), encoding="utf-8")

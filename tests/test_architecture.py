@@ -235,6 +235,6 @@ def test_files_and_functions_are_short() -> None:
 
 
 def test_the_public_entry_points() -> None:
-    assert instar.__all__ == ["__version__", "get", "load", "names"]
+    assert instar.__all__ == ["__version__", "check", "get", "load", "names"]
     assert all(hasattr(instar, name) for name in instar.__all__)
     assert {"cut", "cyclegan", "pix2pix"} <= set(instar.names())

@@ -10,7 +10,6 @@ from torch import nn
 
 from instar.core import registry
 from instar.core.abilities import Attentive, Classifying, Clustered, Coded, Landmarked, Styled, abilities
-from instar.core.batch import Labelled, Paired, Unlabelled
 from instar.core.method import Method, Paper, defaults, outline
 
 WORDS: Mapping[type, str] = {
@@ -66,22 +65,17 @@ def describe(name: str) -> Description:
         title=kind.title or kind.__name__,
         presets_of_their_own=kind.also,
         paper=kind.paper,
-        data=_data(kind),
+        data=kind.data.needs,
         directions=_directions(method),
         abilities=tuple(words for ability, words in WORDS.items() if ability in found),
         networks=networks,
     )
 
 
-def _data(kind: type[Method[Any]]) -> str:
-    words = {Paired: "pairs", Labelled: "two folders, classes", Unlabelled: "one folder"}
-    return next((what for batch, what in words.items() if issubclass(kind.data, batch)), "two folders")
-
-
 def _directions(method: Method[Any]) -> str:
-    if issubclass(method.data, Unlabelled):
+    if len(method.data.sources()) == 1:
         return "any to any"
-    return "both ways" if len(method.targets) == 2 else "one way"
+    return {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
 
 
 def _kind(net: nn.Module) -> str:

@@ -46,10 +46,10 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     also: ClassVar[Mapping[str, str]] = {}
     """Other published methods that are presets of this one: by their names in the literature, the presets."""
     data: ClassVar[type[Batch]]
-    """`Paired` or `Unpaired`: which loader the method needs."""
+    """Kind of the batches that it is given."""
     targets: tuple[Domain, ...]
-    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way. Set by `__init__` where it depends on the
-    settings, as all facts that are no `ClassVar`."""
+    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others. Set by
+    `__init__` where it depends on the settings, as all facts that are no `ClassVar`."""
     translators: tuple[str, ...]
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
     presets: ClassVar[Mapping[str, Preset]]

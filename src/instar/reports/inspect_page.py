@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
+from instar.core.evenly import evenly
 from instar.data import ImageRef
 from instar.data.labels import numbers, square
 from instar.evaluation import inspect_map
-from instar.evaluation.inspect import COLUMNS, Grid, Inspection, Seen, evenly
+from instar.evaluation.inspect import COLUMNS, Grid, Inspection, Seen
 from instar.evaluation.inspect_history import Window, bins
 from instar.metrics.clusters import agreement, contingency
 

@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 import yaml
 
 from instar.core import registry
-from instar.core.batch import Paired, Unlabelled
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.method import defaults
 from instar.core.run import CONFIG, checkpoints, read_config
 from instar.core.settings import from_dict
-from instar.data import find, find_one
+from instar.data import find
 from instar.evaluation.validation import LEAST
 
 SETTINGS = ("preset", "method", "data", "train")
@@ -246,17 +245,16 @@ def _check_images(jobs: list[Job], path: Path) -> None:
     """Refuse, before anything is trained, what cannot be trained or compared."""
     first: dict[str, tuple[Job, tuple[Any, ...]]] = {}
     for job in jobs:
-        kind = registry.get(job.config.name).data
+        cfg = job.config.data
         try:
-            cfg = job.config.data
-            found = find_one(cfg) if issubclass(kind, Unlabelled) else find(cfg, issubclass(kind, Paired))
+            found = find(cfg, registry.get(job.config.name).data)
         except UserError as error:
-            raise UserError(f"{path}, {job.data}/{job.name}: {error}") from error
-        if not found.test_a or not found.test_b:
+            raise UserError(f"{path}, {job.data}/{job.name}: {error.message.raw}") from error
+        if not all(found.test.values()):
             raise UserError(f"{path}, data.{job.data}: there are no test images to score with")
-        if job.config.train.score_every and min(len(found.val_a), len(found.val_b)) < LEAST:
+        if job.config.train.score_every and min(len(refs) for refs in found.val.values()) < LEAST:
             raise UserError(f"{path}, score.every: set data.validation to {LEAST} or more, in common")
-        mine = (f"{cfg.size} px", f"{found.name_a} -> {found.name_b}")
+        mine = (f"{cfg.size} px", " -> ".join(found.names.values()))
         other, theirs = first.setdefault(job.data, (job, mine))
         if mine != theirs:
             said = f"{other.name} works on {', '.join(theirs)}, {job.name} on {', '.join(mine)}"
