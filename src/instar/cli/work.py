@@ -18,8 +18,8 @@ def work_bar(screen: Console, first: str = "") -> Iterator[Listener]:
     """Give a listener that shows a bar for what is being done (`Worked`), and removes it when that is done.
 
     Args:
-        screen: where to draw, and where lines are printed that a user should know (`Noted`). No bar is drawn if it is no
-            terminal.
+        screen: where to draw, and where lines are printed that a user should know (`Noted`). No bar is drawn if it is
+            no terminal.
         first: what is being done before the first event.
     """
     bar = WorkBar(screen)
