@@ -9,11 +9,19 @@ What is named here is imported when it is first used.
 from __future__ import annotations
 
 import importlib
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from instar.api.benchmark import benchmark as benchmark
+    from instar.api.check import check as check
+    from instar.api.compare import compare as compare
+    from instar.api.evaluate import evaluate as evaluate
+    from instar.api.evaluate import evaluate_folders as evaluate_folders
+    from instar.api.evaluate import register_metric as register_metric
+    from instar.api.inspect import inspect as inspect
     from instar.api.load import load as load
+    from instar.api.study import score_study as score_study
+    from instar.api.study import study as study
     from instar.api.train import TrainResult as TrainResult
     from instar.api.train import resume as resume
     from instar.api.train import train as train
@@ -27,24 +35,29 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "train": "instar.api.train",
-    "resume": "instar.api.train",
-    "TrainResult": "instar.api.train",
-    "load": "instar.api.load",
-    "translate": "instar.api.translate",
-    "styles": "instar.api.translate",
-    "check": "instar.api.check",
-    "evaluate": "instar.api.evaluate",
-    "compare": "instar.api.compare",
     "benchmark": "instar.api.benchmark",
-    "names": "instar.core.registry",
-    "get": "instar.core.registry",
-    "register": "instar.core.registry",
+    "check": "instar.api.check",
+    "compare": "instar.api.compare",
+    "evaluate": "instar.api.evaluate",
+    "evaluate_folders": "instar.api.evaluate",
+    "register_metric": "instar.api.evaluate",
+    "inspect": "instar.api.inspect",
+    "load": "instar.api.load",
+    "score_study": "instar.api.study",
+    "study": "instar.api.study",
+    "TrainResult": "instar.api.train",
+    "resume": "instar.api.train",
+    "train": "instar.api.train",
+    "styles": "instar.api.translate",
+    "translate": "instar.api.translate",
     "UserError": "instar.core.errors",
+    "get": "instar.core.registry",
+    "names": "instar.core.registry",
+    "register": "instar.core.registry",
 }
 """Public names, and the modules that they are taken from."""
 
-__all__ = ["__version__", *(name for name, home in _HOMES.items() if find_spec(home))]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, call, in_python, setting
-from instar.core.events import Finished, Listener, Listeners, Noted, Started, Stop, note, warning
+from instar.core.events import Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
 from instar.core.method import Method
 from instar.core.run import CONFIG, checkpoints, read_config, write_config
 from instar.core.seed import seeded
@@ -79,7 +79,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
     kind = registry.get(config.name)
     with parallel.launched(config.train, spawned=spawned) as fabric:
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
-            data = _open(config, kind, fabric)
+            data = _open(config, kind, fabric, on_event)
         with seeded(config.train.seed, 0):
             method = kind(config.method)
         _check_size(method, config)
@@ -87,7 +87,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         config = pinned(config) if job.fresh else config
         began = "" if checkpoints(out) else take_over(method, config)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
-        config = replace(config, data=replace(config.data, source=data.name_a, target=data.name_b))
+        config = replace(config, data=config.data.named(data.found.names))
         if fabric.is_global_zero and job.fresh:
             _make(config, out)
         fabric.barrier()
@@ -114,14 +114,21 @@ def _train(config: RunConfig, out: Path, on_event: Listener, stop: Stop, speller
         work(job, on_event, stop)
 
 
-def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric) -> Data:
+def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener) -> Data:
     roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
     if not roots:
         raise UserError("no data set given: name its folder, or one folder per domain")
-    if len(roots) > 2:
-        raise UserError(f"{len(roots)} folders given; give one data set folder or one folder per domain")
     cfg = config.train
-    return open_data(config.data, config.method.channels, kind.data, cfg.batch, cfg.seed, rank=rank, world=world)
+    return open_data(
+        config.data,
+        config.method.channels,
+        kind.data,
+        cfg.batch,
+        cfg.seed,
+        rank=rank,
+        world=world,
+        on_event=ignore if rank else on_event,
+    )
 
 
 def _check_size(method: Method[Any], config: RunConfig) -> None:
@@ -144,16 +151,18 @@ def _scorer(config: RunConfig, data: Data) -> Scorer:
     from instar.evaluation.validation import extractor_of, scorer  # (seconds of import, for runs that are scored)
 
     extractor = extractor_of(config.train.score_with)
-    return scorer(extractor, data.validation, data.channels, config.data.size, config.train.seed)
+    return scorer(extractor, data.found.val, data.channels, config.data.size, config.train.seed)
 
 
 def _about(data: Data) -> Iterator[Noted]:
     """Yield lines about the images."""
-    sides = ((data.name_a, data.train.store_a, data.test_a), (data.name_b, data.train.store_b, data.test_b))
-    lines = [f"{name}: {len(train)} images to train on, {len(test)} held out" for name, train, test in sides]
-    if data.validation[0]:
-        lines.append(f"{len(data.validation[0])} more of each kept to score the run while it trains")
-    yield from map(note, lines[:1] if data.train.views else lines)
+    found = data.found
+    for domain in found.kind.sources():
+        train, test = data.train.stores[domain], found.test[domain]
+        yield note(f"{found.names[domain]}: {len(train)} images to train on, {len(test)} held out")
+    kept = next(iter(found.val.values()))
+    if kept:
+        yield note(f"{len(kept)} more of each kept to score the run while it trains")
     yield from map(note, data.notes)
     if data.bad:
         yield warning(f"{len(data.bad)} unreadable file(s) left out:")

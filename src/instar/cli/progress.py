@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from instar.cli.flags import spell
 from instar.cli.signals import stop_on_signals
+from instar.core.errors import Message
 from instar.core.events import Event, Finished, Logged, Noted, Started, Stepped, Worked
 
 STARVED = 0.2
@@ -79,42 +80,62 @@ def bar(console: Console, steps: int, start: int, batch: int) -> Iterator[Bar]:
 
 
 class Screen:
-    """A listener that prints lines, and shows how far a part of the work is where there is a terminal.
+    """A listener that prints lines, and in a terminal shows a bar for the work that is being done.
 
-    Lines stay whole, so that paths and commands can be copied. Use it in a `with` statement.
+    Use it in a `with` statement, whose end removes the bar.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, first: str = "") -> None:
+        """Choose where to print.
+
+        Args:
+            console: no bar is drawn if it is no terminal.
+            first: what is being done before the first event.
+        """
+        self.console, self.first = console, first
         self.shown = ExitStack()
         """What is on the terminal and goes with its end."""
         self._work: tuple[str, Progress] | None = None
 
     def __enter__(self) -> Self:
+        if self.first:
+            self.work(Worked(self.first, 0, 0))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.shown.close()
+        self.close()
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, Noted):
-            self.console.print(event.text.spelled(spell), markup=False, highlight=False, soft_wrap=True)
+            say(self.console, event.text)
         elif isinstance(event, Worked):
             self.work(event)
 
     def work(self, event: Worked) -> None:
         """Show how far a part of the work is, on a line that goes when it is done."""
+        if not self.console.is_terminal:
+            return
         if self._work is None or self._work[0] != event.what:
-            self.shown.close()
-            bar = Progress(console=self.console, transient=True, disable=not self.console.is_terminal)
-            bar.add_task(event.what, total=event.total or None)
+            self.close()
+            bar = Progress(console=self.console, transient=True)
+            bar.add_task(event.what)
             self._work = event.what, self.shown.enter_context(bar)
         _, bar = self._work
-        bar.update(bar.task_ids[0], completed=event.done)
-        if event.done == event.total:
-            self.shown.close()
-            self._work = None
+        bar.update(bar.task_ids[0], completed=event.done, total=event.total or None)
+        if event.total and event.done >= event.total:
+            self.close()
+
+    def close(self) -> None:
+        """Remove what is shown."""
+        self.shown.close()
+        self._work = None
+
+
+def say(screen: Console, line: str) -> None:
+    """Print a line whole, so that paths and commands in it can be copied."""
+    text = line.spelled(spell) if isinstance(line, Message) else line
+    screen.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class TrainScreen(Screen):
@@ -130,6 +151,7 @@ class TrainScreen(Screen):
     def __call__(self, event: Event) -> None:
         """Show an event."""
         if isinstance(event, Started):
+            self.close()
             self.console.quiet = event.rank > 0
             self.shown.enter_context(stop_on_signals(self.stop))
             self.bar = self.shown.enter_context(bar(self.console, event.steps, event.step, event.batch))
@@ -139,6 +161,6 @@ class TrainScreen(Screen):
             self.bar.terms(event.values)
         elif isinstance(event, Finished):
             self.reached = event.reached
-            self.shown.close()
+            self.close()
         else:
             super().__call__(event)

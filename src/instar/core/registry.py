@@ -1,7 +1,7 @@
 """Methods by name: Instar's own, those of other packages, and those that a program registers as it runs.
 
-Instar's own are named as their files are. Other packages name theirs as entry points `instar.methods`. `register` takes
-a file with one method, or a class.
+Instar's own are named as their files or packages below `instar.methods` are. Other packages name theirs as entry points
+`instar.methods`. `register` takes a file with one method, or a class.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from instar.core.abilities import Styled
-from instar.core.batch import Batch, Domain, Paired
+from instar.core.abilities import Styled, supports
+from instar.core.batch import Batch, Domain
 from instar.core.method import Method
 from instar.core.seed import seeded
 
@@ -24,15 +24,18 @@ STYLES = 3
 def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) of held-out images above their translations.
 
-    One column for each sample; rows: a, its translation (several, for a method with styles), for pairs the truth;
-    then, for two-way methods, b and its translation. The method must be in eval mode.
+    One column for each sample; for each domain that can be translated, the images and below them, for each other
+    domain that the method translates to, the translations (several, for a method with styles) and for pairs the truth.
+    The method must be in eval mode.
     """
     rows = []
-    for to in sorted(method.targets, reverse=True):
-        source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
-        rows += [source, *translations(method, source, to, seed)]
-        rows += [truth] if isinstance(samples, Paired) else []
-    columns = min(len(row) for row in rows)
+    for source, x in samples.images.items():
+        targets = [to for to in sorted(method.targets) if to != source]
+        rows += [x] if targets else []
+        for to in targets:
+            rows += translations(method, x, to, seed)
+            rows += [samples.images[to]] if samples.paired(source, to) else []
+    columns = min((len(row) for row in rows), default=0)
     if columns == 0:
         return np.zeros((1, 1, 3), np.uint8)
     tiles = torch.cat([row[:columns].float().cpu() for row in rows])
@@ -44,7 +47,7 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
 def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
     """Translate images (N, C, H, W), once for each of the styles that are shown."""
     found = []
-    for number in range(STYLES if isinstance(method, Styled) else 1):
+    for number in range(STYLES if supports(method, Styled) else 1):
         with seeded(seed, number):
             found.append(method.translate(x, to=to))
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ class Case:
 
     name: str
     folder: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Changes to the method's options."""
 
     @cached_property
     def kind(self) -> type[Method[Any]]:
@@ -32,7 +35,7 @@ class Case:
     @cached_property
     def config(self) -> RunConfig:
         """Settings of a run."""
-        return tiny(self.name)
+        return tiny(self.name, **self.options)
 
     @cached_property
     def method(self) -> Method[Any]:

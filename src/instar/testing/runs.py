@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from instar.core import registry
-from instar.core.batch import Batch, Labelled, Unlabelled
+from instar.core.batch import Batch
 from instar.core.config import MethodConfig, RunConfig, TrainConfig
 from instar.core.events import Listener, Listeners
 from instar.core.method import Method, defaults
@@ -47,10 +47,12 @@ class Noise:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step."""
-        images = self.images(step, 0), self.images(step, 1), (f"a{step}", f"b{step}")
-        if issubclass(self.kind, (Labelled, Unlabelled)):
-            return self.kind(*images, torch.tensor([mix(step, i) % 2 for i in range(self.size)]))
-        return self.kind(*images)
+        domains = self.kind.parts
+        return self.kind.collate(
+            {domain: self.images(step, number) for number, domain in enumerate(domains)},
+            {domain: [f"{domain}{step}"] for domain in domains},
+            {domain: torch.tensor([mix(step, i) % 2 for i in range(self.size)]) for domain in self.kind.classes},
+        )
 
     def stream(self, start_step: int) -> NoiseStream:
         """Return the batches from a step on."""

@@ -5,21 +5,30 @@ from __future__ import annotations
 import inspect
 import math
 import re
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import nn
 
 from instar.core.method import Method
 from instar.core.objective import term
 from instar.core.progress import Progress
+from instar.losses import perceptual
 from instar.testing.case import Case
 
 
 def documented_terms_are_those_of_the_log(case: Case) -> None:
-    """The block Terms of the class's docstring lists what is logged, and nothing else."""
+    """The block Terms of the class's docstring lists what is logged by "tiny" and all variants, and nothing else."""
     documented = re.findall(r"^    (\w+/\w+): \S", _block(case.kind, "Terms"), re.MULTILINE)
     assert len(documented) == len(set(documented))
-    logged = {f"{objective.name}/{t.name}" for objective in case.objectives() for t in objective.loss.terms}
+    logged = _logged(case)
+    with patch.object(perceptual, "_load", _random_features):
+        for variant, changes in case.kind.variants.items():
+            found = _logged(replace(case, options=changes))
+            assert found - logged, f"the variant {variant!r} has no terms that others do not have"
+            logged |= found
     assert set(documented) == logged
 
 
@@ -53,6 +62,15 @@ def terms_are_finite_scalars_in_full_precision(case: Case) -> None:
             for t in objective.loss.terms:
                 assert t.value.dtype == torch.float32, f"{objective.name}/{t.name}"
                 assert t.value.isfinite(), f"{objective.name}/{t.name}"
+
+
+def _logged(case: Case) -> set[str]:
+    return {f"{objective.name}/{t.name}" for objective in case.objectives() for t in objective.loss.terms}
+
+
+def _random_features(layer: perceptual.Layer, instead: str) -> nn.Module:
+    """Return a network of random kernels: names of terms do not depend on weights that must be fetched."""
+    return nn.Conv2d(3, 4, 3).requires_grad_(False)
 
 
 def _block(kind: type[Method[Any]], title: str) -> str:

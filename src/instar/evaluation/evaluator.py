@@ -1,0 +1,121 @@
+"""All that is measured of one set of weights on the held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from instar.core.abilities import Clustered, Styled, supports
+from instar.core.batch import Domain
+from instar.core.events import Listener, ignore
+from instar.evaluation.by_class import Classes, agreement
+from instar.evaluation.held_out import HeldOut
+from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
+from instar.evaluation.progress import counted
+from instar.evaluation.references import real_features
+from instar.evaluation.registered_scores import reference_images
+from instar.evaluation.report import COPY, REAL
+from instar.evaluation.score import Score
+from instar.evaluation.scores import Batch, Scorer
+from instar.inference.translator import Translator
+from instar.metrics.extractors import Extractor
+
+Found = tuple[list[Score], list[str]]
+"""Scores, and what is to be said about them."""
+
+
+def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[int]) -> Tensor:
+    """Translate images to be scored: with styles each in one of its own, drawn from its place; else noise of seed 0.
+
+    In one style for all a model that can draw every dog there is would be scored on the dogs of one look.
+
+    Args:
+        translator: of the model.
+        x: (N, C, H, W) in [-1, 1].
+        to: domain to translate into.
+        places: (N,) of the images among all that are scored.
+    """
+    if not supports(translator.method, Styled):
+        return translator.tensors(x, to)
+    return torch.cat([translator.tensors(one[None], to, seed=place) for one, place in zip(x, places, strict=True)])
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """The held-out images and what is asked of translations of them."""
+
+    images: HeldOut
+    scorer: Scorer
+    maps: LabelMaps | None = None
+    """Where one side of the pairs are label maps and they are to be scored."""
+    classes: Classes | None = None
+    """Where the images are of one folder and have classes."""
+    on_event: Listener = ignore
+
+    @classmethod
+    def of(
+        cls,
+        images: HeldOut,
+        extractor: Extractor,
+        labels: LabelTask | None,
+        translator: Translator,
+        on_event: Listener = ignore,
+    ) -> Evaluator:
+        """Look at the real images.
+
+        Raises:
+            UserError: no real image can be read, or the label maps are not as `labels` says.
+        """
+        maps = label_maps(labels, images, translator.device, on_event) if labels else None
+        real = real_features(extractor, images.targets, images.channels, images.size, on_event)
+        found = Classes(images, extractor, real) if images.one_folder else None
+        scorer = Scorer(extractor, real.features, reference_images(images.real))
+        return cls(images, scorer, maps, found if found and found.there else None, on_event)
+
+    def protocol(self, translator: Translator) -> str:
+        """Return how a model is scored, in words."""
+        extractor = self.scorer.extractor.describe((len(self.images.inputs), len(self.scorer.real)))
+        styles = "; each input in a style of its own" if supports(translator.method, Styled) else ""
+        return f"{extractor}; centre squares at {self.images.size} px{styles}"
+
+    def copy(self) -> Found:
+        """Score the inputs themselves, as a method does that changes nothing."""
+        scores, _ = self._scores(lambda x, places: x, COPY)
+        more, notes = self.classes.copy() if self.classes else ([], [])
+        return [*scores, *more], [*notes, *(self.maps.notes if self.maps else [])]
+
+    def ceiling(self) -> list[Score]:
+        """Return what the segmenter scores on the real photographs; nothing where there is no segmenter."""
+        if not self.maps or not self.maps.segmenter:
+            return []
+        rows = self._rows(REAL)
+        return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
+
+    def scores(self, translator: Translator, to: Domain, what: str) -> Found:
+        """Score the translations of a model, which is called `what` while it is worked at."""
+        scores, notes = self._scores(lambda x, places: translated(translator, x, to, places), what)
+        if self.classes and supports(translator.method, Styled):
+            scores += self.classes.translated(translator, self.on_event)[0]
+        if self.classes and supports(translator.method, Clustered):
+            more, said = agreement(translator.method, self.images, translator.device)
+            scores, notes = [*scores, *more], [*notes, *said]
+        return scores, notes
+
+    def _scores(self, translate: Callable[[Tensor, list[int]], Tensor], what: str) -> Found:
+        counts: list[Tensor] = []
+
+        def batches() -> Iterator[Batch]:
+            for places, x, truth in self._rows(what):
+                y = translate(x, places)
+                if self.maps:
+                    counts.append(self.maps.counts(y, places))
+                yield x, y, truth
+
+        scores, notes = self.scorer.scores(batches())
+        return [*scores, *(self.maps.scores(counts) if self.maps else [])], notes
+
+    def _rows(self, what: str) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
+        return counted(self.images.rows(), lambda row: len(row[0]), what, len(self.images.inputs), self.on_event)
