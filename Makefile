@@ -22,14 +22,15 @@ slow: $(STAMP) ## run the slow tests
 	$(RUN) pytest -m "slow and not gpu"
 
 check: $(STAMP) ## check style, types, the direction of imports, and the documentation
-	$(RUN) ruff check .
+	$(RUN) ruff check --no-cache .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest tests/test_architecture.py
 	$(RUN) mkdocs build --strict --quiet
 
-docs: $(STAMP) ## write METHODS.md, and build the documentation into site/
+docs: $(STAMP) ## write METHODS.md and the reference of Python, and build the documentation into site/
 	$(VENV)/bin/python docs/hooks.py
+	$(VENV)/bin/python docs/api.py
 	$(RUN) mkdocs build --strict
 
 clean: ## remove what the other targets made, the installation included
