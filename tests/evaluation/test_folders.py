@@ -90,5 +90,5 @@ def test_inputs_of_the_full_name_come_first(tmp_path: Path) -> None:
     made, inputs = noise(tmp_path / "made", 5), noise(tmp_path / "in", 5)
     for path in list(inputs.iterdir()):
         Image.new("RGB", (32, 32), "white").save(path.with_suffix(".bmp"))
-    copy, column = evaluate_folders(made, noise(tmp_path / "real", 5), extractor(), inputs=inputs).columns
+    _, column = evaluate_folders(made, noise(tmp_path / "real", 5), extractor(), inputs=inputs).columns
     assert next(score for score in column.scores if score.name == "change (L1)").value == 0

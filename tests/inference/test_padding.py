@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from instar.core.errors import UserError
 from instar.inference.padding import SMALLEST, content_share, cropped, padded, resized, with_short_side
 
 sides = st.integers(1, 70)
