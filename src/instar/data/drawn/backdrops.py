@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from colorsys import hsv_to_rgb
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .canvas import Canvas, Colour, mixed
 from .curves import ellipse, limb, smooth
@@ -23,7 +25,14 @@ def draw(canvas: Canvas, setting: Setting, horizon: float = 0.5) -> None:
         setting: says which place, and seeds what is in it.
         horizon: where land ends and sky begins, outdoors.
     """
+    canvas.pixels = _painted(canvas.size, setting, horizon).copy()
+
+
+@lru_cache(maxsize=2)  # the pictures of one scene have the same backdrop
+def _painted(size: int, setting: Setting, horizon: float) -> NDArray[np.float32]:
+    canvas = Canvas(size)
     _PLACES[setting.place](canvas, setting.random(1), horizon)
+    return canvas.pixels
 
 
 def hue(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:

@@ -59,7 +59,7 @@ def closed_mouth(rng: np.random.Generator) -> Mouth:
 
 def open_smile(rng: np.random.Generator) -> Mouth:
     """Draw a mouth that laughs."""
-    return Mouth(float(rng.uniform(0.34, 0.42)), float(rng.uniform(0.1, 0.16)), float(rng.uniform(0.2, 0.3)))
+    return Mouth(float(rng.uniform(0.34, 0.42)), float(rng.uniform(0.1, 0.16)), float(rng.uniform(0.21, 0.3)))
 
 
 def draw(canvas: Canvas, head: Head, face: Face, skin: Plane) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import backdrops
 from .canvas import Canvas, Plane, drawn_from, mixed
@@ -68,7 +68,7 @@ _COATS = ((206, 178, 138), (184, 140, 96), (170, 160, 150), (214, 206, 194), (15
 def sample(rng: np.random.Generator, level: Level) -> Beast:
     """Draw an animal with a short neck and a plain coat."""
     wide = level == "cluttered"
-    length = float(rng.uniform(0.34, 0.46) if wide else rng.uniform(0.4, 0.45))
+    length = float(rng.uniform(0.38, 0.46) if wide else rng.uniform(0.4, 0.45))
     facing = int(rng.choice((-1, 1)))
     setting = sampled(rng, level, backdrops.OUTDOORS)
     ground = float(rng.uniform(0.8, 0.94))
@@ -119,6 +119,13 @@ def draw(beast: Beast, size: int) -> Pixels:
     _head_details(canvas, beast)
     _foreground(canvas, beast)
     return photographed(canvas, beast.setting)
+
+
+def body_places(beast: Beast, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where each pixel (size, size) is, ahead of the middle of the body and below it, in lengths of the body."""
+    ((x, y),) = _at(beast, [(0, 0)])
+    rows, columns = (np.mgrid[:size, :size] + 0.5) / size
+    return beast.facing * (columns - x) / beast.length, (rows - y) / beast.length
 
 
 def _at(beast: Beast, points: ArrayLike) -> Points:
@@ -185,8 +192,7 @@ def _leg(canvas: Canvas, beast: Beast, leg: int, shade: Plane) -> None:
 def _striped(canvas: Canvas, beast: Beast, where: Plane, shade: Plane, upright: bool = True) -> None:
     if beast.stripes is None:
         return
-    ((x, y),) = _at(beast, [(0, 0)])
-    along, down = (canvas.x - x) / beast.length, (canvas.y - y) / beast.length
+    along, down = body_places(beast, canvas.side)
     warp = np.float32(0.16) * canvas.grain(beast.setting.random(6), 9)
     slanted = along + 0.25 * down * np.sign(along)
     place = slanted if upright else np.where(down < 0.4 * beast.thick, slanted, down)

@@ -28,9 +28,9 @@ Scene = Person | Pet | Beast
 Split = Literal["train", "test"]
 Domain = Literal["A", "B"]
 
-MASKS = ((128, 178, 214), (232, 238, 246), (38, 40, 46))
+MASKS = ((104, 164, 214), (112, 190, 152), (150, 120, 196))
 HATS = ((176, 36, 44), (34, 62, 140), (30, 112, 66), (226, 178, 44), (44, 42, 48))
-GREYS = ((172, 176, 184), (204, 206, 210), (230, 230, 228))
+GREYS = ((198, 202, 208), (212, 214, 218), (228, 228, 226))
 CHESTNUTS = ((150, 84, 44), (120, 62, 34), (186, 118, 62))
 DARK = (34, 28, 28)
 
@@ -107,11 +107,11 @@ def _greyed(beast: Beast, rng: np.random.Generator) -> Beast:
 
 
 def _grey_coats(beast: Beast) -> tuple[Painted, ...]:
-    return (Painted(lambda colour: replace(beast, coat=tuple(colour)), GREYS, 18.0),)
+    return (Painted(lambda colour: replace(beast, coat=tuple(colour)), GREYS, 8.0),)
 
 
 def _striped(beast: Beast, rng: np.random.Generator) -> Beast:
-    return replace(beast, stripes=Stripes(float(rng.uniform(0.15, 0.2)), float(rng.random()), _picked(rng, (DARK,), 8)))
+    return replace(beast, stripes=Stripes(float(rng.uniform(0.25, 0.32)), float(rng.random()), _picked(rng, (DARK,), 8)))
 
 
 def _long_necked(beast: Beast, rng: np.random.Generator) -> Beast:
@@ -119,25 +119,25 @@ def _long_necked(beast: Beast, rng: np.random.Generator) -> Beast:
 
 
 def _long_necks(beast: Beast) -> tuple[Beast, ...]:
-    necks = [Neck(length, rise) for length in (0.81, 0.875, 0.94) for rise in (1.03, 1.15, 1.27)]
+    necks = [Neck(length, rise) for length in (0.81, 0.875, 0.94) for rise in (1.02, 1.1, 1.19, 1.28)]
     return tuple(replace(beast, neck=neck) for neck in necks)
 
 
 def _masked(person: Person, rng: np.random.Generator) -> Person:
-    return replace(person, mask=Mask(_picked(rng, MASKS, 10), float(rng.uniform(-0.04, 0.08))))
+    return replace(person, mask=Mask(_picked(rng, MASKS, 8), float(rng.uniform(-0.04, 0.08))))
 
 
 def _masks(person: Person) -> tuple[Painted, ...]:
     def worn(top: float) -> Callable[[Colour], Person]:
         return lambda colour: replace(person, mask=Mask(tuple(colour), top))
 
-    return tuple(Painted(worn(top), MASKS, 22.0) for top in (-0.02, 0.06))
+    return tuple(Painted(worn(top), MASKS, 10.0) for top in (-0.02, 0.06))
 
 
 def _hatted(person: Person, rng: np.random.Generator) -> Person:
     cap = rng.random() < 0.5
     low, tall = float(rng.uniform(-0.56, -0.46)), float(rng.uniform(0.06, 0.16) if cap else rng.uniform(0.12, 0.26))
-    return replace(person, hat=Hat("cap" if cap else "brim", _picked(rng, HATS, 14), low, tall))
+    return replace(person, hat=Hat("cap" if cap else "brim", _picked(rng, HATS, 12), low, tall))
 
 
 def _hats(person: Person) -> tuple[Painted, ...]:
@@ -146,7 +146,13 @@ def _hats(person: Person) -> tuple[Painted, ...]:
 
     forms = [Hat("cap", DARK, low, 0.11) for low in (-0.54, -0.48)]
     forms += [Hat("brim", DARK, low, 0.19) for low in (-0.54, -0.48)]
-    return tuple(Painted(worn(form), HATS, 28.0) for form in forms)
+    return tuple(Painted(worn(form), HATS, 14.0) for form in forms)
+
+
+def _near(rng: np.random.Generator, level: Level) -> Person:
+    """Draw a person whose mouth is large enough to be seen at 64 px."""
+    person = people.sample(rng, level)
+    return replace(person, head=replace(person.head, tall=max(person.head.tall, 0.28)))
 
 
 def _laughing(person: Person, rng: np.random.Generator) -> Person:
@@ -154,7 +160,7 @@ def _laughing(person: Person, rng: np.random.Generator) -> Person:
 
 
 def _laughs(person: Person) -> tuple[Person, ...]:
-    mouths = [Mouth(wide, 0.13, opened) for wide in (0.35, 0.38, 0.41) for opened in (0.21, 0.25, 0.29)]
+    mouths = [Mouth(wide, 0.13, opened) for wide in (0.36, 0.4) for opened in (0.23, 0.28)]
     return tuple(replace(person, mouth=mouth) for mouth in mouths)
 
 
@@ -186,7 +192,7 @@ _ALL = (
     Kind("mask", "object added", "bare faces to masked ones", people.sample, _masked, _masks, people.draw, Person),
     Kind("hat", "object added", "bare heads to heads with hats", people.sample, _hatted, _hats, people.draw, Person),
     Kind(
-        "mouth", "local shape", "closed mouths to laughing ones", people.sample, _laughing, _laughs, people.draw, Person
+        "mouth", "local shape", "closed mouths to laughing ones", _near, _laughing, _laughs, people.draw, Person
     ),
     Kind("ears", "local shape", "pricked ears to hanging ones", pets.sample, _hanging, _hanging_ears, pets.draw, Pet),
     Kind("neck", "whole shape", "short necks to long ones", herd.sample, _long_necked, _long_necks, herd.draw, Beast),
