@@ -18,9 +18,9 @@ Colours = NDArray[np.float32]
 _LOW, _HIGH = 40.0, 200.0
 _PARTS = (-0.24, 0.0, 0.24)
 """Middles of the parts of a body that must all have bands, in its lengths; they overlap."""
-_REACH = 0.18
+_REACH = 0.19
 """Half of a part: longer than from band to band."""
-_FULL = 0.85
+_FULL = 0.8
 """Contrast, by that of true bands, that is strength 1: a slight blur takes the rest."""
 _DARK = (34.0, 28.0, 28.0)
 
@@ -40,7 +40,7 @@ class Bands:
         self._per_level = (blurred(high, self._radius) - self._dark) / np.float32(_HIGH - _LOW)
         striped = [
             draw(replace(beast, stripes=Stripes(period, phase, _DARK)), size).astype(np.float32)
-            for period in (0.25, 0.285, 0.32)
+            for period in (0.27, 0.305, 0.34)
             for phase in (0.0, 0.25, 0.5, 0.75)
         ]
         self.region = np.maximum.reduce([np.abs(one - striped[0]).max(2) for one in striped]) > 2

@@ -40,17 +40,14 @@ class _Form:
         if self.per_level is None or self.lows is None or self.highs is None:
             return [self.plain]
         error = ((picture - self.plain) * self.per_level).sum((0, 1)) / np.square(self.per_level).sum((0, 1))
-        return [
-            self.plain + (paint - _LOW) * self.per_level
-            for paint in (_LOW + error).clip(self.lows, self.highs)
-        ]
+        return [self.plain + (paint - _LOW) * self.per_level for paint in (_LOW + error).clip(self.lows, self.highs)]
 
 
 class NearestForm:
     """Strength as the share of the way from the input x to the form b of the change that is nearest to a picture y.
 
-    s = <y - x, b - x> / |b - x|², where x and b differ, after smoothing. It sinks, to 0 in the end, where y has left the
-    way by more than half its length: |y - x - s (b - x)| > |b - x| / 2.
+    s = <y - x, b - x> / |b - x|², where x and b differ, after smoothing. It sinks, to 0 in the end, where y has left
+    the way by more than half its length: |y - x - s (b - x)| > |b - x| / 2.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ _COATS = ((206, 178, 138), (184, 140, 96), (170, 160, 150), (214, 206, 194), (15
 def sample(rng: np.random.Generator, level: Level) -> Beast:
     """Draw an animal with a short neck and a plain coat."""
     wide = level == "cluttered"
-    length = float(rng.uniform(0.38, 0.46) if wide else rng.uniform(0.4, 0.45))
+    length = float(rng.uniform(0.4, 0.46) if wide else rng.uniform(0.4, 0.45))
     facing = int(rng.choice((-1, 1)))
     setting = sampled(rng, level, backdrops.OUTDOORS)
     ground = float(rng.uniform(0.8, 0.94))

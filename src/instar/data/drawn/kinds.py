@@ -29,7 +29,7 @@ Split = Literal["train", "test"]
 Domain = Literal["A", "B"]
 
 MASKS = ((104, 164, 214), (112, 190, 152), (150, 120, 196))
-HATS = ((176, 36, 44), (34, 62, 140), (30, 112, 66), (226, 178, 44), (44, 42, 48))
+HATS = ((176, 36, 44), (34, 62, 140), (30, 112, 66), (226, 178, 44), (196, 84, 160))
 GREYS = ((198, 202, 208), (212, 214, 218), (228, 228, 226))
 CHESTNUTS = ((150, 84, 44), (120, 62, 34), (186, 118, 62))
 DARK = (34, 28, 28)
@@ -111,7 +111,9 @@ def _grey_coats(beast: Beast) -> tuple[Painted, ...]:
 
 
 def _striped(beast: Beast, rng: np.random.Generator) -> Beast:
-    return replace(beast, stripes=Stripes(float(rng.uniform(0.25, 0.32)), float(rng.random()), _picked(rng, (DARK,), 8)))
+    return replace(
+        beast, stripes=Stripes(float(rng.uniform(0.27, 0.34)), float(rng.random()), _picked(rng, (DARK,), 8))
+    )
 
 
 def _long_necked(beast: Beast, rng: np.random.Generator) -> Beast:
@@ -191,9 +193,7 @@ _ALL = (
     Kind("stripes", "texture", "plain coats to striped ones", herd.sample, _striped, lambda _: (), herd.draw, Beast),
     Kind("mask", "object added", "bare faces to masked ones", people.sample, _masked, _masks, people.draw, Person),
     Kind("hat", "object added", "bare heads to heads with hats", people.sample, _hatted, _hats, people.draw, Person),
-    Kind(
-        "mouth", "local shape", "closed mouths to laughing ones", _near, _laughing, _laughs, people.draw, Person
-    ),
+    Kind("mouth", "local shape", "closed mouths to laughing ones", _near, _laughing, _laughs, people.draw, Person),
     Kind("ears", "local shape", "pricked ears to hanging ones", pets.sample, _hanging, _hanging_ears, pets.draw, Pet),
     Kind("neck", "whole shape", "short necks to long ones", herd.sample, _long_necked, _long_necks, herd.draw, Beast),
     Kind("species", "whole shape", "cats to dogs", _cat, _dog, _dogs, pets.draw, Pet),

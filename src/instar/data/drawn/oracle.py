@@ -39,7 +39,7 @@ class Reading:
     cast: float
     """Part of `outside`: what one gain and one offset for each of red, green and blue explain."""
     where: tuple[float, float] | None
-    """Where it changed most without need beyond the cast, in sides of the picture from the upper left corner; None if nowhere."""
+    """Where it changed most without need beyond the cast, from the upper left corner in sides; None if nowhere."""
 
     @property
     def target(self) -> bool:
@@ -94,7 +94,8 @@ class Oracle:
 def cast_between(a: Colours, b: Colours) -> tuple[Colours, Colours]:
     """Return gain and offset (3,) with which a (N, 3) comes nearest to b, the worst third of the pixels left out.
 
-    A negative gain is that of a picture whose light and dark are swapped."""
+    A negative gain is that of a picture whose light and dark are swapped.
+    """
     found = [_line(a[:, i].astype(np.float64), b[:, i].astype(np.float64)) for i in range(3)]
     gain, offset = np.array(found, np.float32).T
     return gain, offset
