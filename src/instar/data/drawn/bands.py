@@ -20,7 +20,7 @@ _PARTS = (-0.24, 0.0, 0.24)
 """Middles of the parts of a body that must all have bands, in its lengths; they overlap."""
 _REACH = 0.19
 """Half of a part: longer than from band to band."""
-_FULL = 0.8
+_FULL = 0.9
 """Contrast, by that of true bands, that is strength 1: a slight blur takes the rest."""
 _DARK = (34.0, 28.0, 28.0)
 

@@ -10,37 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import blurred
-from .kinds import Painted, Scene
+from .kinds import Scene
+from .places import shifts
 from .setting import Pixels
 
 Colours = NDArray[np.float32]
-_LOW, _HIGH = 40.0, 200.0
-"""Two shades of paint between which pictures are linear: neither black nor at the camera's white."""
 _FINE, _COARSE = 1.6, 5.0
 """Detail that is compared, in pixels of a picture of 64: noise is finer, and a tint of the whole thing is coarser."""
 _TRIED = 6
 """Forms, the nearest ones, that are compared at all shifts."""
 _ASIDE = 0.5
 """How far off the way from the input to a form a picture may be, by the length of the way, before it loses strength."""
-
-
-@dataclass(frozen=True)
-class _Form:
-    """A form of the change, smoothed: `plain`, or with paint of a colour between two shades."""
-
-    plain: Colours
-    per_level: Colours | None = None
-    """What one grey level more of the paint adds to each pixel."""
-    lows: Colours | None = None
-    highs: Colours | None = None
-    """(K, 3), ranges of paints that count."""
-
-    def nearest_to(self, picture: Colours) -> list[Colours]:
-        """Return the pictures of this form, in the paints that come nearest to a picture."""
-        if self.per_level is None or self.lows is None or self.highs is None:
-            return [self.plain]
-        error = ((picture - self.plain) * self.per_level).sum((0, 1)) / np.square(self.per_level).sum((0, 1))
-        return [self.plain + (paint - _LOW) * self.per_level for paint in (_LOW + error).clip(self.lows, self.highs)]
 
 
 class NearestForm:
@@ -50,31 +30,20 @@ class NearestForm:
     the way by more than half its length: |y - x - s (b - x)| > |b - x| / 2.
     """
 
-    def __init__(
-        self, picture: Colours, options: Sequence[Scene | Painted], draw: Callable[[Any, int], Pixels]
-    ) -> None:
+    def __init__(self, picture: Colours, options: Sequence[Scene], draw: Callable[[Any, int], Pixels]) -> None:
         """Draw a picture (size, size, 3) with the change in all its forms."""
         size = len(picture)
         self._unit = size / 64
         self._step = max(1, size // 64)
         self._start = self._seen(picture)
         self.region = np.zeros((size, size), bool)
-        self._forms: list[_Form] = []
+        self._steps: list[_Step] = []
         for option in options:
-            scenes = [option.scene([shade] * 3) for shade in (_LOW, _HIGH)] if isinstance(option, Painted) else [option]
-            drawn = [draw(scene, size).astype(np.float32) for scene in scenes]
-            for other in drawn:
-                self.region |= np.abs(other - picture).max(2) > 2
-            self._forms.append(self._form(option, [self._seen(one) for one in drawn]))
+            drawn = draw(option, size).astype(np.float32)
+            self.region |= np.abs(drawn - picture).max(2) > 2
+            self._steps.append(_Step.between(self._start, self._seen(drawn)))
         # A form that happens to stand where the input is alike has a start: what counts is what comes on top.
         self._floor = self._nearest(self._start)
-
-    def _form(self, option: Scene | Painted, drawn: Sequence[Colours]) -> _Form:
-        if not isinstance(option, Painted):
-            return _Form(drawn[0])
-        paints = np.array(option.colours, np.float32)
-        per_level = (drawn[1] - drawn[0]) / np.float32(_HIGH - _LOW)
-        return _Form(drawn[0], per_level, paints - option.spread, paints + option.spread)
 
     def _seen(self, picture: Colours) -> Colours:
         """Return a picture without its finest detail and without what is much larger than parts of a face."""
@@ -87,10 +56,8 @@ class NearestForm:
         return max(0.0, (found - self._floor) / max(1 - self._floor, 1e-6))
 
     def _nearest(self, smooth: Colours) -> float:
-        targets = [target for form in self._forms for target in form.nearest_to(smooth)]
-        steps = [_Step.between(self._start, target) for target in targets]
-        nearest = sorted(steps, key=lambda step: step.left(smooth))[:_TRIED]
-        moved = _shifts(smooth, self._step)
+        nearest = sorted(self._steps, key=lambda step: step.left(smooth))[:_TRIED]
+        moved = shifts(smooth, self._step)
         step, view = min(((step, view) for step in nearest for view in moved), key=lambda pair: pair[0].left(pair[1]))
         return step.strength(view)
 
@@ -122,12 +89,3 @@ class _Step:
         share = float((gone * self.way).sum()) / self.length
         aside = np.sqrt(float(np.square(gone - share * self.way).sum()) / self.length)
         return float(np.clip(share, 0, 1) * np.clip((1 - aside) / (1 - _ASIDE), 0, 1))
-
-
-def _shifts(picture: Colours, step: int) -> list[Colours]:
-    """Return a picture moved by 0, 1 or 2 steps of pixels to all sides; its edges go on."""
-    reach = 2 * step
-    padded = np.pad(picture, [(reach, reach), (reach, reach), (0, 0)], mode="edge")
-    height, width = picture.shape[:2]
-    places = range(0, 2 * reach + 1, step)
-    return [padded[y : y + height, x : x + width] for y in places for x in places]

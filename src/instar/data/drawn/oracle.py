@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from .bands import Bands
 from .canvas import blurred
 from .forms import NearestForm
-from .kinds import Kind
+from .kinds import Kind, Painted
+from .paint import Paint
+from .places import grown
 from .setting import Pixels
 
 Colours = NDArray[np.float32]
 """(size, size, 3), 0..255."""
 
-ENOUGH = 0.7
+ENOUGH = 0.6
 """Strength from which the target is there: more than half of it gives."""
 _NOTICED = 12.0
 """Grey levels from which a place is named that changed without need."""
@@ -64,11 +66,16 @@ class Oracle:
         self._input = self.picture.astype(np.float32)
         self._radius = size / 32
         self._smooth = blurred(self._input, self._radius)
-        options = drawn.options(scene)
-        self._measure: _Measure = (
-            NearestForm(self._input, options, drawn.draw) if options else Bands(scene, drawn.draw, size)
-        )
+        self._measure = self._measured(drawn, scene)
         self.region = grown(self._measure.region, max(1, size // 32))
+
+    def _measured(self, drawn: Kind, scene: Any) -> _Measure:
+        forms = drawn.options(scene)
+        painted = [form for form in forms if isinstance(form, Painted)]
+        if painted:
+            return Paint(self._input, painted, drawn.draw)
+        plain = [form for form in forms if not isinstance(form, Painted)]
+        return NearestForm(self._input, plain, drawn.draw) if plain else Bands(scene, drawn.draw, len(self.picture))
 
     def read(self, translation: Pixels) -> Reading:
         """Return what a translation (size, size, 3) of the picture is.
@@ -115,16 +122,6 @@ def _line(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]
         error = np.abs(b - gain * a - offset)
         kept = error <= np.quantile(error, 2 / 3)
     return gain, offset
-
-
-def grown(region: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Return a region (H, W) with all that is within `pixels` of it, along rows and columns."""
-    for axis in (0, 1):
-        margins = [(pixels, pixels) if i == axis else (0, 0) for i in (0, 1)]
-        padded = np.pad(region, margins)
-        parts = [np.take(padded, range(i, i + region.shape[axis]), axis) for i in range(2 * pixels + 1)]
-        region = np.logical_or.reduce(parts)
-    return region
 
 
 def _strongest(apart: NDArray[np.float32]) -> tuple[float, float] | None:

@@ -20,7 +20,7 @@ from .kinds import Kind, kind
 from .setting import Level, Pixels
 
 FILE = "scenes.json"
-VERSION = 1
+VERSION = 2
 """Raised when the same scene comes to look another way, so that no old picture is scored by a new truth."""
 _SMALLEST = 64
 
