@@ -57,7 +57,7 @@ class NearestForm:
 
     def _nearest(self, smooth: Colours) -> float:
         nearest = sorted(self._steps, key=lambda step: step.left(smooth))[:_TRIED]
-        moved = shifts(smooth, self._step)
+        moved = shifts(smooth, self._step, 2)
         step, view = min(((step, view) for step in nearest for view in moved), key=lambda pair: pair[0].left(pair[1]))
         return step.strength(view)
 

@@ -20,6 +20,7 @@ from .canvas import Colour, drawn_from
 from .faces import Mouth, open_smile
 from .herd import Beast, Neck, Stripes
 from .people import Person
+from .pet_portraits import draw as portrait
 from .pets import Pet
 from .setting import Level, Pixels
 from .wear import Hat, Mask
@@ -194,8 +195,8 @@ _ALL = (
     Kind("mask", "object added", "bare faces to masked ones", people.sample, _masked, _masks, people.draw, Person),
     Kind("hat", "object added", "bare heads to heads with hats", people.sample, _hatted, _hats, people.draw, Person),
     Kind("mouth", "local shape", "closed mouths to laughing ones", _near, _laughing, _laughs, people.draw, Person),
-    Kind("ears", "local shape", "pricked ears to hanging ones", pets.sample, _hanging, _hanging_ears, pets.draw, Pet),
+    Kind("ears", "local shape", "pricked ears to hanging ones", pets.sample, _hanging, _hanging_ears, portrait, Pet),
     Kind("neck", "whole shape", "short necks to long ones", herd.sample, _long_necked, _long_necks, herd.draw, Beast),
-    Kind("species", "whole shape", "cats to dogs", _cat, _dog, _dogs, pets.draw, Pet),
+    Kind("species", "whole shape", "cats to dogs", _cat, _dog, _dogs, portrait, Pet),
 )
 KINDS = {kind.name: kind for kind in _ALL}

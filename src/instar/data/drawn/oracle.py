@@ -26,6 +26,8 @@ Colours = NDArray[np.float32]
 
 ENOUGH = 0.6
 """Strength from which the target is there: more than half of it gives."""
+_MARGIN = 3
+"""Pixels of a picture of 64 by which a form may be larger than those that are drawn to compare."""
 _NOTICED = 12.0
 """Grey levels from which a place is named that changed without need."""
 
@@ -67,7 +69,7 @@ class Oracle:
         self._radius = size / 32
         self._smooth = blurred(self._input, self._radius)
         self._measure = self._measured(drawn, scene)
-        self.region = grown(self._measure.region, max(1, size // 32))
+        self.region = grown(self._measure.region, _MARGIN * size // 64)
 
     def _measured(self, drawn: Kind, scene: Any) -> _Measure:
         forms = drawn.options(scene)

@@ -39,10 +39,15 @@ class Paint:
         self._forms = [_Form(blurred(picture, self._radius), option, draw, self._radius) for option in options]
         drawn = [form.region for form in self._forms]
         self.region: NDArray[np.bool_] = np.logical_or.reduce(drawn)
+        # Moved by a pixel, an input may come a little nearer to the paint: what counts is what comes on top.
+        self._floor = self._found(picture)
 
     def strength(self, picture: Colours) -> float:
         """Return 0 for the input, 1 for one of the forms in one of its paints."""
-        views = shifts(blurred(picture, self._radius), self._step)
+        return max(0.0, (self._found(picture) - self._floor) / max(1 - self._floor, 1e-6))
+
+    def _found(self, picture: Colours) -> float:
+        views = shifts(blurred(picture, self._radius), self._step, 1)
         return max(0.0, *(form.strength(view) for form in self._forms for view in views))
 
 
@@ -69,9 +74,9 @@ class _Form:
         """Return the share of the way that a smoothed picture has gone on the thing, less that beside it."""
         gone = self._start - self._short(self._needed(picture[self._inside]))
         spilt = self._start_around - self._short(self._needed(picture[self._around], *self._usual))
-        share = float(gone.sum() / max(self._start.sum(), 1e-6))
-        spill = float(spilt.clip(0).sum() / max(self._start_around.sum(), 1e-6))
-        return float(np.clip(share, 0, 1)) - _SPILT * spill
+        share = gone.sum(0) / self._start.sum(0).clip(1e-6)
+        spill = spilt.clip(0).sum(0) / self._start_around.sum(0).clip(1e-6)
+        return float((share.clip(0, 1) - _SPILT * spill).max())
 
     def _needed(self, seen: Colours, low: Colours | None = None, per_level: Colours | None = None) -> Colours:
         """Return the paints (N, 3) with which pixels (N, 3) would look as they do."""
@@ -80,7 +85,11 @@ class _Form:
         return needed
 
     def _short(self, needed: Colours) -> NDArray[np.float32]:
-        """Return how far paints (N, 3) are from those that count (N,)."""
-        apart = np.linalg.norm(needed[:, None] - self._paints, axis=2).min(1)
-        short: NDArray[np.float32] = np.maximum(apart - self._spread, 0).astype(np.float32)
+        """Return how far paints (N, 3) are from each of K that count, and from the nearest one: (N, K + 1).
+
+        A thing in half of a paint may be as near to another one as it was before, and a thing may be of two paints.
+        """
+        apart = np.linalg.norm(needed[:, None] - self._paints, axis=2)
+        every = np.concatenate([apart, apart.min(1, keepdims=True)], axis=1)
+        short: NDArray[np.float32] = np.maximum(every - self._spread, 0).astype(np.float32)
         return short

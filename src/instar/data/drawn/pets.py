@@ -1,17 +1,16 @@
-"""Portraits of cats and dogs."""
+"""Cats and dogs, of which `instar.data.drawn.pet_portraits` makes pictures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from . import backdrops
-from .canvas import Canvas, Colour, Plane, drawn_from, mixed
-from .curves import Points, ellipse, limb, moved, smooth
+from .canvas import Colour, drawn_from, mixed
 from .head import Head
-from .setting import Level, Pixels, Setting, photographed, sampled, volume
+from .setting import Level, Setting, sampled
 
 Species = Literal["cat", "dog"]
 Ears = Literal["pricked", "hanging"]
@@ -39,6 +38,72 @@ class Pet:
     gaze: float
     """-1 left, 1 right."""
     collar: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Build:
+    """What makes a species; lengths in half heights of the head, places as u and v of `Head.on_face`."""
+
+    wider: float
+    """Added to the head's width."""
+    jaw: float | None
+    """Instead of the head's own."""
+    body: float
+    """Width of the shoulders."""
+    ears: float
+    """How far the tips of pricked ears stand out."""
+    eye: tuple[float, float, float]
+    """u, v and radius."""
+    eye_tall: float
+    """Height of an eye by its width."""
+    slant: float
+    """By how much the eyes are turned, outwards up, in radians."""
+    pupil: tuple[float, float]
+    """Width and height, in radii of the eye."""
+    green: float
+    """How green the iris is, 0..1."""
+    muzzle: tuple[float, float, float, float]
+    """How far it stands out, half width, half height, and v."""
+    nose: tuple[float, float]
+    """Its size, and how far it is above the middle of the muzzle."""
+    pad: Colour
+    """Colour of the nose."""
+    tabby: bool
+    """Bands on the forehead, and whiskers."""
+
+
+BUILDS: dict[Species, Build] = {
+    "cat": Build(
+        wider=0.22,
+        jaw=0.16,
+        body=1.0,
+        ears=1.0,
+        eye=(0.42, -0.1, 0.17),
+        eye_tall=0.8,
+        slant=0.25,
+        pupil=(0.28, 0.74),
+        green=0.7,
+        muzzle=(0.08, 0.36, 0.26, 0.36),
+        nose=(0.1, 0.1),
+        pad=(188, 110, 104),
+        tabby=True,
+    ),
+    "dog": Build(
+        wider=0.0,
+        jaw=None,
+        body=1.15,
+        ears=0.92,
+        eye=(0.36, -0.16, 0.12),
+        eye_tall=0.95,
+        slant=0.0,
+        pupil=(0.58, 0.58),
+        green=0.0,
+        muzzle=(0.42, 0.46, 0.48, 0.34),
+        nose=(0.2, 0.24),
+        pad=(34, 28, 30),
+        tabby=False,
+    ),
+}
 
 
 def sample(rng: np.random.Generator, level: Level) -> Pet:
@@ -71,173 +136,3 @@ def sample(rng: np.random.Generator, level: Level) -> Pet:
         gaze=float(rng.uniform(-0.5, 0.5)),
         collar=tuple(backdrops.hue(rng, (0.5, 0.95), (0.4, 0.95))) if rng.random() < 0.5 else None,
     )
-
-
-def draw(pet: Pet, size: int) -> Pixels:
-    """Return the portrait (size, size, 3)."""
-    if pet.species == "cat":
-        pet = replace(pet, head=replace(pet.head, wide=pet.head.wide + 0.22, jaw=0.16))
-    canvas = Canvas(size)
-    backdrops.draw(canvas, pet.setting)
-    hairs = 1 + np.float32(0.07) * canvas.grain(pet.setting.random(2), 72, 3.0)
-    _body(canvas, pet, hairs)
-    if pet.ears == "pricked":
-        _pricked_ears(canvas, pet, hairs)
-    around = canvas.cover(_tufted(pet, pet.head.outline()))
-    shade = volume(canvas, around, pet.setting, 0.3 * pet.head.tall) * hairs
-    canvas.paint(around, pet.fur, shade)
-    _markings(canvas, pet, around, shade)
-    _eyes(canvas, pet)
-    _muzzle(canvas, pet, hairs)
-    if pet.ears == "hanging":
-        _hanging_ears(canvas, pet, hairs)
-    return photographed(canvas, pet.setting)
-
-
-def _tufted(pet: Pet, outline: Points) -> Points:
-    """Return an outline with the small irregularities of fur."""
-    between = np.linspace(0, 1, 3, endpoint=False)[None, :, None]
-    ways = np.roll(outline, -1, 0) - outline
-    many = (outline[:, None] + between * ways[:, None]).reshape(-1, 2)
-    jitter = pet.setting.random(3).uniform(-0.012, 0.03, (len(many), 1))
-    tufted: Points = many + jitter * (many - np.array([pet.head.x, pet.head.y]))
-    return tufted
-
-
-def _body(canvas: Canvas, pet: Pet, hairs: Plane) -> None:
-    x, y, tall = pet.head.x, pet.head.y, pet.head.tall
-    width = 1.0 if pet.species == "cat" else 1.15
-    lean = x - 0.4 * tall * np.sin(pet.head.roll)
-    outline = smooth(
-        [
-            (lean - 0.62 * tall, y + 0.3 * tall),
-            (lean + 0.62 * tall, y + 0.3 * tall),
-            (lean + width * tall, y + 1.6 * tall),
-            (lean + 1.35 * width * tall, y + 2.6 * tall),
-            (lean, y + 4.2 * tall),
-            (lean - 1.35 * width * tall, y + 2.6 * tall),
-            (lean - width * tall, y + 1.6 * tall),
-        ]
-    )
-    covered = canvas.cover(outline)
-    shade = volume(canvas, covered, pet.setting, 0.35 * tall) * hairs
-    canvas.paint(covered, mixed(pet.fur, (0, 0, 0), 0.08), shade)
-    if pet.marking != "none":
-        breast = canvas.cover(ellipse((lean, y + 1.9 * tall), 0.5 * tall, 0.9 * tall)) * covered
-        canvas.paint(canvas.soft(breast, 0.06 * tall), pet.light, shade)
-    canvas.darken(canvas.soft(canvas.cover(moved(pet.head.outline(), (0, 0.25 * tall))), 0.1 * tall) * covered, 0.35)
-    if pet.collar:
-        low = y + 1.12 * tall
-        band = limb(
-            [(lean - 0.75 * tall, low - 0.1 * tall), (lean, low + 0.1 * tall), (lean + 0.75 * tall, low - 0.1 * tall)],
-            [0.17 * tall] * 3,
-        )
-        canvas.paint(canvas.cover(band) * covered, pet.collar, shade)
-        canvas.fill(ellipse((lean, low + 0.26 * tall), 0.11 * tall, 0.11 * tall), (212, 184, 92))
-
-
-def _side(pet: Pet, side: int, points: list[tuple[float, float]]) -> Points:
-    """Return points that are given for the right ear, in widths and half heights of the head, for either side."""
-    head = pet.head
-    near = side * head.wide * (1 - 0.12 * side * np.sin(head.yaw))
-    turn = (-0.08 * np.sin(head.yaw), -0.25 * np.sin(head.pitch))
-    return head.at(moved(np.array(points) * (near, 1), turn))
-
-
-def _pricked_ears(canvas: Canvas, pet: Pet, hairs: Plane) -> None:
-    out = 1.0 if pet.species == "cat" else 0.92
-    for side in (-1, 1):
-        tip = (0.82 * out, -0.9 - 0.62 * pet.ear_size)
-        outer = _side(pet, side, [(0.97, -0.2), (1.02 * out, -0.75), tip, (0.5, -1.12), (0.2, -0.85), (0.5, -0.3)])
-        covered = canvas.cover(_tufted(pet, smooth(outer, 3)))
-        canvas.paint(
-            covered, mixed(pet.fur, (0, 0, 0), 0.1), volume(canvas, covered, pet.setting, 0.12 * pet.head.tall) * hairs
-        )
-        inner = _side(
-            pet, side, [(0.9, -0.5), (0.92 * out, -0.8), (tip[0] - 0.02, tip[1] + 0.2), (0.55, -0.98), (0.45, -0.7)]
-        )
-        canvas.fill(smooth(inner, 4), mixed(pet.fur, (214, 150, 140), 0.6), opacity=0.85)
-
-
-def _hanging_ears(canvas: Canvas, pet: Pet, hairs: Plane) -> None:
-    low = 0.62 * pet.ear_size
-    for side in (-1, 1):
-        points = [
-            (0.34, -0.98),
-            (0.78, -1.02),
-            (1.14, -0.62),
-            (1.34, low - 0.25),
-            (1.22, low + 0.06),
-            (0.98, low - 0.05),
-            (0.86, -0.25),
-        ]
-        outline = _tufted(pet, smooth(_side(pet, side, points), 4))
-        covered = canvas.cover(outline)
-        canvas.darken(canvas.soft(canvas.cover(moved(outline, (0, 0.05 * pet.head.tall))), 0.05 * pet.head.tall), 0.3)
-        shade = volume(canvas, covered, pet.setting, 0.14 * pet.head.tall) * hairs
-        canvas.paint(covered, mixed(pet.fur, (30, 16, 8), 0.22), shade)
-
-
-def _markings(canvas: Canvas, pet: Pet, around: Plane, shade: Plane) -> None:
-    head = pet.head
-    if pet.marking == "blaze":
-        across = (-0.06, 0.06, 0.14, 0.3, -0.3, -0.14)
-        stripe = canvas.cover(smooth(head.on_face(across, [-0.75, -0.75, -0.2, 0.6, 0.6, -0.2]))) * around
-        canvas.paint(canvas.soft(stripe, 0.03 * head.tall) * around, pet.light, shade)
-    if pet.species == "cat":
-        for u in (-0.3, 0, 0.3):
-            band = limb(head.on_face([0.8 * u, u], [-0.45, -0.75]), [0.07 * head.tall, 0.03 * head.tall])
-            canvas.paint(canvas.cover(band) * around * np.float32(0.5), mixed(pet.fur, (0, 0, 0), 0.5), shade)
-
-
-def _eyes(canvas: Canvas, pet: Pet) -> None:
-    head, cat = pet.head, pet.species == "cat"
-    u, v, radius = (0.42, -0.1, 0.17) if cat else (0.36, -0.16, 0.12)
-    iris: Colour = mixed(pet.iris, (150, 180, 70), 0.7) if cat else pet.iris
-    for side in (-1, 1):
-        (eye,) = head.on_face([side * u], [v], 0.02)
-        narrow = head.eye_width(side * u)
-        size, turn = radius * head.tall, head.roll + (-0.25 * side if cat else 0)
-        rim = ellipse(eye, 1.2 * size * narrow, 1.12 * size * (0.85 if cat else 1), turn)
-        canvas.paint(canvas.soft(canvas.cover(rim), 0.015 * head.tall), mixed(pet.fur, (10, 6, 6), 0.8))
-        canvas.fill(ellipse(eye, size * narrow, size * (0.8 if cat else 0.95), turn), iris)
-        pupil = moved(eye, (0.25 * size * pet.gaze, 0))
-        wide = 0.28 if cat else 0.58
-        canvas.fill(ellipse(pupil, wide * size * narrow, (0.74 if cat else 0.58) * size, head.roll), (12, 10, 12))
-        spark = moved(pupil, (-0.25 * size, -0.3 * size))
-        canvas.fill(ellipse(spark, 0.2 * size, 0.2 * size), (250, 250, 250))
-
-
-def _muzzle(canvas: Canvas, pet: Pet, hairs: Plane) -> None:
-    head, cat = pet.head, pet.species == "cat"
-    lift, wide, tall, v = (0.08, 0.36, 0.26, 0.36) if cat else (0.42, 0.46, 0.48, 0.34)
-    (middle,) = head.on_face([0], [v], lift)
-    outline = ellipse(middle, wide * head.tall, tall * head.tall, head.roll)
-    covered = canvas.cover(_tufted(pet, outline))
-    canvas.darken(canvas.soft(canvas.cover(moved(outline, (0, 0.06 * head.tall))), 0.08 * head.tall), 0.22)
-    colour = pet.light if pet.marking != "none" else mixed(pet.fur, (255, 250, 240), 0.12)
-    shade = volume(canvas, covered, pet.setting, 0.2 * head.tall) * hairs
-    canvas.paint(canvas.soft(covered, 0.02 * head.tall), colour, shade)
-    size = 0.1 if cat else 0.2
-    nose = middle + head.at([(0, -0.1 if cat else -0.24)])[0] - (head.x, head.y)
-    down = head.at([(0, 1)])[0] - (head.x, head.y)
-    tip, side = nose + 0.85 * size * down, np.array([down[1], -down[0]])
-    line = limb([tip, tip + 0.14 * down], [0.035 * head.tall] * 2)
-    canvas.fill(line, mixed(colour, (20, 10, 10), 0.75))
-    for sign in (-1, 1):
-        lip = [tip + 0.13 * down, tip + 0.2 * down + sign * 0.12 * side, tip + 0.15 * down + sign * 0.26 * side]
-        canvas.fill(limb(lip, [0.04 * head.tall] * 3), mixed(colour, (20, 10, 10), 0.75))
-        if cat:
-            for spread in (-0.05, 0.03, 0.11):
-                root = middle + sign * 0.2 * side + 0.3 * spread * down
-                canvas.fill(
-                    limb(
-                        [root, root + sign * 0.75 * side + spread * 1.6 * down], [0.014 * head.tall, 0.006 * head.tall]
-                    ),
-                    (236, 232, 226),
-                    opacity=0.8,
-                )
-    corners = [nose - 1.1 * size * side - 0.45 * size * down, nose + 1.1 * size * side - 0.45 * size * down, tip]
-    covered = canvas.cover(smooth(corners, 6))
-    pad = (188, 110, 104) if cat else (34, 28, 30)
-    canvas.paint(covered, pad, volume(canvas, covered, pet.setting, 0.05 * head.tall))

@@ -16,9 +16,9 @@ def grown(region: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     return region
 
 
-def shifts(picture: NDArray[np.float32], step: int) -> list[NDArray[np.float32]]:
-    """Return a picture (H, W, C) moved by 0, 1 or 2 steps of pixels to all sides; its edges go on."""
-    reach = 2 * step
+def shifts(picture: NDArray[np.float32], step: int, most: int) -> list[NDArray[np.float32]]:
+    """Return a picture (H, W, C) moved by 0 to `most` steps of pixels to all sides; its edges go on."""
+    reach = most * step
     padded = np.pad(picture, [(reach, reach), (reach, reach), (0, 0)], mode="edge")
     height, width = picture.shape[:2]
     places = range(0, 2 * reach + 1, step)
