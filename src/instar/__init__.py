@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from instar.core.method import Method
-    from instar.export.translator import Translator
+    from instar.inference.translator import Translator
 
 __version__ = version("instar")
 __all__ = ["__version__", "get", "load", "names"]
@@ -25,7 +25,7 @@ def load(path: str | PathLike[str], device: str = "auto") -> Translator:
     Raises:
         UserError: there is no complete checkpoint, or the device is not there.
     """
-    from instar.export.translator import Translator
+    from instar.inference.translator import Translator
 
     return Translator.load(Path(path), device)
 

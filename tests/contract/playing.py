@@ -14,9 +14,10 @@ from torch import Tensor
 
 import instar
 from instar.core.batch import Batch, Labelled, Unlabelled
-from instar.core.config import MethodConfig, RunConfig, TrainConfig, with_changes
+from instar.core.config import MethodConfig, RunConfig, TrainConfig
 from instar.core.method import Method, defaults
 from instar.core.seed import mix, seed_step
+from instar.core.settings import with_changes
 from instar.engine.trainer import Trainer
 
 

@@ -22,8 +22,8 @@ def inference() -> Iterator[None]:
 def images(method: Method[Any], config: RunConfig) -> Tensor:
     """Two images whose sides are multiples of the method's number, not square and not those of training."""
     method.eval()
-    side = method.side or method.multiple * -(-24 // method.multiple)
-    width = method.side or side + method.multiple
+    side = method.fixed_size or method.size_divisor * -(-24 // method.size_divisor)
+    width = method.fixed_size or side + method.size_divisor
     chance = torch.Generator().manual_seed(0)
     return torch.rand(2, config.method.channels, side, width, generator=chance) * 2 - 1
 

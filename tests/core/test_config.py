@@ -5,36 +5,28 @@ from typing import Any
 import pytest
 import yaml
 
-from instar.core.config import (
-    DataConfig,
-    MethodConfig,
-    Optim,
-    RunConfig,
-    TrainConfig,
-    from_dict,
-    to_yaml,
-    with_changes,
-)
+from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.run import read_config, write_config
+from instar.core.settings import from_dict, with_changes
 from instar.methods.cut import Config as CutConfig
 
 
 @pytest.mark.parametrize(
     ("cls", "values", "message"),
     [
-        (DataConfig, {"size": 4}, "--size must be at least 24, not 4"),
-        (DataConfig, {"max_bad": 2.0}, "--data.max-bad must be between 0.0 and 1.0, not 2.0"),
-        (DataConfig, {"holdout": -1}, "--data.holdout must be at least 0"),
-        (DataConfig, {"zoom": 0.5}, "--data.zoom must be between 1.0 and 8.0, not 0.5"),
-        (TrainConfig, {"steps": 0}, "--steps must be at least 1"),
-        (TrainConfig, {"max_bad_steps": 0}, "--train.max-bad-steps must be at least 1"),
-        (TrainConfig, {"seed": -1}, "--seed must be at least 0"),
-        (TrainConfig, {"clip": -0.5}, "--train.clip must be at least 0"),
-        (TrainConfig, {"batch": 3, "devices": 2}, "--batch 3 cannot be shared equally by --devices 2"),
-        (MethodConfig, {"channels": 4}, r"--channels must be 1 \(gray\) or 3 \(colour\), not 4"),
-        (Optim, {"hold": 1.5}, "--method.optim.hold must be between 0.0 and 1.0"),
-        (Optim, {"lr": -1.0}, "--method.optim.lr must be at least 0"),
+        (DataConfig, {"size": 4}, "size must be at least 24, not 4"),
+        (DataConfig, {"max_bad": 2.0}, "data.max_bad must be between 0 and 1, not 2.0"),
+        (DataConfig, {"holdout": -1}, "data.holdout must be at least 0"),
+        (DataConfig, {"zoom": 0.5}, "data.zoom must be between 1 and 8, not 0.5"),
+        (TrainConfig, {"steps": 0}, "steps must be at least 1"),
+        (TrainConfig, {"max_bad_steps": 0}, "train.max_bad_steps must be at least 1"),
+        (TrainConfig, {"seed": -1}, "seed must be at least 0"),
+        (TrainConfig, {"clip": -0.5}, "train.clip must be at least 0"),
+        (TrainConfig, {"batch": 3, "devices": 2}, "batch=3 cannot be shared equally by devices=2"),
+        (MethodConfig, {"channels": 4}, r"channels must be 1 \(gray\) or 3 \(colour\), not 4"),
+        (Optim, {"hold": 1.5}, "method.optim.hold must be between 0 and 1"),
+        (Optim, {"lr": -1.0}, "method.optim.lr must be at least 0"),
     ],
 )
 def test_messages_name_the_flag(cls: type[Any], values: dict[str, Any], message: str) -> None:
@@ -58,7 +50,7 @@ def test_messages_name_the_file(values: Any, message: str) -> None:
 
 
 def test_checks_also_hold_for_files() -> None:
-    with pytest.raises(UserError, match="--batch 3 cannot be shared"):
+    with pytest.raises(UserError, match="batch=3 cannot be shared"):
         from_dict(TrainConfig, {"batch": 3, "devices": 2}, "run.yaml")
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from tyro.conf import Positional, arg
 
+from instar.cli.flags import with_flags, without_flags
 from instar.cli.parser import console, parse
 from instar.core import registry
-from instar.core.config import DataConfig, RunConfig, TrainConfig
+from instar.core.config import RunConfig
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
 
     base = defaults(name, method, _value(arguments, "--preset"))
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
+    sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
     kind = make_dataclass(
         "Train",
         [
@@ -86,9 +88,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
             ),
             ("out", Annotated[Path, arg(aliases=["-o"], help="Directory of the run, to be made.")]),
             ("preset", Annotated[str, arg(help=presets, metavar="NAME")], base.preset),
-            ("data", DataConfig, base.data),
-            ("train", TrainConfig, base.train),
-            ("method", method.options, base.method),
+            *((name, type(flagged), flagged) for name, flagged in sections.items()),
         ],
         frozen=True,
         kw_only=True,
@@ -97,9 +97,10 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     args: Any = parse(kind, arguments, f"instar train {name}")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
-    source = args.train.start_from
-    train = replace(args.train, start_from=Path(os.path.abspath(source)) if source else None)  # noqa: PTH100
-    return replace(base, data=replace(args.data, roots=roots), train=train, method=args.method), args.out
+    data, train, chosen = (without_flags(getattr(args, name)) for name in sections)
+    source = Path(os.path.abspath(train.start_from)) if train.start_from else None  # noqa: PTH100
+    config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=chosen)
+    return config, args.out
 
 
 def start(config: RunConfig, out: Path, screen: Console) -> int:
@@ -133,9 +134,9 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
         data = _open(config, kind, fabric.global_rank, fabric.world_size)
     seed_step(config.train.seed, 0)
     method = kind(config.method)
-    if config.data.size % method.multiple:
+    if config.data.size % method.size_divisor:
         raise UserError(
-            f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.multiple}"
+            f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.size_divisor}"
         )
     note = method.check(config)
     config = pinned(config) if fresh else config

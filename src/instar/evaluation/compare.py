@@ -18,7 +18,7 @@ from instar.core.run import find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import held_out
 from instar.evaluation.runs import BEST, COPY, Column, Report, evaluate
 from instar.evaluation.scores import Better
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
 SHOWN = 8

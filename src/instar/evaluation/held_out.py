@@ -21,7 +21,7 @@ from instar.core.images import Array, UnreadableImage, to_tensor
 from instar.core.registry import get
 from instar.data import ImageRef, find, find_one
 from instar.data.labels import classes, labelled, square_pixels
-from instar.evaluation.caveats import caveats, leaks
+from instar.evaluation.sanity import caveats, leaks
 
 BATCH = 20
 AHEAD = 3

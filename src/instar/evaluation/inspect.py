@@ -23,7 +23,7 @@ from instar.data import ImageRef, find, find_one
 from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
 from instar.evaluation.inspect_history import Window, history, recent
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 
 COLUMNS = 12
 """Most styles in a grid."""

@@ -22,11 +22,11 @@ from instar.data.cache import home
 from instar.evaluation.held_out import HeldOut, loaded
 from instar.evaluation.scores import Score, colour, rounded
 from instar.metrics import segmenter as unet
-from instar.metrics.kept import kept, stamps
+from instar.metrics.array_cache import kept, stamps
 from instar.metrics.palette import Palette, palette_in, read_palette
 from instar.metrics.segmentation import confusion, label_score_intervals, label_scores
 from instar.metrics.segmenter import Scene, Segmenter
-from instar.metrics.users import network_of
+from instar.metrics.user_code import network_of
 
 Side = Literal["inputs", "targets"]
 Pixels = NDArray[np.uint8]

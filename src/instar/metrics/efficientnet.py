@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from instar.core.errors import UserError
-
-from .features import resize
+from instar.metrics.features import resize
 
 SIZE = 224  # side of the network's input
 CHANNELS = 1280  # length of a feature

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .frechet import Samples, check_samples
+from instar.metrics.frechet import Samples, check_samples
 
 _PENALTY = 0.01
 """λ of mean loss + λ |w|² / 2, for features of length about 1."""

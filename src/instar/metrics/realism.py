@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .distances import square_distances
-from .frechet import Samples, check_samples
+from instar.metrics.distances import square_distances
+from instar.metrics.frechet import Samples, check_samples
 
 
 def realism_ratios(x: Samples, training: Samples, real: Samples | None = None) -> NDArray[np.float64]:

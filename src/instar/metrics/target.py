@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .frechet import Samples
-from .interval import Bounds, mean_interval
-from .probe import LinearProbe, fit_probe
-from .realism import realism_ratios
+from instar.metrics.frechet import Samples
+from instar.metrics.interval import Bounds, mean_interval
+from instar.metrics.probe import LinearProbe, fit_probe
+from instar.metrics.realism import realism_ratios
 
 _REAL = 0.99
 """An image looks real if it is no farther from real ones than this share of real images are."""

@@ -28,7 +28,7 @@ class SharedCodeGenerator(nn.Module):
     shared first layers of the decoders. back: a domain's own last layers.
     """
 
-    multiple = 4
+    size_divisor = 4
     """Sides must be multiples of this."""
 
     def __init__(

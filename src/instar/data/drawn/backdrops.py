@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, Colour, mixed
-from .curves import ellipse, limb, smooth
-from .setting import Level, Setting
+from instar.data.drawn.canvas import Canvas, Colour, mixed
+from instar.data.drawn.curves import ellipse, limb, smooth
+from instar.data.drawn.setting import Level, Setting
 
 INDOORS: dict[Level, tuple[str, ...]] = {"easy": ("wall",), "cluttered": ("room", "street", "garden")}
 OUTDOORS: dict[Level, tuple[str, ...]] = {"easy": ("meadow",), "cluttered": ("hills", "forest", "yard")}

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.images import LUMA
-
-from .canvas import blurred
-from .herd import Beast, Stripes, body_places
-from .setting import Pixels
+from instar.data.drawn.canvas import blurred
+from instar.data.drawn.herd import Beast, Stripes, body_places
+from instar.data.drawn.setting import Pixels
 
 Colours = NDArray[np.float32]
 _LOW, _HIGH = 40.0, 200.0

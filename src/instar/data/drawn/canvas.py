@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from .curves import Points
+from instar.data.drawn.curves import Points
 
 Plane = NDArray[np.float32]
 """(side, side), of a canvas: how much of a pixel is covered, 0..1, or how bright it is, 1 being as the colour is."""

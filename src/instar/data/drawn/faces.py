@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, Plane, mixed
-from .curves import ellipse, moved, smooth, strip
-from .head import Head
+from instar.data.drawn.canvas import Canvas, Plane, mixed
+from instar.data.drawn.curves import ellipse, moved, smooth, strip
+from instar.data.drawn.head import Head
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import blurred
-from .kinds import Scene
-from .places import shifts
-from .setting import Pixels
+from instar.data.drawn.canvas import blurred
+from instar.data.drawn.kinds import Scene
+from instar.data.drawn.places import shifts
+from instar.data.drawn.setting import Pixels
 
 Colours = NDArray[np.float32]
 _FINE, _COARSE = 1.6, 5.0

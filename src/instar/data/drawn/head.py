@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .curves import Points, moved, turned
+from instar.data.drawn.curves import Points, moved, turned
 
 _REACH = 1.35
 """Longitude and latitude, in radians, of the edge of a face, u or v = 1."""

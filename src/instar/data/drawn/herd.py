@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import backdrops
-from .canvas import Canvas, Plane, drawn_from, mixed
-from .curves import Points, ellipse, limb, moved, smooth
-from .setting import Level, Pixels, Setting, photographed, sampled, volume
+from instar.data.drawn import backdrops
+from instar.data.drawn.canvas import Canvas, Plane, drawn_from, mixed
+from instar.data.drawn.curves import Points, ellipse, limb, moved, smooth
+from instar.data.drawn.setting import Level, Pixels, Setting, photographed, sampled, volume
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,15 @@ from typing import Any, Literal
 import numpy as np
 
 from instar.core.errors import UserError, nearest
-
-from . import herd, people, pets
-from .canvas import Colour, drawn_from
-from .faces import Mouth, open_smile
-from .herd import Beast, Neck, Stripes
-from .people import Person
-from .pet_portraits import draw as portrait
-from .pets import Pet
-from .setting import Level, Pixels
-from .wear import Hat, Mask
+from instar.data.drawn import herd, people, pets
+from instar.data.drawn.canvas import Colour, drawn_from
+from instar.data.drawn.faces import Mouth, open_smile
+from instar.data.drawn.herd import Beast, Neck, Stripes
+from instar.data.drawn.people import Person
+from instar.data.drawn.pet_portraits import draw as portrait
+from instar.data.drawn.pets import Pet
+from instar.data.drawn.setting import Level, Pixels
+from instar.data.drawn.wear import Hat, Mask
 
 Scene = Person | Pet | Beast
 Split = Literal["train", "test"]

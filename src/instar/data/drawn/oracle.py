@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .bands import Bands
-from .canvas import blurred
-from .forms import NearestForm
-from .kinds import Kind, Painted
-from .paint import Paint
-from .places import grown
-from .setting import Pixels
+from instar.data.drawn.bands import Bands
+from instar.data.drawn.canvas import blurred
+from instar.data.drawn.forms import NearestForm
+from instar.data.drawn.kinds import Kind, Painted
+from instar.data.drawn.paint import Paint
+from instar.data.drawn.places import grown
+from instar.data.drawn.setting import Pixels
 
 Colours = NDArray[np.float32]
 """(size, size, 3), 0..255."""

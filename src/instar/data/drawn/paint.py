@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import blurred
-from .kinds import Painted
-from .places import grown, shifts
-from .setting import Pixels
+from instar.data.drawn.canvas import blurred
+from instar.data.drawn.kinds import Painted
+from instar.data.drawn.places import grown, shifts
+from instar.data.drawn.setting import Pixels
 
 Colours = NDArray[np.float32]
 _LOW, _HIGH = 40.0, 200.0

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import backdrops, faces, wear
-from .canvas import Canvas, Plane, drawn_from, mixed
-from .curves import ellipse, limb, moved, smooth
-from .faces import Face, Mouth
-from .head import Head
-from .setting import Level, Pixels, Setting, photographed, sampled, volume
-from .wear import Hat, Mask
+from instar.data.drawn import backdrops, faces, wear
+from instar.data.drawn.canvas import Canvas, Plane, drawn_from, mixed
+from instar.data.drawn.curves import ellipse, limb, moved, smooth
+from instar.data.drawn.faces import Face, Mouth
+from instar.data.drawn.head import Head
+from instar.data.drawn.setting import Level, Pixels, Setting, photographed, sampled, volume
+from instar.data.drawn.wear import Hat, Mask
 
 _SKINS = ((244, 213, 190), (233, 194, 164), (212, 165, 130), (176, 124, 90), (132, 88, 62), (92, 62, 46))
 _HAIRS = ((28, 24, 24), (58, 40, 30), (98, 66, 42), (150, 104, 62), (206, 170, 112), (150, 146, 142), (140, 66, 38))

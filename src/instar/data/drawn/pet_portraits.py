@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import backdrops
-from .canvas import Canvas, Colour, Plane, mixed
-from .curves import Points, ellipse, limb, moved, smooth
-from .pets import BUILDS, Pet
-from .setting import Pixels, photographed, volume
+from instar.data.drawn import backdrops
+from instar.data.drawn.canvas import Canvas, Colour, Plane, mixed
+from instar.data.drawn.curves import Points, ellipse, limb, moved, smooth
+from instar.data.drawn.pets import BUILDS, Pet
+from instar.data.drawn.setting import Pixels, photographed, volume
 
 
 def draw(pet: Pet, size: int) -> Pixels:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from . import backdrops
-from .canvas import Colour, drawn_from, mixed
-from .head import Head
-from .setting import Level, Setting, sampled
+from instar.data.drawn import backdrops
+from instar.data.drawn.canvas import Colour, drawn_from, mixed
+from instar.data.drawn.head import Head
+from instar.data.drawn.setting import Level, Setting, sampled
 
 Species = Literal["cat", "dog"]
 Ears = Literal["pricked", "hanging"]

@@ -15,9 +15,8 @@ from PIL import Image
 
 from instar.core.errors import UserError, nearest
 from instar.core.files import write_atomically
-
-from .kinds import Kind, kind
-from .setting import Level, Pixels
+from instar.data.drawn.kinds import Kind, kind
+from instar.data.drawn.setting import Level, Pixels
 
 FILE = "scenes.json"
 VERSION = 2

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, Plane
+from instar.data.drawn.canvas import Canvas, Plane
 
 Level = Literal["easy", "cluttered"]
 Pixels = NDArray[np.uint8]

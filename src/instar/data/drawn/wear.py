@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from .canvas import Canvas, mixed
-from .curves import ellipse, limb, moved, smooth, strip
-from .head import Head
-from .setting import Setting, volume
+from instar.data.drawn.canvas import Canvas, mixed
+from instar.data.drawn.curves import ellipse, limb, moved, smooth, strip
+from instar.data.drawn.head import Head
+from instar.data.drawn.setting import Setting, volume
 
 
 @dataclass(frozen=True)
