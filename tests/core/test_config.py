@@ -8,7 +8,7 @@ import yaml
 from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.run import read_config, write_config
-from instar.core.settings import from_dict, with_changes
+from instar.core.settings import from_dict, to_dict, with_changes
 from instar.methods.cut import Config as CutConfig
 
 
@@ -111,6 +111,45 @@ def test_no_config_at_all(tmp_path: Path, text: str | None, message: str) -> Non
 
 def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
     assert from_dict(TrainConfig, {"steps": 5}, "x") == replace(TrainConfig(), steps=5)
+
+
+def test_names_of_two_domains_are_written_as_before() -> None:
+    two = DataConfig().named({"a": "horse", "b": "zebra"})
+    assert (two.source, two.target, two.domains) == ("horse", "zebra", None)
+    assert two.names(("a", "b")) == {"a": "horse", "b": "zebra"}
+    assert "domains" not in to_dict(two)
+    assert from_dict(DataConfig, to_dict(two), "x") == two
+    assert two.unnamed() == DataConfig()
+    assert DataConfig().names("ab") == {"a": None, "b": None}
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_names_of_other_numbers_of_domains(count: int) -> None:
+    names = {domain: domain.upper() for domain in "abcde"[:count]}
+    config = DataConfig().named(names)
+    assert (config.source, config.target) == (None, None)
+    assert config.names(tuple(names)) == names
+    assert to_dict(config)["domains"] == list(names.values())
+    assert from_dict(DataConfig, to_dict(config), "x") == config
+    assert DataConfig().names(tuple(names)) == dict.fromkeys(names)
+
+
+@pytest.mark.parametrize(
+    ("settings", "domains", "message"),
+    [
+        (
+            {"domains": ("x", "y")},
+            "ab",
+            "data.domains=x y: this method has 2 domains; name them",
+        ),
+        ({"source": "x"}, "abc", "source=x: this method has 3 domains; name them by data.domains"),
+        ({"target": "x"}, "a", "target=x: this method has 1 domain; name them by data.domains"),
+        ({"domains": ("x", "y")}, "abc", "data.domains=x y: this method has 3 domains; name them all"),
+    ],
+)
+def test_names_for_another_number_of_domains(settings: dict[str, Any], domains: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DataConfig(**settings).names(domains)
 
 
 def test_nested_changes_keep_the_rest() -> None:

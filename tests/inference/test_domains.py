@@ -10,7 +10,7 @@ from instar.inference.domains import Domains
 def domains(source: str | None, target: str | None, name: str = "cyclegan") -> Domains:
     config = defaults(name, instar.get(name), "tiny")
     config = replace(config, data=replace(config.data, source=source, target=target))
-    return Domains.of(config, instar.get(name).targets)
+    return Domains.of(config, instar.get(name).data.parts, instar.get(name).targets)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,11 @@ def test_source_target_and_opposite() -> None:
 
 def test_more_domains_than_two() -> None:
     config = defaults("cyclegan", instar.get("cyclegan"), "tiny")
-    found = Domains.of(config, ("b", "c"))  # type: ignore[arg-type]
-    assert (found.targets, found.target, found.key("c"), found.names["c"]) == (("b", "c"), "b", "c", "C")  # type: ignore[index]
+    found = Domains.of(config, "abc", ("b", "c"))
+    assert (found.targets, found.target, found.key("c"), found.names["c"]) == (("b", "c"), "b", "c", "C")
+    config = replace(config, data=config.data.named({"a": "dawn", "b": "dusk", "c": "noon"}))
+    named = Domains.of(config, "abc", ("b", "c"))
+    assert (named.key("Noon"), named.key("c"), named.names["a"]) == ("c", "c", "dawn")
 
 
 def test_one_way() -> None:

@@ -111,7 +111,7 @@ COMMON = SPEC["common"]
         ({"common": {**COMMON, "train": {"score_every": 3}}}, "train.score_every follows from 'score'"),
         ({"common": {**COMMON, "data": {"roots": ["x"]}}}, "data.roots follows from 'data'"),
         ({"common": {"preset": "tiny"}}, "score.every: set data.validation to 8 or more"),
-        ({"common": {**COMMON, "data": {"validation": 15}}}, "animals/distancegan: --data.validation 15"),
+        ({"common": {**COMMON, "data": {"validation": 15}}}, "animals/distancegan: data.validation=15"),
         (
             {"runs": {"cut": None, "large": {"name": "cut", "data": {"size": 64}}}},
             "same images: cut works on 32 px, horse -> zebra, large on 64 px, horse -> zebra",

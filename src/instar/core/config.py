@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 
 from instar.core.errors import UserError, setting
-from instar.core.settings import Bounds, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings, to_dict
+from instar.core.settings import (
+    IF_SET,
+    Bounds,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Settings,
+    to_dict,
+)
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -66,6 +75,8 @@ class DataConfig(Settings):
     """Domain to translate from, by name; the first one found if not given."""
     target: str | None = None
     """Domain to translate to, by name; the other one if not given."""
+    domains: tuple[str, ...] | None = field(default=None, metadata=IF_SET)
+    """Names of all domains in the method's order, for methods with more than two; the order found if not given."""
     size: Annotated[int, Bounds(24)] = 256  # less is nothing after a discriminator's downsamplings
     """Side of the training crops in pixels."""
     zoom: Annotated[float, Bounds(1, 8)] = 286 / 256
@@ -79,7 +90,7 @@ class DataConfig(Settings):
     labelled: Fraction = 1.0
     """Share of the labels of each class that training may see, for methods that learn from some (TUNIT's semi)."""
     validation: NonNegativeInt = 0
-    """Images per domain to score the run with while it trains (--train.score-every): of the val folder, if there is one
+    """Images per domain to score the run with while it trains (`train.score_every`): of the val folder, if there is one
     beside the test folder, else kept from training. Spread evenly over all."""
     cache_gb: NonNegativeFloat = 8.0
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
@@ -88,6 +99,40 @@ class DataConfig(Settings):
     def short_side(self) -> int:
         """Short side of a training image before it is cropped, in pixels."""
         return round(self.size * self.zoom)
+
+    def names(self, domains: Sequence[str]) -> dict[str, str | None]:
+        """Return what the domains of a method are called, None where nothing was said.
+
+        Args:
+            domains: their keys: those of `parts` of the method's kind of batch.
+
+        Raises:
+            UserError: two domains are named by `domains`, others by `source` and `target`, or not all are named.
+        """
+        count = f"{len(domains)} domain{'s' * (len(domains) != 1)}"
+        pair = (setting("data.source", self.source), setting("data.target", self.target))
+        if len(domains) == 2:
+            if self.domains is not None:
+                remedy = f"name them by {setting('data.source')} and {setting('data.target')}"
+                raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; {remedy}")
+            return dict(zip(domains, (self.source, self.target), strict=True))
+        for said, value in zip(pair, (self.source, self.target), strict=True):
+            if value is not None:
+                raise UserError(f"{said}: this method has {count}; name them by {setting('data.domains')}")
+        if self.domains is not None and len(self.domains) != len(domains):
+            raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; name them all")
+        return dict(zip(domains, self.domains or [None] * len(domains), strict=True))
+
+    def named(self, names: Mapping[str, str]) -> DataConfig:
+        """Return these settings with the names of all domains, by their keys."""
+        if len(names) == 2:
+            source, target = names.values()
+            return replace(self, source=source, target=target)
+        return replace(self, domains=tuple(names.values()))
+
+    def unnamed(self) -> DataConfig:
+        """Return these settings without names of domains."""
+        return replace(self, source=None, target=None, domains=None)
 
 
 @dataclass(frozen=True, kw_only=True)

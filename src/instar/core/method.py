@@ -41,9 +41,9 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     """Its Config dataclass."""
     paper: ClassVar[Paper]
     data: ClassVar[type[Batch]]
-    """`Paired` or `Unpaired`: which loader the method needs."""
+    """Kind of the batches that it is given."""
     targets: ClassVar[tuple[Domain, ...]]
-    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way."""
+    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others."""
     translators: ClassVar[tuple[str, ...]]
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
     presets: ClassVar[Mapping[str, Preset]]

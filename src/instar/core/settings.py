@@ -43,6 +43,8 @@ class Bounds:
         raise UserError(f"{setting(name)} must be {wanted}, not {value}")
 
 
+IF_SET: Mapping[str, Any] = {"written": "if set"}
+"""Metadata of a field that is left out of files as long as it has its default."""
 PositiveInt = Annotated[int, Bounds(1)]
 NonNegativeInt = Annotated[int, Bounds(0)]
 NonNegativeFloat = Annotated[float, Bounds(0)]
@@ -78,7 +80,12 @@ def field_docs(cls: type) -> dict[str, str]:
 
 def to_dict(settings: Any) -> dict[str, Any]:
     """Return a dataclass of settings as what YAML and JSON can hold; `from_dict` of it gives an equal one."""
-    return {field.name: _plain(getattr(settings, field.name)) for field in fields(settings)}
+    found: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.metadata != IF_SET or value != field.default:
+            found[field.name] = _plain(value)
+    return found
 
 
 def from_dict(cls: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:

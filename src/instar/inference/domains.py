@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from instar.core.batch import Domain
@@ -22,10 +22,9 @@ class Domains:
     targets: tuple[Domain, ...]
 
     @classmethod
-    def of(cls, config: RunConfig, targets: Sequence[Domain]) -> Domains:
-        """Return the domains of a run whose method translates into `targets`."""
-        names: dict[Domain, str] = {"a": config.data.source or "A", "b": config.data.target or "B"}
-        names |= {key: key.upper() for key in targets if key not in names}  # of methods with more domains
+    def of(cls, config: RunConfig, keys: Iterable[Domain], targets: Sequence[Domain]) -> Domains:
+        """Return the domains of a run whose method is given images of `keys` and translates into `targets`."""
+        names = {key: name or key.upper() for key, name in config.data.names(tuple(keys)).items()}
         return cls(names, tuple(key for key in names if key in targets))
 
     @property

@@ -46,7 +46,7 @@ class Model:
         self.device = torch.device(pick_device(device))
         self.method = method.eval().requires_grad_(False).to(self.device)
         self.config = config
-        self.keys = Domains.of(config, method.targets)
+        self.keys = Domains.of(config, method.data.parts, method.targets)
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Self:

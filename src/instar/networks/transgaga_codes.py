@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from instar.core.batch import Domain
 from instar.modules.domains import Both
 from instar.modules.init import kaiming, normal
 from instar.modules.landmarks import kept_inside
@@ -20,7 +21,6 @@ from instar.modules.pca import PCA
 from instar.networks.patchgan import PatchGAN
 from instar.networks.transgaga import ConditionalVAE, LandmarkDetector, full
 
-Domain = Literal["a", "b"]
 OTHER: dict[Domain, Domain] = {"a": "b", "b": "a"}
 
 

@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 import yaml
 
 from instar.core import registry
-from instar.core.batch import Paired, Unlabelled
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.method import defaults
 from instar.core.run import CONFIG, checkpoints, read_config
 from instar.core.settings import from_dict
-from instar.data import find, find_one
+from instar.data import find
 from instar.evaluation.validation import LEAST
 
 SETTINGS = ("preset", "method", "data", "train")
@@ -31,10 +30,10 @@ SettingsT = TypeVar("SettingsT")
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How the runs are judged, while they train and at the end."""
+    """How the runs are scored, while they train and at the end."""
 
     extractor: str = "inception"
-    """As for `instar evaluate --extractor`."""
+    """As for `instar.evaluate`."""
     weights: str | None = None
     """File with the extractor's weights."""
     every: int = 0
@@ -170,7 +169,7 @@ def _check_names(spec: Spec, path: Path) -> None:
 def _path(text: str, base: Path, spec: Path) -> Path:
     full = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111  (both, and before it is a path)
     if unknown := re.search(r"\$\{?(\w+)", full):
-        raise UserError(f"{spec}: {text}: {unknown[1]} is not set; set it: {unknown[1]}=... instar benchmark {spec}")
+        raise UserError(f"{spec}: {text}: {unknown[1]} is not set; set it in the environment")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     return Path(os.path.abspath(base / full))  # noqa: PTH100
 
@@ -246,17 +245,16 @@ def _check_images(jobs: list[Job], path: Path) -> None:
     """Refuse, before anything is trained, what cannot be trained or compared."""
     first: dict[str, tuple[Job, tuple[Any, ...]]] = {}
     for job in jobs:
-        kind = registry.get(job.config.name).data
+        cfg = job.config.data
         try:
-            cfg = job.config.data
-            found = find_one(cfg) if issubclass(kind, Unlabelled) else find(cfg, issubclass(kind, Paired))
+            found = find(cfg, registry.get(job.config.name).data)
         except UserError as error:
-            raise UserError(f"{path}, {job.data}/{job.name}: {error}") from error
-        if not found.test_a or not found.test_b:
+            raise UserError(f"{path}, {job.data}/{job.name}: {error.message.raw}") from error
+        if not all(found.test.values()):
             raise UserError(f"{path}, data.{job.data}: there are no test images to score with")
-        if job.config.train.score_every and min(len(found.val_a), len(found.val_b)) < LEAST:
+        if job.config.train.score_every and min(len(refs) for refs in found.val.values()) < LEAST:
             raise UserError(f"{path}, score.every: set data.validation to {LEAST} or more, in common")
-        mine = (f"{cfg.size} px", f"{found.name_a} -> {found.name_b}")
+        mine = (f"{cfg.size} px", " -> ".join(found.names.values()))
         other, theirs = first.setdefault(job.data, (job, mine))
         if mine != theirs:
             said = f"{other.name} works on {', '.join(theirs)}, {job.name} on {', '.join(mine)}"
