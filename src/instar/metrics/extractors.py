@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    if name == "efficientnet":
-        return _efficientnet(weights)
+from instar.core.errors import UserError, nearest, setting
+from instar.core.seed import seeded
+from instar.metrics.efficientnet import EfficientNetFeatures
 from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
 from instar.metrics.published_weights import folder, published_weights
 from instar.metrics.user_code import load_network
@@ -112,12 +113,8 @@ def load_extractor(name: str, weights: Path | None = None) -> Extractor:
         return _mobilenet(weights)
     if name == "inception":
         return _inception(weights)
-<<<<<<< HEAD
     if name == "efficientnet":
         return _efficientnet(weights)
-    kind, _, rest = name.partition(":")
-=======
->>>>>>> main
     if kind == "torchvision" and rest:
         return _torchvision(rest, weights)
     if kind and rest:
@@ -139,7 +136,7 @@ def _mobilenet(weights: Path | None) -> Extractor:
 
 def _efficientnet(weights: Path | None) -> Extractor:
     if weights is not None:
-        raise UserError("--extractor efficientnet brings its weights along; leave out --weights")
+        raise UserError(f"{setting('extractor', 'efficientnet')} brings its weights along; leave out {setting('weights')}")
     network = EfficientNetFeatures.load()
     return Extractor(network, "EfficientNet-Lite0", f"{SIZE} px PIL bilinear", maps=network.maps)
 
