@@ -138,6 +138,9 @@ def show(report: Report, screen: Console) -> None:
         better = next(score.better for score in found if score)
         table.add_row(f"{name} {ARROWS[better]}", *(cell(score) for score in found))
     screen.print(table)
+    for column in report.columns:
+        if column.verdict:
+            screen.print(f"{column.title}: {column.verdict}", highlight=False, markup=False)
     for note in report.notes:
         screen.print(f"note: {note.spelled(spell)}", highlight=False, markup=False)
 

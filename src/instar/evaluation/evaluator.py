@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from instar.core.abilities import Clustered, Styled
 from instar.core.batch import Domain
 from instar.core.events import Listener, ignore
+from instar.evaluation.appearance import Appearance
 from instar.evaluation.by_class import Classes, agreement
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
@@ -54,6 +55,8 @@ class Evaluator:
     classes: Classes | None = None
     """Where the images are of one folder and have classes."""
     on_event: Listener = ignore
+    notes: list[str] = field(default_factory=list)
+    """About the real images."""
 
     @classmethod
     def of(
@@ -72,8 +75,9 @@ class Evaluator:
         maps = label_maps(labels, images, translator.device, on_event) if labels else None
         real = real_features(extractor, images.targets, images.channels, images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
-        scorer = Scorer(extractor, real.features, reference_images(images.real))
-        return cls(images, scorer, maps, found if found and found.there else None, on_event)
+        appearance, notes = Appearance.of(extractor, images, real.features, on_event)
+        scorer = Scorer(extractor, real.features, reference_images(images.real), appearance)
+        return cls(images, scorer, maps, found if found and found.there else None, on_event, notes)
 
     def protocol(self, translator: Translator) -> str:
         """Return how a model is scored, in words."""
@@ -85,14 +89,24 @@ class Evaluator:
         """Score the inputs themselves, as a method does that changes nothing."""
         scores, _ = self._scores(lambda x, places: x, COPY)
         more, notes = self.classes.copy() if self.classes else ([], [])
-        return [*scores, *more], [*notes, *(self.maps.notes if self.maps else [])]
+        return [*scores, *more], [*self.notes, *notes, *(self.maps.notes if self.maps else [])]
 
     def ceiling(self) -> list[Score]:
-        """Return what the segmenter scores on the real photographs; nothing where there is no segmenter."""
-        if not self.maps or not self.maps.segmenter:
-            return []
-        rows = self._rows(REAL)
-        return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
+        """Return what real images of the target score in the place of translations, where that can be had."""
+        found: list[Score] = []
+        if appearance := self.scorer.appearance:
+            found += appearance.ceiling(self.scorer.real, self._beside_inputs())
+        if self.maps and self.maps.segmenter:
+            rows = self._rows(REAL)
+            counts = [self.maps.counts(truth, places) for places, _, truth in rows if truth is not None]
+            found += self.maps.scores(counts)
+        return found
+
+    def _beside_inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs, and as many real images of the target: their truths if they are pairs, else any others."""
+        for (_, x, _), y in zip(self.images.rows(), self.images.real(), strict=False):
+            count = min(len(x), len(y))
+            yield x[:count], y[:count]
 
     def scores(self, translator: Translator, to: Domain, what: str) -> Found:
         """Score the translations of a model, which is called `what` while it is worked at."""

@@ -25,8 +25,9 @@ from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.pixels import colour
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
-from instar.evaluation.score import Score
+from instar.evaluation.score import Score, by_name
 from instar.evaluation.validation import best_checkpoint
+from instar.evaluation.verdict import verdict
 from instar.inference.translator import Translator
 from instar.metrics.accuracy import accuracy_over
 from instar.metrics.diversity import SAMPLES, ImageDistance, diversity
@@ -106,8 +107,8 @@ def _distances(
     evaluator: Evaluator, translator: Translator, to: Domain, scored: Sequence[_Checkpoint], extras: Extras
 ) -> tuple[list[Column], list[str]]:
     """Return the scores of a copy of the input, of real images if they have any, and of checkpoints."""
-    scores, notes = evaluator.copy()
-    columns = [Column(COPY, scores)]
+    copy, notes = evaluator.copy()
+    columns = [Column(COPY, copy)]
     if ceiling := evaluator.ceiling():
         columns.append(Column(REAL, ceiling))
     for checkpoint in scored:
@@ -116,7 +117,8 @@ def _distances(
             score, about = spread_of_styles(translator, to, evaluator.images, extras.distance, evaluator.on_event)
             scores.append(score)
             notes += about
-        columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes))
+        words = verdict(by_name(scores), by_name(copy), by_name(ceiling))
+        columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes, words))
         notes += [f"{checkpoint.title}: {note}" for note in said]
     return columns, notes
 

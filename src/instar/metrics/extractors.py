@@ -136,7 +136,9 @@ def _mobilenet(weights: Path | None) -> Extractor:
 
 def _efficientnet(weights: Path | None) -> Extractor:
     if weights is not None:
-        raise UserError(f"{setting('extractor', 'efficientnet')} brings its weights along; leave out {setting('weights')}")
+        raise UserError(
+            f"{setting('extractor', 'efficientnet')} brings its weights along; leave out {setting('weights')}"
+        )
     network = EfficientNetFeatures.load()
     return Extractor(network, "EfficientNet-Lite0", f"{SIZE} px PIL bilinear", maps=network.maps)
 

@@ -15,13 +15,15 @@ from instar.core.errors import UserError
 from instar.core.files import write_atomically
 from instar.evaluation.compare import Cell as Value
 from instar.evaluation.compare import Comparison, Row, Weights
-from instar.evaluation.report import BEST
+from instar.evaluation.report import BEST, COPY, REAL
 from instar.evaluation.score import ARROWS
 from instar.reports import data_uris
 from instar.reports.render import render
 
 FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
 """Of a run, beside its scores."""
+VERDICT = "verdict"
+"""The scores in words."""
 TITLE, LETTER, BETWEEN, MARGINS = 6.0, 0.52, 0.8, 4.0
 """Widths in the page, in rem: of a run's title at least, of a letter, between columns, beside the table."""
 
@@ -138,11 +140,12 @@ def number(value: float) -> str:
 def table(found: Comparison) -> Table:
     """Return the comparison in words."""
     names = list(dict.fromkeys(name for row in found.rows for name in row.last.cells))
-    header = ["", *FACTS, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
+    header = ["", VERDICT, *FACTS, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
     rows: list[list[Cell]] = []
-    if found.copy:
-        facts = [Cell("copy of the input"), *[Cell("")] * len(FACTS)]
-        rows.append([*facts, *(_cell(found.copy.get(name)) for name in names)])
+    for title, cells in ((COPY, found.copy), (REAL, found.real)):
+        if cells:
+            facts = [Cell(title), *[Cell("")] * (len(FACTS) + 1)]
+            rows.append([*facts, *(_cell(cells.get(name)) for name in names)])
     last = {name: _winner(found, name, [row.last for row in found.rows]) for name in names}
     best = {name: _winner(found, name, [row.best for row in found.rows if row.best]) for name in names}
     for row in found.rows:
@@ -158,7 +161,7 @@ def _row(title: str, weights: Weights, of_the_run: list[str], winners: Mapping[s
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     minutes = "" if weights.minutes is None else f"{weights.minutes:.1f}"
     seeds, memory, parameters = of_the_run
-    facts = [Cell(text) for text in (title, seeds, images, minutes, memory, parameters)]
+    facts = [Cell(text) for text in (title, weights.verdict, seeds, images, minutes, memory, parameters)]
     return [*facts, *(_cell(weights.cells.get(name), weights is winner) for name, winner in winners.items())]
 
 
