@@ -36,9 +36,7 @@ TRAINING = 500
 LEAST = 10
 """Training images of a domain below which nothing is known about it."""
 LOOKED_AT = 256
-"""Training images of the target in which artefacts are looked for."""
-_STRONG = 1.0
-"""Strength of `instar.metrics.artefacts.Artefacts` from which there is one."""
+"""Training images of a domain whose pixels are looked at."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,11 @@ class Appearance:
             detector = TargetDetector.fit(source, target, features(images.inputs), real)
         except ValueError as error:
             return None, [f"no {TARGET}: {error}"]
-        shown = squares(evenly(images.training[1], LOOKED_AT), images.channels, images.size)
-        return cls(detector, ArtefactDetector(torch.cat([colour(batch) for batch in shown]))), []
+        shown = (
+            torch.cat([colour(batch) for batch in squares(evenly(refs, LOOKED_AT), images.channels, images.size)])
+            for refs in images.training
+        )
+        return cls(detector, ArtefactDetector(*shown)), []
 
     def scores(self, seen: Samples) -> list[Score]:
         """Return what the features (N, D) of translations say."""
@@ -87,9 +88,9 @@ class Appearance:
         """Return a number (n,) for each of some translations (n, C, H, W) of inputs of the same shape, by its name."""
         found = self.artefacts.find(colour(x), colour(out))
         return {
-            SPOTS: (found.spots >= _STRONG).double(),
+            SPOTS: (found.spots > self.artefacts.spot_limit).double(),
             CASTS: (found.casts > self.artefacts.cast_limit).double(),
-            FRINGES: (found.fringes > _STRONG).double(),
+            FRINGES: (found.fringes > 1).double(),
             ENDS: found.ends.double(),
         }
 

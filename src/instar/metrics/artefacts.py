@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, interpolate, max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, max_pool2d
 
 _SIDE = 64
 """Side to which images are brought to look for spots, in whose pixels the following are given."""
@@ -35,6 +35,8 @@ _NEIGHBOURS = 5
 """A colour that so many real images come nearer to at a place is one that the target has there."""
 _LOOKED_AT = 256
 """Real images, evenly spread, that are looked at."""
+_PAIRS = 100
+"""Of a source image and a real one, in which spots are counted."""
 _DETAIL = 0.02
 """Share of the pixels, those with the strongest detail of colour, of which fringes are the mean."""
 _END = 2
@@ -45,27 +47,36 @@ class Artefacts(NamedTuple):
     """Artefacts of each translation (N,)."""
 
     spots: Tensor
-    """Strength of the strongest spot; from 1 on there is one. Where much changes, some are found that are none: compare
-    with what pairs of an input and a real image of the target have."""
+    """Strength of the strongest spot; above `ArtefactDetector.spot_limit` there is one."""
     casts: Tensor
-    """Grey levels of colour that neither the input nor real images have there."""
+    """Grey levels of colour that neither the input nor real images have there; see `ArtefactDetector.cast_limit`."""
     fringes: Tensor
-    """Strength of the colours' finest detail, by what is usual in real images: above 1 it is unusual."""
+    """Strength of the colours' finest detail, by what 95 of 100 real images stay below: above 1 it is unusual."""
     ends: Tensor
     """Share of the pixels at the ends of the range, 0..1."""
 
 
 class ArtefactDetector:
-    """Knows what real images of the target look like."""
+    """Knows what real images look like."""
 
-    def __init__(self, real: Tensor) -> None:
-        """Look at real training images (M, 3, H, W) in [-1, 1] of the target, M >= 10.
+    def __init__(self, source: Tensor, real: Tensor) -> None:
+        """Look at real training images of both domains.
+
+        Args:
+            source: (N, 3, H, W) in [-1, 1], images such as are translated, N >= 10.
+            real: (M, 3, H, W), images of the target, M >= 10.
 
         Raises:
             ValueError: they are not of that shape, or there are fewer than ten.
         """
-        if real.ndim != 4 or real.shape[1] != 3 or len(real) < 10:
-            raise ValueError(f"artefacts need at least ten real images (M, 3, H, W), got {tuple(real.shape)}")
+        if (
+            real.ndim != 4
+            or real.shape[1] != 3
+            or source.shape[1:] != real.shape[1:]
+            or min(len(source), len(real)) < 10
+        ):
+            shapes = f"{tuple(source.shape)} and {tuple(real.shape)}"
+            raise ValueError(f"artefacts need ten real images (N, 3, H, W) of each domain or more, got {shapes}")
         self._shape = real.shape[1:]
         levels = _levels(real[:: -(-len(real) // _LOOKED_AT)])
         self._usual = dict(_usual_contrasts(_small(levels)))
@@ -74,6 +85,11 @@ class ArtefactDetector:
         left_out = _distances(self._cells, self._cells, _NEIGHBOURS + 1)
         self.cast_limit = float(torch.quantile(torch.quantile(left_out.flatten(1), _MOST, dim=1), _MANY))
         """Grey levels of `Artefacts.casts` that 95 of 100 real images stay below."""
+        pairs = min(len(source), len(real), _PAIRS)
+        x, y = (_small(_levels(images[:: len(images) // pairs][:pairs])) for images in (source, real))
+        self.spot_limit = max(1.0, float(torch.quantile(self._spots(x, y), _MANY)))
+        """Strength of `Artefacts.spots` that 95 of 100 pairs of a source image and any real one stay below: where all
+        changes, things look like spots that are none."""
 
     def find(self, x: Tensor, out: Tensor) -> Artefacts:
         """Look for artefacts in translations.
@@ -183,9 +199,15 @@ def _mean(planes: Tensor, outer: float, inner: float) -> Tensor:
     kernel = (outer + 0.5 - away).clamp(0, 1)
     if inner:
         kernel = kernel * (away - inner + 0.5).clamp(0, 1)
-    flat = planes.reshape(-1, 1, *planes.shape[2:])
-    sums = conv2d(flat, kernel[None, None], padding=reach)
-    # Beyond the edge there is nothing: the mean is over what is there.
-    counts = conv2d(torch.ones_like(flat[:1]), kernel[None, None], padding=reach)
-    means: Tensor = (sums / counts).view_as(planes)
-    return means
+    # By Fourier transforms: the rings are wide. Beyond the edge there is nothing: the mean is over what is there.
+    sums, counts = (_convolved(each, kernel) for each in (planes, torch.ones(1, 1, *planes.shape[2:])))
+    return sums / counts
+
+
+def _convolved(planes: Tensor, kernel: Tensor) -> Tensor:
+    """Return the sums (N, C, H, W) of planes under an odd kernel about each place, zeros beyond the edges."""
+    height, width = planes.shape[2:]
+    size = [-(-(side + len(kernel) - 1) // 16) * 16 for side in (height, width)]  # of small factors, for speed
+    whole = torch.fft.irfft2(torch.fft.rfft2(planes, size) * torch.fft.rfft2(kernel, size), size)
+    reach = len(kernel) // 2
+    return whole[:, :, reach : reach + height, reach : reach + width]
