@@ -118,6 +118,7 @@ def test_a_run_keeps_its_best_checkpoint_and_evaluate_shows_it(
     titles = [column["title"] for column in json.loads(out.read_text())["columns"]]
     assert titles == [
         "copy of the input",
+        "real images",
         *(["last, best on validation"] if best == 8 else ["last", "best on validation"]),
     ]
 

@@ -25,7 +25,7 @@ def disc(images: torch.Tensor, radius: float, value: float, row: int = 30, colum
 
 @pytest.fixture(scope="module")
 def detector() -> ArtefactDetector:
-    return ArtefactDetector(smooth(100, seed=9), smooth(100))
+    return ArtefactDetector(smooth(50, seed=9), smooth(50))
 
 
 @pytest.mark.parametrize("value", [1.0, -1.0])
@@ -46,7 +46,7 @@ def test_copies_casts_and_other_real_pictures_have_no_spots(detector: ArtefactDe
 def test_what_the_target_has_is_no_spot() -> None:
     """The same white disc, at a place where real images have one."""
     x = smooth(10, seed=1, strength=0.2)
-    usual = ArtefactDetector(smooth(100, seed=9), disc(smooth(100, strength=0.2), 3, 1.0))
+    usual = ArtefactDetector(smooth(50, seed=9), disc(smooth(50, strength=0.2), 3, 1.0))
     assert (usual.find(x, disc(x, 3, 1.0)).spots <= usual.spot_limit).float().mean() >= 0.8
     assert (usual.find(x, disc(x, 3, 1.0, 12, 12)).spots > usual.spot_limit).all()
 
@@ -70,7 +70,7 @@ def test_casts(detector: ArtefactDetector) -> None:
     assert (detector.find(x, green).casts > detector.cast_limit).all()
     assert (detector.find(x, x).casts == 0).all()
     assert (detector.find(x, smooth(20, seed=3)).casts > detector.cast_limit).float().mean() < 0.2
-    used_to = ArtefactDetector(smooth(100, seed=9), (smooth(100) + shift).clamp(-1, 1))
+    used_to = ArtefactDetector(smooth(50, seed=9), (smooth(50) + shift).clamp(-1, 1))
     assert (used_to.find(x, green).casts > used_to.cast_limit).float().mean() < 0.2, "the target has that colour"
 
 

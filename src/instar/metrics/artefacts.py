@@ -208,6 +208,6 @@ def _convolved(planes: Tensor, kernel: Tensor) -> Tensor:
     """Return the sums (N, C, H, W) of planes under an odd kernel about each place, zeros beyond the edges."""
     height, width = planes.shape[2:]
     size = [-(-(side + len(kernel) - 1) // 16) * 16 for side in (height, width)]  # of small factors, for speed
-    whole = torch.fft.irfft2(torch.fft.rfft2(planes, size) * torch.fft.rfft2(kernel, size), size)
+    whole: Tensor = torch.fft.irfft2(torch.fft.rfft2(planes, size) * torch.fft.rfft2(kernel, size), size)
     reach = len(kernel) // 2
     return whole[:, :, reach : reach + height, reach : reach + width]
