@@ -58,11 +58,6 @@ def test_a_documented_command_is_one(line: str, capsys: pytest.CaptureFixture[st
         assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w.-])", text), f"{flag} is not in the help of: {line}"
 
 
-def test_the_readme_says_what_data_methods_need():
-    rows = re.findall(r"^\| \[`([\w-]+)`\]\(.*?\) \|.*?\| (.*?) \|", PAGES[0].read_text(), re.MULTILINE)
-    assert dict(rows) == {name: registry.get(name).data.needs for name in registry.names()}
-
-
 def test_the_page_on_data_shows_the_example_of_a_layout():
     assert f"```python\n{(ROOT / 'examples/pairs_list.py').read_text()}```" in (ROOT / "docs/data.md").read_text()
 
@@ -79,13 +74,19 @@ def test_links_between_files_at_the_root_lead_somewhere():
             assert (ROOT / target).exists(), f"{name}: {target}"
 
 
-def test_methods_md_is_up_to_date():
+def hooks():
     spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs/hooks.py")
     assert spec
     assert spec.loader
-    hooks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hooks)
-    assert (ROOT / "METHODS.md").read_text() == hooks.methods_index(), "run: make docs"
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_tables_of_methods_are_up_to_date():
+    written = hooks()
+    assert (ROOT / "METHODS.md").read_text() == written.methods_index(), "run: make docs"
+    assert (ROOT / "README.md").read_text() == written.readme(), "run: make docs"
 
 
 def test_the_documentation_builds_without_warnings(tmp_path: Path):
