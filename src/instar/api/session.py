@@ -27,7 +27,7 @@ from instar.engine.writers import Board, Log, Metrics
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from instar.engine.inputs import Scorer
+    from instar.evaluation.validation import ValidationScores
 
 SAMPLES = 8
 """Held-out images of each domain in the sample pictures."""
@@ -103,6 +103,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             else:
                 listeners.add(lambda event: on_event(event) if isinstance(event, (Started, Finished)) else None)
             Trainer(fabric, method, config, out, data.train, data.samples(SAMPLES), scorer, listeners).fit(stop)
+            for to, words in scorer.verdicts.items() if scorer else ():
+                listeners(note(f"validation images to {data.found.names[to]}: {words}"))
 
 
 def _train(config: RunConfig, out: Path, on_event: Listener, stop: Stop, speller: Speller, *, fresh: bool) -> None:
@@ -147,11 +149,17 @@ def _make(config: RunConfig, out: Path) -> None:
         raise UserError(f"{setting('out', out)}: cannot be written ({error.strerror})") from error
 
 
-def _scorer(config: RunConfig, data: Data) -> Scorer:
-    from instar.evaluation.validation import extractor_of, scorer  # (seconds of import, for runs that are scored)
+def _scorer(config: RunConfig, data: Data) -> ValidationScores:
+    from instar.evaluation.validation import (
+        ValidationScores,
+        extractor_of,
+    )  # (seconds of import, for runs that are scored)
 
     extractor = extractor_of(config.train.score_with)
-    return scorer(extractor, data.found.val, data.channels, config.data.size, config.train.seed)
+    found = data.found
+    return ValidationScores(
+        extractor, found.val, data.channels, config.data.size, config.train.seed, training=found.train
+    )
 
 
 def _about(data: Data) -> Iterator[Noted]:

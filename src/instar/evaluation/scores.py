@@ -37,6 +37,12 @@ PER_PAIR: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {
 
 CHANGE, LUMINANCE, COLOURS = "change (L1)", "luminance correlation", "change by colours alone"
 """Between input and translation: neither is good or bad in itself."""
+BETWEEN: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    CHANGE: paired.l1,
+    LUMINANCE: luminance_correlation,
+    COLOURS: colour_explained,
+}
+"""Of an input and its translation, one number per image."""
 
 MOST_FOR_FD_BOUNDS = 1000
 """Images above which the Fréchet distance is printed without an interval."""
@@ -79,9 +85,8 @@ class Scorer:
             y = rounded(given)
             registered.add(y, x, truth)
             seen.append(self.extractor.features([colour(y)]))
-            numbers.setdefault(CHANGE, []).append(paired.l1(y, x))
-            numbers.setdefault(LUMINANCE, []).append(luminance_correlation(x, y))
-            numbers.setdefault(COLOURS, []).append(colour_explained(x, y))
+            for name, measure in BETWEEN.items():
+                numbers.setdefault(name, []).append(measure(x, y))
             for name, values in self.appearance.artefacts_in(x, y).items() if self.appearance else ():
                 numbers.setdefault(name, []).append(values)
             if self.extractor.maps:
