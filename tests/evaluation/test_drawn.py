@@ -1,12 +1,23 @@
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from instar.core.errors import UserError
+from instar.core.method import defaults
+from instar.core.registry import get
+from instar.data import ImageRef
 from instar.data.drawn import sets
-from instar.evaluation.drawn import oracles, score
+from instar.evaluation.drawn import CAST, OUTSIDE, STRENGTH, TARGET, DrawnTruth, oracles, score
+from instar.evaluation.evaluator import Evaluator
+from instar.evaluation.held_out import held_out, squares
+from instar.evaluation.score import by_name
+from instar.inference.translator import Translator
+
+from .parts import extractor
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +75,52 @@ def test_what_cannot_be_scored(folder, known, tmp_path):
         score(folder, tmp_path, known)
     with pytest.raises(UserError, match="give a folder with a drawn set"):
         score(tmp_path, tmp_path)
+
+
+def refs(folder):
+    return [ImageRef(path) for path in sorted(folder.iterdir())]
+
+
+def test_the_truth_beside_the_inputs_of_a_run(folder):
+    found, notes = DrawnTruth.of(refs(folder / "testA"), 64)
+    assert notes == []
+    truths, copies = (next(squares(refs(folder / part), 3, 64)) for part in ("truth", "testA"))
+    scores = by_name(found.scores(found.read(truths, range(5))))
+    assert list(scores) == [TARGET, STRENGTH, OUTSIDE, CAST]
+    assert scores[TARGET] == 1
+    assert by_name(found.scores(found.read(copies, range(5))))[TARGET] == 0
+    later = found.read(truths[3:], [3, 4])
+    assert [row.target for row in later] == [True, True], "each is compared with its own scene"
+
+
+def test_no_truth_of_other_pictures(folder, tmp_path):
+    assert DrawnTruth.of(refs(folder / "testB"), 64) == (None, [])
+    assert DrawnTruth.of([*refs(folder / "testA"), *refs(folder / "testB")], 64) == (None, [])
+    none, (said,) = DrawnTruth.of(refs(folder / "testA"), 128)
+    assert none is None
+    assert said == "the truth of this drawn set is known for its own pictures, at 64 px"
+    old = tmp_path / "old"
+    shutil.copytree(folder / "testA", old / "testA")
+    values = json.loads((folder / "scenes.json").read_text())
+    (old / "scenes.json").write_text(json.dumps({**values, "version": 1}))
+    none, (said,) = DrawnTruth.of(refs(old / "testA"), 64)
+    assert none is None
+    assert "write the set again" in said
+
+
+@pytest.mark.parametrize(("size", "known"), [(64, True), (32, False)])
+def test_evaluate_scores_a_drawn_set_by_its_truth(tmp_path, size, known):
+    folder = tmp_path / "set"
+    sets.write("ears", folder, level="easy", train=1, test=3)
+    base = defaults("cut", get("cut"), "tiny")
+    images = held_out(replace(base, data=replace(base.data, roots=(folder,))), (), "b", size=size)
+    method = get("cut")(base.method)
+    translator = Translator(method.eval(), replace(base, data=replace(base.data, size=size)))
+    evaluator = Evaluator.of(images, extractor(), None, translator)
+    copy, notes = evaluator.copy()
+    made = by_name(evaluator.scores(translator, "b", "last")[0])
+    assert (TARGET in by_name(copy)) == (TARGET in made) == known
+    assert any("drawn set is known for its own pictures" in note for note in notes) != known
+    if known:
+        assert by_name(copy)[TARGET] == by_name(copy)[OUTSIDE] == 0
+        assert made[OUTSIDE] > 5

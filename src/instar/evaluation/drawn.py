@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from instar.core.errors import UserError
 from instar.core.images import list_images, read, to_array
+from instar.data import ImageRef
 from instar.data.drawn import sets
 from instar.data.drawn.oracle import Oracle, Reading
 from instar.data.drawn.setting import Pixels
+from instar.evaluation.pixels import colour, to_eight_bit
+from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics.interval import Bounds, mean_interval
+
+TARGET, STRENGTH = "drawn target share", "drawn strength"
+OUTSIDE, CAST = "drawn change elsewhere (L1)", "drawn cast (L1)"
+"""Names of scores by oracles: share of the pictures that have the change, its mean strength 0..1, and grey levels by
+which places changed where it has no business, and those of them that a cast of colour explains."""
 
 _FEW = 4
 """Pictures that an interval needs."""
@@ -53,7 +64,7 @@ class DrawnScores:
         return float(np.mean([row.cast for row in self.rows.values()]))
 
 
-def oracles(folder: Path) -> dict[str, Oracle]:
+def oracles(folder: Path) -> Mapping[str, Oracle]:
     """Return the oracle of each test picture of a drawn set, by its name without suffix.
 
     They serve any number of times, and take a tenth to half a second each to make at 64 px.
@@ -61,6 +72,11 @@ def oracles(folder: Path) -> dict[str, Oracle]:
     Raises:
         UserError: the folder is no drawn set.
     """
+    return _oracles(folder, (folder / sets.FILE).stat().st_mtime_ns if (folder / sets.FILE).is_file() else 0)
+
+
+@lru_cache(maxsize=2)  # several runs are scored on one set
+def _oracles(folder: Path, _written: int) -> Mapping[str, Oracle]:
     drawn = sets.read(folder)
     return {name: Oracle(drawn.kind, scene, drawn.size) for name, scene in drawn.inputs.items()}
 
@@ -88,6 +104,54 @@ def score(folder: Path, translations: Path, known: Mapping[str, Oracle] | None =
     if not files:
         raise UserError(f"{translations}: no images; give a folder with translations of {folder / 'testA'}")
     return DrawnScores({name: known[name].read(_pixels(path, known[name])) for name, path in files.items()})
+
+
+class DrawnTruth:
+    """What the test pictures of a drawn set were drawn from, beside a run's inputs."""
+
+    def __init__(self, known: Sequence[Oracle]) -> None:
+        """Take over an oracle for each input."""
+        self._known = known
+
+    @classmethod
+    def of(cls, inputs: Sequence[ImageRef], size: int) -> tuple[DrawnTruth | None, list[str]]:
+        """Return the truth about inputs that are the pictures of a drawn set's testA, and what is to be said about it.
+
+        Args:
+            inputs: of any set.
+            size: side at which they are translated.
+        """
+        folders = {ref.path.parent for ref in inputs}
+        folder = next(iter(folders)) if len(folders) == 1 else None
+        if folder is None or folder.name != "testA" or not (folder.parent / sets.FILE).is_file():
+            return None, []
+        try:
+            drawn = sets.read(folder.parent)
+        except UserError as error:
+            return None, [f"the truth of this drawn set is not known: {error.message.raw}"]
+        if drawn.size != size or any(ref.path.stem not in drawn.inputs for ref in inputs):
+            return None, [f"the truth of this drawn set is known for its own pictures, at {drawn.size} px"]
+        known = oracles(folder.parent)
+        return cls([known[ref.path.stem] for ref in inputs]), []
+
+    def read(self, translations: Tensor, places: Sequence[int]) -> list[Reading]:
+        """Return what translations (n, C, size, size) in [-1, 1] of the inputs at some places are."""
+        pixels = to_eight_bit(colour(translations)).permute(0, 2, 3, 1).numpy()
+        return [self._known[place].read(picture) for place, picture in zip(places, pixels, strict=True)]
+
+    @staticmethod
+    def scores(rows: Sequence[Reading]) -> list[Score]:
+        """Return the scores of translations, one reading for each."""
+
+        def mean(name: str, values: Iterable[float], better: Better) -> Score:
+            return mean_of(name, torch.tensor(list(values), dtype=torch.float64), better)
+
+        return [
+            mean(TARGET, (row.target for row in rows), "higher"),
+            mean(STRENGTH, (row.strength for row in rows), "higher"),
+            mean(OUTSIDE, (row.outside for row in rows), "lower"),
+            mean(CAST, (row.cast for row in rows), "lower"),
+        ]
 
 
 def _pixels(path: Path, oracle: Oracle) -> Pixels:

@@ -11,8 +11,10 @@ from torch import Tensor
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.events import Listener, ignore
+from instar.data.drawn.oracle import Reading
 from instar.evaluation.appearance import Appearance
 from instar.evaluation.by_class import Classes, agreement
+from instar.evaluation.drawn import DrawnTruth
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
 from instar.evaluation.progress import counted
@@ -54,6 +56,8 @@ class Evaluator:
     """Where one side of the pairs are label maps and they are to be scored."""
     classes: Classes | None = None
     """Where the images are of one folder and have classes."""
+    drawn: DrawnTruth | None = None
+    """Where the images are those of a drawn set."""
     on_event: Listener = ignore
     notes: list[str] = field(default_factory=list)
     """About the real images."""
@@ -76,8 +80,10 @@ class Evaluator:
         real = real_features(extractor, images.targets, images.channels, images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
         appearance, notes = Appearance.of(extractor, images, real.features, on_event)
+        drawn, said = DrawnTruth.of(images.inputs, images.size)
         scorer = Scorer(extractor, real.features, reference_images(images.real), appearance)
-        return cls(images, scorer, maps, found if found and found.there else None, on_event, notes)
+        classes = found if found and found.there else None
+        return cls(images, scorer, maps, classes, drawn, on_event, [*notes, *said])
 
     def protocol(self, translator: Translator) -> str:
         """Return how a model is scored, in words."""
@@ -120,16 +126,20 @@ class Evaluator:
 
     def _scores(self, translate: Callable[[Tensor, list[int]], Tensor], what: str) -> Found:
         counts: list[Tensor] = []
+        readings: list[Reading] = []
 
         def batches() -> Iterator[Batch]:
             for places, x, truth in self._rows(what):
                 y = translate(x, places)
                 if self.maps:
                     counts.append(self.maps.counts(y, places))
+                if self.drawn:
+                    readings.extend(self.drawn.read(y, places))
                 yield x, y, truth
 
         scores, notes = self.scorer.scores(batches())
-        return [*scores, *(self.maps.scores(counts) if self.maps else [])], notes
+        more = [*(self.maps.scores(counts) if self.maps else []), *(self.drawn.scores(readings) if self.drawn else [])]
+        return [*scores, *more], notes
 
     def _rows(self, what: str) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
         return counted(self.images.rows(), lambda row: len(row[0]), what, len(self.images.inputs), self.on_event)
