@@ -100,6 +100,9 @@ class RealSet:
     scorer: Scorer
     copy: dict[str, float]
     real: dict[str, float]
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    """Test images (N, 3, 64, 64) of the two domains."""
 
     @classmethod
     def of(cls, extractor: Extractor, folder: Path) -> RealSet:
@@ -122,7 +125,7 @@ class RealSet:
         x, y = pixels("testA", 10**6), pixels("testB", 10**6)
         pairs = min(len(x), len(y))
         copy = by_name(scorer.scores(zip(x.split(20), x.split(20), [None] * len(x), strict=False))[0])
-        return cls(scorer, copy, by_name(scorer.appearance.ceiling(real, [(x[:pairs], y[:pairs])])))
+        return cls(scorer, copy, by_name(scorer.appearance.ceiling(real, [(x[:pairs], y[:pairs])])), x, y)
 
 
 def spearman(x: Numbers, y: Numbers) -> float:
@@ -195,6 +198,33 @@ def tables(extractor: Extractor, data: Path) -> Iterator[str]:
         f"{len(cats)} rows of cat2dog", kernel, [scores[i] for i in cats], [words[i] for i in cats], some
     )
     yield from _pictures(single, labels)
+    yield from made(sets["cat2dog"])
+
+
+def made(known: RealSet) -> Iterator[str]:
+    """Yield a table of what the verdict says of translations whose faults are known."""
+    x, y = known.inputs, known.targets
+    drawn = torch.Generator().manual_seed(0)
+    noise = torch.randn(x.shape, generator=drawn)
+    others = y[torch.randint(0, len(y), (len(x),), generator=drawn)]
+    tint = torch.tensor([1.2, 0.8, 0.9])[:, None, None]
+    translations = {
+        "the input, noise of 2.5 grey levels": (x + 0.02 * noise).clamp(-1, 1),
+        "the input through a tint": (x * tint + 0.1).clamp(-1, 1),
+        "the input, light and dark swapped": -x,
+        "plain grey": torch.zeros_like(x),
+        "noise": noise.clamp(-1, 1),
+        "the input, its rows shuffled": x[:, :, torch.randperm(SIDE, generator=drawn)],
+        "real images of the target": others,
+        "half real images, half inputs": torch.cat([others[: len(x) // 2], x[len(x) // 2 :]]),
+        "one real image for all": y[3:4].expand(len(x), -1, -1, -1),
+    }
+    yield f"\n| translations of {len(x)} cats | {TARGET} | {PROBE} | {RUINS} | {REALISM} | verdict |"
+    yield "|---|---|---|---|---|---|"
+    for name, out in translations.items():
+        values = by_name(known.scorer.scores([(x, out, None)])[0])
+        numbers = " | ".join(f"{values[key]:.2f}" for key in (TARGET, PROBE, RUINS, REALISM))
+        yield f"| {name} | {numbers} | {verdict(values, known.copy, known.real)} |"
 
 
 def _means(values: Numbers, places: Sequence[NDArray[np.intp]]) -> Numbers:
