@@ -35,8 +35,9 @@ class Evaluate:
     inputs: Path | None = None
     """Folder of what the translations were made from, under the same names: adds how much changed."""
     extractor: str = "inception"
-    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, torchvision:NAME,
-    or module.path:callable of your own. none for a method that finds domains: scores its clusters alone."""
+    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
+    torchvision:NAME, or module.path:callable of your own. none for a method that finds domains: scores its clusters
+    alone."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
     to: str | None = None
