@@ -23,7 +23,7 @@ from PIL import Image
 from scipy.stats import rankdata
 
 from instar.core.evenly import evenly
-from instar.core.images import list_images
+from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.evaluation.appearance import (
     CASTS,

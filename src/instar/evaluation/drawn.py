@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError
-from instar.core.images import list_images, read, to_array
+from instar.core.images import to_array
+from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.data.drawn import sets
 from instar.data.drawn.oracle import Oracle, Reading
@@ -155,7 +156,7 @@ class DrawnTruth:
 
 
 def _pixels(path: Path, oracle: Oracle) -> Pixels:
-    pixels = to_array(read(path), 3)
+    pixels = to_array(ImageRef(path).read(), 3)
     if pixels.shape != oracle.picture.shape:
         height, width = pixels.shape[:2]
         size = len(oracle.picture)
