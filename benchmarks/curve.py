@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 import instar
-from instar.core.batch import Paired
 from instar.core.run import checkpoints, read_config
 from instar.data import open_data
 from instar.evaluation.bench import translated
@@ -47,8 +46,8 @@ def main() -> None:
     found = checkpoints(args.run)
     to = instar.load(found[-1]).domain(args.to)
     # `samples` repeats images of the smaller domain; a score must count each once.
-    a, b = held_out.a[: len(data.test_a)], held_out.b[: len(data.test_b)]
-    source, target = (a, b) if to == "b" else (b, a)
+    origin = next(domain for domain in held_out.parts if domain != to)
+    source, target = (held_out.images[domain][: len(data.found.test[domain])] for domain in (origin, to))
     reference = extract(features, target.split(50))
 
     def row(images: Tensor, **what: object) -> None:
@@ -60,7 +59,7 @@ def main() -> None:
             "fd": round(frechet_distance(seen, reference), 1),
             "change_l1": round(float((images - source).abs().mean()) * 127.5, 1),
         }
-        if isinstance(held_out, Paired):
+        if held_out.paired(origin, to):
             scores |= {
                 "rmse": round(float(rmse(images, target).mean()), 2),
                 "psnr": round(float(psnr(images, target).mean()), 2),

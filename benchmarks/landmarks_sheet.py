@@ -19,9 +19,9 @@ from torchvision.transforms.functional import to_pil_image, to_tensor
 from torchvision.utils import make_grid
 
 import instar
-from instar.cli.landmarks import numbered
 from instar.core.run import read_config
 from instar.data import open_data
+from instar.inference.landmark_pictures import numbered
 
 TILE = 128
 
@@ -39,12 +39,13 @@ def main() -> None:
     cfg = replace(config.data, roots=(args.data.absolute(),))
     samples = open_data(cfg, config.method.channels, instar.get(config.name).data, 1, 0).samples(args.columns)
     model = instar.load(args.run)
+    first, second = model.domains
     tiles = []
-    for source, to, x in (("a", "b", samples.a), ("b", "a", samples.b)):
+    for source, to, x in ((first, second, samples.a), (second, first, samples.b)):
         inputs = [to_pil_image(one.add(1).div(2)) for one in x[: args.columns]]
         out, there = model.moved(inputs, to, source=source)
         looks = [model.style_of(inputs[(i + 1) % len(inputs)], source) for i in range(len(inputs))]
-        found = [model.landmarks(image, model.domains[source]) for image in inputs]
+        found = [model.landmarks(image, source) for image in inputs]
         tiles += [numbered(*pair) for pair in zip(inputs, found, strict=True)]
         tiles += [numbered(*pair) for pair in zip(out, there, strict=True)]
         tiles += [model.moved([i], source, source=source, style=s)[0][0] for i, s in zip(inputs, looks, strict=True)]

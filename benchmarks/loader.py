@@ -42,7 +42,7 @@ def main() -> None:
         for what in ("decoding into the cache", "opening the cache"):
             begin = time.perf_counter()
             data = opened(args.batch[0])
-            images = len(data.train.store_a) + len(data.train.store_b)
+            images = sum(len(store) for store in data.train.stores.values())
             print(f"{what}: {time.perf_counter() - begin:.2f} s for {images} images")
         for batch in args.batch:
             loader = opened(batch).train

@@ -20,7 +20,6 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 import instar
-from instar.core.batch import Paired
 from instar.core.run import read_config
 from instar.data import open_data
 
@@ -45,13 +44,14 @@ def main() -> None:
     samples = data.samples(max(args.columns, args.references))
     translator = instar.load(args.run)
     to = translator.domain(args.to)
-    source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
+    origin = next(domain for domain in samples.parts if domain != to)
+    source, truth = samples.images[origin], samples.images[to]
     shown = truth[:: max(1, len(truth) // max(1, args.references))][: args.references]
     source, truth = source[: args.columns], truth[: args.columns]
     styles = translator.styles(args.styles) if args.styles > 1 else [None]
     styles = [*styles, *(translator.style_of(to_pil_image(one.add(1).div(2)), to) for one in shown)]
     made = [translator.tensors(source, to, style=style) for style in styles]
-    rows = [source, *made, *([truth] if isinstance(samples, Paired) else [])]
+    rows = [source, *made, *([truth] if samples.paired(origin, to) else [])]
     if len(shown):
         blank = torch.ones_like(source[:1])
         before = [blank] * (1 + len(made) - len(shown)) + [one[None] for one in shown]

@@ -17,9 +17,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from instar.core import registry
 from instar.core.abilities import Styled
-from instar.core.batch import Labelled, Paired, Unlabelled
 from instar.core.config import DataConfig, TrainConfig
 from instar.core.method import Method, defaults
+from instar.data.layouts import OWN
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = re.compile(r"^\{\{ (\w+) ?(.*?) \}\}$", re.MULTILINE)
@@ -80,6 +80,13 @@ def paper(name: str) -> str:
     return f"[{where.title}]({where.url}), {where.authors}, {where.year}. Data: {data}. Translates {directions}."
 
 
+def layouts(_: str) -> str:
+    """Return a section for each layout of data sets, in the order in which they are asked."""
+    return "\n\n".join(
+        f"### {(inspect.getdoc(inspect.getmodule(kind)) or '').rstrip('.')}\n\n{inspect.getdoc(kind)}" for kind in OWN
+    )
+
+
 def section(argument: str) -> str:
     """Return a section of a file at the root, `FILE#Heading`, without its heading."""
     file, heading = argument.split("#")
@@ -120,16 +127,10 @@ def methods_index() -> str:
 
 
 def _needs(method: type[Method[Any]]) -> tuple[str, str]:
-    kinds = {
-        Paired: "pairs",
-        Labelled: "two folders, unpaired, the first with classes",
-        Unlabelled: "one folder without labels",
-    }
-    data = next((what for kind, what in kinds.items() if issubclass(method.data, kind)), "two folders, unpaired")
-    directions = "both ways" if len(method.targets) == 2 else "one way"
-    if issubclass(method.data, Unlabelled):
+    directions = {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
+    if len(method.data.sources()) == 1:
         directions = "any image to any style"
-    return data, directions + ", many styles" * issubclass(method, Styled)
+    return method.data.needs, directions + ", many styles" * issubclass(method, Styled)
 
 
 def _losses(path: Path) -> list[str]:
@@ -203,7 +204,9 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-WRITERS = {writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, section, index)}
+WRITERS = {
+    writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, layouts, section, index)
+}
 
 if __name__ == "__main__":
     (ROOT / "METHODS.md").write_text(methods_index(), encoding="utf-8")

@@ -10,7 +10,7 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
 from instar.core.config import MethodConfig, Preset
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
 from instar.modules.init import normal
@@ -70,9 +70,9 @@ class L1UNet(Method[Paired]):
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.G = normal(UNet(cfg.channels, cfg.width, cfg.downs, norm="instance", dropout_at=()))
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
-    def objectives(self, batch: Paired, at: Progress) -> Rounds:
+    def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move the generator."""
         x, y = batch.a, batch.b
         yield Objective("G", over=(self.G,), loss=term("l1", l1(self.G(x), y)))

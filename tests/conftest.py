@@ -10,9 +10,9 @@ import torch
 from lightning_fabric import Fabric
 
 from instar.core import registry
-from instar.core.config import with_changes
 from instar.core.method import defaults
 from instar.core.run import write_config
+from instar.core.settings import with_changes
 from instar.engine import checkpoint
 from instar.engine.averages import Averages
 from instar.engine.optimizers import Optimizers

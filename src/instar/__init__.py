@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from instar.api.check import check as check
     from instar.core.method import Method
-    from instar.export.translator import Translator
+    from instar.inference.translator import Translator
 
 __version__ = version("instar")
-__all__ = ["__version__", "get", "load", "names"]
+__all__ = ["__version__", "check", "get", "load", "names"]
+
+
+_LATER = {"check": "instar.api.check"}
+"""Use cases that are imported when they are first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'instar' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
 
 
 def load(path: str | PathLike[str], device: str = "auto") -> Translator:
@@ -25,7 +37,7 @@ def load(path: str | PathLike[str], device: str = "auto") -> Translator:
     Raises:
         UserError: there is no complete checkpoint, or the device is not there.
     """
-    from instar.export.translator import Translator
+    from instar.inference.translator import Translator
 
     return Translator.load(Path(path), device)
 

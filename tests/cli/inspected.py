@@ -8,9 +8,10 @@ from safetensors.torch import load_file, save_file
 
 import instar
 from instar.cli import main
+from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
 from instar.core.run import find_checkpoint
-from instar.data import find_one, shapes
+from instar.data import find, shapes
 
 CLASSES, TRAIN, TEST = ("plain", "striped"), 12, 4
 IMAGES = len(CLASSES) * (TRAIN + TEST)
@@ -36,8 +37,8 @@ def train(data: Path, out: Path) -> Path:
 def without_domain_1(run: Path, data: Path, out: Path) -> Path:
     """Return a copy of a run whose model puts half of the images into domain 0, half into 2, and nothing into 1."""
     shutil.copytree(run, out)
-    found, model = find_one(DataConfig(roots=(data,))), instar.load(run, "cpu")
-    logits = torch.stack([model.cluster(ref.read()).log() for ref in [*found.train_a, *found.test_a]])
+    found, model = find(DataConfig(roots=(data,)), Unlabelled), instar.load(run, "cpu")
+    logits = torch.stack([model.cluster(ref.read()).log() for ref in [*found.train["a"], *found.test["a"]]])
     path = find_checkpoint(out) / "method.safetensors"
     weights = load_file(path)
     towards_2 = (logits[:, 2] - logits[:, 0]).sort().values

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from instar.cli import main
-from instar.cli.grid import CAPTION, GRID, TILE
+from instar.inference.contact_sheet import CAPTION, GRID, TILE
 
 Runs = Callable[..., Path]
 

@@ -11,9 +11,10 @@ from evaluation.parts import data_set, noise
 import instar
 from cli import inspected
 from instar.cli import main
+from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
 from instar.core.run import checkpoints
-from instar.data import find_one
+from instar.data import find
 from instar.metrics.clusters import agreement
 
 Runs = Callable[..., Path]
@@ -56,8 +57,8 @@ def test_the_page_tells_what_the_model_says(
     assert f"step 20. {inspected.IMAGES} images, each as its centre square at 32 px" in html
 
     # The same numbers as the model gives image by image.
-    model, refs = instar.load(trained, "cpu"), find_one(DataConfig(roots=(data,)))
-    domains = {ref: int(model.cluster(ref.read()).argmax()) for ref in [*refs.train_a, *refs.test_a]}
+    model, refs = instar.load(trained, "cpu"), find(DataConfig(roots=(data,)), Unlabelled)
+    domains = {ref: int(model.cluster(ref.read()).argmax()) for ref in [*refs.train["a"], *refs.test["a"]]}
     parts = sections(html)
     titles = ["Domains and their typical images", "Map of the styles", "Domains over training"]
     titles += ["Domains against classes", "Every domain's style", "The style of each domain's most typical image"]

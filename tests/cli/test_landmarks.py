@@ -11,8 +11,6 @@ from PIL import Image
 
 import instar
 from instar.cli import main
-from instar.cli.landmarks import moves, numbered
-from instar.core.errors import UserError
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)
@@ -182,18 +180,3 @@ def test_domains_named_the_other_way_round(run: Path, photos: Path, tmp_path: Pa
         assert call(which, photos / "cat.png", "-o", out, "--landmarks", *flags) == 0
         tables.append((out / "landmarks.csv").read_text())
     assert tables[0] == tables[1] == tables[2]
-
-
-@pytest.mark.parametrize("text", ["", "7", "7:1", "7:1,", "7:1,2,3", "-1:0,0", "a:0,0", "1:nan,0", "1:inf,0", "1:0,x"])
-def test_moves_that_say_nothing(text: str) -> None:
-    with pytest.raises(UserError, match="give NUMBER:RIGHT,DOWN in half sides"):
-        moves([text], 30)
-
-
-def test_dots_are_where_the_landmarks_are() -> None:
-    points = np.array([[64.0, 32.0], [192.0, 224.0]], np.float32)
-    shown = np.asarray(numbered(Image.new("RGB", (256, 256)), points)).astype(int)
-    assert shown[32, 64].argmax() == 0  # number 0 is red
-    assert shown[32, 64].max() == 255
-    assert (shown[224, 192] == (25, 255, 255)).all()  # and 1 of two its opposite
-    assert not shown[128].any()

@@ -15,9 +15,10 @@ from PIL import Image
 from rich.console import Console
 
 import instar
-from instar.cli import bulk, jobs, main, translate
+from instar.cli import main, translate
 from instar.core.images import read, to_array
-from instar.export.translator import Translator
+from instar.inference import results
+from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
 Lines = list[dict[str, Any]]
@@ -319,12 +320,6 @@ def test_batches_give_what_single_images_give(
         assert np.abs(many - one).max() <= 1  # sums in another order, then rounded
 
 
-def test_large_images_go_alone() -> None:
-    large = (1000, 1000, 0)
-    sizes = {0: large, 3: (10, 10, 0), 4: large, 5: large, 6: (1000, 1000, 1), 7: (9000, 9000, 0), 8: (9000, 9000, 0)}
-    assert jobs.chunks(sizes, 8, 2 * 10**6) == [[0, 4], [3], [5], [6], [7], [8]]
-
-
 def test_noise_follows_the_seed(run_directory: Runs, photos: Path, tmp_path: Path) -> None:
     run = run_directory("pix2pix")
     for place, seed, batch in (("a", 1, 8), ("b", 1, 3), ("c", 2, 8)):
@@ -359,7 +354,7 @@ def test_a_full_disk_is_a_failure(
     def full(image: Image.Image, path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bulk, "save", full)
+    monkeypatch.setattr(results, "save", full)
     assert call(run_directory(), photos, "-o", out) == 1
     assert all("No space left" in line["error"] for line in manifest(out))
 
@@ -401,27 +396,6 @@ def test_the_manifest_grows_while_work_goes_on(
     assert call(run_directory(), tmp_path / "in/3.png", "-o", out) == 0
     assert len(manifest(out)) == 1
     assert len(outputs(out)) == 6
-
-
-def test_memory_does_not_grow_with_the_inputs(
-    run_directory: Runs, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However fast reading is, only the batch in use and the next one are decoded."""
-    for i in range(12):
-        write(tmp_path / f"in/{i}.png", 16, 16)
-    ahead: list[int] = []
-    real, translated = bulk.read, []
-    monkeypatch.setattr(bulk, "read", lambda path: ahead.append(1) or real(path))
-
-    def network(batch: list[Image.Image]) -> list[Image.Image]:
-        translated.extend(batch)
-        assert len(ahead) <= len(translated) + 2
-        return batch
-
-    tally = bulk.Tally(io.StringIO(), lambda: None)
-    listed = jobs.collect([str(tmp_path / "in")], out)
-    bulk.work(listed, out, [network], tally, batch=2, pixels=10**6, look=lambda *_: None, stopped=lambda: False)
-    assert tally.ok == 12
 
 
 def test_progress_in_a_terminal(

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import instar
 from instar.cli import main
-from instar.cli.variants import Film, overlay, slerp
 
 Runs = Callable[..., Path]
 rng = np.random.default_rng(0)
@@ -169,25 +167,3 @@ def test_domains_named_the_other_way_round(run_directory: Runs, photos: Path, re
             assert call(run, photos / "cat.png", "-o", out, "--to", to, *flags) == 0
             results.append([pixels(out / name) for name in written(out)])
         assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
-
-
-@pytest.mark.parametrize("t", [0.0, 0.25, 0.5, 1.0])
-def test_slerp(t: float) -> None:
-    """Between two unit vectors at a right angle: cosine and sine of the share of it."""
-    first, last = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    angle = torch.tensor(t * torch.pi / 2)
-    torch.testing.assert_close(slerp(first, last, t), torch.stack([angle.cos(), angle.sin()]))
-    torch.testing.assert_close(slerp(first, 3 * first, t), (1 + 2 * t) * first)
-    assert slerp(torch.zeros(2), last, t).isfinite().all()
-
-
-def test_overlay() -> None:
-    """Gray under the map: blue at 0, green at a half, red at 1."""
-    attention = np.array([[0.0, 0.5, 1.0]])
-    shown = np.asarray(overlay(Image.new("RGB", (3, 1), (0, 0, 0)), attention)).astype(int)[0]
-    assert [int(colour.argmax()) for colour in shown] == [2, 1, 0]
-
-
-def test_film_leaves_nothing_half_written(tmp_path: Path) -> None:
-    Film([noise(), noise(), noise()]).save(tmp_path / "strip.png")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["strip.gif", "strip.png"]

@@ -14,9 +14,9 @@ from instar.core.method import Method
 @pytest.fixture(params=instar.names())
 def name(request: pytest.FixtureRequest) -> str:
     check = request.function.__name__.removeprefix("test_")
-    reason = instar.get(request.param).waive.get(check)
+    reason = instar.get(request.param).exempt.get(check)
     if reason:
-        pytest.skip(f"waived by {request.param}: {reason}")
+        pytest.skip(f"exempt in {request.param}: {reason}")
     return str(request.param)
 
 

@@ -13,10 +13,11 @@ from rich.console import Console
 from torch import Tensor
 
 import instar
-from instar.core.batch import Batch, Labelled, Unlabelled
-from instar.core.config import MethodConfig, RunConfig, TrainConfig, with_changes
+from instar.core.batch import Batch
+from instar.core.config import MethodConfig, RunConfig, TrainConfig
 from instar.core.method import Method, defaults
 from instar.core.seed import mix, seed_step
+from instar.core.settings import with_changes
 from instar.engine.trainer import Trainer
 
 
@@ -37,10 +38,12 @@ class Noise:
         return torch.nn.functional.interpolate(coarse, size=(self.side, self.side), mode="bilinear")
 
     def batch(self, step: int) -> Batch:
-        images = self.images(step, 0), self.images(step, 1), (f"a{step}", f"b{step}")
-        if issubclass(self.kind, (Labelled, Unlabelled)):
-            return self.kind(*images, torch.tensor([mix(step, i) % 2 for i in range(self.size)]))
-        return self.kind(*images)
+        domains = self.kind.parts
+        return self.kind.collate(
+            {domain: self.images(step, number) for number, domain in enumerate(domains)},
+            {domain: [f"{domain}{step}"] for domain in domains},
+            {domain: torch.tensor([mix(step, i) % 2 for i in range(self.size)]) for domain in self.kind.classes},
+        )
 
     def stream(self, start_step: int) -> Stream:
         return Stream(self, start_step)

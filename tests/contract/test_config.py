@@ -3,12 +3,11 @@ import inspect
 import math
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +15,11 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from contract.playing import build, source_for, tiny, trainer
-from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, from_dict, to_yaml
+from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError
 from instar.core.method import Method, defaults
 from instar.core.run import read_config, write_config
+from instar.core.settings import from_dict
 
 
 def test_presets(name: str, kind: type[Method[Any]], tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_presets(name: str, kind: type[Method[Any]], tmp_path: Path) -> None:
         assert read_config(tmp_path / "config.yaml") == config
         with torch.device("meta"):  # full-size networks, without their memory
             method = kind(config.method)
-        assert config.data.size % method.multiple == 0
-        assert method.side in (None, config.data.size)
+        assert config.data.size % method.size_divisor == 0
+        assert method.fixed_size in (None, config.data.size)
         assert isinstance(method.check(config), str)
 
 
@@ -58,19 +58,9 @@ def test_help_is_complete(kind: type[Method[Any]], shared: type | None) -> None:
     assert isinstance(node, ast.ClassDef)
     body = [*node.body, ast.Pass()]
     for this, following in pairwise(body):
-        if isinstance(this, ast.AnnAssign):
+        if isinstance(this, ast.AnnAssign) and "ClassVar" not in ast.unparse(this.annotation):
             documented = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
             assert documented, f"{cls.__name__}.{ast.unparse(this.target)} has no help text"
-
-
-def test_short_flags_are_unique(kind: type[Method[Any]]) -> None:
-    taken = Counter(["--out", "-o", "--preset", "--resume", "--config", "--help", "-h"])
-    for cls in (kind.options, DataConfig, TrainConfig):
-        for hint in get_type_hints(cls, include_extras=True).values():
-            for note in getattr(hint, "__metadata__", ()):
-                taken.update(getattr(note, "aliases", None) or ())
-    assert {flag: n for flag, n in taken.items() if n > 1} == {}
-    assert {"--size", "--steps", "--batch", "--seed", "--device", "--channels"} <= set(taken)
 
 
 @pytest.fixture
@@ -130,5 +120,5 @@ def test_gray(name: str, config: RunConfig, tmp_path: Path) -> None:
 def test_waivers_name_checks_and_reasons(kind: type[Method[Any]]) -> None:
     files = Path(__file__).parent.glob("test_*.py")
     checks = {check for file in files for check in re.findall(r"^def test_(\w+)\(", file.read_text(), re.MULTILINE)}
-    assert set(kind.waive) <= checks
-    assert all(len(reason) > 20 for reason in kind.waive.values())
+    assert set(kind.exempt) <= checks
+    assert all(len(reason) > 20 for reason in kind.exempt.values())

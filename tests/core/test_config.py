@@ -5,36 +5,28 @@ from typing import Any
 import pytest
 import yaml
 
-from instar.core.config import (
-    DataConfig,
-    MethodConfig,
-    Optim,
-    RunConfig,
-    TrainConfig,
-    from_dict,
-    to_yaml,
-    with_changes,
-)
+from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.run import read_config, write_config
+from instar.core.settings import from_dict, to_dict, with_changes
 from instar.methods.cut import Config as CutConfig
 
 
 @pytest.mark.parametrize(
     ("cls", "values", "message"),
     [
-        (DataConfig, {"size": 4}, "--size must be at least 24, not 4"),
-        (DataConfig, {"max_bad": 2.0}, "--data.max-bad must be between 0.0 and 1.0, not 2.0"),
-        (DataConfig, {"holdout": -1}, "--data.holdout must be at least 0"),
-        (DataConfig, {"zoom": 0.5}, "--data.zoom must be between 1.0 and 8.0, not 0.5"),
-        (TrainConfig, {"steps": 0}, "--steps must be at least 1"),
-        (TrainConfig, {"max_bad_steps": 0}, "--train.max-bad-steps must be at least 1"),
-        (TrainConfig, {"seed": -1}, "--seed must be at least 0"),
-        (TrainConfig, {"clip": -0.5}, "--train.clip must be at least 0"),
-        (TrainConfig, {"batch": 3, "devices": 2}, "--batch 3 cannot be shared equally by --devices 2"),
-        (MethodConfig, {"channels": 4}, r"--channels must be 1 \(gray\) or 3 \(colour\), not 4"),
-        (Optim, {"hold": 1.5}, "--method.optim.hold must be between 0.0 and 1.0"),
-        (Optim, {"lr": -1.0}, "--method.optim.lr must be at least 0"),
+        (DataConfig, {"size": 4}, "size must be at least 24, not 4"),
+        (DataConfig, {"max_bad": 2.0}, "data.max_bad must be between 0 and 1, not 2.0"),
+        (DataConfig, {"holdout": -1}, "data.holdout must be at least 0"),
+        (DataConfig, {"zoom": 0.5}, "data.zoom must be between 1 and 8, not 0.5"),
+        (TrainConfig, {"steps": 0}, "steps must be at least 1"),
+        (TrainConfig, {"max_bad_steps": 0}, "train.max_bad_steps must be at least 1"),
+        (TrainConfig, {"seed": -1}, "seed must be at least 0"),
+        (TrainConfig, {"clip": -0.5}, "train.clip must be at least 0"),
+        (TrainConfig, {"batch": 3, "devices": 2}, "batch=3 cannot be shared equally by devices=2"),
+        (MethodConfig, {"channels": 4}, r"channels must be 1 \(gray\) or 3 \(colour\), not 4"),
+        (Optim, {"hold": 1.5}, "method.optim.hold must be between 0 and 1"),
+        (Optim, {"lr": -1.0}, "method.optim.lr must be at least 0"),
     ],
 )
 def test_messages_name_the_flag(cls: type[Any], values: dict[str, Any], message: str) -> None:
@@ -58,7 +50,7 @@ def test_messages_name_the_file(values: Any, message: str) -> None:
 
 
 def test_checks_also_hold_for_files() -> None:
-    with pytest.raises(UserError, match="--batch 3 cannot be shared"):
+    with pytest.raises(UserError, match="batch=3 cannot be shared"):
         from_dict(TrainConfig, {"batch": 3, "devices": 2}, "run.yaml")
 
 
@@ -119,6 +111,45 @@ def test_no_config_at_all(tmp_path: Path, text: str | None, message: str) -> Non
 
 def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
     assert from_dict(TrainConfig, {"steps": 5}, "x") == replace(TrainConfig(), steps=5)
+
+
+def test_names_of_two_domains_are_written_as_before() -> None:
+    two = DataConfig().named({"a": "horse", "b": "zebra"})
+    assert (two.source, two.target, two.domains) == ("horse", "zebra", None)
+    assert two.names(("a", "b")) == {"a": "horse", "b": "zebra"}
+    assert "domains" not in to_dict(two)
+    assert from_dict(DataConfig, to_dict(two), "x") == two
+    assert two.unnamed() == DataConfig()
+    assert DataConfig().names("ab") == {"a": None, "b": None}
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_names_of_other_numbers_of_domains(count: int) -> None:
+    names = {domain: domain.upper() for domain in "abcde"[:count]}
+    config = DataConfig().named(names)
+    assert (config.source, config.target) == (None, None)
+    assert config.names(tuple(names)) == names
+    assert to_dict(config)["domains"] == list(names.values())
+    assert from_dict(DataConfig, to_dict(config), "x") == config
+    assert DataConfig().names(tuple(names)) == dict.fromkeys(names)
+
+
+@pytest.mark.parametrize(
+    ("settings", "domains", "message"),
+    [
+        (
+            {"domains": ("x", "y")},
+            "ab",
+            "data.domains=x y: this method has 2 domains; name them",
+        ),
+        ({"source": "x"}, "abc", "source=x: this method has 3 domains; name them by data.domains"),
+        ({"target": "x"}, "a", "target=x: this method has 1 domain; name them by data.domains"),
+        ({"domains": ("x", "y")}, "abc", "data.domains=x y: this method has 3 domains; name them all"),
+    ],
+)
+def test_names_for_another_number_of_domains(settings: dict[str, Any], domains: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DataConfig(**settings).names(domains)
 
 
 def test_nested_changes_keep_the_rest() -> None:

@@ -17,7 +17,7 @@ def test_auto_takes_the_first_there_is(monkeypatch: pytest.MonkeyPatch, cuda: bo
 def test_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"--device cuda: not available here \(there is: cpu\)"):
+    with pytest.raises(UserError, match=r"device=cuda: not available here \(there is: cpu\)"):
         pick_device("cuda")
 
 

@@ -32,7 +32,7 @@ def test_find_checkpoint(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
         find_checkpoint(tmp_path)
     write_config(tiny("cut"), tmp_path)
-    with pytest.raises(UserError, match=f"no checkpoint yet; train it on with: instar train --resume {tmp_path}"):
+    with pytest.raises(UserError, match=rf"no checkpoint yet; train it on with: instar.resume\('{tmp_path}'\)"):
         find_checkpoint(tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from instar.core.batch import Labelled
+from instar.core.batch import Labelled, Paired, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import digits, find, open_data
@@ -50,13 +50,13 @@ def pixels(ref: ImageRef) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("gz", [True, False])
 def test_idx_files(tmp_path: Path, gz: bool) -> None:
-    data = find(DataConfig(roots=(write_mnist(tmp_path / "mnist", gz=gz), write_npz(tmp_path / "usps.npz"))), False)
-    assert (data.name_a, data.name_b) == ("mnist", "usps")
-    assert [len(refs) for refs in (data.train_a, data.train_b, data.test_a, data.test_b)] == [20, 20, 6, 6]
-    assert np.array_equal(pixels(data.train_a[7]), some(20, 28, 28)[7])
-    assert np.array_equal(pixels(data.test_a[5]), some(6, 28, 28, seed=1)[5])
-    assert [ref.label for ref in data.train_a] == [str(i % 10) for i in range(20)]
-    assert data.train_a[7].probe() == (28, 28, False)
+    data = find(DataConfig(roots=(write_mnist(tmp_path / "mnist", gz=gz), write_npz(tmp_path / "usps.npz"))), Unpaired)
+    assert (data.names["a"], data.names["b"]) == ("mnist", "usps")
+    assert [len(refs) for refs in (data.train["a"], data.train["b"], data.test["a"], data.test["b"])] == [20, 20, 6, 6]
+    assert np.array_equal(pixels(data.train["a"][7]), some(20, 28, 28)[7])
+    assert np.array_equal(pixels(data.test["a"][5]), some(6, 28, 28, seed=1)[5])
+    assert [ref.label for ref in data.train["a"]] == [str(i % 10) for i in range(20)]
+    assert data.train["a"][7].probe() == (28, 28, False)
     assert data.notes == []
 
 
@@ -123,7 +123,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_files_that_hold_something_else(tmp_path: Path, arrays: dict[str, NDArray], message: str) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UserError, match=message):
-        find(DataConfig(roots=(tmp_path / "a.npz", write_npz(tmp_path / "b.npz"))), False)
+        find(DataConfig(roots=(tmp_path / "a.npz", write_npz(tmp_path / "b.npz"))), Unpaired)
 
 
 def test_damaged_files(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_damaged_files(tmp_path: Path) -> None:
         file.write_bytes(content)
         digits.pixels.cache_clear()
         with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz: cannot be read"):
-            find(DataConfig(roots=(root, write_npz(tmp_path / "b.npz"))), False)
+            find(DataConfig(roots=(root, write_npz(tmp_path / "b.npz"))), Unpaired)
     (tmp_path / "broken.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match="cannot be read"):
         digits.at(tmp_path / "broken.npz")
@@ -145,35 +145,35 @@ def test_what_is_no_data_set_of_digits(tmp_path: Path, make) -> None:
     assert digits.at(tmp_path / "nothing") is None
     root = make("A/1.png", "B/1.png")
     write_npz(root / "A" / "features.npz")
-    assert [ref.path.name for ref in find(DataConfig(roots=(root,)), False).train_a] == ["1.png"]
+    assert [ref.path.name for ref in find(DataConfig(roots=(root,)), Unpaired).train["a"]] == ["1.png"]
     (tmp_path / "list.txt").touch()
     with pytest.raises(UserError, match="give the folder that holds the images"):
-        find(DataConfig(roots=(tmp_path / "list.txt", root)), False)
+        find(DataConfig(roots=(tmp_path / "list.txt", root)), Unpaired)
     with pytest.raises(UserError, match="one domain only"):
-        find(DataConfig(roots=(write_npz(tmp_path / "b.npz"),)), False)
+        find(DataConfig(roots=(write_npz(tmp_path / "b.npz"),)), Unpaired)
 
 
 def test_no_test_digits(tmp_path: Path) -> None:
     """The last training digits are kept, as with folders."""
     np.savez(tmp_path / "a.npz", x_train=some(50, 28, 28), y_train=np.arange(50) % 10)
-    data = find(DataConfig(roots=(tmp_path / "a.npz", write_npz(tmp_path / "b.npz"))), False)
-    assert (len(data.train_a), len(data.test_a)) == (45, 5)
+    data = find(DataConfig(roots=(tmp_path / "a.npz", write_npz(tmp_path / "b.npz"))), Unpaired)
+    assert (len(data.train["a"]), len(data.test["a"])) == (45, 5)
 
 
 def test_data_sets_in_one_folder(tmp_path: Path) -> None:
     write_mnist(tmp_path / "sets" / "mnist")
     write_npz(tmp_path / "sets" / "usps" / "usps.npz")
-    data = find(DataConfig(roots=(tmp_path / "sets",), source="usps"), False)
-    assert (data.name_a, data.name_b) == ("usps", "mnist")
-    assert data.train_a[0].label == "0"
+    data = find(DataConfig(roots=(tmp_path / "sets",), source="usps"), Unpaired)
+    assert (data.names["a"], data.names["b"]) == ("usps", "mnist")
+    assert data.train["a"][0].label == "0"
 
 
 def test_digits_of_equal_number_are_pairs(tmp_path: Path) -> None:
     """MNIST and what is blended from it."""
     roots = (write_mnist(tmp_path / "mnist"), write_npz(tmp_path / "mnist_m.npz", shape=(28, 28, 3)))
-    data = find(DataConfig(roots=roots), True)
-    assert len(data.train_a) == len(data.train_b) == 20
-    assert [ref.entry.number for ref in data.train_b if ref.entry] == list(range(20))
+    data = find(DataConfig(roots=roots), Paired)
+    assert len(data.train["a"]) == len(data.train["b"]) == 20
+    assert [ref.entry.number for ref in data.train["b"] if ref.entry] == list(range(20))
 
 
 def test_batches(tmp_path: Path) -> None:

@@ -23,14 +23,14 @@ def settings(root, **changes: object) -> DataConfig:
 def test_sub_folders_are_classes(make, pattern: str) -> None:
     root = make(*(pattern.format(name, i) for name in ("cat", "dog") for i in range(3)))
     make(*(pattern.replace("A/", "B/").format("x", i) for i in range(3)))
-    data = find(settings(root), False)
-    assert [ref.label for ref in data.train_a] == ["cat"] * 3 + ["dog"] * 3
-    assert {ref.label for ref in data.train_b} == {"x"}
+    data = find(settings(root), Unpaired)
+    assert [ref.label for ref in data.train["a"]] == ["cat"] * 3 + ["dog"] * 3
+    assert {ref.label for ref in data.train["b"]} == {"x"}
 
 
 def test_images_without_a_class(make) -> None:
     root = make("trainA/cat/1.png", "trainA/2.png", "trainB/1.png")
-    assert [ref.label for ref in find(settings(root), False).train_a] == [None, "cat"]
+    assert [ref.label for ref in find(settings(root), Unpaired).train["a"]] == [None, "cat"]
     open_data(settings(root), 3, Unpaired, batch=1, seed=0)
     with pytest.raises(UserError, match=r"2\.png has no class: A needs a folder for each class"):
         open_data(settings(root), 3, Labelled, batch=1, seed=0)
@@ -77,8 +77,8 @@ def test_labelled_images_to_score_on(make) -> None:
     root = make(*(f"trainA/{c}/{i}.png" for c in "xy" for i in range(4)), "trainB/1.png")
     make(*(f"testA/{c}/{i}.png" for c in "yx" for i in range(3)), "testA/none.png", size=(40, 30))
     (root / "testA/y/2.png").write_bytes(b"")
-    data = find(settings(root), False)
-    batches = list(labelled(data.test_a, classes(data.train_a, "A"), 1, 24, batch=4))
+    data = find(settings(root), Unpaired)
+    batches = list(labelled(data.test["a"], classes(data.train["a"], "A"), 1, 24, batch=4))
     assert [images.shape for images, _ in batches] == [(4, 1, 24, 24), (1, 1, 24, 24)]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0, 0, 0, 1, 1]
 

@@ -1,13 +1,16 @@
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
 
-from instar.core.batch import Paired, Unpaired
+from instar.core.batch import Batch, Labelled, Paired, Part, Unlabelled, Unpaired
 from instar.core.errors import UserError
 from instar.data.loader import TrainLoader
 from instar.data.store import ImageStore
@@ -20,33 +23,33 @@ def store(count: int, side: int = 20, dtype: type = np.uint8, seed: int = 0) -> 
 
 
 def loader(a: ImageStore, b: ImageStore, **settings: object) -> TrainLoader:
-    known = {"paired": False, "size": 16, "flip": True, "batch_size": 4, "seed": 5}
-    return TrainLoader(store_a=a, store_b=b, **(known | settings))  # type: ignore[arg-type]
+    known = {"kind": Unpaired, "size": 16, "flip": True, "batch_size": 4, "seed": 5}
+    return TrainLoader(stores={"a": a, "b": b}, **(known | settings))  # type: ignore[arg-type]
 
 
 def same(x, y) -> bool:
     return torch.equal(x.a, y.a) and torch.equal(x.b, y.b) and x.names == y.names and type(x) is type(y)
 
 
-@pytest.mark.parametrize("paired", [False, True])
-def test_a_batch_is_a_pure_function_of_seed_and_step(paired: bool) -> None:
-    a, b = store(10), store(10 if paired else 7, seed=1)
-    first, second = loader(a, b, paired=paired), loader(a, b, paired=paired)
+@pytest.mark.parametrize("kind", [Unpaired, Paired])
+def test_a_batch_is_a_pure_function_of_seed_and_step(kind: type[Batch]) -> None:
+    a, b = store(10), store(10 if kind is Paired else 7, seed=1)
+    first, second = loader(a, b, kind=kind), loader(a, b, kind=kind)
     wanted = [first.batch(step) for step in range(12)]
     for step in (11, 3, 3, 0, 7):
         assert same(second.batch(step), wanted[step])
-    assert not same(wanted[0], loader(a, b, paired=paired, seed=6).batch(0))
-    assert isinstance(wanted[0], Paired if paired else Unpaired)
+    assert not same(wanted[0], loader(a, b, kind=kind, seed=6).batch(0))
+    assert isinstance(wanted[0], kind)
     assert wanted[0].a.shape == (4, 3, 16, 16)
     assert wanted[0].a.is_contiguous()
     assert len(wanted[0].names) == 8
 
 
-@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("kind", [Unpaired, Paired])
 @pytest.mark.parametrize("world", [2, 4])
-def test_ranks_together_see_the_global_batch(paired: bool, world: int) -> None:
+def test_ranks_together_see_the_global_batch(kind: type[Batch], world: int) -> None:
     a, b = store(10), store(10, seed=1)
-    whole = loader(a, b, paired=paired)
+    whole = loader(a, b, kind=kind)
     ranks = [replace(whole, rank=rank, world=world) for rank in range(world)]
     for step in range(5):
         parts = [rank.batch(step) for rank in ranks]
@@ -54,6 +57,86 @@ def test_ranks_together_see_the_global_batch(paired: bool, world: int) -> None:
         assert torch.equal(torch.cat([part.b for part in parts]), whole.batch(step).b)
         share = 4 // world
         assert sum((part.names[:share] for part in parts), ()) == whole.batch(step).names[:4]
+
+
+@dataclass(frozen=True)
+class Three(Batch):
+    a: Tensor
+    b: Tensor
+    c: Tensor
+    names: tuple[str, ...] = ()
+
+    needs = "pairs of a and c, and a folder"
+    parts = {"a": Part(0, 0, 0), "b": Part(1, 0, 1), "c": Part(0, 1, 2)}
+
+
+def by_hand(stores: dict[str, ImageStore], parts: dict[str, Part], seed: int, step: int) -> dict[str, np.ndarray]:
+    """The batch as the documents say it: numbers of generators for each order, and for the crops."""
+    size, batch, found = 16, 4, {}
+    draws = np.random.default_rng([seed, 2, step]).random((9, batch, 3))
+    for domain, part in parts.items():
+        store, images = stores[domain], []
+        for place in range(batch):
+            turn, number = divmod(step * batch + place, len(store))
+            order = np.random.default_rng([seed, [0, 1, 3, 4][part.order], turn]).permutation(len(store))
+            image = store[int(order[number])]
+            down, right, mirror = draws[part.crop, place]
+            top, left = (int(x * (side - size + 1)) for x, side in zip((down, right), image.shape, strict=False))
+            crop = image[top : top + size, left : left + size]
+            images.append((crop[:, ::-1] if mirror < 0.5 else crop).transpose(2, 0, 1) / np.float32(127.5) - 1)
+        found[domain] = np.stack(images)
+    return found
+
+
+@pytest.mark.parametrize("kind", [Unpaired, Paired, Labelled, Unlabelled, Three])
+def test_the_numbers_by_hand(kind: type[Batch]) -> None:
+    """Runs of old checkpoints go on with the same batches: these numbers must never change."""
+    row = {"a": store(10), "b": store(10 if kind is Paired else 7, seed=1), "c": store(10, seed=2)}
+    stores = {domain: row["a" if kind is Unlabelled else domain] for domain in kind.parts}
+    data = TrainLoader(kind=kind, stores=stores, size=16, flip=True, batch_size=4, seed=5)
+    for step in (0, 1, 2, 9, 10**6):
+        made = by_hand(stores, kind.parts, 5, step)
+        images = data.batch(step).images
+        assert list(images) == list(kind.parts)
+        for domain, image in images.items():
+            np.testing.assert_array_equal(image.numpy(), made[domain])
+
+
+def test_generators_of_all_orders_and_of_the_crops_are_different() -> None:
+    class Many(Batch):
+        parts = {f"d{i}": Part(order=i, crop=i) for i in range(5)}
+
+        @classmethod
+        def collate(cls, images, names, labels):
+            return names
+
+    same = store(30)
+    names = TrainLoader(
+        kind=Many, stores=dict.fromkeys(Many.parts, same), size=16, flip=True, batch_size=30, seed=5
+    ).batch(0)
+    orders = {tuple(found) for found in names.values()}
+    crops = np.random.default_rng([5, 2, 0]).permutation(30)
+    assert len(orders) == 5
+    assert tuple(f"0/{i}" for i in crops) not in orders
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 3, 6]), st.integers(0, 2**33), st.integers(0, 10**7)
+)
+def test_batches_of_any_sizes(count_a: int, count_b: int, batch: int, seed: int, step: int) -> None:
+    """A function of seed and step; the ranks' parts are the whole; neighbours in a round are different images."""
+    a, b = store(max(count_a, batch)), store(max(count_b, batch), seed=1)
+    whole = loader(a, b, batch_size=batch, seed=seed)
+    found = whole.batch(step)
+    assert same(found, loader(a, b, batch_size=batch, seed=seed).batch(step))
+    assert -1 <= found.a.min() <= found.a.max() <= 1
+    for world in (one for one in (1, 2, 3) if batch % one == 0):
+        parts = [replace(whole, rank=rank, world=world).batch(step) for rank in range(world)]
+        assert torch.equal(torch.cat([part.b for part in parts]), found.b)
+    first = step * batch // len(a)
+    if first == (step * batch + batch - 1) // len(a):
+        assert len(set(found.names[:batch])) == batch
 
 
 def test_every_image_is_seen_equally_often() -> None:
@@ -80,7 +163,7 @@ def test_rounds_go_on_over_ends_of_epochs() -> None:
 
 def test_pairs_are_cropped_and_flipped_alike() -> None:
     a = store(9)
-    data = loader(a, a, paired=True)
+    data = loader(a, a, kind=Paired)
     batches = [data.batch(step) for step in range(100)]
     assert all(torch.equal(batch.a, batch.b) for batch in batches)
     unpaired = loader(a, a)
@@ -112,8 +195,8 @@ def test_range_of_both_types() -> None:
 
 
 def test_too_few_images() -> None:
-    with pytest.raises(UserError, match="zebra has 3 training images, fewer than --batch 4"):
-        loader(store(4), store(3), domains=("horse", "zebra"))
+    with pytest.raises(UserError, match="zebra has 3 training images, fewer than batch=4"):
+        loader(store(4), store(3), names={"a": "horse", "b": "zebra"})
     with pytest.raises(ValueError, match="too small for crops of 64"):
         loader(store(4), store(4), size=64).batch(0)
     with pytest.raises(ValueError, match="3 ranks"):

@@ -14,7 +14,7 @@ def test_unpaired_run(make) -> None:
     root = make(*(f"train{d}/{i}.png" for d in "AB" for i in range(5)), *(f"testA/{i}.png" for i in range(6)))
     make("testB/1.png", "testB/2.png")
     data = open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=2, seed=0)
-    assert (data.name_a, data.name_b, data.train.epoch_length) == ("A", "B", 3)
+    assert (data.found.names["a"], data.found.names["b"], data.train.epoch_length) == ("A", "B", 3)
     assert data.train.batch(0).a.shape == (2, 3, 24, 24)
     samples = data.samples(3)
     assert isinstance(samples, Unpaired)
@@ -42,7 +42,7 @@ def test_paired_run_keeps_pairs_in_samples(make) -> None:
 def test_samples_come_from_training_images_if_there_are_no_others(make) -> None:
     root = make("A/1.png", "B/1.png")
     data = open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=1, seed=0)
-    assert data.test_a == []
+    assert data.found.test["a"] == []
     assert data.samples(4).a.shape == (1, 3, 24, 24)
 
 
@@ -52,7 +52,7 @@ def test_unreadable_files_are_reported(make) -> None:
     data = open_data(DataConfig(roots=(root,), size=24, max_bad=0.3), 3, Unpaired, batch=1, seed=0)
     assert data.bad == [(root / "B/2.png", "the file is empty")]
     assert "left out: 1" in data.notes[-1]
-    with pytest.raises(UserError, match=r"--data\.max-bad 0\.2"):
+    with pytest.raises(UserError, match=r"data\.max_bad=0\.2"):
         open_data(DataConfig(roots=(root,), size=24, max_bad=0.2), 3, Unpaired, batch=1, seed=0)
 
 
@@ -61,24 +61,24 @@ def test_both_domains_share_the_cache_limit(make) -> None:
     one = 27 * 32 * 3
     cfg = DataConfig(roots=(root,), size=24, cache_gb=1.5 * one / 1e9)
     data = open_data(cfg, 3, Unpaired, batch=1, seed=0)
-    assert data.train.store_a.cached_bytes > 0
-    assert data.train.store_b.cached_bytes == 0
-    assert len([note for note in data.notes if "cache-gb" in note]) == 1
+    assert data.train.stores["a"].cached_bytes > 0
+    assert data.train.stores["b"].cached_bytes == 0
+    assert len([note for note in data.notes if "data.cache_gb" in note]) == 1
 
 
 def test_smaller_domain_than_batch(make) -> None:
     root = make("A/1.png", "A/2.png", "B/1.png")
-    with pytest.raises(UserError, match="B has 1 training images, fewer than --batch 2"):
+    with pytest.raises(UserError, match="B has 1 training images, fewer than batch=2"):
         open_data(DataConfig(roots=(root,), size=24), 3, Unpaired, batch=2, seed=0)
 
 
 def test_one_folder_of_images(make) -> None:
     root = make(*(f"{d}/{i}.png" for d in ("cat", "dog/small") for i in range(10)), "loose.png")
     data = open_data(DataConfig(roots=(root,), size=24), 3, Unlabelled, batch=4, seed=0)
-    assert (data.name_a, data.name_b, data.classes) == ("set", "set", ("cat", "dog"))
-    assert len(data.train.store_a) == 19
-    assert data.train.store_a is data.train.store_b
-    assert len(data.test_a) == 2
+    assert (data.found.names["a"], data.found.names["b"], data.classes) == ("set", "set", ("cat", "dog"))
+    assert len(data.train.stores["a"]) == 19
+    assert data.train.stores["a"] is data.train.stores["b"]
+    assert len(data.found.test["a"]) == 2
     assert "2 images, spread over all" in data.notes[0]
     assert data.train.epoch_length == 5
     batch = data.train.batch(3)
@@ -109,7 +109,6 @@ def test_a_share_of_the_labels(make) -> None:
     root = make(*(f"cat/{i}.png" for i in range(20)), *(f"dog/{i}.png" for i in range(5)))
     cfg = DataConfig(roots=(root,), size=24, labelled=0.1, holdout=0)
     train = open_data(cfg, 3, Unlabelled, batch=25, seed=0).train
-    assert train.labels is not None
-    assert [int((train.labels == k).sum()) for k in (0, 1, -1)] == [2, 1, 22]
-    with pytest.raises(UserError, match=r"--data\.labelled 0\.1: this method"):
+    assert [int((train.labels["a"] == k).sum()) for k in (0, 1, -1)] == [2, 1, 22]
+    with pytest.raises(UserError, match=r"data\.labelled=0\.1: this method"):
         open_data(cfg, 3, Unpaired, batch=1, seed=0)

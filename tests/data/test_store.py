@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from instar.core.errors import UserError
+from instar.core.events import Worked
 from instar.core.images import list_images
+from instar.data import ImageRef
 from instar.data import store as store_module
-from instar.data.folders import ImageRef
-from instar.data.store import Decoding, ImageStore
+from instar.data.store import Decoding, ImageStore, fitted, open_stores
 
 SMALL = Decoding(short_side=12, channels=3)
 
@@ -20,20 +23,25 @@ def refs(root: Path) -> list[ImageRef]:
     return [ImageRef(path) for path in list_images(root, recursive=True)]
 
 
+def opened(files: list[ImageRef], decoding: Decoding) -> ImageStore:
+    (store,) = open_stores([(ref,) for ref in files], decoding)
+    return store
+
+
 def open_counting(monkeypatch: pytest.MonkeyPatch, *args, **kwargs) -> tuple[ImageStore, int]:
     """Open a store and count how many images are decoded for it."""
     calls = []
     real = store_module.decode
     with monkeypatch.context() as patch:
         patch.setattr(store_module, "decode", lambda *a: calls.append(a) or real(*a))
-        opened = ImageStore.open(*args, **kwargs)
-    return opened, len(calls)
+        store = opened(*args, **kwargs)
+    return store, len(calls)
 
 
 def test_images_are_resized_to_the_short_side(make) -> None:
     root = make("1.png", size=(24, 40))
     make("2.png", size=(6, 6))
-    store = ImageStore.open(refs(root), SMALL)
+    store = opened(refs(root), SMALL)
     assert [store[i].shape for i in range(len(store))] == [(20, 12, 3), (12, 12, 3)]
     expected = Image.open(root / "1.png").resize((12, 20), Image.Resampling.BICUBIC)
     assert np.array_equal(store[0], np.asarray(expected))
@@ -41,6 +49,25 @@ def test_images_are_resized_to_the_short_side(make) -> None:
     assert not store[0].flags.owndata
     assert not store[0].flags.writeable
     assert store.names == [str(root / "1.png"), str(root / "2.png")]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 600))
+def test_the_short_side_is_met_and_the_shape_kept(height: int, width: int, short_side: int) -> None:
+    found = fitted(height, width, short_side)
+    assert min(found) == short_side
+    scale = short_side / min(height, width)
+    assert all(abs(new - old * scale) <= 0.5 for new, old in zip(found, (height, width), strict=True))
+    assert (found[0] <= found[1]) == (height <= width) or found[0] == found[1]
+
+
+def test_what_is_decoded_is_told(make) -> None:
+    files = refs(make("1.png", "2.png", "3.png"))
+    rows, events = [(ref,) for ref in files], []
+    open_stores(rows, SMALL, events.append)
+    assert events == [Worked("decoding images", done, 3) for done in range(4)]
+    open_stores(rows, SMALL, events.append)
+    assert len(events) == 4  # nothing is decoded again
 
 
 def test_second_opening_decodes_nothing(make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +81,7 @@ def test_second_opening_decodes_nothing(make, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_changed_file_makes_a_new_cache(make, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make("1.png", "2.png")
-    before = ImageStore.open(refs(root), SMALL)
+    before = opened(refs(root), SMALL)
     make("1.png")
     os.utime(root / "1.png", ns=(1, 1))
     after, decoded = open_counting(monkeypatch, refs(root), SMALL)
@@ -67,7 +94,7 @@ def test_mixed_depths_become_16_bit(make) -> None:
     root = make("1.png")
     wide = np.arange(12 * 12, dtype=np.uint16).reshape(12, 12) * 400
     Image.fromarray(wide).save(root / "2.png")
-    store = ImageStore.open(refs(root), SMALL)
+    store = opened(refs(root), SMALL)
     assert store[0].dtype == store[1].dtype == np.uint16
     assert np.array_equal(store[1][:, :, 2], wide)
     assert store[0].max() > 256 * 200
@@ -78,7 +105,7 @@ def test_label_maps_keep_their_colours(make) -> None:
     root = make("1.png")
     label = Image.open(root / "1.png").quantize(5)
     label.save(root / "1.png")
-    store = ImageStore.open(refs(root), SMALL)
+    store = opened(refs(root), SMALL)
     colours = {tuple(c) for c in np.asarray(label.convert("RGB")).reshape(-1, 3)}
     assert {tuple(c) for c in store[0].reshape(-1, 3)} <= colours
 
@@ -88,10 +115,21 @@ def test_pairs_get_one_size_and_lose_bad_halves(make) -> None:
     make("B/1.png", "B/3.png", size=(77, 50))
     (root / "B/2.png").write_bytes(b"nothing")
     decoding = Decoding(short_side=12, channels=3, max_bad=0.5)
-    a, b = ImageStore.open_pair(refs(root / "A"), refs(root / "B"), decoding)
+    a, b = open_stores(list(zip(refs(root / "A"), refs(root / "B"), strict=True)), decoding)
     assert [Path(name).name for name in a.names] == [Path(name).name for name in b.names] == ["1.png", "3.png"]
     assert [a[i].shape for i in range(2)] == [b[i].shape for i in range(2)] == [(12, 18, 3)] * 2
     assert a.bad == b.bad == [(root / "B/2.png", "not an image")]
+
+
+def test_rows_of_three(make) -> None:
+    root = make("A/1.png", "A/2.png", "C/1.png", "C/2.png", size=(30, 20))
+    make("B/1.png", "B/2.png", size=(20, 20))
+    (root / "C/2.png").write_bytes(b"")
+    rows = list(zip(*(refs(root / side) for side in "ABC"), strict=True))
+    stores = open_stores(rows, Decoding(short_side=12, channels=3, max_bad=0.5))
+    assert [store[0].shape for store in stores] == [(12, 18, 3)] * 3
+    assert [len(store) for store in stores] == [1, 1, 1]
+    assert len({store.cached_bytes for store in stores}) == 1
 
 
 def test_too_many_bad_files(make) -> None:
@@ -99,18 +137,18 @@ def test_too_many_bad_files(make) -> None:
     (root / "2.png").write_bytes(b"")
     for _ in range(2):  # the second time from the cache
         with pytest.raises(UserError, match=r"1 of 3 images cannot be read.*2\.png: the file is empty"):
-            ImageStore.open(refs(root), SMALL)
-    store = ImageStore.open(refs(root), Decoding(short_side=12, channels=3, max_bad=0.4))
+            opened(refs(root), SMALL)
+    store = opened(refs(root), Decoding(short_side=12, channels=3, max_bad=0.4))
     assert [Path(name).name for name in store.names] == ["1.png", "3.png"]
     for name in ("1.png", "3.png"):
         (root / name).write_bytes(b"")
     with pytest.raises(UserError, match="3 of 3"):
-        ImageStore.open(refs(root), Decoding(short_side=12, channels=3, max_bad=1))
+        opened(refs(root), Decoding(short_side=12, channels=3, max_bad=1))
 
 
 def test_what_a_killed_writer_left_is_ignored_and_removed(make, own_cache: Path, monkeypatch) -> None:
     files = refs(make("1.png"))
-    real = ImageStore.open(files, SMALL)
+    real = opened(files, SMALL)
     (cache,) = own_cache.iterdir()
     killed = cache.rename(own_cache / f".part-{cache.name}-1")
     again, decoded = open_counting(monkeypatch, files, SMALL)
@@ -125,7 +163,7 @@ def test_what_a_killed_writer_left_is_ignored_and_removed(make, own_cache: Path,
 @pytest.mark.parametrize("damage", ["pixels.bin", "index.json"])
 def test_a_damaged_cache_is_made_anew(make, own_cache: Path, monkeypatch, damage: str) -> None:
     files = refs(make("1.png"))
-    ImageStore.open(files, SMALL)
+    opened(files, SMALL)
     path = next(own_cache.iterdir()) / damage
     path.write_bytes(path.read_bytes()[:9])
     assert open_counting(monkeypatch, files, SMALL)[1] == 1
@@ -138,19 +176,19 @@ def test_an_interrupted_build_leaves_nothing(make, own_cache: Path, monkeypatch)
 
     monkeypatch.setattr(store_module, "decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        ImageStore.open(refs(make("1.png")), SMALL)
+        opened(refs(make("1.png")), SMALL)
     assert list(own_cache.iterdir()) == []
 
 
 def test_a_faster_process_wins(make, own_cache: Path, monkeypatch) -> None:
     files = refs(make("1.png"))
-    first = ImageStore.open(files, SMALL)
+    first = opened(files, SMALL)
     (cache,) = own_cache.iterdir()
     inode = (cache / "pixels.bin").stat().st_ino
     answers = iter([None])  # the first look finds nothing, as if the other process were not ready yet
     real = store_module.cache.load
     monkeypatch.setattr(store_module.cache, "load", lambda name: next(answers, real(name)))
-    second = ImageStore.open(files, SMALL)
+    second = opened(files, SMALL)
     assert (cache / "pixels.bin").stat().st_ino == inode
     assert list(own_cache.iterdir()) == [cache]
     assert second.notes == []
@@ -161,12 +199,12 @@ def test_least_recently_used_caches_go_first(make, own_cache: Path, monkeypatch)
     size = 12 * 15 * 3
     decoding = Decoding(short_side=12, channels=3, cache_gb=(2 * size + 600) / 1e9)  # two, with their indexes
     a, b, c = ([ref] for ref in refs(make("1.png", "2.png", "3.png")))
-    ImageStore.open(a, decoding)
-    ImageStore.open(b, decoding)
+    opened(a, decoding)
+    opened(b, decoding)
     for i, folder in enumerate(sorted(own_cache.iterdir(), key=lambda f: f.stat().st_mtime_ns)):
         os.utime(folder, (1000 + i, 1000 + i))
     assert open_counting(monkeypatch, a, decoding)[1] == 0  # now b is the oldest
-    ImageStore.open(c, decoding)
+    opened(c, decoding)
     assert open_counting(monkeypatch, a, decoding)[1] == 0
     assert open_counting(monkeypatch, c, decoding)[1] == 0
     assert open_counting(monkeypatch, b, decoding)[1] == 1
@@ -176,12 +214,12 @@ def test_too_large_for_the_cache(make, own_cache: Path, monkeypatch) -> None:
     root = make("1.png", "2.png")
     (root / "0.png").write_bytes(b"")
     Image.fromarray(np.full((15, 15), 5000, np.uint16)).save(root / "3.png")
-    cached = ImageStore.open(refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))
+    cached = opened(refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))
     for folder in own_cache.iterdir():
         folder.rename(own_cache / ".part-gone")
     tight = Decoding(short_side=12, channels=3, max_bad=0.5, cache_gb=1e-7)
-    direct = ImageStore.open(refs(root), tight)
-    assert "--data.cache-gb" in direct.notes[0]
+    direct = opened(refs(root), tight)
+    assert "data.cache_gb=1e-07" in direct.notes[0]
     assert "decoded each time" in direct.notes[0]
     assert (direct.cached_bytes, cached.notes) == (0, [])
     assert direct.names == cached.names
@@ -192,14 +230,14 @@ def test_too_large_for_the_cache(make, own_cache: Path, monkeypatch) -> None:
     assert (again.notes, again.bad) == (direct.notes, cached.bad)
     assert open_counting(monkeypatch, refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))[1] == 4
     taken = Decoding(short_side=13, channels=3, max_bad=0.5, taken=8 * 10**9)
-    assert ImageStore.open(refs(root), taken).cached_bytes == 0
+    assert opened(refs(root), taken).cached_bytes == 0
 
 
 def test_a_cache_that_cannot_be_written(make, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("INSTAR_CACHE", str(tmp_path / "file/cache"))
     root = make("1.png")
-    store = ImageStore.open(refs(root), SMALL)
+    store = opened(refs(root), SMALL)
     assert "cannot be kept" in store.notes[0]
     assert store[0].shape == (12, 15, 3)
 
@@ -210,7 +248,7 @@ def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(json, "dumps", full)
     monkeypatch.setattr(store_module.cache, "key", lambda *_: "key")
-    store = ImageStore.open(refs(make("1.png")), SMALL)
+    store = opened(refs(make("1.png")), SMALL)
     assert "No space left on device" in store.notes[0]
     assert store[0].shape == (12, 15, 3)
     assert list(own_cache.iterdir()) == []

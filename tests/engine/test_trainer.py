@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from instar.core.batch import Batch, Unpaired
 from instar.core.config import MethodConfig, Preset
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
 from instar.engine.trainer import Trainer
@@ -102,7 +102,7 @@ class Odd(Method[Unpaired]):
         self.outside = [Mean()]
         self.calls: list[str] = []
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         yield from self.game(self, batch, at)
 
     def phase(self, at: Progress) -> str:
@@ -128,7 +128,7 @@ def pull(net: Mean, batch: Batch) -> Any:
 
 
 def test_an_objective_that_misses_a_network_is_refused(tmp_path: Path) -> None:
-    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Objectives:
         yield Objective("G", over=(m.G, m.D), loss=pull(m.G, batch))
 
     with pytest.raises(RuntimeError, match="'G' gives no gradient to 'D'"):
@@ -136,7 +136,7 @@ def test_an_objective_that_misses_a_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_network_that_is_no_child_is_refused(tmp_path: Path) -> None:
-    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Objectives:
         yield Objective("G", over=(m.outside[0],), loss=pull(m.outside[0], batch))
 
     with pytest.raises(ValueError, match="a Mean is no direct child"):
@@ -144,7 +144,7 @@ def test_a_network_that_is_no_child_is_refused(tmp_path: Path) -> None:
 
 
 def test_phases_are_prepared_once_and_steps_are_played_to_the_end(tmp_path: Path) -> None:
-    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Objectives:
         yield Objective("G", over=(m.G,), loss=pull(m.G, batch))
         assert float(m.G.level) != 0, "after a yield the network has moved"
         yield Objective("D", over=(m.D,), loss=pull(m.D, batch))
@@ -165,7 +165,7 @@ def test_phases_are_prepared_once_and_steps_are_played_to_the_end(tmp_path: Path
 def test_the_averaged_weights_are_those_of_the_formula(tmp_path: Path) -> None:
     levels = []
 
-    def game(m: Odd, batch: Unpaired, at: Progress) -> Rounds:
+    def game(m: Odd, batch: Unpaired, at: Progress) -> Objectives:
         yield Objective("G", over=(m.G,), loss=pull(m.G, batch))
         yield Objective("D", over=(m.D,), loss=pull(m.D, batch))
         levels.append(float(m.G.level))

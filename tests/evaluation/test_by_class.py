@@ -9,9 +9,10 @@ import torch
 
 import instar
 from instar.core.abilities import Clustered
+from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
-from instar.data import find_one
+from instar.data import find
 from instar.data.labels import square
 from instar.evaluation.by_class import Classes, agreement, mean_over_classes
 from instar.evaluation.folders import evaluate_folders
@@ -81,8 +82,8 @@ def test_folders_of_classes(tmp_path: Path) -> None:
 
 
 def held(root: Path) -> HeldOut:
-    found = find_one(DataConfig(roots=(root,)))
-    return HeldOut(found.test_a, found.test_b, 32, 3, False, ("all", "all"), one_folder=True)
+    found = find(DataConfig(roots=(root,)), Unlabelled)
+    return HeldOut(found.test["a"], found.test["b"], 32, 3, False, ("all", "all"), one_folder=True)
 
 
 def one_folder(root: Path) -> Path:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from instar.core.errors import UserError
 from instar.evaluation.compare import SHOWN, compare, strip
 from instar.evaluation.runs import evaluate
-from instar.evaluation.tables import html, markdown, number
+from instar.reports.compare import html, markdown, number
 
 from .parts import data_set, extractor
 

@@ -10,9 +10,9 @@ import torch
 from instar.core.errors import UserError
 from instar.data import ImageRef
 from instar.evaluation import inspect_map
-from instar.evaluation.inspect import Inspection, Seen, evenly
+from instar.evaluation.inspect import Inspection, Seen
 from instar.evaluation.inspect_history import Window, bins, history, recent
-from instar.evaluation.inspect_page import colour
+from instar.reports.inspect_page import colour
 
 
 def seen(probabilities: list[list[float]], styles: list[float] | None = None) -> Seen:
@@ -72,11 +72,6 @@ def test_recent_and_bins_lose_no_image() -> None:
         assert all(a.end == b.start for a, b in itertools.pairwise(found))
         assert [sum(part.sizes[k] for part in found) for k in (0, 1)] == [45, 500]
     assert bins([], 5) == []
-
-
-def test_evenly() -> None:
-    assert evenly(range(10), 3) == [0, 3, 6]
-    assert evenly(range(3), 10) == [0, 1, 2]
 
 
 def test_the_map_keeps_groups_apart_and_is_the_same_each_time() -> None:

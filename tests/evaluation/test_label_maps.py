@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from instar.core.batch import Paired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import ImageRef, find
@@ -110,9 +111,9 @@ def test_the_truth_scores_one_and_a_swap_zero(tmp_path: Path) -> None:
 
 def held(root: Path, source: str = "photo", size: int = 32) -> HeldOut:
     target = {"photo": "label", "label": "photo"}[source]
-    found = find(DataConfig(roots=(root,), source=source, target=target), paired=True)
-    training = (found.train_a, found.train_b)
-    return HeldOut(found.test_a, found.test_b, size, 3, True, (source, target), training=training)
+    found = find(DataConfig(roots=(root,), source=source, target=target), Paired)
+    training = (found.train["a"], found.train["b"])
+    return HeldOut(found.test["a"], found.test["b"], size, 3, True, (source, target), training=training)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

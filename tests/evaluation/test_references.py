@@ -66,7 +66,7 @@ def test_folders_and_validation_share_them(tmp_path: Path) -> None:
     assert network.seen == 17
     assert evaluate_folders(made, real, extractor) == first
     assert network.seen == 17 + 8
-    scorer(extractor, (refs(real), refs(real)), 3, 32, 0)
+    scorer(extractor, {"a": refs(real), "b": refs(real)}, 3, 32, 0)
     assert network.seen == 25
     evaluate_folders(made, real, extractor, size=16)
     assert network.seen == 25 + 17

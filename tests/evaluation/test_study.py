@@ -15,8 +15,8 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.evaluation.study import Answers, Key, Question, Result, Share, choose, read_answers, read_key, score
-from instar.evaluation.study_page import page, pictures
-from instar.evaluation.study_table import markdown, percent
+from instar.reports.study_page import page, pictures
+from instar.reports.study_table import markdown, percent
 
 from .parts import data_set
 

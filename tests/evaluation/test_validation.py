@@ -35,7 +35,7 @@ def test_the_mean_of_both_directions(tmp_path: Path) -> None:
             return -x if to == "a" else x
 
     a, b = refs(noise(tmp_path / "a", 9, 0, 100)), refs(noise(tmp_path / "b", 8, 100, 200))
-    found = scorer(extractor(), (a, b), 3, 32, 0)(Twice())
+    found = scorer(extractor(), {"a": a, "b": b}, 3, 32, 0)(Twice())
     mean, to_a, to_b = found.values()
     assert next(iter(found)) == "validation/Colours-KID"
     assert mean == pytest.approx((to_a + to_b) / 2)
@@ -67,7 +67,7 @@ class Tinted(torch.nn.Module):
 
 
 def test_each_image_has_a_style_of_its_own_and_the_same_at_all_times(tmp_path: Path) -> None:
-    images = refs(noise(tmp_path / "a", 9)), refs(noise(tmp_path / "b", 8))
+    images = {"a": refs(noise(tmp_path / "a", 9)), "b": refs(noise(tmp_path / "b", 8))}
     score, method = scorer(extractor(), images, 3, 32, 0), Tinted()
     first = score(method)
     assert len(set(method.drawn)) == len(method.drawn) == 9
@@ -80,7 +80,7 @@ def load(found: list[ImageRef]) -> torch.Tensor:
 
 
 def test_a_one_way_method_has_one_number(tmp_path: Path) -> None:
-    images = refs(noise(tmp_path / "a", 8)), refs(noise(tmp_path / "b", 8))
+    images = {"a": refs(noise(tmp_path / "a", 8)), "b": refs(noise(tmp_path / "b", 8))}
     method = get("cut")(defaults("cut", get("cut"), "tiny").method).eval()
     with torch.inference_mode():
         assert list(scorer(extractor(), images, 3, 32, 0)(method)) == ["validation/Colours-KID"]
@@ -89,7 +89,7 @@ def test_a_one_way_method_has_one_number(tmp_path: Path) -> None:
 def test_too_few_images_name_the_flag(tmp_path: Path) -> None:
     few = refs(noise(tmp_path / "a", 7))
     with pytest.raises(UserError, match=r"set --data\.validation 8 or more"):
-        scorer(extractor(), (few, few), 3, 32, 0)
+        scorer(extractor(), {"a": few, "b": few}, 3, 32, 0)
 
 
 def test_an_extractor_that_is_not_there() -> None:

@@ -501,12 +501,12 @@ def test_features_of_equal_images_match(batch: Unpaired) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": 6}, "--method.layers must be between 3 and 5, not 6"),
-        ({"matching": 1.5}, "--method.matching must be between 0.0 and 1.0"),
-        ({"mix": (0.5, 2.0)}, "--method.mix must be between 0.0 and 1.0, not 2.0"),
-        ({"distance_x": -1.0}, "--method.distance-x must be at least 0"),
-        ({"max_items": 0}, "--method.max-items must be at least 1"),
-        ({"interval": 0}, "--method.interval must be at least 1"),
+        ({"layers": 6}, "method.layers must be between 3 and 5, not 6"),
+        ({"matching": 1.5}, "method.matching must be between 0 and 1"),
+        ({"mix": (0.5, 2.0)}, "method.mix must be between 0 and 1, not 2.0"),
+        ({"distance_x": -1.0}, "method.distance_x must be at least 0"),
+        ({"max_items": 0}, "method.max_items must be at least 1"),
+        ({"interval": 0}, "method.interval must be at least 1"),
     ],
 )
 def test_messages_name_the_flag(options: dict[str, Any], message: str) -> None:

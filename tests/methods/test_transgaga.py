@@ -551,12 +551,12 @@ def test_presets() -> None:
 @pytest.mark.parametrize(
     ("make", "flag"),
     [
-        (lambda: Config(landmarks=1), "--method.landmarks"),
-        (lambda: Config(components=61), "--method.components"),
-        (lambda: Config(variance=1.5), "--method.variance"),
+        (lambda: Config(landmarks=1), "method.landmarks"),
+        (lambda: Config(components=61), "method.components"),
+        (lambda: Config(variance=1.5), "method.variance"),
         (lambda: Config(stages=(0.6, 0.5)), "--method.stages"),
         (lambda: Config(stages=(0.6, -0.5)), "--method.stages"),
-        (lambda: Config(recon=-1.0), "--method.recon"),
+        (lambda: Config(recon=-1.0), "method.recon"),
     ],
 )
 def test_wrong_options(make: Callable[[], Config], flag: str) -> None:

@@ -486,13 +486,13 @@ def test_interrupted_in_other_modes(mode: str, tmp_path: Path) -> None:
 def test_what_cannot_be_trained(batch: Unlabelled) -> None:
     config = tiny("tunit")
     method = build(config)
-    with pytest.raises(UserError, match="--size 64: these networks take 32 px; set --size 32"):
+    with pytest.raises(UserError, match="size=64: these networks take 32 px; set size=32"):
         method.check(replace(config, data=replace(config.data, size=64)))
     with pytest.raises(UserError, match="at least 2 images"):
         method.check(tiny("tunit", {"batch": 2, "devices": 2}))
     with pytest.raises(UserError, match=r"--method\.side must be a power of 2 from 32 on, not 96"):
         Config(side=96)
-    with pytest.raises(UserError, match=r"--method\.domains must be at least 2"):
+    with pytest.raises(UserError, match=r"method\.domains must be at least 2"):
         Config(domains=1)
     with pytest.raises(UserError, match="untrained"):
         Config(mi=0, contrast=0)

@@ -430,12 +430,12 @@ def test_memory_of_the_full_model(full: UGATIT) -> None:
 
 def test_the_full_model_is_tied_to_its_side(full: UGATIT, light: UGATIT) -> None:
     config = defaults("ugatit", UGATIT, "paper")
-    assert full.side == 256
+    assert full.fixed_size == 256
     other = replace(config, data=replace(config.data, size=128))
     with pytest.raises(UserError, match=r"--size 128: .* --method.side 256; make the two equal, .*--method.light"):
         full.check(other)
     assert UGATIT(Config(side=128, width=1)).check(other)
-    assert light.side is None
+    assert light.fixed_size is None
     assert light.check(other) == ""
     with pytest.raises(UserError, match=r"--method.side must be a multiple of 4, not 130"):
         Config(side=130)

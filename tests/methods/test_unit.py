@@ -10,12 +10,13 @@ from contract.playing import Noise, build, source_for, tiny, trainer
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
-from instar.core.config import Optim, with_changes
+from instar.core.config import Optim
 from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
+from instar.core.settings import with_changes
 from instar.engine.optimizers import Optimizers
 from instar.methods.unit import UNIT, Config, energy
 from methods.parts import count, scramble, values
@@ -335,11 +336,11 @@ def test_options_that_the_later_form_does_not_have(wrong: dict[str, Any]) -> Non
 
 
 def test_options_out_of_bounds() -> None:
-    with pytest.raises(UserError, match=r"--method.cycle-kl must be at least 0"):
+    with pytest.raises(UserError, match=r"method.cycle_kl must be at least 0"):
         Config(cycle_kl=-1.0)
-    with pytest.raises(UserError, match=r"--method.dropout must be between"):
+    with pytest.raises(UserError, match=r"method.dropout must be between"):
         Config(dropout=1.0)
-    with pytest.raises(UserError, match=r"--method.layers must be at least 3"):
+    with pytest.raises(UserError, match=r"method.layers must be at least 3"):
         Config(discriminator="tied", layers=2)
     with pytest.raises(UserError, match=r"--method.gan 0"):
         Config(gan=0.0)

@@ -287,7 +287,7 @@ def test_classifying_takes_the_target_by_default(method: UNITAdaptation, batch: 
 def test_what_cannot_be_trained(batch: Labelled) -> None:
     config = tiny("unit-adaptation")
     method = build(config)
-    with pytest.raises(UserError, match="--size 32: these networks take 28 px; set --size 28"):
+    with pytest.raises(UserError, match="size=32: these networks take 28 px; set size=28"):
         method.check(replace(config, data=replace(config.data, size=32)))
     with pytest.raises(UserError, match="at least 2 images"):
         method.check(tiny("unit-adaptation", {"batch": 1}))
@@ -297,7 +297,7 @@ def test_what_cannot_be_trained(batch: Labelled) -> None:
         next(method.objectives(replace(batch, labels=batch.labels + 10), Progress(0, 10)))
     with pytest.raises(UserError, match=r"--method\.alike needs domains with the same channels"):
         Config(alike=True)
-    with pytest.raises(UserError, match=r"--method\.classes must be at least 2"):
+    with pytest.raises(UserError, match=r"method\.classes must be at least 2"):
         Config(classes=1)
 
 
@@ -309,5 +309,5 @@ def test_training_images_of_both_domains_are_warped_and_others_never() -> None:
     assert not method.seen(x, "b").allclose(x)
     assert torch.equal(method.entered(x, "a"), x)
     assert torch.equal(method.classify(x), method.classify(x))
-    with pytest.raises(UserError, match=r"--method\.warp must be at least 0"):
+    with pytest.raises(UserError, match=r"method\.warp must be at least 0"):
         Config(warp=-1.0)

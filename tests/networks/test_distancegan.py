@@ -58,7 +58,7 @@ def test_shapes_of_a_generator(net: nn.Module, side: int, deepest: tuple[int, ..
     assert shapes[-1] == deepest
     assert out.shape == x.shape
     assert -1 < out.min() < out.max() < 1
-    wide = 2 * int(net.multiple)  # type: ignore[arg-type]
+    wide = 2 * int(net.size_divisor)  # type: ignore[arg-type]
     assert net(torch.rand(2, 3, wide, 2 * wide)).shape == (2, 3, wide, 2 * wide)
 
 

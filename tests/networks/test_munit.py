@@ -150,7 +150,7 @@ def test_shapes_at_256_px() -> None:
 def test_numbers_of_other_sizes() -> None:
     with torch.device("meta"):
         assert AdaINDecoder(3, 4, 3, 5).numbers == 4 * 5 * 32
-        assert MunitGenerator(3, 4, 3).multiple == 8
+        assert MunitGenerator(3, 4, 3).size_divisor == 8
         deep = MunitGenerator(3, 4, 3)
         assert deep.decode(deep.content(torch.empty(1, 3, 32, 40)), torch.empty(1, 8)).shape == (1, 3, 32, 40)
 

@@ -122,7 +122,7 @@ def test_unknown_layer() -> None:
 @pytest.mark.parametrize("antialias", [False, True])
 def test_sides_are_rounded_up_to_multiples_of_4(antialias: bool) -> None:
     net = ResnetGenerator(3, 4, 1, antialias=antialias)
-    assert net.multiple == 4
+    assert net.size_divisor == 4
     assert net(torch.rand(1, 3, 14, 17)).shape == (1, 3, 16, 20)
 
 

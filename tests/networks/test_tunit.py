@@ -43,7 +43,7 @@ def test_the_content_is_16_x_16(side: int, width: int, deep: int) -> None:
         G = Generator(width=width, side=side)
         assert G.content(torch.empty(1, 3, side, side)).shape == (1, deep, 16, 16)
         assert G(torch.empty(1, 3, side, side), torch.empty(1, 128)).shape == (1, 3, side, side)
-    assert G.multiple == side // 16
+    assert G.size_divisor == side // 16
 
 
 def test_guiding_network() -> None:

@@ -74,8 +74,8 @@ def test_equals_the_table() -> None:
 def test_sides_must_be_multiples_of_256(side: int, fits: bool) -> None:
     with torch.device("meta"):
         net, x = UNet(width=4), torch.empty(1, 3, side, side)
-        assert net.multiple == 256
-        assert (side % net.multiple == 0) == fits
+        assert net.size_divisor == 256
+        assert (side % net.size_divisor == 0) == fits
         if fits:
             assert net(x).shape == x.shape
         else:

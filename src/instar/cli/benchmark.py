@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from instar.cli.launch import STOPPED, Outcome, Training, run_here, run_on_ray
 from instar.cli.parser import console, parse
-from instar.core.config import to_yaml, within
+from instar.core.config import to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.files import write_atomically
+from instar.core.settings import within
+from instar.sweeps.launch import STOPPED, Outcome, Training, run_here, run_on_ray
 
 if TYPE_CHECKING:
-    from instar.evaluation.grid import Grid, Job
     from instar.metrics.extractors import Extractor
+    from instar.sweeps.spec import Grid, Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,8 @@ class Benchmark:
 def run(arguments: Sequence[str]) -> int:
     """Train what is not finished, write the tables, and return 0; 1 if runs failed, 130 if it was stopped."""
     args = parse(Benchmark, arguments, "instar benchmark")
-    from instar.evaluation.grid import read_grid, standing
     from instar.metrics.extractors import load_extractor
+    from instar.sweeps.spec import read_grid, standing
 
     grid = read_grid(args.spec)
     names = list(dict.fromkeys(job.name for job in grid.jobs))
@@ -122,8 +123,8 @@ def _training(job: Job, *, fresh: bool) -> Training:
 def _table(grid: Grid, data: str, extractor: Extractor, args: Benchmark, screen: Console) -> None:
     """Score the finished runs of a data set and write its table."""
     from instar.evaluation.compare import compare, strip
-    from instar.evaluation.grid import standing
-    from instar.evaluation.tables import write
+    from instar.reports.compare import write
+    from instar.sweeps.spec import standing
 
     done, missing = [], []
     for job in (job for job in grid.jobs if job.data == data):

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from instar.cli.parser import parse
-from instar.core.config import DataConfig
+from instar.cli.flags import spell
+from instar.cli.parser import console, parse
+from instar.cli.work import work_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +29,9 @@ class Check:
 def run(arguments: Sequence[str]) -> int:
     """Print the report."""
     args = parse(Check, arguments, "instar check")
-    from instar.data.check import check
+    from instar.api.check import check
 
-    report = check(DataConfig(roots=args.data, source=args.source, target=args.target), paired=None)
-    print("\n".join(report.lines()))
+    with work_bar(console()) as listen:
+        report = check(args.data, args.source, args.target, on_event=listen)
+    print("\n".join(line.spelled(spell) for line in report.lines()))
     return 1 if report.problems else 0

@@ -44,8 +44,8 @@ def run(arguments: Sequence[str]) -> int:
     """Measure, write the folder, and return 0."""
     args = parse(Compare, arguments, "instar compare")
     from instar.evaluation.compare import compare, strip
-    from instar.evaluation.tables import write
     from instar.metrics.extractors import load_extractor
+    from instar.reports.compare import write
 
     screen = console()
     extractor = load_extractor(args.extractor, args.weights)

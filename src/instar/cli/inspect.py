@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     from instar.core.files import write_atomically
     from instar.evaluation import inspect_map
     from instar.evaluation.inspect import inspect
-    from instar.evaluation.inspect_page import page
+    from instar.reports.inspect_page import page
 
     inspect_map.library()  # before minutes of work
     screen = console()

@@ -66,7 +66,9 @@ def run(arguments: Sequence[str]) -> int:
         code: int = module.run(list(arguments[1:]))
     except UserError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes says it for all
-            print(f"instar: {error}", file=sys.stderr)
+            from instar.cli.flags import spell
+
+            print(f"instar: {error.message.spelled(spell)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("instar: interrupted", file=sys.stderr)

@@ -12,10 +12,7 @@ from rich.table import Table
 from instar.cli.parser import parse
 from instar.core import registry
 from instar.core.abilities import Styled
-from instar.core.batch import Labelled, Paired, Unlabelled
 from instar.core.method import Method
-
-NEEDS = {Paired: "pairs", Labelled: "two folders, classes", Unlabelled: "one folder"}
 
 
 @dataclass(frozen=True)
@@ -25,9 +22,9 @@ class Methods:
 
 def directions(method: type[Method[Any]]) -> str:
     """Say from where to where a method translates."""
-    if issubclass(method.data, Unlabelled):
+    if len(method.data.sources()) == 1:
         return "any to any"
-    return "both ways" if len(method.targets) == 2 else "one way"
+    return {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -41,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         table.add_row(
             name,
             f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
-            next((what for kind, what in NEEDS.items() if issubclass(method.data, kind)), "two folders"),
+            method.data.needs,
             directions(method),
             "many" if issubclass(method, Styled) else "one",
         )

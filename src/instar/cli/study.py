@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
     if args.score:
         return _score(args.score, args)
     from instar.evaluation.study import Key, choose
-    from instar.evaluation.study_page import page, pictures
+    from instar.reports.study_page import page, pictures
 
     screen = console()
     with screen.status("loading") as status:
@@ -95,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _score(study: Path, args: Study) -> int:
     from instar.evaluation.study import read_answers, read_key, score
-    from instar.evaluation.study_table import markdown
+    from instar.reports.study_table import markdown
 
     key = read_key(study)
     result = score(key, [read_answers(path, key) for path in args.files])
@@ -107,7 +107,7 @@ def _score(study: Path, args: Study) -> int:
 
 def show(result: Result, screen: Console) -> None:
     """Print the preferences as a table, a column for each pair of runs."""
-    from instar.evaluation.study_table import LEGEND, ROWS, title
+    from instar.reports.study_table import LEGEND, ROWS, title
 
     screen.print(title(result), highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)

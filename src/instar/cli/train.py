@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from tyro.conf import Positional, arg
 
+from instar.cli.flags import spell, with_flags, without_flags
 from instar.cli.parser import console, parse
+from instar.cli.work import work_bar
 from instar.core import registry
-from instar.core.config import DataConfig, RunConfig, TrainConfig
+from instar.core.config import RunConfig
 from instar.core.errors import UserError
+from instar.core.events import ignore
 
 if TYPE_CHECKING:
     from instar.core.method import Method
@@ -75,6 +78,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
 
     base = defaults(name, method, _value(arguments, "--preset"))
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
+    sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
     kind = make_dataclass(
         "Train",
         [
@@ -86,9 +90,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
             ),
             ("out", Annotated[Path, arg(aliases=["-o"], help="Directory of the run, to be made.")]),
             ("preset", Annotated[str, arg(help=presets, metavar="NAME")], base.preset),
-            ("data", DataConfig, base.data),
-            ("train", TrainConfig, base.train),
-            ("method", method.options, base.method),
+            *((name, type(flagged), flagged) for name, flagged in sections.items()),
         ],
         frozen=True,
         kw_only=True,
@@ -97,9 +99,10 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     args: Any = parse(kind, arguments, f"instar train {name}")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
-    source = args.train.start_from
-    train = replace(args.train, start_from=Path(os.path.abspath(source)) if source else None)  # noqa: PTH100
-    return replace(base, data=replace(args.data, roots=roots), train=train, method=args.method), args.out
+    data, train, chosen = (without_flags(getattr(args, name)) for name in sections)
+    source = Path(os.path.abspath(train.start_from)) if train.start_from else None  # noqa: PTH100
+    config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=chosen)
+    return config, args.out
 
 
 def start(config: RunConfig, out: Path, screen: Console) -> int:
@@ -130,18 +133,18 @@ def _train(config: RunConfig, out: Path, screen: Console, *, fresh: bool) -> int
     kind = registry.get(config.name)
     fabric = parallel.launch(config.train)
     with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
-        data = _open(config, kind, fabric.global_rank, fabric.world_size)
+        data = _open(config, kind, fabric.global_rank, fabric.world_size, screen)
     seed_step(config.train.seed, 0)
     method = kind(config.method)
-    if config.data.size % method.multiple:
+    if config.data.size % method.size_divisor:
         raise UserError(
-            f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.multiple}"
+            f"--size {config.data.size}: {config.name} with these options needs a multiple of {method.size_divisor}"
         )
     note = method.check(config)
     config = pinned(config) if fresh else config
     began = "" if checkpoints(out) else take_over(method, config)
     scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
-    config = replace(config, data=replace(config.data, source=data.name_a, target=data.name_b))
+    config = replace(config, data=config.data.named(data.found.names))
     if not fabric.is_global_zero:
         screen.quiet = True
         logger.handlers = []
@@ -178,34 +181,41 @@ def _precision(precision: str, device: str) -> str:
     return "note: --precision bf16: this processor has no instructions for it; steps are many times faster without"
 
 
-def _open(config: RunConfig, kind: type[Method[Any]], rank: int, world: int) -> Data:
+def _open(config: RunConfig, kind: type[Method[Any]], rank: int, world: int, screen: Console) -> Data:
     from instar.data import open_data
 
     if not config.data.roots:
         raise UserError("no data set given: instar train METHOD DATA... -o RUN")
-    if len(config.data.roots) > 2:
-        raise UserError(f"{len(config.data.roots)} folders given; DATA is one data set folder or one folder per domain")
-    return open_data(
-        config.data, config.method.channels, kind.data, config.train.batch, config.train.seed, rank=rank, world=world
-    )
+    with work_bar(screen) as listen:
+        return open_data(
+            config.data,
+            config.method.channels,
+            kind.data,
+            config.train.batch,
+            config.train.seed,
+            rank=rank,
+            world=world,
+            on_event=ignore if rank else listen,
+        )
 
 
 def _scorer(config: RunConfig, data: Data) -> Any:
     from instar.evaluation.validation import extractor_of, scorer
 
     extractor = extractor_of(config.train.score_with)
-    return scorer(extractor, data.validation, data.channels, config.data.size, config.train.seed)
+    return scorer(extractor, data.found.val, data.channels, config.data.size, config.train.seed)
 
 
 def _say_data(data: Data, logger: Any) -> None:
-    sides = ((data.name_a, data.train.store_a, data.test_a), (data.name_b, data.train.store_b, data.test_b))
-    lines = [f"{name}: {len(train)} images to train on, {len(test)} held out" for name, train, test in sides]
-    if data.validation[0]:
-        lines.append(f"{len(data.validation[0])} more of each kept to score the run while it trains")
-    for line in lines[:1] if data.train.views else lines:
-        logger.info(line)
+    found = data.found
+    for domain in found.kind.sources():
+        train, test = data.train.stores[domain], found.test[domain]
+        logger.info(f"{found.names[domain]}: {len(train)} images to train on, {len(test)} held out")
+    kept = next(iter(found.val.values()))
+    if kept:
+        logger.info(f"{len(kept)} more of each kept to score the run while it trains")
     for note in data.notes:
-        logger.info(note)
+        logger.info(note.spelled(spell))
     if data.bad:
         logger.warning(f"{len(data.bad)} unreadable file(s) left out:")
         for path, reason in data.bad:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from torch import Tensor
+if TYPE_CHECKING:  # seconds of torch, which asking for an ability can do without
+    from torch import Generator, Tensor
 
-from instar.core.batch import Domain
+    from instar.core.batch import Domain
 
 
 @runtime_checkable
 class Styled(Protocol):
     """One input has many translations: a style chooses among them."""
 
-    def sample_style(self, n: int) -> Tensor:
-        """Draw n styles (n, S) from the prior, on the method's device, from torch's global generator."""
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n styles (n, S) from the prior, on the method's device; the global generator draws if there is none."""
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Return the styles (N, S) of images (N, C, H, W) in [-1, 1] of a domain."""
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
-        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images."""
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images, from `generator`."""
 
 
 @runtime_checkable

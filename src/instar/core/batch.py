@@ -1,20 +1,132 @@
-"""What a training step is given."""
+"""What a training step is given. A kind of batch says what it needs of a data set and how it is made from that.
+
+A kind of three domains, in a file of its own anywhere:
+
+    @dataclass(frozen=True)
+    class Three(Batch):
+        a: Tensor
+        b: Tensor
+        c: Tensor
+        names: tuple[str, ...] = ()
+
+        needs = "three folders, unpaired"
+        parts = {"a": Part(order=0, crop=0), "b": Part(order=1, crop=1), "c": Part(order=2, crop=2)}
+
+A method with `data = Three` is then given such batches; nothing else has to know of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from itertools import chain
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
 from typing_extensions import Self
 
-Domain = Literal["a", "b"]
+Domain = str
+"""Key of a domain: "a", "b", then "c", ... What it is called in words is the data set's choice."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where the images of one domain of a batch come from.
+
+    A row is what is drawn at once: one image, or several that belong together and are decoded to the same size.
+
+    Attributes:
+        order: number of the random order in which rows are drawn, from 0. Parts of one order see the same rows.
+        side: which image of the row.
+        crop: number of the random crop and mirroring, from 0. Parts with the same one are cut alike.
+    """
+
+    order: int = 0
+    side: int = 0
+    crop: int = 0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of the two domains. Which folder is `a` is the data layer's choice, never a method's.
+    """Images of some domains. Which folder is `a` is the data layer's choice, never a method's.
+
+    A kind of batch is a dataclass with a field for each domain, (N, C, H, W) float in [-1, 1], and `names`.
+    """
+
+    needs: ClassVar[str]
+    """What a method of this kind needs, in words: pairs, or two folders."""
+    parts: ClassVar[Mapping[Domain, Part]]
+    """Where the images of each domain come from."""
+    classes: ClassVar[Mapping[Domain, Literal["all", "some"]]] = {}
+    """Domains whose images come with the numbers of their classes: all must have one, or some may."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        parts = cls.__dict__.get("parts", {}).values()
+        for order in range(len({part.order for part in parts})):
+            sides = {part.side for part in parts if part.order == order}
+            if sides != set(range(max(1, len(sides)))):
+                raise TypeError(f"{cls.__name__}: orders of parts, and sides of an order, are numbered from 0")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that the images are from, for messages that must name an image."""
+        return ()
+
+    @property
+    def images(self) -> dict[Domain, Tensor]:
+        """The images by domain."""
+        return {domain: getattr(self, domain) for domain in self.parts}
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same batch with all its tensors on `device`."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+        return replace(self, **moved)
+
+    @classmethod
+    def collate(
+        cls, images: Mapping[Domain, Tensor], names: Mapping[Domain, Sequence[str]], labels: Mapping[Domain, Tensor]
+    ) -> Self:
+        """Make a batch of what was drawn.
+
+        Args:
+            images: (N, C, H, W) in [-1, 1].
+            names: of the files that these are from.
+            labels: numbers (N,) int64 of the images' classes, -1 for none, of the domains in `classes`; those of a
+                single one become the field `labels`. None for sample pictures, and where no image has a class.
+        """
+        files = chain.from_iterable(names[domain] for domain in cls.sources())
+        values: dict[str, Any] = {**images, "names": tuple(files)}
+        if labels:
+            (values["labels"],) = labels.values()
+        return cls(**values)
+
+    @classmethod
+    def rows(cls) -> tuple[tuple[Domain, ...], ...]:
+        """Return, for each order, the domains whose images make a row, side by side."""
+        orders: dict[int, dict[int, Domain]] = {}
+        for domain, part in cls.parts.items():
+            orders.setdefault(part.order, {}).setdefault(part.side, domain)
+        return tuple(tuple(sides[side] for side in range(len(sides))) for _, sides in sorted(orders.items()))
+
+    @classmethod
+    def sources(cls) -> tuple[Domain, ...]:
+        """Return the domains that a data set must hold: two that show the same images are one."""
+        return tuple(chain.from_iterable(cls.rows()))
+
+    @classmethod
+    def paired(cls, one: Domain, other: Domain) -> bool:
+        """Tell whether images of two domains are true translations of each other."""
+        here, there = cls.parts[one], cls.parts[other]
+        return here.order == there.order and here.side != there.side
+
+
+@dataclass(frozen=True)
+class TwoDomains(Batch):
+    """Images of two domains.
 
     Attributes:
         a: images of the source domain, (N, C, H, W) float in [-1, 1].
@@ -26,17 +138,13 @@ class Batch:
     b: Tensor
     names: tuple[str, ...] = ()
 
-    def to(self, device: torch.device) -> Self:
-        """Return the same batch with all its tensors on `device`."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        moved: dict[str, Any] = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
-        return replace(self, **moved)
-
 
 @dataclass(frozen=True)
-class Unpaired(Batch):
+class Unpaired(TwoDomains):
     """`a[i]` and `b[i]` have nothing to do with each other."""
+
+    needs = "two folders, unpaired"
+    parts = {"a": Part(order=0, crop=0), "b": Part(order=1, crop=1)}
 
 
 @dataclass(frozen=True)
@@ -49,9 +157,12 @@ class Labelled(Unpaired):
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
+    needs = "two folders, classes"
+    classes = {"a": "all"}
+
 
 @dataclass(frozen=True)
-class Unlabelled(Batch):
+class Unlabelled(TwoDomains):
     """Images of one folder: `b[i]` is what `a[i]` shows, cropped and mirrored anew. Nobody says which domain it is of.
 
     Attributes:
@@ -61,10 +172,17 @@ class Unlabelled(Batch):
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
+    needs = "one folder"
+    parts = {"a": Part(crop=0), "b": Part(crop=1)}
+    classes = {"a": "some"}
+
 
 @dataclass(frozen=True)
-class Paired(Batch):
+class Paired(TwoDomains):
     """`b[i]` is the true translation of `a[i]`, cropped and flipped alike."""
+
+    needs = "pairs"
+    parts = {"a": Part(side=0), "b": Part(side=1)}
 
 
 BatchT = TypeVar("BatchT", bound=Batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 
 
 def pick_device(wanted: str) -> str:
@@ -14,7 +14,8 @@ def pick_device(wanted: str) -> str:
         return next(name for name, available in there.items() if available)
     if not there.get(wanted):
         found = ", ".join(name for name, available in there.items() if available)
-        raise UserError(f"--device {wanted}: not available here (there is: {found}); --device auto picks for you")
+        device = setting("device", wanted)
+        raise UserError(f"{device}: not available here (there is: {found}); {setting('device', 'auto')} picks for you")
     return wanted
 
 

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Generic
 from torch import Tensor, nn
 
 from instar.core.batch import Batch, BatchT, Domain
-from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig, with_changes
-from instar.core.errors import UserError, nearest
+from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig
+from instar.core.errors import UserError, nearest, setting
 from instar.core.objective import Objective
 from instar.core.progress import Progress
+from instar.core.settings import with_changes
 
-Rounds = Generator[Objective, None, None]
+Objectives = Generator[Objective, None, None]
 """A step as a method plays it: one objective after the other."""
 
 
@@ -40,29 +41,31 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     """Its Config dataclass."""
     paper: ClassVar[Paper]
     data: ClassVar[type[Batch]]
-    """`Paired` or `Unpaired`: which loader the method needs."""
+    """Kind of the batches that it is given."""
     targets: ClassVar[tuple[Domain, ...]]
-    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way."""
+    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others."""
     translators: ClassVar[tuple[str, ...]]
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
     presets: ClassVar[Mapping[str, Preset]]
     """By name; the first is the default and holds the paper's numbers. "tiny" and "small" must be there."""
-    measured: ClassVar[tuple[str, ...]] = ()
+    fitted: ClassVar[tuple[str, ...]] = ()
     """Children without weights that a run takes over beside networks (`train.start_from`): what was measured on all
     training images, not pools or banks of some."""
-    waive: ClassVar[Mapping[str, str]] = {}
+    exempt: ClassVar[Mapping[str, str]] = {}
     """Contract checks that do not hold for this method, each with the reason."""
 
     def __init__(self, cfg: MethodConfig) -> None:
         super().__init__()
         self.cfg: Any = cfg
-        self.multiple = 1
+        self.stochastic = False
+        """Whether `translate` draws random numbers. It then takes `generator`, on the CPU; the global one if None."""
+        self.size_divisor = 1
         """`translate` needs image sides that are multiples of this."""
-        self.side: int | None = None
+        self.fixed_size: int | None = None
         """If set, `translate` takes squares of this side only."""
 
     @abstractmethod
-    def objectives(self, batch: BatchT, at: Progress) -> Rounds:
+    def objectives(self, batch: BatchT, at: Progress) -> Objectives:
         """Yield this step's objectives in the order in which they are minimised.
 
         The engine moves the networks in `over` before it resumes the generator: code after a yield sees the
@@ -104,14 +107,16 @@ class Method(nn.Module, ABC, Generic[BatchT]):
 def same_side(config: RunConfig, side: int) -> None:
     """Refuse a size that the networks were not built for."""
     if (size := config.data.size) != side:
-        raise UserError(f"--size {size}: these networks take {side} px; set --size {side} or another --method.side")
+        fits, other = setting("data.size", side), setting("method.side")
+        raise UserError(f"{setting('data.size', size)}: these networks take {side} px; set {fits} or another {other}")
 
 
 def two_each(config: RunConfig, why: str) -> None:
     """Refuse one image per device where the images of a batch are compared: `why` says who needs more."""
     batch, devices = config.train.batch, config.train.devices
     if batch // devices < 2:
-        raise UserError(f"--batch {batch}: {why} at least 2 images per device; take --batch {2 * devices} or more")
+        enough = setting("train.batch", 2 * devices)
+        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per device; take {enough} or more")
 
 
 def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:

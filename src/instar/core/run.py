@@ -26,10 +26,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from instar.core import registry
-from instar.core.config import DataConfig, RunConfig, TrainConfig, from_dict, to_yaml
-from instar.core.errors import UserError, nearest
+from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
+from instar.core.errors import UserError, call, nearest
 from instar.core.files import write_atomically
 from instar.core.method import Method
+from instar.core.settings import from_dict
 
 CONFIG = "config.yaml"
 _KEYS = ("instar", "name", "preset", "method", "data", "train")
@@ -80,7 +81,7 @@ def find_checkpoint(path: Path) -> Path:
         return found[-1]
     if not (path / CONFIG).is_file():
         raise UserError(f"{path}: not a run directory (it has no {CONFIG})")
-    raise UserError(f"{path}: this run has no checkpoint yet; train it on with: instar train --resume {path}")
+    raise UserError(f"{path}: this run has no checkpoint yet; train it on with: {call('resume', path)}")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

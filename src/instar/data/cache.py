@@ -19,10 +19,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from instar.core.images import Array
-from instar.data.refs import ImageRef
-
-Row = tuple[ImageRef, ...]
-"""One image, or the two of a pair."""
+from instar.data.refs import ImageRef, Row
 
 _VERSION = 1
 _TEMPORARY = ".part-"
@@ -32,7 +29,7 @@ _STALE_SECONDS = 86_400
 
 @dataclass
 class Index:
-    """What a cache holds. Side 0 are the images, or the pairs' first ones; side 1 their partners."""
+    """What a cache holds. Side 0 are the images, or the rows' first ones; the other sides are their partners."""
 
     channels: int
     wide: list[bool]
@@ -40,7 +37,7 @@ class Index:
     kept: list[int] = field(default_factory=list)
     """Rows whose files can be read."""
     sizes: list[tuple[int, int]] = field(default_factory=list)
-    """(height, width) of each kept row, the same on both sides."""
+    """(height, width) of each kept row, the same on all sides."""
     offsets: list[list[int]] = field(default_factory=list)
     """By side: where in the file of pixels an image begins."""
     bad: list[tuple[str, str]] = field(default_factory=list)

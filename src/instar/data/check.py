@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from instar.core.batch import Paired, Unpaired
 from instar.core.config import DataConfig
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError
+from instar.core.events import Listener, Worked, ignore
 from instar.core.images import UnreadableImage, list_images, to_array
-from instar.data.folders import DataSet, find
+from instar.data import layouts
+from instar.data.dataset import DataSet, Split
 from instar.data.refs import ImageRef
+from instar.data.selection import Selection, select
 
 TINY = 32
 _LISTED = 10
@@ -64,7 +68,7 @@ class Report:
     """Image files with a side shorter than `TINY` pixels; digits in one file are meant to be small."""
     constant: list[str]
     """Images of one colour."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
     @property
     def problems(self) -> int:
@@ -72,31 +76,41 @@ class Report:
         parts = (self.unreadable, self.duplicates, self.leaks, self.tiny, self.constant)
         return sum(len(part) for part in parts)
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Message]:
         """Return the report as plain text."""
         text = [line for group in self.groups for line in _group_lines(group)]
-        text += [f"note: {note}" for note in self.notes]
+        text += [f"note: {note.raw}" for note in self.notes]
         text += _listed("unreadable", [f"{name}: {reason}" for name, reason in self.unreadable])
         text += _listed("same pixels in train and test", [f"{train} = {test}" for train, test in self.leaks])
         text += _listed("same pixels twice", [" = ".join(names) for names in self.duplicates])
         text += _listed(f"smaller than {TINY} pixels", self.tiny)
         text += _listed("of one colour only", self.constant)
-        return [*text, f"{self.problems} problem{'' if self.problems == 1 else 's'} found"]
+        text.append(f"{self.problems} problem{'' if self.problems == 1 else 's'} found")
+        return [Message(line) for line in text]
 
 
-def check(cfg: DataConfig, paired: bool | None = None) -> Report:
+def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = ignore) -> Report:
     """Read every file of a data set, or of a plain folder of images, and report what is in it.
 
     Args:
-        cfg: the folders and the direction.
+        cfg: the folders; names of domains, if only these are to be read.
         paired: whether it is to be read as pairs; None goes by the layout and the file names.
+        on_event: told how many images are read.
 
     Raises:
         UserError: there are no images, or no pairs where `paired` asks for them.
     """
-    splits, notes = _splits(cfg, paired)
+    found, notes = _listed_images(cfg, paired)
+    total, done = sum(len(refs) for _, _, refs in found), 0
+    groups = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        groups = [Group(split, domain, list(pool.map(_fact, refs))) for split, domain, refs in splits if refs]
+        for split, domain, refs in found:
+            facts = []
+            for fact in pool.map(_fact, refs):
+                facts.append(fact)
+                done += 1
+                on_event(Worked("reading images", done, total))
+            groups += [Group(split, domain, facts)] if facts else []
     readable = [fact for group in groups for fact in group.readable()]
     return Report(
         groups=groups,
@@ -109,36 +123,38 @@ def check(cfg: DataConfig, paired: bool | None = None) -> Report:
     )
 
 
-def _splits(cfg: DataConfig, paired: bool | None) -> tuple[list[tuple[str, str, list[ImageRef]]], list[str]]:
+def _listed_images(
+    cfg: DataConfig, paired: bool | None
+) -> tuple[Sequence[tuple[str, str, list[ImageRef]]], list[Message]]:
+    """Return the images by split and domain, and notes."""
     cfg = replace(cfg, holdout=0)  # as the files lie, not as a run would split them
+    splits: tuple[Split, ...] = ("train", "test")
     try:
-        data = find(cfg, bool(paired))
-        if paired is None and _looks_paired(data):
-            data = replace(data, notes=_notes_on_pairs(cfg))  # what has no partner is read nevertheless
+        data = layouts.read(cfg, Unpaired)
+        if len(data.domains) > 2 and not paired and cfg == cfg.unnamed():
+            return [(split, name, one.refs(split)) for split in splits for name, one in data.domains.items()], []
+        found = select(data, cfg, Paired if paired else Unpaired)
     except UserError as error:
         images = list_images(cfg.roots[0], recursive=True) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else []
         if paired or not images:
             raise
-        return [("all", cfg.roots[0].name, [ImageRef(path) for path in images])], [str(error)]
-    groups = [
-        ("train", data.name_a, data.train_a),
-        ("train", data.name_b, data.train_b),
-        ("test", data.name_a, data.test_a),
-        ("test", data.name_b, data.test_b),
-    ]
-    return groups, data.notes
+        return [("all", cfg.roots[0].name, [ImageRef(path) for path in images])], [error.message]
+    groups = [(split, found.names[domain], refs) for split in splits for domain, refs in found.images(split).items()]
+    # What has no partner is read nevertheless.
+    notes = _notes_on_pairs(data, cfg) if paired is None and _looks_paired(found) else found.notes
+    return groups, notes
 
 
-def _notes_on_pairs(cfg: DataConfig) -> list[str]:
+def _notes_on_pairs(data: DataSet, cfg: DataConfig) -> list[Message]:
     try:
-        return find(cfg, True).notes
+        return select(data, cfg, Paired).notes
     except UserError as error:
-        return [f"not usable as pairs: {error}"]
+        return [Message(f"not usable as pairs: {error.message.raw}")]
 
 
-def _looks_paired(data: DataSet) -> bool:
-    """Side by side, or the same file names on both sides."""
-    a, b = ([ref.path.stem for ref in refs] for refs in (data.train_a, data.train_b))
+def _looks_paired(found: Selection) -> bool:
+    """Tell whether the same file names are on both sides, or the files hold both."""
+    a, b = ([ref.path.stem for ref in refs] for refs in found.train.values())
     return a == b
 
 

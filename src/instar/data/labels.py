@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError
+from instar.core.evenly import evenly
 from instar.core.images import Array, UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
 from instar.data.refs import ImageRef
+
+
+def known_classes(
+    kind: type[Batch], images: Mapping[Domain, Sequence[ImageRef]], names: Mapping[Domain, str]
+) -> list[str]:
+    """Return the names of the classes whose numbers batches of a kind have; none where no image has a class.
+
+    Args:
+        kind: of the batches.
+        images: training images by domain.
+        names: of the domains.
+
+    Raises:
+        UserError: as `classes`, for domains in which all images must have a class.
+    """
+    for domain, how in kind.classes.items():
+        if how == "all":
+            classes(images[domain], names[domain])
+    return some_classes([ref for domain in kind.classes for ref in images[domain]])
 
 
 def classes(refs: Sequence[ImageRef], domain: str) -> list[str]:
@@ -46,7 +67,7 @@ def kept(labels: Tensor, share: float) -> Tensor:
     for label in sorted(set(labels.tolist()) - {-1}):
         places = (labels == label).nonzero()[:, 0]
         count = max(1, int(len(places) * share))
-        left[places[[i * len(places) // count for i in range(count)]]] = label
+        left[places[evenly(range(len(places)), count)]] = label
     return left
 
 

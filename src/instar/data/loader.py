@@ -6,8 +6,8 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -16,83 +16,81 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
-from instar.core.batch import Batch, Labelled, Paired, Unlabelled, Unpaired
-from instar.core.errors import UserError
+from instar.core.batch import Batch, Domain
+from instar.core.errors import UserError, setting
 from instar.data.store import ImageStore
 
-_ORDER_A, _ORDER_B, _CROPS = range(3)
+_CROPS = 2
+"""Stands for the crops where the number of an order stands for its permutations; orders leave it out."""
 _AHEAD = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLoader:
-    """Seeded random crops of two stores.
+    """Seeded random crops of a data set's images, as a kind of batch asks for them.
 
-    A domain's images are drawn in rounds: each round is a fresh permutation, so that every image is seen equally
+    The rows of an order are drawn in rounds: each round is a fresh permutation, so that every image is seen equally
     often, also those of the smaller domain. Rank r of `world` gets its rows of the batch that one process would get.
 
     Attributes:
-        store_a, store_b: the images; of equal length and sizes if `paired`.
-        paired: `b[i]` is the partner of `a[i]` and is cropped and flipped alike.
+        kind: of the batches.
+        stores: the images of each domain; those side by side in a row are of equal length and sizes.
         size: side of the crops.
         flip: mirror half of them.
         batch_size: images per domain over all ranks.
-        domains: their names, for messages.
-        labels: numbers (len(store_a),) of the classes of a's images, for batches of the kinds `Labelled`, `Unlabelled`.
-        views: `b[i]` shows the image of `a[i]`, cropped and flipped anew: batches of the kind `Unlabelled`.
+        names: of the domains, for messages.
+        labels: numbers (N,) of the classes of the images of domains that have some.
     """
 
-    store_a: ImageStore
-    store_b: ImageStore
-    paired: bool
+    kind: type[Batch]
+    stores: Mapping[Domain, ImageStore]
     size: int
     flip: bool
     batch_size: int
     seed: int
     rank: int = 0
     world: int = 1
-    domains: tuple[str, str] = ("A", "B")
-    labels: Tensor | None = None
-    views: bool = False
+    names: Mapping[Domain, str] = field(default_factory=dict)
+    labels: Mapping[Domain, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world:
             raise ValueError(f"a batch of {self.batch_size} cannot be shared by {self.world} ranks")
-        for name, store in zip(self.domains, (self.store_a, self.store_b), strict=True):
+        for domain, store in self.stores.items():
             if len(store) < self.batch_size:
                 raise UserError(
-                    f"{name} has {len(store)} training images, fewer than --batch {self.batch_size}: "
-                    "lower --batch or add images"
+                    f"{self.names.get(domain, domain)} has {len(store)} training images, fewer than "
+                    f"{setting('train.batch', self.batch_size)}: lower {setting('train.batch')} or add images"
                 )
 
     @property
     def epoch_length(self) -> int:
         """Steps in which the larger domain is seen once."""
-        return -(-max(len(self.store_a), len(self.store_b)) // self.batch_size)
+        return -(-max(len(store) for store in self.stores.values()) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
         """Return this rank's part of the batch of `step`: images (N, C, size, size) in [-1, 1] and what they have."""
-        rows = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
-        draws = np.random.default_rng([self.seed, _CROPS, step]).random((2, self.batch_size, 3))
-        pick_a = self._picks(_ORDER_A, len(self.store_a), step)[rows]
-        pick_b = pick_a if self.paired or self.views else self._picks(_ORDER_B, len(self.store_b), step)[rows]
-        a = self._crops(self.store_a, pick_a, draws[0, rows])
-        b = self._crops(self.store_b, pick_b, draws[0 if self.paired else 1, rows])
-        names = (*(self.store_a.names[i] for i in pick_a), *(self.store_b.names[i] for i in pick_b))
-        if self.views:
-            return Unlabelled(a, b, names[: len(pick_a)], *([] if self.labels is None else [self.labels[pick_a]]))
-        if self.labels is not None:
-            return Labelled(a, b, names, self.labels[pick_a])
-        return (Paired if self.paired else Unpaired)(a, b, names)
+        mine = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
+        stores, parts = self.stores, self.kind.parts
+        crops = 1 + max(part.crop for part in parts.values())
+        # One more crop leaves the others as they are: numbers are drawn crop by crop.
+        draws = np.random.default_rng([self.seed, _CROPS, step]).random((crops, self.batch_size, 3))[:, mine]
+        orders = [self._picks(order, len(stores[row[0]]), step)[mine] for order, row in enumerate(self.kind.rows())]
+        picks = {domain: orders[part.order] for domain, part in parts.items()}
+        return self.kind.collate(
+            {domain: self._crops(stores[domain], picks[domain], draws[part.crop]) for domain, part in parts.items()},
+            {domain: [stores[domain].names[i] for i in picks[domain]] for domain in parts},
+            {domain: numbers[picks[domain]] for domain, numbers in self.labels.items()},
+        )
 
     def stream(self, start_step: int) -> Stream:
         """Yield the batches from `start_step` on, without end. Close it, or use it in a `with` statement."""
         return Stream(self, start_step)
 
-    def _picks(self, domain: int, count: int, step: int) -> list[int]:
+    def _picks(self, order: int, count: int, step: int) -> list[int]:
         """Return the numbers of the images in the whole batch of `step`."""
         positions = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [int(_order(self.seed, domain, p // count, count)[p % count]) for p in positions]
+        return [int(_permutation(self.seed, order, p // count, count)[p % count]) for p in positions]
 
     def _crops(self, store: ImageStore, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
         # In numpy and image by image: it stays in the processor's cache, and off the threads that torch trains with.
@@ -111,9 +109,9 @@ class TrainLoader:
         return torch.from_numpy(out)
 
 
-@lru_cache(maxsize=16)  # two rounds of two domains, for a few loaders at once
-def _order(seed: int, domain: int, turn: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng([seed, domain, turn]).permutation(count)
+@lru_cache(maxsize=32)  # two rounds of a few domains, for a few loaders at once
+def _permutation(seed: int, order: int, turn: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, order if order < _CROPS else order + 1, turn]).permutation(count)
 
 
 class Stream(Iterator[Batch]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,9 @@ class ImageRef:
     entry: Entry | None = None
     label: str | None = None
     """Name of its class, if it has one: the sub-folder of its domain in which it lies, or what the file says."""
+    key: str = field(default="", compare=False)
+    """What images of other domains must be called to be its partners: its path in the folder of its domain, less the
+    suffix, or its number in a file of many images."""
 
     @property
     def name(self) -> str:
@@ -49,3 +52,7 @@ class ImageRef:
             return width, height, False
         width, height, wide = images.probe(self.path)
         return (width // 2 if self.half else width), height, wide
+
+
+Row = tuple[ImageRef, ...]
+"""What is drawn at once: an image, or several that belong together and are decoded to one size."""

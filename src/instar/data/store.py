@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError, setting
+from instar.core.events import Listener, Worked, ignore
 from instar.core.images import Array, UnreadableImage, resampling, resize, to_array
 from instar.data import cache
-from instar.data.cache import Index, Row
-from instar.data.refs import ImageRef
+from instar.data.cache import Index
+from instar.data.refs import ImageRef, Row
 
 _CHUNK = 64
 
@@ -44,7 +43,7 @@ class ImageStore:
     names: list[str]
     bad: list[tuple[Path, str]]
     """Files left out because they cannot be read, with the reason."""
-    notes: list[str]
+    notes: list[Message]
     """What the user should know, a line each."""
     cached_bytes: int
     """Size of the memory-mapped file, 0 if images are decoded each time."""
@@ -57,28 +56,6 @@ class ImageStore:
 
     def __getitem__(self, i: int) -> Array:
         return self.image(i)
-
-    @classmethod
-    def open(cls, refs: Sequence[ImageRef], decoding: Decoding, *, progress: bool = True) -> ImageStore:
-        """Decode `refs`, or map what an earlier run decoded.
-
-        Raises:
-            UserError: more than `max_bad` of the files cannot be read, or all.
-        """
-        (store,) = _open([(ref,) for ref in refs], decoding, progress)
-        return store
-
-    @classmethod
-    def open_pair(
-        cls, refs_a: Sequence[ImageRef], refs_b: Sequence[ImageRef], decoding: Decoding, *, progress: bool = True
-    ) -> tuple[ImageStore, ImageStore]:
-        """Decode pairs. `b[i]` gets exactly the size of `a[i]`; a pair with an unreadable half is left out.
-
-        Raises:
-            UserError: as `open`.
-        """
-        a, b = _open(list(zip(refs_a, refs_b, strict=True)), decoding, progress)
-        return a, b
 
 
 def decode(ref: ImageRef, channels: int, fit: Callable[[int, int], tuple[int, int]]) -> Array:
@@ -99,19 +76,31 @@ def fitted(height: int, width: int, short_side: int) -> tuple[int, int]:
     return max(short_side, round(height * scale)), max(short_side, round(width * scale))
 
 
-def _open(rows: list[Row], decoding: Decoding, progress: bool) -> list[ImageStore]:
+def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ignore) -> list[ImageStore]:
+    """Decode rows of images, or map what an earlier run decoded; return a store for each side of the rows.
+
+    The images of a row get the size of its first one; a row with an unreadable image is left out.
+
+    Args:
+        rows: of equal length.
+        decoding: how, and where to.
+        on_event: told how many images are decoded (`Worked`).
+
+    Raises:
+        UserError: more than `max_bad` of the rows cannot be read, or all.
+    """
     if not rows:
         raise ValueError("a store needs at least one image")
     name = cache.key(rows, decoding.short_side, decoding.channels)
     found = cache.load(name)
     if found is None or (found[1] is None and _fits(found[0].nbytes(), decoding)):
-        index, reason = _build(rows, decoding, name, progress)
+        index, reason = _build(rows, decoding, name, on_event)
         found = cache.load(name) or (index, None)
     else:
         reason = _too_large(found[0].nbytes(), decoding)
     index, pixels = found
     _check_bad(index, rows, decoding.max_bad)
-    notes = [] if pixels else [f"{reason}: they are decoded each time, which is slower"]
+    notes = [] if pixels else [Message(f"{reason}: they are decoded each time, which is slower")]
     return [
         ImageStore(
             names=[rows[i][side].name for i in index.kept],
@@ -125,17 +114,17 @@ def _open(rows: list[Row], decoding: Decoding, progress: bool) -> list[ImageStor
     ]
 
 
-def _check_bad(index: Index, rows: list[Row], max_bad: float) -> None:
+def _check_bad(index: Index, rows: Sequence[Row], max_bad: float) -> None:
     lost = len(rows) - len(index.kept)
     if lost > max_bad * len(rows) or lost == len(rows):
         path, reason = index.bad[0]
         raise UserError(
-            f"{lost} of {len(rows)} images cannot be read, more than --data.max-bad {max_bad:g} allows; "
+            f"{lost} of {len(rows)} images cannot be read, more than {setting('data.max_bad', max_bad)} allows; "
             f"the first is {path}: {reason}"
         )
 
 
-def _decoder(rows: list[Row], index: Index, side: int) -> Callable[[int], Array]:
+def _decoder(rows: Sequence[Row], index: Index, side: int) -> Callable[[int], Array]:
     def image(i: int) -> Array:
         height, width = index.sizes[i]
         array = decode(rows[index.kept[i]][side], index.channels, lambda *_: (height, width))
@@ -154,17 +143,18 @@ def _fits(nbytes: int, decoding: Decoding) -> bool:
 
 
 def _too_large(nbytes: int, decoding: Decoding) -> str:
-    return f"the decoded images need {nbytes / 1e9:.2f} GB, more than --data.cache-gb {decoding.cache_gb:g} leaves"
+    limit = setting("data.cache_gb", decoding.cache_gb)
+    return f"the decoded images need {nbytes / 1e9:.2f} GB, more than {limit} leaves"
 
 
-def _build(rows: list[Row], decoding: Decoding, name: str, progress: bool) -> tuple[Index, str]:
+def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listener) -> tuple[Index, str]:
     """Decode all files, into the cache if possible. Return what was found, and why nothing was cached."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         expected, wide = _forecast(pool, rows, decoding)
         fits = _fits(expected, decoding)
         index = Index(decoding.channels, wide, offsets=[[] for _ in wide], cached=fits)
         with cache.Writer(name, round(decoding.cache_gb * 1e9), expected if fits else 0) as writer:
-            for i, result in _decoded(pool, rows, decoding, progress):
+            for i, result in _decoded(pool, rows, decoding, on_event):
                 if isinstance(result, UnreadableImage):
                     index.bad.append((str(result.path), result.reason))
                     continue
@@ -180,7 +170,7 @@ def _build(rows: list[Row], decoding: Decoding, name: str, progress: bool) -> tu
     return index, f"decoded images cannot be kept in {cache.home()} ({writer.failure})"
 
 
-def _forecast(pool: ThreadPoolExecutor, rows: list[Row], decoding: Decoding) -> tuple[int, list[bool]]:
+def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding) -> tuple[int, list[bool]]:
     """Return the bytes of all decoded images, and for each side whether it has 16-bit files, from the headers."""
 
     def probe(row: Row) -> tuple[int, list[bool]]:
@@ -198,9 +188,9 @@ def _forecast(pool: ThreadPoolExecutor, rows: list[Row], decoding: Decoding) -> 
 
 
 def _decoded(
-    pool: ThreadPoolExecutor, rows: list[Row], decoding: Decoding, progress: bool
+    pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding, on_event: Listener
 ) -> Iterator[tuple[int, list[Array] | UnreadableImage]]:
-    """Yield every row's number and images in order, the partner in the size of the first."""
+    """Yield every row's number and images in order, the partners in the size of the first."""
 
     def work(row: Row) -> list[Array] | UnreadableImage:
         try:
@@ -210,11 +200,9 @@ def _decoded(
         except UnreadableImage as error:
             return error
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (progress and console.is_terminal)) as bar:
-        task = bar.add_task("decoding images", total=len(rows))
-        # In chunks, or a slow disk would let decoded images pile up in memory.
-        for start in range(0, len(rows), _CHUNK):
-            for i, result in enumerate(pool.map(work, rows[start : start + _CHUNK]), start):
-                yield i, result
-                bar.advance(task)
+    on_event(Worked("decoding images", 0, len(rows)))
+    # In chunks, or a slow disk would let decoded images pile up in memory.
+    for start in range(0, len(rows), _CHUNK):
+        for i, result in enumerate(pool.map(work, rows[start : start + _CHUNK]), start):
+            yield i, result
+            on_event(Worked("decoding images", i + 1, len(rows)))

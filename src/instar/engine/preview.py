@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from instar.core.abilities import Styled
-from instar.core.batch import Batch, Domain, Paired
+from instar.core.batch import Batch, Domain
 from instar.core.method import Method
 from instar.core.seed import seed_step
 
@@ -21,15 +21,18 @@ STYLES = 3
 def sheet(method: Method[Any], samples: Batch, seed: int) -> Tensor:
     """Return a picture (3, H, W) in [0, 1] of held-out images above their translations.
 
-    One column for each sample; rows: a, its translation (several, for a method with styles), for pairs the truth;
-    then, for two-way methods, b and its translation. The method must be in eval mode.
+    One column for each sample; for each domain that can be translated, the images and below them, for each other
+    domain that the method translates to, the translations (several, for a method with styles) and for pairs the truth.
+    The method must be in eval mode.
     """
     rows = []
-    for to in sorted(method.targets, reverse=True):
-        source, truth = (samples.a, samples.b) if to == "b" else (samples.b, samples.a)
-        rows += [source, *translations(method, source, to, seed)]
-        rows += [truth] if isinstance(samples, Paired) else []
-    columns = min(len(row) for row in rows)
+    for source, x in samples.images.items():
+        targets = [to for to in sorted(method.targets) if to != source]
+        rows += [x] if targets else []
+        for to in targets:
+            rows += translations(method, x, to, seed)
+            rows += [samples.images[to]] if samples.paired(source, to) else []
+    columns = min((len(row) for row in rows), default=0)
     if columns == 0:
         return torch.zeros(3, 1, 1)
     tiles = torch.cat([row[:columns].float().cpu() for row in rows])

@@ -13,6 +13,10 @@ class Stop:
 
     asked = False
 
+    def is_set(self) -> bool:
+        """Return whether somebody did."""
+        return self.asked
+
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:

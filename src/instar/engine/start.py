@@ -70,7 +70,7 @@ def _networks(method: Method[Any]) -> dict[str, nn.Module]:
     """Return the children that can be taken over: with weights, or with what was measured."""
     children = dict(method.named_children())
     weighty = {name for name, net in children.items() for _ in net.parameters()}
-    return {name: net for name, net in children.items() if name in weighty or name in method.measured}
+    return {name: net for name, net in children.items() if name in weighty or name in method.fitted}
 
 
 def _below(name: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

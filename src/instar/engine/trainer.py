@@ -15,7 +15,7 @@ from torch import Tensor
 from instar.core.batch import Batch
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Rounds
+from instar.core.method import Method, Objectives
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
@@ -168,7 +168,7 @@ class Trainer:
             self.method.prepare(phase, batches)
             self.phase = phase
 
-    def advance(self, rounds: Rounds) -> Objective | None:
+    def advance(self, rounds: Objectives) -> Objective | None:
         """Run the method up to its next objective, in the run's precision."""
         with self.fabric.autocast():
             return next(rounds, None)

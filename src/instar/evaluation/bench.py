@@ -15,7 +15,7 @@ from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
 from instar.evaluation.references import real_features
 from instar.evaluation.scores import Judge, Row, Score
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
 Found = tuple[list[Score], list[str]]

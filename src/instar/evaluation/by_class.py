@@ -17,7 +17,7 @@ from instar.data import ImageRef
 from instar.data.labels import numbers, some_classes, square_pixels
 from instar.evaluation.held_out import HeldOut, loaded
 from instar.evaluation.scores import MOST_FOR_FD_BOUNDS, Score, colour, rounded
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 from instar.metrics import clusters
 from instar.metrics.classes import by_class, by_class_interval
 from instar.metrics.extractors import Extractor

@@ -14,11 +14,12 @@ from torchvision.utils import make_grid
 
 from instar.core.config import RunConfig, to_yaml
 from instar.core.errors import UserError
+from instar.core.evenly import evenly
 from instar.core.run import find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import held_out
 from instar.evaluation.runs import BEST, COPY, Column, Report, evaluate
 from instar.evaluation.scores import Better
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
 SHOWN = 8
@@ -156,8 +157,7 @@ def strip(run: Path, roots: Sequence[Path], to: str | None, device: str = "auto"
     translator = Translator.load(run, device)
     config = read_config(find_checkpoint(run) / "config.yaml")
     found = held_out(config, tuple(roots), translator.domain(to))
-    count = min(SHOWN, len(found.inputs))
-    places = [i * len(found.inputs) // count for i in range(count)]
+    places = evenly(range(len(found.inputs)), SHOWN)
     targets = [found.targets[i] for i in places] if found.paired else list(found.targets)
     few = replace(found, inputs=[found.inputs[i] for i in places], targets=targets)
     x, made = [], []

@@ -13,10 +13,10 @@ from instar.core.images import Array, list_images, natural, to_tensor
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
-from instar.evaluation.caveats import caveats, formats, leaks
 from instar.evaluation.held_out import loaded
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.runs import COPY, Column, Report
+from instar.evaluation.sanity import caveats, formats, leaks
 from instar.evaluation.scores import Judge, Row
 from instar.metrics.extractors import Extractor
 

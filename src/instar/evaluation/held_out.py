@@ -14,14 +14,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from instar.core.batch import Domain, Labelled, Paired, Unlabelled
+from instar.core.batch import Domain, Paired
 from instar.core.config import LARGE, RunConfig
 from instar.core.errors import UserError
 from instar.core.images import Array, UnreadableImage, to_tensor
 from instar.core.registry import get
-from instar.data import ImageRef, find, find_one
-from instar.data.labels import classes, labelled, square_pixels
-from instar.evaluation.caveats import caveats, leaks
+from instar.data import ImageRef, find
+from instar.data.labels import known_classes, labelled, square_pixels
+from instar.evaluation.sanity import caveats, leaks
 
 BATCH = 20
 AHEAD = 3
@@ -142,21 +142,21 @@ def held_out(
         UserError: there are no test images, no pairs where they are needed, or the domains are other ones than those
             of the training.
     """
-    kind = get(config.name)
-    paired = pairs or issubclass(kind.data, Paired)
+    trained = get(config.name).data
     cfg = replace(config.data, roots=roots or config.data.roots)
-    one = issubclass(kind.data, Unlabelled)
+    one = len(trained.sources()) == 1
     if one and pairs:
         raise UserError(
             f"{config.name} takes one folder, so that no side is label maps: leave out --palette, --segmenter"
         )
     # One folder is the domain, whatever it is called: another one may be scored than that of the training.
-    found = find_one(replace(cfg, source=None, target=None)) if one else find(cfg, paired)
-    a, b = _in_order(to, found.test_a, found.test_b)
-    names, training = _in_order(to, found.name_a, found.name_b), _in_order(to, found.train_a, found.train_b)
+    found = find(cfg.unnamed() if one else cfg, Paired if pairs else trained)
+    source = next(domain for domain in found.kind.parts if domain != to)
+    a, b = found.test[source], found.test[to]
+    names, training = (found.names[source], found.names[to]), (found.train[source], found.train[to])
     if not a or not b:
         raise UserError(f"{cfg.roots[0]}: there are no test images; put some into {names[0]} and {names[1]} under test")
-    notes = [note for note in found.notes if "test" in note]
+    notes: list[str] = [note for note in found.notes if "test" in note]
     for name, refs in zip(names, (a, b), strict=True):
         notes += caveats(refs, f"test images of {name}")
     notes += _leaks([*a, *b], config)
@@ -165,20 +165,15 @@ def held_out(
             f"it was trained on {cfg.size} px cut out of images of {cfg.short_side} px, and is shown whole ones shrunk "
             f"to {cfg.size} px here; instar evaluate --size {cfg.short_side} shows them as in the training"
         )
-    groups = classes(found.train_a, found.name_a) if issubclass(kind.data, Labelled) else []
-    return HeldOut(a, b, size or cfg.size, config.method.channels, paired, names, one, training, tuple(groups), notes)
-
-
-def _in_order(to: Domain, a: Found, b: Found) -> tuple[Found, Found]:
-    """Return what belongs to the inputs, then what belongs to the targets."""
-    return (a, b) if to == "b" else (b, a)
+    paired = found.kind.paired(source, to)
+    groups = tuple(known_classes(trained, found.train, found.names))
+    return HeldOut(a, b, size or cfg.size, config.method.channels, paired, names, one, training, groups, notes)
 
 
 def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:
     """Return a sentence if test images are among those of the training, or if that cannot be told."""
-    kind = get(config.name).data
     try:
-        trained = find_one(config.data) if issubclass(kind, Unlabelled) else find(config.data, issubclass(kind, Paired))
+        trained = find(config.data, get(config.name).data)
     except UserError:
         return ["the training images are not where they were: whether test images are among them is not known"]
-    return leaks(test, [*trained.train_a, *trained.train_b], "test images")
+    return leaks(test, list(chain.from_iterable(trained.train.values())), "test images")

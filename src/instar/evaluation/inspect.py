@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 
 from instar.core.abilities import Clustered, Styled
-from instar.core.batch import Domain, Paired, Unlabelled
+from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
+from instar.core.evenly import evenly
 from instar.core.images import UnreadableImage
 from instar.core.registry import get
 from instar.core.run import find_checkpoint, read_config
 from instar.core.seed import seed_step
-from instar.data import ImageRef, find, find_one
+from instar.data import ImageRef, find
 from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
 from instar.evaluation.inspect_history import Window, history, recent
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 
 COLUMNS = 12
 """Most styles in a grid."""
@@ -173,26 +174,17 @@ def inspect(
     )
 
 
-def evenly(items: Sequence[Any], count: int) -> list[Any]:
-    """Return `count` of the items, spread evenly over all; all of them if there are no more."""
-    count = min(count, len(items))
-    return [items[i * len(items) // count] for i in range(count)]
-
-
 def _images(
     config: RunConfig, roots: tuple[Path, ...], to: Domain
 ) -> tuple[list[ImageRef], list[ImageRef], list[ImageRef], list[str]]:
     """Return inputs to translate, then the images of training and of test whose styles are read, and notes."""
     kind = get(config.name).data
     cfg = replace(config.data, roots=roots or config.data.roots, holdout=0, validation=0)
-    if issubclass(kind, Unlabelled):
-        one = find_one(replace(cfg, source=None, target=None))  # a folder of any name
-        return one.test_a or one.train_a, one.train_a, one.test_a, []
-    found = find(cfg, issubclass(kind, Paired))
-    sides = [(found.train_a, found.test_a), (found.train_b, found.test_b)]
-    source, target = sides if to == "b" else sides[::-1]
-    notes = [f"Styles are read from the images of {found.name_b if to == 'b' else found.name_a}."]
-    return source[1] or source[0], *target, notes
+    one = len(kind.sources()) == 1
+    found = find(cfg.unnamed() if one else cfg, kind)  # one folder may have any name
+    source = next(domain for domain in kind.parts if domain != to)
+    notes = [] if one else [f"Styles are read from the images of {found.names[to]}."]
+    return found.shown[source], found.train[to], found.test[to], notes
 
 
 def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain: Domain) -> Seen:

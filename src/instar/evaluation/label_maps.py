@@ -16,17 +16,18 @@ from PIL.Image import Resampling
 from torch import Tensor, nn
 
 from instar.core.errors import UserError
+from instar.core.evenly import evenly
 from instar.core.images import centre_square, resize, to_array, to_tensor
 from instar.data import ImageRef
 from instar.data.cache import home
 from instar.evaluation.held_out import HeldOut, loaded
 from instar.evaluation.scores import Score, colour, rounded
 from instar.metrics import segmenter as unet
-from instar.metrics.kept import kept, stamps
+from instar.metrics.array_cache import kept, stamps
 from instar.metrics.palette import Palette, palette_in, read_palette
 from instar.metrics.segmentation import confusion, label_score_intervals, label_scores
 from instar.metrics.segmenter import Scene, Segmenter
-from instar.metrics.users import network_of
+from instar.metrics.user_code import network_of
 
 Side = Literal["inputs", "targets"]
 Pixels = NDArray[np.uint8]
@@ -144,7 +145,7 @@ def trained(
 ) -> tuple[Segmenter, str]:
     """Return a segmenter trained on the real training pairs, kept in the folder of caches, and what it is."""
     maps, photos = images.training
-    places = [i * len(maps) // min(len(maps), MOST_SCENES) for i in range(min(len(maps), MOST_SCENES))]
+    places = evenly(range(len(maps)), MOST_SCENES)
     parts = [(maps[i].half, maps[i].entry) for i in places]
     files = stamps([side[i].path for side in (maps, photos) for i in places])
     text = json.dumps([_VERSION, images.size, steps, palette.colours, palette.numbers, parts, files])
@@ -199,18 +200,13 @@ def _palette(task: LabelTask, images: HeldOut) -> tuple[Palette, Side]:
     if few:
         side = few[0] if len(few) == 1 else wanted
         learned = images.training[0 if side == "inputs" else 1]
-        found = palette_in(_all_pixels([*_some(sides[side]), *_some(learned)]))
+        found = palette_in(_all_pixels([*evenly(sides[side], _PALETTE_FROM), *evenly(learned, _PALETTE_FROM)]))
         if found:
             return found, side
     raise UserError(
         f"label maps are told by their few colours, and neither {images.inputs[0].path.parent} nor "
         f"{images.targets[0].path.parent} has few; give --palette FILE with a line 'name red green blue' for each class"
     )
-
-
-def _some(refs: Sequence[ImageRef]) -> list[ImageRef]:
-    count = min(len(refs), _PALETTE_FROM)
-    return [refs[i * len(refs) // count] for i in range(count)]
 
 
 def _share(palette: Palette, refs: Sequence[ImageRef]) -> float:

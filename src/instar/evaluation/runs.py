@@ -23,7 +23,7 @@ from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.scores import Score, colour
 from instar.evaluation.validation import best_checkpoint
-from instar.export.translator import Translator
+from instar.inference.translator import Translator
 from instar.metrics.accuracy import accuracy_over
 from instar.metrics.diversity import SAMPLES, ImageDistance, diversity
 from instar.metrics.extractors import Extractor

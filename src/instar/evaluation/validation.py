@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +34,27 @@ def extractor_of(text: str) -> Extractor:
 
 
 def scorer(
-    extractor: Extractor, images: tuple[Sequence[ImageRef], Sequence[ImageRef]], channels: int, size: int, seed: int
+    extractor: Extractor, images: Mapping[Domain, Sequence[ImageRef]], channels: int, size: int, seed: int
 ) -> Callable[[Method[Any]], dict[str, float]]:
     """Return a function from a method in eval mode to its kernel distances on the validation images.
 
     Args:
         extractor: of the features in which the distance is taken.
-        images: validation images of a and of b, cut to centre squares.
+        images: validation images by domain, cut to centre squares.
         channels: of the method.
         size: of the squares.
         seed: of the method's noise and styles: the same ones at all times, a style for each image.
 
     Returns:
-        A function; its first number is the mean over the directions, then comes each of two directions.
+        A function; its first number is the mean over the targets, then comes each of several targets. What a target is
+        compared with are the translations of all other domains.
 
     Raises:
         UserError: there are too few images.
     """
-    if min(len(side) for side in images) < LEAST:
+    if min(len(refs) for refs in images.values()) < LEAST:
         raise UserError(f"--train.score-every needs images to score with: set --data.validation {LEAST} or more")
-    of: dict[Domain, Sequence[ImageRef]] = {"a": images[0], "b": images[1]}
-    real = {to: real_features(extractor, refs, channels, size).features for to, refs in of.items()}
+    real = {to: real_features(extractor, refs, channels, size).features for to, refs in images.items()}
     name = f"validation/{extractor.title('KID')}"
 
     def score(method: Method[Any]) -> dict[str, float]:
@@ -62,7 +62,8 @@ def scorer(
         found: dict[str, float] = {}
         for to in method.targets:
             made: list[Tensor] = []
-            for batch in squares(of["a" if to == "b" else "b"], channels, size):
+            sources = [ref for domain, refs in images.items() if domain != to for ref in refs]
+            for batch in squares(sources, channels, size):
                 # A method that draws one style for its batch gets one image at a time.
                 for x in batch[:, None] if isinstance(method, Styled) else (batch,):
                     seed_step(seed, len(made))

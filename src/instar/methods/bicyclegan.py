@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
-from instar.core.config import MethodConfig, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
 from instar.modules.grad import frozen
@@ -148,7 +149,7 @@ class BicycleGAN(Method[Paired]):
         if cfg.mode != "pix2pix":
             halvings = max(1, cfg.downs - 3)
             self.E = xavier(StyleEncoder(cfg.channels, cfg.width, halvings, cfg.style, kind=cfg.encoder))
-        self.multiple = self.G.multiple
+        self.size_divisor, self.stochastic = self.G.size_divisor, True
 
     def check(self, config: RunConfig) -> str:
         """Refuse a batch that cannot be halved, and crops too small for the discriminators."""
@@ -166,7 +167,7 @@ class BicycleGAN(Method[Paired]):
             )
         return ""
 
-    def objectives(self, batch: Paired, at: Progress) -> Rounds:
+    def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move generator and encoder, then the discriminators, which see the fakes made before.
 
         The first half of a batch is encoded. Its inputs are translated with random styles too, and D2 compares these
@@ -200,7 +201,7 @@ class BicycleGAN(Method[Paired]):
             loss=told_apart(score, "encoded") + told_apart(score2, "random"),
         )
 
-    def ablation(self, x: Tensor, y: Tensor) -> Rounds:
+    def ablation(self, x: Tensor, y: Tensor) -> Objectives:
         """Play one of the two paths alone, or pix2pix with noise: the random path with L1 and no encoder."""
         w, path, kl = self.cfg, "random", Loss()
         if w.mode in ("cvae", "cae"):
@@ -233,10 +234,11 @@ class BicycleGAN(Method[Paired]):
         both = [scores.chunk(2) for scores in self.D(torch.cat([encoded, random]))]
         return [first for first, _ in both], [second for _, second in both]
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n styles (n, S) from N(0, 1)."""
         like = next(self.G.parameters())
-        return torch.randn(n, self.cfg.style, device=like.device, dtype=like.dtype)
+        place = like.device if generator is None else generator.device
+        return torch.randn(n, self.cfg.style, device=place, dtype=like.dtype, generator=generator).to(like.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain = "b") -> Tensor:
         """Return the means (N, S) of the styles of images (N, C, H, W) of any size."""
@@ -247,9 +249,11 @@ class BicycleGAN(Method[Paired]):
         mu: Tensor = self.E(reference)[0]
         return mu
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
         """Translate with G, without dropout, in the styles (N, S); None draws one for all images."""
-        style = self.sample_style(1) if style is None else style
+        style = self.sample_style(1, generator) if style is None else style
         out: Tensor = self.G(x, style.expand(len(x), -1), noise=False)
         return out
 

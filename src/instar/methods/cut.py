@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset, within
+from instar.core.config import MethodConfig, Preset
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.contrastive import Negatives, patch_nce
 from instar.losses.gan import lsgan as gan
 from instar.modules.bank import VectorBank
@@ -155,9 +156,9 @@ class CUT(Method[Unpaired]):
         self.banks = nn.ModuleDict({name: VectorBank(cfg.bank, 256) for name in cfg.layers} if external else {})
         if external:
             self.slow_G, self.slow_H = Average(self.G), Average(self.H)
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminator, then generator and heads."""
         x, y, w = batch.a, batch.b, self.cfg
         sources = torch.cat([x, y]) if w.nce_y else x

@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset, within
+from instar.core.config import MethodConfig, Preset
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan as gan
 from instar.modules.init import normal
 from instar.modules.pool import ImagePool
@@ -126,9 +127,9 @@ class CycleGAN(Method[Unpaired]):
         self.D_X = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
         self.D_Y = normal(PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias))
         self.pool_x, self.pool_y = ImagePool(cfg.pool), ImagePool(cfg.pool)
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move both generators, then both discriminators, which see the fakes made before."""
         x, y, w = batch.a, batch.b, self.cfg
         identity = Loss()

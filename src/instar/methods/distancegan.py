@@ -13,11 +13,12 @@ from torch.nn.functional import l1_loss as l1
 from torch.nn.functional import mse_loss
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.distance import Between, all_distances, distances
 from instar.losses.gan import lsgan, vanilla
 from instar.losses.matching import feature_matching
@@ -179,7 +180,7 @@ class DistanceGAN(Method[Unpaired]):
             self.targets, self.translators = ("b",), ("G",)  # type: ignore[misc, assignment]
         self.units_x, self.units_y = StandardUnits(), StandardUnits()
         self.gan = lsgan if cfg.adversarial == "least-squares" else vanilla
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
         self.keeps_any = bool(cfg.distance_x or (cfg.two_sided and cfg.distance_y))
 
     def check(self, config: RunConfig) -> str:
@@ -217,7 +218,7 @@ class DistanceGAN(Method[Unpaired]):
                 what = f"all distances among the {len(sample)} training images of domain {letter} are equal"
                 raise UserError(f"{what}: add images or use --method.no-normalise")
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the generators, then the discriminators, which see the fakes made before."""
         x, y, w = batch.a, batch.b, self.cfg
         judging = at.step % w.interval == 0

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Preset, within
+from instar.core.config import MethodConfig, Preset
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan as gan
 from instar.losses.geometry import Map, forth, geometry_consistency
 from instar.modules.init import xavier
@@ -176,9 +177,9 @@ class GcGAN(Method[Unpaired]):
             if self.separate:
                 self.F_f = generator()
             self.targets, self.translators = ("a", "b"), ("G", "F")  # type: ignore[misc, assignment]
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the generator, then the discriminators, which see the fakes made before."""
         w, names = self.cfg, self.draw()
         x, y = _views(batch.a, names), _views(batch.b, names)

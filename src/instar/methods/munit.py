@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan, vanilla
 from instar.losses.perceptual import VGG16, Layer
 from instar.modules.init import kaiming, normal
@@ -155,7 +156,7 @@ class MUNIT(Method[Unpaired]):
         self.D_a = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.D_b = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.vgg = VGG16(cfg.vgg_layer)
-        self.multiple = self.G_a.multiple
+        self.size_divisor, self.stochastic = self.G_a.size_divisor, True
 
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for the discriminators."""
@@ -167,7 +168,7 @@ class MUNIT(Method[Unpaired]):
             )
         return self.vgg.note() if self.cfg.perceptual else ""
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move both discriminators, then all encoders and decoders; each round draws styles of its own."""
         a, b = batch.a, batch.b
         c_a, c_b = self.G_a.content(a), self.G_b.content(b)
@@ -216,18 +217,20 @@ class MUNIT(Method[Unpaired]):
             loss += w.perceptual * term("perceptual_b", self.vgg.distance(fake_b, a))
         return loss
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw styles (n, style_dim) from N(0, I)."""
         weight = self.G_a.style.head.weight
-        return torch.randn(n, self.cfg.style_dim, dtype=weight.dtype).to(weight.device)
+        return torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator).to(weight.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of images (N, C, H, W) with their domain's style encoder."""
         out: Tensor = (self.G_a if domain == "a" else self.G_b).style(reference)
         return out
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
         """Draw the content of x in styles (N, style_dim) of domain `to`; without one, in one drawn for all images."""
         source, target = (self.G_a, self.G_b) if to == "b" else (self.G_b, self.G_a)
-        style = self.sample_style(1).expand(len(x), -1) if style is None else style
+        style = self.sample_style(1, generator).expand(len(x), -1) if style is None else style
         return target.decode(source.content(x), style)

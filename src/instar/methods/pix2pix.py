@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Paired
-from instar.core.config import MethodConfig, Optim, Preset, within
+from instar.core.config import MethodConfig, Optim, Preset
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import vanilla as gan
 from instar.modules.diffaug import augmented
 from instar.modules.init import normal
@@ -126,7 +127,7 @@ class Pix2Pix(Method[Paired]):
             train={"steps": 20, "batch": 1, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
         ),
     }
-    waive = {"batch_independent": "dropout is on while translating (section 4), and draws one mask for the batch"}
+    exempt = {"batch_independent": "dropout is on while translating (section 4), and draws one mask for the batch"}
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -137,9 +138,9 @@ class Pix2Pix(Method[Paired]):
         # D plays no part in translating, so that it needs no running averages.
         judge = normal(PatchGAN(seen, cfg.width, cfg.patch_layers, norm="batch" if cfg.norm == "running" else cfg.norm))
         self.D = augmented(judge) if cfg.augment else judge
-        self.multiple = self.G.multiple
+        self.size_divisor, self.stochastic = self.G.size_divisor, cfg.test_noise
 
-    def objectives(self, batch: Paired, at: Progress) -> Rounds:
+    def objectives(self, batch: Paired, at: Progress) -> Objectives:
         """Move the discriminator, then the generator."""
         x, y, w = batch.a, batch.b, self.cfg
         fake = self.G(x)
@@ -161,7 +162,7 @@ class Pix2Pix(Method[Paired]):
         out: Tensor = self.D(torch.cat([x, y], 1) if self.cfg.conditional else y)
         return out
 
-    def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
-        """Translate with G. With `test_noise` the global generator draws the dropout."""
-        out: Tensor = self.G(x, noise=self.cfg.test_noise)
+    def translate(self, x: Tensor, *, to: Domain = "b", generator: Generator | None = None) -> Tensor:
+        """Translate with G, with dropout if `test_noise` says so."""
+        out: Tensor = self.G(x, noise=self.cfg.test_noise, generator=generator)
         return out

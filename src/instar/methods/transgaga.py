@@ -7,16 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.schedule import linear, stage
+from instar.core.settings import within
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
 from instar.losses.landmarks import concentration, equivariance, separation
@@ -133,8 +134,8 @@ class TransGaGa(Method[Unpaired]):
     data = Unpaired
     targets = ("a", "b")
     translators = ("E_g", "vae", "phi")
-    measured = ("pca",)
-    waive = {"the_style_drawn_is_one_for_the_batch": "without a style, each image's own appearance is translated"}
+    fitted = ("pca",)
+    exempt = {"the_style_drawn_is_one_for_the_batch": "without a style, each image's own appearance is translated"}
     _robust = {"anchor": 5.0, "equivariance": 10.0, "swap": True}
     _size, _long = {"size": 128, "zoom": 1.1}, {"steps": 250_000, "batch": 8}
     presets = {
@@ -165,7 +166,7 @@ class TransGaGa(Method[Unpaired]):
         self.D = Both(lambda: Judges(C, M, S, W))
         self.pca, self.pool = Both(lambda: PCA(2 * K, M)), Both(lambda: ImagePool(50))
         self.texture = Texture(cfg.texture, C, W)
-        self.multiple, self.at = ConditionalVAE.multiple, Progress(0, 1)
+        self.size_divisor, self.at = ConditionalVAE.size_divisor, Progress(0, 1)
 
     def check(self, config: RunConfig) -> str:
         """Tell of weights to be fetched."""
@@ -192,7 +193,7 @@ class TransGaGa(Method[Unpaired]):
         elif not self.pca.a.fitted:
             self.flow.measure(((b.a, b.b) for b in batches), self.cfg.variance, together=self.cfg.shared)
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move detectors and autoencoders; later the discriminators, then transformers, at last with autoencoders."""
         self.at, w, (number, now) = at, self.cfg, stage(at, self.cfg.stages)
         x: dict[Domain, Tensor] = {"a": batch.a, "b": batch.b}
@@ -270,9 +271,9 @@ class TransGaGa(Method[Unpaired]):
         """Return the landmarks (N, K, 2) of images (N, C, H, W) of a domain, x to the right, y down, in (-1, 1)."""
         return self.flow.points(domain, x)
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw appearances (n, S) from N(0, I)."""
-        return torch.randn(n, self.cfg.code).to(self.pca.a.mean)
+        return torch.randn(n, self.cfg.code, generator=generator).to(self.pca.a.mean)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Return the appearances (N, S) of images (N, C, H, W) of a domain."""
@@ -294,6 +295,8 @@ class TransGaGa(Method[Unpaired]):
         made = made if style is None else made._replace(a=style)
         return self.flow.draw(to, made, x.shape), made.points
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
+    ) -> Tensor:
         """Carry landmarks over to domain `to`, and the appearance too, or take the appearances (N, S) of `style`."""
         return self.move(x, x.new_zeros(()), to=to, style=style)[0]

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unlabelled
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds, same_side, two_each
+from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.clustering import iic, in_use, known_labels, probabilities, sizes
 from instar.losses.contrastive import MOMENTUM, info_nce
 from instar.losses.hinge import hinge, hinge_generator
@@ -177,7 +178,7 @@ class TUNIT(Method[Unlabelled]):
         self.G = Generator(cfg.channels, cfg.width, cfg.side, style=cfg.style_dim)
         self.D = Discriminator(cfg.channels, cfg.width, cfg.side, cfg.domains)
         self.queue, self.gallery = Queue(cfg.queue, cfg.style_dim), Gallery(2048, cfg.style_dim, cfg.domains)
-        self.multiple = self.G.multiple
+        self.size_divisor, self.stochastic = self.G.size_divisor, True
 
     def check(self, config: RunConfig) -> str:
         """Refuse other sizes than the networks', and batches without statistics."""
@@ -214,7 +215,7 @@ class TUNIT(Method[Unlabelled]):
         """Return the settings of the guiding network, or of the others."""
         return self.cfg.optim_c if network in ("C", "H") else self.cfg.optim
 
-    def objectives(self, batch: Unlabelled, at: Progress) -> Rounds:
+    def objectives(self, batch: Unlabelled, at: Progress) -> Objectives:
         """Move C with H on its own loss, counting the images of each domain; once they are found D, and G with C."""
         w, x, phase = self.cfg, batch.a, self.phase(at)
         resting = w.mode == "separate" and phase == "translate"
@@ -249,7 +250,7 @@ class TUNIT(Method[Unlabelled]):
         used = term("used", in_use(probabilities(logits.detach())))
         return (w.guide if phase == "translate" else 1.0) * loss + 0.0 * used, sizes(logits.argmax(1), w.domains)
 
-    def translation(self, x: Tensor, labels: Tensor, resting: bool) -> Rounds:
+    def translation(self, x: Tensor, labels: Tensor, resting: bool) -> Objectives:
         """Move D, then G and C (unless it rests), on images and the styles of others of the batch."""
         w = self.cfg
         with torch.set_grad_enabled(not resting):
@@ -278,9 +279,9 @@ class TUNIT(Method[Unlabelled]):
             self.queue.push(own)
         self.gallery.push(own, domain)
 
-    def sample_style(self, n: int) -> Tensor:
+    def sample_style(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw the styles (n, style_dim) of n of the last training images; normal numbers before there are any."""
-        return self.gallery.sample(n)
+        return self.gallery.sample(n, generator)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of any images (N, C, H, W)."""
@@ -294,6 +295,9 @@ class TUNIT(Method[Unlabelled]):
         """Return the mean style (domains, style_dim) of the last images of each domain; not finite without any."""
         return self.gallery.means()
 
-    def translate(self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None) -> Tensor:
+    def translate(
+        self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Draw what x shows in styles (N, style_dim); without one, in that of one training image for all of x."""
-        return self.G.decode(self.G.content(x), self.sample_style(1).expand(len(x), -1) if style is None else style)
+        style = self.sample_style(1, generator).expand(len(x), -1) if style is None else style
+        return self.G.decode(self.G.content(x), style)

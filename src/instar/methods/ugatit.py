@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan as gan
 from instar.losses.gan import vanilla as cross_entropy
 from instar.modules.adalin import clip_rho
@@ -63,8 +64,8 @@ class Config(MethodConfig):
             within(f"method.{name.replace('_', '-')}", getattr(self, name), 1, None)
         within("method.rho-max", self.rho_max, 0.0, 1.0)
         within("method.side", self.side, 16, None)
-        if self.side % Generator.multiple:
-            raise UserError(f"--method.side must be a multiple of {Generator.multiple}, not {self.side}")
+        if self.side % Generator.size_divisor:
+            raise UserError(f"--method.side must be a multiple of {Generator.size_divisor}, not {self.side}")
 
 
 @final
@@ -149,7 +150,7 @@ class UGATIT(Method[Unpaired]):
             train={"steps": 20, "batch": 1, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
         ),
     }
-    waive = {
+    exempt = {
         "a_step_leaves_nothing_behind": "each pass through a discriminator is a power iteration of spectral norm, "
         "whose vectors are state that a step is meant to move"
     }
@@ -158,7 +159,7 @@ class UGATIT(Method[Unpaired]):
         super().__init__(cfg)
         self.G_st, self.G_ts = self.generator(), self.generator()
         self.D_s, self.D_t = self.discriminators(), self.discriminators()
-        self.multiple, self.side = self.G_st.multiple, self.G_st.side
+        self.size_divisor, self.fixed_size = self.G_st.size_divisor, self.G_st.side
 
     def generator(self) -> Generator:
         """Return a new generator."""
@@ -186,7 +187,7 @@ class UGATIT(Method[Unpaired]):
             }
         )
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminators, then the generators; then put every ρ back into its bounds."""
         s, t, w = batch.a, batch.b, self.cfg
         fake_t, same_t, classes_st = self.made(self.G_st, s, t)
@@ -247,9 +248,9 @@ class UGATIT(Method[Unpaired]):
     def check(self, config: RunConfig) -> str:
         """Check the size against the networks; for the full model say how much memory its weights take."""
         size, w = config.data.size, self.cfg
-        if self.side not in (None, size):
+        if self.fixed_size not in (None, size):
             raise UserError(
-                f"--size {size}: the full generator takes images of one size, --method.side {self.side}; "
+                f"--size {size}: the full generator takes images of one size, --method.side {self.fixed_size}; "
                 f"make the two equal, or take the light one (--method.light)"
             )
         for name, downs in (("global", w.global_downs), ("local", w.local_downs)):
@@ -258,7 +259,7 @@ class UGATIT(Method[Unpaired]):
                     f"--size {size}: a {name} discriminator that halves {downs} times needs {needed} px; "
                     f"take a larger size, or --method.{name}-downs {(size // 3).bit_length() - 1}"
                 )
-        if self.side is None:
+        if self.fixed_size is None:
             return ""
         trained = weights(self)
         kept = 16 * trained + (4 * weights(self.G_st, self.G_ts) if config.train.ema else 0)

@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
-from instar.core.method import Method, Paper, Rounds
+from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import lsgan, vanilla
 from instar.losses.perceptual import VGG16, Layer
 from instar.modules.init import kaiming, normal
@@ -193,7 +194,7 @@ class UNIT(Method[Unpaired]):
         size = cfg.scales if cfg.discriminator == "munit" else cfg.layers
         self.D = normal(kinds[cfg.discriminator](cfg.channels, cfg.width, size))
         self.vgg = VGG16(cfg.vgg_layer)
-        self.multiple = self.G.multiple
+        self.size_divisor = self.G.size_divisor
 
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for MUNIT's discriminators."""
@@ -205,7 +206,7 @@ class UNIT(Method[Unpaired]):
             )
         return self.vgg.note() if self.cfg.perceptual else ""
 
-    def objectives(self, batch: Unpaired, at: Progress) -> Rounds:
+    def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminators, then encoders and decoders; each round draws noise of its own."""
         a, b, w = batch.a, batch.b, self.cfg
         codes = self.G.encode_both(a, b)

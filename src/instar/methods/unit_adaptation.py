@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from instar.core.batch import Domain, Labelled
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, within
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError
 from instar.core.images import LUMA
-from instar.core.method import Method, Paper, Rounds, same_side, two_each
+from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
+from instar.core.settings import within
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard
 from instar.modules.affine import painted, warp
@@ -179,7 +180,7 @@ class UNITAdaptation(Method[Labelled]):
         if cfg.alike:
             for own in (self.G.own_encoder, self.G.own_decoder, self.D.own):
                 own["b"].load_state_dict(own["a"].state_dict())
-        self.side = cfg.side
+        self.fixed_size = cfg.side
 
     def check(self, config: RunConfig) -> str:
         """Refuse other sizes than the networks', and batches without statistics."""
@@ -187,7 +188,7 @@ class UNITAdaptation(Method[Labelled]):
         two_each(config, "batch norm needs")
         return ""
 
-    def objectives(self, batch: Labelled, at: Progress) -> Rounds:
+    def objectives(self, batch: Labelled, at: Progress) -> Objectives:
         """Move the discriminator with its classifier, then the generator against it."""
         w = self.cfg
         if batch.labels.max() >= w.classes:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .frechet import Samples
-from .interval import Bounds, Members, score_interval
+from instar.metrics.frechet import Samples
+from instar.metrics.interval import Bounds, Members, score_interval
 
 Labels = Sequence[int] | NDArray[np.integer[Any]]
 Distance = Callable[[Samples, Samples], float]

@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from instar.core.images import LUMA
-
-from .diversity import ImageDistance
-from .interval import mean_interval
-from .paired import l1
+from instar.metrics.diversity import ImageDistance
+from instar.metrics.interval import mean_interval
+from instar.metrics.paired import l1
 
 _FLAT = 1e-6  # standard deviation, in [-1, 1], below which an image has no light and dark
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .frechet import Samples, check_samples
-from .interval import Bounds, Members, spread
+from instar.metrics.frechet import Samples, check_samples
+from instar.metrics.interval import Bounds, Members, spread
 
 _Matrix = NDArray[np.float64]
 

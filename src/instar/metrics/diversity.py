@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from instar.core.errors import UserError
-
-from .extractors import Extractor
-from .interval import Bounds, mean_interval
-from .lpips import LPIPS, Backbone, Version
+from instar.metrics.extractors import Extractor
+from instar.metrics.interval import Bounds, mean_interval
+from instar.metrics.lpips import LPIPS, Backbone, Version
 
 Pairing = Literal["consecutive", "random"]
 

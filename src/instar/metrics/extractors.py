@@ -23,9 +23,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from instar.core.errors import UserError, nearest
-
-from .features import SIZE, MobileNetFeatures, extract, resize
-from .users import network_of
+from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
+from instar.metrics.user_code import network_of
 
 NAMES = ("mobilenet", "inception", "torchvision:NAME", "module.path:callable")
 

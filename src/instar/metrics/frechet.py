@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .interval import Bounds, Members, score_interval
+from instar.metrics.interval import Bounds, Members, score_interval
 
 Samples = NDArray[np.floating[Any]]
 

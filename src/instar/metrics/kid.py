@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .frechet import Samples, check_samples
-from .interval import Bounds, halves
+from instar.metrics.frechet import Samples, check_samples
+from instar.metrics.interval import Bounds, halves
 
 
 def kernel_distance(x: Samples, y: Samples) -> float:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from .features import resize
+from instar.metrics.features import resize
 
 _WINDOW, _SIGMA = 11, 1.5
 """Of SSIM's Gaussian, in pixels."""

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from instar.core.errors import UserError
-
-from .segmentation import nearest_colour
+from instar.metrics.segmentation import nearest_colour
 
 Colour = tuple[int, int, int]
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .extractors import Extractor
-from .kept import kept, stamps
+from instar.metrics.array_cache import kept, stamps
+from instar.metrics.extractors import Extractor
 
 _VERSION = 2
 """Raise it when the same files and network come to give other features."""
@@ -45,7 +45,7 @@ def reference_features(caches: Path, key: str, compute: Callable[[], Reference])
     Features are stored and returned as float32, which is what networks return.
 
     Args:
-        caches: the folder of all caches (`instar.metrics.kept`).
+        caches: the folder of all caches (`instar.metrics.array_cache`).
         key: from `reference_key`.
         compute: makes the features; called only if they are not there.
     """

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .interval import Bounds, Members, spread
+from instar.metrics.interval import Bounds, Members, spread
 
 _MOST_COLOURS = 256
 _CHUNK = 1 << 18

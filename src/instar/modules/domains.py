@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from torch import nn
+
+from instar.core.batch import Domain
 
 NetT = TypeVar("NetT", bound=nn.Module)
 
@@ -24,6 +26,6 @@ class Both(nn.Module, Generic[NetT]):
         self.a = build()
         self.b = None if shared else build()
 
-    def __getitem__(self, domain: Literal["a", "b"]) -> NetT:
+    def __getitem__(self, domain: Domain) -> NetT:
         """Return the network of a domain."""
         return self.a if domain == "a" or self.b is None else self.b

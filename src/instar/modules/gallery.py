@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.modules.queue import Queue
@@ -28,12 +28,12 @@ class Gallery(nn.Module):
         """Take in styles (N, dim) and the numbers (N,) of their domains; the oldest go."""
         self.rows.push(torch.cat([styles, nnf.one_hot(domain, self.domains).to(styles)], 1))
 
-    def sample(self, n: int) -> Tensor:
-        """Draw n styles (n, dim) by torch's global generator: those of images, or normal numbers while it is empty."""
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n styles (n, dim): those of images, or normal numbers while it is empty."""
         known = self.rows.vectors()[:, : self.dim]
         if not len(known):
-            return torch.randn(n, self.dim, dtype=known.dtype).to(known.device)
-        return known[torch.randint(len(known), (n,)).to(known.device)]
+            return torch.randn(n, self.dim, dtype=known.dtype, generator=generator).to(known.device)
+        return known[torch.randint(len(known), (n,), generator=generator).to(known.device)]
 
     def counts(self) -> Tensor:
         """Return how many of the images are in each domain, (domains,)."""

@@ -72,7 +72,7 @@ class DiscoGenerator(nn.Module):
             layers: convolutions of the encoder, 3 to 5.
         """
         super().__init__()
-        self.multiple = 64 if layers == 5 else 2**layers
+        self.size_divisor = 64 if layers == 5 else 2**layers
         """Sides that are multiples of this come out as they went in."""
         widths = [width * 2**i for i in range(min(layers, 4))]
         body = [Affine(0.5, 0.5), *_first(channels, width, 0.2)]
@@ -89,7 +89,7 @@ class DiscoGenerator(nn.Module):
         self.body = nn.Sequential(*body, last, nn.Sigmoid(), Affine(2.0, -1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (N, C, H, W) in [-1, 1] to the same shape and range; H and W multiples of `multiple`."""
+        """Map images (N, C, H, W) in [-1, 1] to the same shape and range; H and W multiples of `size_divisor`."""
         out: Tensor = self.body(x)
         return out
 
@@ -111,7 +111,7 @@ class DiscoDiscriminator(nn.Module):
 class DigitsGenerator(nn.Module):
     """Two halvings, two 3x3 convolutions, two doublings, tanh; batch norm."""
 
-    multiple = 4
+    size_divisor = 4
     """Sides that are multiples of this come out as they went in."""
 
     def __init__(self, channels: int = 3, width: int = 64, to: int | None = None) -> None:

@@ -113,7 +113,7 @@ class MunitGenerator(nn.Module):
             mlp: width of the perceptron.
         """
         super().__init__()
-        self.multiple = 2**downs
+        self.size_divisor = 2**downs
         self.content = ContentEncoder(channels, width, downs, blocks)
         self.style = StyleEncoder(channels, width, style)
         self.decoder = AdaINDecoder(channels, width, downs, blocks)

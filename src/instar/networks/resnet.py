@@ -22,7 +22,7 @@ class ResnetGenerator(nn.Module):
     block1, block2, ... `down1` and `down2` are the convolutions before their norm: the layers that CUT compares.
     """
 
-    multiple = 4
+    size_divisor = 4
     """Sides that are multiples of this come out as they went in."""
 
     def __init__(

@@ -170,7 +170,7 @@ class Block(nn.Module):
 class ConditionalVAE(nn.Module):
     """A domain's geometry encoder, appearance encoder and decoder."""
 
-    multiple = 32
+    size_divisor = 32
     """Sides are multiples of 16, and at 16 px the deepest features are one pixel, which a norm would set to 0."""
 
     def __init__(

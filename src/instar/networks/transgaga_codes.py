@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from instar.core.batch import Domain
 from instar.modules.domains import Both
 from instar.modules.init import kaiming, normal
 from instar.modules.landmarks import kept_inside
@@ -20,7 +21,6 @@ from instar.modules.pca import PCA
 from instar.networks.patchgan import PatchGAN
 from instar.networks.transgaga import ConditionalVAE, LandmarkDetector, full
 
-Domain = Literal["a", "b"]
 OTHER: dict[Domain, Domain] = {"a": "b", "b": "a"}
 
 
@@ -193,12 +193,12 @@ class Flow:
 
     def encode(self, domain: Domain, x: Tensor) -> Tensor:
         """Return components and appearance (N, M + S, H / 32, W / 32), the same everywhere: so they tell the size."""
-        seen, multiple = self.apart(domain, x), ConditionalVAE.multiple
+        seen, multiple = self.apart(domain, x), ConditionalVAE.size_divisor
         code = torch.cat([seen.z, seen.a], 1)[..., None, None]
         return code.expand(-1, -1, x.shape[2] // multiple, x.shape[3] // multiple)
 
     def decode(self, code: Tensor, to: Domain) -> Tensor:
         """Carry what codes of the other domain stand for over into domain `to`, and draw it: (N, C, H, W)."""
         z, a = code[:, : len(self.pca[to].scale), 0, 0], code[:, len(self.pca[to].scale) :, 0, 0]
-        size = torch.Size([*code.shape[:2], *(ConditionalVAE.multiple * side for side in code.shape[2:])])
+        size = torch.Size([*code.shape[:2], *(ConditionalVAE.size_divisor * side for side in code.shape[2:])])
         return self.draw(to, self.over(z, a, to), size)

@@ -126,7 +126,7 @@ class Generator(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(style, mlp), _relu(), nn.Linear(mlp, mlp), _relu(), nn.Linear(mlp, sum(self.parts))
         )
-        self.multiple = 2**downs
+        self.size_divisor = 2**downs
         kaiming(self)
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:

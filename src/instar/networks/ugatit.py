@@ -84,7 +84,7 @@ class Generator(nn.Module):
     Instance norm in the encoder, reflect padding, tanh; no biases but that of the 1x1 convolution.
     """
 
-    multiple = 4
+    size_divisor = 4
     """Sides that are multiples of this come out as they went in."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Generator(nn.Module):
         )
         self.cam = CAM(deep, shared=shared_cam) if attention else None
         if adaptive:
-            read = deep if self.side is None else deep * (self.side // self.multiple) ** 2
+            read = deep if self.side is None else deep * (self.side // self.size_divisor) ** 2
             self.read = nn.Sequential(_linear(read, deep), nn.ReLU(), _linear(deep, deep), nn.ReLU())
             self.gamma, self.beta = _linear(deep, deep), _linear(deep, deep)
         self.adaptive = adaptive

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.modules.dropout import dropout
 from instar.modules.norms import Norm, norm
 
 Inject = Literal["input", "all"]
@@ -50,7 +51,7 @@ class UNet(nn.Module):
             inject: where z comes in.
         """
         super().__init__()
-        self.multiple = 2**downs
+        self.size_divisor = 2**downs
         self.skips = skips
         biased = norm not in ("batch", "running")
         widths = [width * min(2**i, 8) for i in range(downs)]
@@ -68,7 +69,9 @@ class UNet(nn.Module):
             conv_t = nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=biased or i == 0)
             self.up.append(nn.Sequential(conv_t, _norm(norm, cout, i > 0)))
 
-    def forward(self, x: Tensor, style: Tensor | None = None, *, noise: bool = True) -> Tensor:
+    def forward(
+        self, x: Tensor, style: Tensor | None = None, *, noise: bool = True, generator: Generator | None = None
+    ) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to the same shape and range; H and W multiples of 2**downs.
 
         Args:
@@ -76,6 +79,7 @@ class UNet(nn.Module):
             style: z of each image, (N, style), if the network was built for one.
             noise: apply the dropout, the network's only source of chance. Independent of train and eval mode,
                 since the paper keeps it on at test time.
+            generator: of the dropout; torch's global one if None.
         """
         features = []
         for i, down in enumerate(self.down):
@@ -87,7 +91,8 @@ class UNet(nn.Module):
             skip = features[len(self.up) - 1 - i]
             x = torch.cat([skip, x], 1) if self.skips and i else x
             x = up(nnf.relu(x))
-            x = nnf.dropout(x, 0.5, training=noise and i + 1 in self.dropout_at)
+            if noise and i + 1 in self.dropout_at:
+                x = dropout(x, 0.5, generator)
         return torch.tanh(x)
 
 

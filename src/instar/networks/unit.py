@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from instar.core.batch import Domain
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown
 from instar.networks.munit import Block, ContentEncoder, MultiScalePatchGAN, upsampling
 
-Side = Literal["a", "b"]
 Maps = list[Tensor]
 
 
@@ -28,7 +27,7 @@ class SharedCodeGenerator(nn.Module):
     shared first layers of the decoders. back: a domain's own last layers.
     """
 
-    multiple = 4
+    size_divisor = 4
     """Sides must be multiples of this."""
 
     def __init__(
@@ -44,12 +43,12 @@ class SharedCodeGenerator(nn.Module):
         self.enter, self.leave = enter, leave
         self.back = nn.ModuleDict({side: back() for side in ("a", "b")})
 
-    def encode(self, x: Tensor, domain: Side) -> Tensor:
+    def encode(self, x: Tensor, domain: Domain) -> Tensor:
         """Map images (N, C, H, W) of a domain to codes (N, 4 width, H / 4, W / 4)."""
         code: Tensor = self.enter(self.front[domain](x))
         return code
 
-    def decode(self, code: Tensor, to: Side) -> Tensor:
+    def decode(self, code: Tensor, to: Domain) -> Tensor:
         """Map codes to images (N, C, H, W) of a domain, in [-1, 1]."""
         return self.draw(self.leave(code), to)
 
@@ -58,7 +57,7 @@ class SharedCodeGenerator(nn.Module):
         codes: Tensor = self.enter(torch.cat([self.front["a"](a), self.front["b"](b)]))
         return codes
 
-    def draw(self, features: Tensor, to: Side) -> Tensor:
+    def draw(self, features: Tensor, to: Domain) -> Tensor:
         """Map what `leave` made of codes to images of a domain."""
         out: Tensor = self.back[to](features)
         return out

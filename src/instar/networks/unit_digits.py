@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.batch import Domain
 from instar.modules.init import normal
 
-Domain = Literal["a", "b"]
 Side = Literal[28, 32]
 
 

@@ -1,0 +1,36 @@
+"""Look at a data set before training on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from instar.core.config import DataConfig
+from instar.core.events import Listener, ignore
+from instar.data.check import Report
+from instar.data.check import check as check_files
+
+AnyPath = str | PathLike[str]
+
+
+def check(
+    data: AnyPath | Sequence[AnyPath],
+    source: str | None = None,
+    target: str | None = None,
+    *,
+    on_event: Listener = ignore,
+) -> Report:
+    """Read every file of a data set and report what is wrong with it; it is not changed.
+
+    Args:
+        data: a data set folder, a plain folder of images, or a folder for each of two domains.
+        source: domain to translate from, by name; all domains are read if neither is given.
+        target: domain to translate to, by name.
+        on_event: told how many images are read (`Worked`).
+
+    Raises:
+        UserError: there are no images.
+    """
+    roots = (data,) if isinstance(data, (str, PathLike)) else tuple(data)
+    return check_files(DataConfig(roots=tuple(map(Path, roots)), source=source, target=target), on_event=on_event)

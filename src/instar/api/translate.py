@@ -1,0 +1,140 @@
+"""Translating files with a trained model, and reading their styles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instar.core.events import Listener, Stop, ignore
+
+if TYPE_CHECKING:
+    from instar.inference.style_table import StyleTable
+    from instar.inference.translate_files import TranslationResult
+    from instar.inference.translator import Translator
+
+AnyPath = str | PathLike[str]
+Paths = AnyPath | Sequence[AnyPath]
+"""One, or several."""
+
+
+def translate(  # noqa: PLR0913  (one for each setting of a request, as the command line has flags)
+    run: AnyPath | Translator,
+    inputs: Paths,
+    out: AnyPath,
+    *,
+    to: str | None = None,
+    size: int | None = None,
+    batch: int = 8,
+    device: str = "auto",
+    seed: int = 0,
+    samples: int | None = None,
+    reference: Paths = (),
+    interpolate: int | None = None,
+    towards: AnyPath | None = None,
+    move: str | Sequence[str] = (),
+    source: str | None = None,
+    landmarks: bool = False,
+    heatmap: bool = False,
+    grid: bool = False,
+    on_event: Listener | None = None,
+    stop: Stop | None = None,
+) -> TranslationResult:
+    """Translate files: each gives one of the same name, size, depth, mode and format.
+
+    What goes wrong with a file is told in the result, and the others go on.
+
+    Args:
+        run: directory of a run (its last checkpoint is used) or of one checkpoint, or a model from `load`.
+        inputs: images, folders with all their subfolders, or patterns such as "photos/**/*.jpg".
+        out: folder for the results; manifest.jsonl in it has a line for every input.
+        to: domain to translate into, by name; the target of the training if None. TUNIT's own domains have numbers
+            from 0; "all" gives cat_domain0.png, cat_domain1.png, ...
+        size: short side at which the network works; results are resized back. The images' own size if None.
+        batch: most images of one size that go through the network together.
+        device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
+        seed: of the model's noise or style, if it has any.
+        samples: styles drawn for each image, the same ones for all: cat_seed0-0.png, cat_seed0-1.png, ...
+        reference: images of the domain translated into, whose styles results take: cat_like-NAME.png.
+        interpolate: pictures on the way from one style to another, or to that of `reference`, or between those of two
+            references: a strip as PNG, moving as GIF. For methods with a shared code instead of styles: the way from
+            each image to `reference`.
+        towards: image of the inputs' domain to whose landmarks `interpolate` leads, while the appearance stays.
+        move: landmarks of the inputs to move before they are translated, "NUMBER:RIGHT,DOWN" in half sides of the
+            image, such as "7:+0.1,-0.05".
+        source: domain of the inputs, for methods with landmarks; the other than `to` if None. If it is the same,
+            images are not translated but drawn anew in their own domain.
+        landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
+        heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
+        grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        on_event: told of each result (`Worked`) and of what a user should know (`Noted`).
+        stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
+
+    Raises:
+        UserError: something is wrong with the settings, the model or the inputs, and nothing was written; or the
+            folder cannot be written.
+    """
+    from instar.inference.request import TranslationRequest
+    from instar.inference.translate_files import translate_files
+
+    request = TranslationRequest(
+        inputs=_texts(inputs),
+        out=Path(out),
+        to=to,
+        size=size,
+        batch=batch,
+        seed=seed,
+        samples=samples,
+        reference=tuple(map(Path, _texts(reference))),
+        interpolate=interpolate,
+        towards=None if towards is None else Path(towards),
+        move=_texts(move),
+        source=source,
+        landmarks=landmarks,
+        heatmap=heatmap,
+        grid=grid,
+    )
+    return translate_files(_model(run), request, device=device, on_event=on_event or ignore, stop=stop)
+
+
+def styles(
+    run: AnyPath | Translator,
+    inputs: Paths,
+    out: AnyPath | None = None,
+    *,
+    to: str | None = None,
+    device: str = "auto",
+    on_event: Listener | None = None,
+    stop: Stop | None = None,
+) -> StyleTable:
+    """Read the styles of images, and of a model that found domains the probability of each.
+
+    Args:
+        run: directory of a run (its last checkpoint is used) or of one checkpoint, or a model from `load`.
+        inputs: images, folders with all their subfolders, or patterns such as "photos/**/*.jpg".
+        out: file for the table, .csv or .npz; none is written if None.
+        to: domain of the images, for methods with two, by name; the target of the training if None.
+        device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
+        on_event: told of each image (`Worked`).
+        stop: asked after each image; the table then has those that were reached.
+
+    Raises:
+        UserError: the model has no styles, an input is missing, no image can be read, or the table cannot be written.
+    """
+    from instar.inference.style_table import check_suffix, read_styles
+
+    if out is not None:
+        check_suffix(Path(out))
+    table = read_styles(_model(run), _texts(inputs), to=to, device=device, on_event=on_event or ignore, stop=stop)
+    if out is not None:
+        table.save(Path(out))
+    return table
+
+
+def _model(run: AnyPath | Translator) -> Path | Translator:
+    return Path(run) if isinstance(run, (str, PathLike)) else run
+
+
+def _texts(given: Paths) -> tuple[str, ...]:
+    return tuple(fspath(one) for one in ([given] if isinstance(given, (str, PathLike)) else given))

@@ -1,0 +1,170 @@
+"""What happens in a long piece of work, as typed values: the terminal's bar, log files and web pages are listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from instar.core.errors import Message
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Started:
+    """A training begins, or goes on.
+
+    Attributes:
+        run: its directory.
+        method: its name.
+        step: steps done before.
+        steps: length of the whole run.
+        batch: images per domain in a step, over all processes.
+        device: of this process, such as cpu or cuda:0.
+    """
+
+    run: Path
+    method: str
+    step: int
+    steps: int
+    batch: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step is done.
+
+    Attributes:
+        step: steps done.
+        waited: seconds spent waiting for images since the training began or went on.
+    """
+
+    step: int
+    waited: float
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Means of all terms over an interval.
+
+    Attributes:
+        step: steps done.
+        values: by name, such as G/cycle_x; a list holds counts of images by group.
+    """
+
+    step: int
+    values: Mapping[str, float | list[int]]
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A sample picture was made.
+
+    Attributes:
+        step: steps done.
+        path: its file; None if it could not be written.
+        picture: pixels (H, W, 3).
+    """
+
+    step: int
+    path: Path | None
+    picture: NDArray[np.uint8] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint was written.
+
+    Attributes:
+        step: steps done.
+        path: its folder.
+    """
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The run was scored on its validation images.
+
+    Attributes:
+        step: steps done.
+        scores: by name; the first decides which checkpoint is best, the lower the better.
+    """
+
+    step: int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that a user should know.
+
+    Attributes:
+        text: one line.
+        level: a warning is about something that may need an action.
+    """
+
+    text: Message
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A part of a longer piece of work is done: images decoded, translated or measured.
+
+    Attributes:
+        what: is being done, such as "decoding images".
+        done: parts that are done.
+        total: parts in all; 0 if that is not known.
+    """
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training has ended, or was stopped.
+
+    Attributes:
+        step: steps done.
+        reached: whether that is the end of the run.
+        seconds: of training, those before it was resumed included.
+    """
+
+    step: int
+    reached: bool
+    seconds: float
+
+
+Event = Started | Stepped | Logged | Pictured | Saved | Scored | Noted | Worked | Finished
+Listener = Callable[[Event], None]
+
+
+class Stop(Protocol):
+    """Tells whether somebody asked a piece of work to stop, as `threading.Event` does."""
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+
+
+def ignore(_: Event) -> None:
+    """Listen to nothing."""
+
+
+def note(text: str) -> Noted:
+    """Return an event for a line that informs."""
+    return Noted(Message(text))
+
+
+def warning(text: str) -> Noted:
+    """Return an event for a line that warns."""
+    return Noted(Message(text), "warning")

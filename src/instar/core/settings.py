@@ -1,0 +1,165 @@
+"""Dataclasses of settings: their types bound the values, the docstring under a field is its help text.
+
+From them follow the flags of the command line, the arguments of the Python functions, config.yaml and the tables of the
+documentation. A field exists because two published results, or two users, need different values; every other number
+stands in the code with its source.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
+from textwrap import dedent
+from typing import Annotated, Any, ClassVar, TypeVar, cast, get_type_hints
+
+import cattrs
+
+from instar.core.errors import UserError, nearest, setting
+
+SettingsT = TypeVar("SettingsT")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Smallest and largest value of a number, or of each number of a tuple; None: no bound."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def check(self, name: str, value: float) -> None:
+        """Raise a `UserError` that names the setting if `value` is outside, or not a finite number."""
+        inside = (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+        if inside and math.isfinite(value):
+            return
+        if self.high is not None:
+            wanted = f"between {self.low:g} and {self.high:g}"
+        else:
+            wanted = "a finite number" if self.low is None else f"at least {self.low:g}"
+        raise UserError(f"{setting(name)} must be {wanted}, not {value}")
+
+
+IF_SET: Mapping[str, Any] = {"written": "if set"}
+"""Metadata of a field that is left out of files as long as it has its default."""
+PositiveInt = Annotated[int, Bounds(1)]
+NonNegativeInt = Annotated[int, Bounds(0)]
+NonNegativeFloat = Annotated[float, Bounds(0)]
+Fraction = Annotated[float, Bounds(0, 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of all settings: checks its numbers when it is made. Subclasses add checks of their own in __post_init__."""
+
+    section: ClassVar[str] = ""
+    """Dotted path of these settings in those of a run, for messages."""
+
+    def __post_init__(self) -> None:
+        for name, bounds in _bounds(cast(Hashable, type(self))):
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, (int, float)):  # None and words have no bounds
+                    bounds.check(f"{self.section}.{name}" if self.section else name, number)
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Return the docstrings under the fields of a dataclass and of its bases, each as one line."""
+    found: dict[str, str] = {}
+    for base in reversed([base for base in cls.__mro__ if is_dataclass(base)]):
+        body = ast.parse(dedent(inspect.getsource(base))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for here, below in zip(body.body, body.body[1:], strict=False):
+            if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name) and isinstance(below, ast.Expr):
+                found[here.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return found
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Return a dataclass of settings as what YAML and JSON can hold; `from_dict` of it gives an equal one."""
+    found: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.metadata != IF_SET or value != field.default:
+            found[field.name] = _plain(value)
+    return found
+
+
+def from_dict(cls: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
+    """Build dataclass `cls` from plain values. An unknown key is a `UserError` naming the nearest one.
+
+    Args:
+        cls: a dataclass of settings, nested ones included.
+        values: as YAML gives them.
+        where: the file, for the message.
+    """
+    _check_keys(cls, values, where)
+    try:
+        return _converter().structure(values, cls)
+    except UserError:
+        raise
+    except Exception as error:  # cattrs raises groups of whatever the conversions raised
+        reasons = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
+        raise UserError(f"{where}: {reasons}") from error
+
+
+def with_changes(settings: SettingsT, changes: Mapping[str, Any]) -> SettingsT:
+    """Return dataclass `settings` with `changes` applied; a nested mapping changes a nested dataclass."""
+    nested = {
+        key: with_changes(getattr(settings, key), value) if isinstance(value, Mapping) else value
+        for key, value in changes.items()
+    }
+    return replace(settings, **nested)  # type: ignore[type-var]
+
+
+@cache
+def _bounds(cls: Hashable) -> tuple[tuple[str, Bounds], ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        (field.name, bounds)
+        for field in fields(cls)  # type: ignore[arg-type]
+        for bounds in _bounds_in(hints[field.name])
+    )
+
+
+def _bounds_in(hint: Any) -> Iterator[Bounds]:
+    """Yield the bounds of a type; numbers without any must be finite."""
+    stated = [extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, Bounds)]
+    yield stated[0] if stated else Bounds()
+
+
+def _check_keys(cls: Any, values: Mapping[str, Any], where: str) -> None:
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where}: expected settings of {cls.__name__}, found {values!r}")
+    known = [field.name for field in fields(cls)]
+    types = get_type_hints(cls)
+    for key, value in values.items():
+        if key not in known:
+            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), known)}")
+        if is_dataclass(types[key]):
+            _check_keys(types[key], value, where)
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    return converter
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return to_dict(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def within(flag: str, value: float, low: float | None, high: float | None) -> None:
+    """Raise a `UserError` naming the setting if a number is outside its bounds (None: no bound)."""
+    Bounds(low, high).check(flag.replace("-", "_"), value)

@@ -1,0 +1,132 @@
+"""Rows of a run: images paired by name, some of them kept from training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from instar.core.config import DataConfig
+from instar.core.errors import UserError, setting
+from instar.core.evenly import evenly
+from instar.data.dataset import Split, Splits
+from instar.data.refs import ImageRef, Row
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that are drawn in one order, by split."""
+
+    names: tuple[str, ...]
+    """Of the domains side by side."""
+    train: list[Row]
+    test: list[Row]
+    val: list[Row]
+
+    def of(self, split: Split) -> list[Row]:
+        """Return the rows of a split."""
+        return {"train": self.train, "test": self.test, "val": self.val}[split]
+
+
+def rows_of(domains: Sequence[tuple[str, Splits]], cfg: DataConfig, notes: list[str]) -> Rows:
+    """Make the rows of domains that are side by side in them."""
+    names = tuple(name for name, _ in domains)
+
+    def rows(split: Split) -> list[Row]:
+        sides = [domain.refs(split) for _, domain in domains]
+        if len(sides) == 1:
+            return [(ref,) for ref in sides[0]]
+        needed = split == "train" or all(sides)
+        return _matched(names, sides, split, notes) if needed else []
+
+    return Rows(names, rows("train"), rows("test"), rows("val") if cfg.validation else [])
+
+
+def _matched(names: Sequence[str], sides: Sequence[list[ImageRef]], split: Split, notes: list[str]) -> list[Row]:
+    """Pair the images that have the same key; of several in a domain, such as "1.jpg" and "1.png", the first counts."""
+    keyed: list[dict[str, ImageRef]] = []
+    for side in sides:
+        first: dict[str, ImageRef] = {}
+        for ref in side:
+            first.setdefault(ref.key, ref)
+        keyed.append(first)
+    common = [key for key in keyed[0] if all(key in other for other in keyed[1:])]
+    if not common:
+        others, firsts = " and ".join(names[1:]), " against ".join(side[0].path.name for side in sides)
+        raise UserError(
+            f"no {split} image of {names[0]} has the name of one of {others}: {firsts}; "
+            "pairs are matched by file name without the suffix"
+        )
+    rows = [tuple(side[key] for side in keyed) for key in common]
+    for name, side, used in zip(names, sides, zip(*rows, strict=True), strict=True):
+        taken = set(used)
+        left = [ref for ref in side if ref not in taken]
+        if left:
+            notes.append(f"{_count(len(left), f'{split} image')} of {name} without a partner: {_some(left)}")
+    return rows
+
+
+def hold_out(orders: list[Rows], most: int, notes: list[str], *, spread: bool) -> list[Rows]:
+    """Take test images from the training images where there are none: the last ones, or some spread over all."""
+    if all(order.test for order in orders):
+        return orders
+    counts = [0 if order.test else min(most, len(order.train) // 10) for order in orders]
+    if not any(counts):
+        few = ", and too few images to keep some from training" if most else ""
+        notes.append(f"there are no test images{few}")
+    elif spread:
+        what = f"{_count(counts[0], 'image')}, spread over all,"
+        notes.append(f"no test folder: {what} kept from training for the sample pictures")
+    else:
+        what = _listed(orders, counts)
+        notes.append(f"no test folder: the last {what} are kept from training for the sample pictures")
+    kept = []
+    for order, count in zip(orders, counts, strict=True):
+        cut = len(order.train) - count
+        train, test = _parted(order.train, count) if spread else (order.train[:cut], order.train[cut:])
+        kept.append(replace(order, train=train, test=test or order.test))
+    return kept
+
+
+def _listed(orders: Sequence[Rows], counts: Sequence[int]) -> str:
+    """Say how many rows of each order: 2 images of A and 0 of B, or 2 pairs."""
+    said: list[str] = []
+    for order, count in zip(orders, counts, strict=True):
+        if len(order.names) > 1:
+            said.append(_count(count, "pair"))
+        else:
+            said.append(f"{count if said else _count(count, 'image')} of {order.names[0]}")
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def with_validation(orders: list[Rows], count: int, notes: list[str]) -> list[Rows]:
+    """Keep `count` rows of each order, spread evenly: of the val folder, or else from training."""
+    if not count:
+        return [replace(order, val=[]) for order in orders]
+    asked = setting("data.validation", count)
+    if all(order.val for order in orders):
+        for order in orders:
+            if count > len(order.val):
+                there = f"the val folder of {order.names[0]} has {len(order.val)} images"
+                raise UserError(f"{asked}: {there}; ask for less")
+        notes.append("validation images are those of the val folder")
+        return [replace(order, val=evenly(order.val, count)) for order in orders]
+    for order in orders:
+        if count > len(order.train) // 2:
+            there = f"{order.names[0]} has {len(order.train)} training images"
+            raise UserError(f"{asked}: {there}, keep at most half")
+    parts = [_parted(order.train, count) for order in orders]
+    return [replace(order, train=train, val=val) for order, (train, val) in zip(orders, parts, strict=True)]
+
+
+def _parted(rows: list[Row], count: int) -> tuple[list[Row], list[Row]]:
+    """Return the rows but for `count` of them, and these, spread evenly over all."""
+    places = set(evenly(range(len(rows)), count))
+    return [row for i, row in enumerate(rows) if i not in places], [rows[i] for i in sorted(places)]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _some(refs: Sequence[ImageRef]) -> str:
+    return ", ".join(ref.path.name for ref in refs[:3]) + (", ..." if len(refs) > 3 else "")

@@ -1,0 +1,166 @@
+"""Translating many files: batches of equal size, decoding and saving beside the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL.Image import Image
+
+from instar.core.errors import UserError, setting
+from instar.core.images import UnreadableImage, probe, read
+from instar.inference.batches import SizeAndVariant, chunks
+from instar.inference.jobs import Job
+from instar.inference.manifest import Tally
+from instar.inference.results import Result
+
+THREADS = 4
+"""That decode and save."""
+WINDOW = 64
+"""Files among which images of equal size are looked for. At most three batches are in memory: read, translated,
+saved."""
+
+Size = tuple[int, int]
+Network = Callable[[list[Image]], Sequence[Result]]
+"""Makes results of images of one size."""
+
+
+def work(
+    jobs: Sequence[Job],
+    out: Path,
+    networks: Sequence[Network],
+    tally: Tally,
+    *,
+    batch: int,
+    pixels: int,
+    look: Callable[[Job, Size], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Translate all jobs. What goes wrong with an image is noted, and the others go on.
+
+    Args:
+        jobs: in the order of the manifest.
+        out: folder for the results.
+        networks: for each variant, makes results of images of one size.
+        tally: told what became of each job.
+        batch: most images that go through the network together.
+        pixels: most pixels that do, unless one image alone has more.
+        look: shown each image's size beforehand.
+        stopped: asked after each batch; what was read, translated or written then is brought to its end.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        batches = (part for sizes in _sizes(pool, jobs, tally, look) for part in chunks(sizes, batch, pixels))
+        written: list[_Written] = []
+        for loaded in _loaded(pool, batches, jobs, tally):
+            network = networks[jobs[loaded[0][0]].variant]
+            results = _translated(network, [image for _, image in loaded])
+            _settle(written, jobs, tally)  # the batch before, which was written meanwhile
+            written = []
+            for (number, image), result in zip(loaded, results, strict=True):
+                if isinstance(result, str):
+                    tally.fail(number, jobs[number], result, image)
+                else:
+                    future = pool.submit(result.save, out / jobs[number].output)
+                    written.append(_Written(number, image, future, result.rows(jobs[number].source)))
+            if stopped():
+                break
+        _settle(written, jobs, tally)
+
+
+class _Written(NamedTuple):
+    number: int
+    image: Image
+    future: Future[None]
+    rows: Iterable[Sequence[object]]
+
+
+def _sizes(
+    pool: ThreadPoolExecutor, jobs: Sequence[Job], tally: Tally, look: Callable[[Job, Size], None]
+) -> Iterator[dict[int, SizeAndVariant]]:
+    """Yield width, height and variant by number for a window's images. What is no image by its header ends here."""
+    for start in range(0, len(jobs), WINDOW):
+        window = list(enumerate(jobs[start : start + WINDOW], start))
+        probed = pool.map(lambda job: _size(job[1]), window)
+        sizes = {}
+        for (number, job), size in zip(window, probed, strict=True):
+            if size is None:
+                tally.ignore(number, job)
+            elif isinstance(size, str):
+                tally.fail(number, job, size)
+            else:
+                look(job, size)
+                sizes[number] = (*size, job.variant)
+        yield sizes
+
+
+def _size(job: Job) -> Size | str | None:
+    if not job.output:
+        return None
+    try:
+        return probe(Path(job.source))[:2]
+    except UnreadableImage as error:
+        return error.reason
+
+
+def _loaded(
+    pool: ThreadPoolExecutor, batches: Iterator[list[int]], jobs: Sequence[Job], tally: Tally
+) -> Iterator[list[tuple[int, Image]]]:
+    """Yield decoded batches; while one is in use, the next one is being read."""
+    reading: list[tuple[int, Future[Image]]] = []
+    for numbers in batches:
+        following = [(number, pool.submit(read, Path(jobs[number].source))) for number in numbers]
+        yield from _read(reading, jobs, tally)
+        reading = following
+    yield from _read(reading, jobs, tally)
+
+
+def _read(
+    reading: list[tuple[int, Future[Image]]], jobs: Sequence[Job], tally: Tally
+) -> Iterator[list[tuple[int, Image]]]:
+    images = []
+    for number, future in reading:
+        try:
+            images.append((number, future.result()))
+        except Exception as error:  # as in `_translated`
+            reason = error.reason if isinstance(error, UnreadableImage) else type(error).__name__
+            tally.fail(number, jobs[number], reason)
+    reading.clear()  # the futures hold the pixels
+    if images:
+        yield images
+
+
+def _translated(network: Network, images: list[Image]) -> Sequence[Result | str]:
+    """Return the results, or why there is none.
+
+    If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is
+    turned by EXIF data that its header does not show, so that the sizes are unequal.
+    """
+    try:
+        return network(images)
+    except Exception as error:  # one image must not end a job of thousands
+        reason = _reason(error, images[0])
+    # Outside the handler, whose traceback would keep the tensors of the failed attempt.
+    return [reason] if len(images) == 1 else [one for image in images for one in _translated(network, [image])]
+
+
+def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
+    for number, image, future, rows in written:
+        error = future.exception()
+        if error is None:
+            tally.done(number, jobs[number], image, rows)
+        else:
+            tally.fail(number, jobs[number], _reason(error, image), image)
+
+
+def _reason(error: BaseException, image: Image) -> str:
+    message = " ".join(str(error).split())
+    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
+        remedy = f"set a lower {setting('size')}, or {setting('device', 'cpu')}"
+        return f"out of memory at {image.width} x {image.height}; {remedy}"
+    if isinstance(error, UserError):
+        return " ".join(error.message.raw.split())
+    return f"{type(error).__name__}: {message}"

@@ -1,0 +1,28 @@
+"""Ways between images in a code that both domains share."""
+
+from __future__ import annotations
+
+import torch
+from PIL import ImageOps
+from PIL.Image import Image
+
+from instar.core.abilities import Coded
+from instar.core.batch import Domain
+from instar.core.errors import UserError
+from instar.core.settings import Bounds
+from instar.inference.arrays import tensor_to_images
+from instar.inference.model import Model, without_gradients
+from instar.inference.padding import cropped
+
+
+@without_gradients()
+def translations_between(model: Model, image: Image, other: Image, domain: Domain, count: int) -> list[Image]:
+    """Return `count` translations into a domain, on the way from the code of one image to that of another."""
+    if not isinstance(model.method, Coded):
+        raise UserError(f"{model.name} has no code that both domains share")
+    Bounds(2).check("count", count)
+    x = model.planes([image, ImageOps.fit(other, image.size)])
+    first, last = model.method.encode(model.padded(x), domain=model.keys.opposite(domain)).chunk(2)
+    steps = torch.linspace(0, 1, count, device=model.device)
+    frames = torch.cat([model.method.decode(first.lerp(last, t), to=domain) for t in steps])
+    return tensor_to_images(cropped(frames, *x.shape[-2:]), [image] * count)

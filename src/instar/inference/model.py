@@ -1,0 +1,166 @@
+"""A trained method on a device: tensors of any size in, their translations out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from typing_extensions import Self
+
+from instar.core.abilities import Clustered
+from instar.core.batch import Domain
+from instar.core.config import RunConfig
+from instar.core.device import pick_device
+from instar.core.errors import UserError, setting
+from instar.core.method import Method
+from instar.core.run import load_method
+from instar.core.seed import generator
+from instar.inference.arrays import images_to_tensor
+from instar.inference.domains import Domains
+from instar.inference.padding import cropped, padded, resized, with_short_side
+
+
+@contextmanager
+def without_gradients() -> Iterator[None]:
+    """Record nothing and give tensors that may be changed in place, also within `torch.inference_mode`."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+class Model:
+    """A method with its averaged weights on a device. It carries its architecture: nothing else is needed.
+
+    Attributes:
+        method: in eval mode.
+        config: settings of its run.
+        device: where it computes.
+        keys: its domains.
+    """
+
+    def __init__(self, method: Method[Any], config: RunConfig, device: str = "auto") -> None:
+        self.device = torch.device(pick_device(device))
+        self.method = method.eval().requires_grad_(False).to(self.device)
+        self.config = config
+        self.keys = Domains.of(config, method.data.parts, method.targets)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "auto") -> Self:
+        """Load a run directory's last checkpoint, or one checkpoint."""
+        return cls(*load_method(path), device=device)
+
+    @property
+    def name(self) -> str:
+        """Name of the method."""
+        return self.config.name
+
+    @property
+    def channels(self) -> int:
+        """Of the images that its networks take, 1 or 3."""
+        return self.config.method.channels
+
+    @property
+    def trained_at(self) -> int:
+        """Side of the training crops in pixels."""
+        return self.config.data.size
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the domains, the one that was translated from in training first."""
+        return tuple(self.keys.names.values())
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the domains into which it translates."""
+        return tuple(self.keys.names[key] for key in self.keys.targets)
+
+    def domain(self, name: str | None, given_as: str = "to") -> Domain:
+        """Return the method's key of a domain into which it translates.
+
+        Args:
+            name: in any case; A and B are the first and the second domain, unless domains have these names. None is the
+                target of the training, and so is the number of a domain that the model found, which is a style in it.
+            given_as: the setting, for the message.
+
+        Raises:
+            UserError: the model does not translate into it.
+        """
+        if name is None or (name.isdecimal() and isinstance(self.method, Clustered)):
+            return self.keys.target
+        key = self.keys.key(name)
+        if key is None or key not in self.keys.targets:
+            raise UserError(f"{setting(given_as, name)}: this model translates to {self._reachable()}")
+        return key
+
+    def source_of(self, to: str | None) -> str:
+        """Return the name of the domain whose images are translated into `to` where none is named."""
+        return self.keys.names[self.keys.opposite(self.domain(to))]
+
+    def own_domains(self) -> list[int]:
+        """Return the numbers of the domains that the model found itself and that have images."""
+        if not isinstance(self.method, Clustered):
+            raise UserError(f"{self.name} has found no domains of its own")
+        return [number for number, style in enumerate(self.method.cluster_styles()) if style.isfinite().all()]
+
+    @without_gradients()
+    def tensors(
+        self, x: Tensor, to: Domain, *, size: int | None = None, seed: int = 0, style: Tensor | None = None
+    ) -> Tensor:
+        """Translate a tensor in one pass.
+
+        What an image becomes does not depend on the others of its batch: noise is drawn anew from `seed` for each.
+
+        Args:
+            x: (N, C, H, W) in [-1, 1], of any H and W, with as many channels as the networks take.
+            to: key of a domain, from `domain`.
+            size: short side to work at; the images' own if None.
+            seed: of the model's noise or style.
+            style: (S,) for all, or (N, S), on any device.
+
+        Returns:
+            The same shape, range, type and device.
+        """
+        height, width = x.shape[-2:]
+        given = resized(x, *self.working_size(height, width, size))
+        styles = None if style is None else style.to(self.device).expand(len(x), -1)
+        # A method that draws one noise for the batch would give an image another one at each place in it.
+        step = 1 if "batch_independent" in self.method.exempt else len(x)
+        parts = [slice(start, start + step) for start in range(0, len(x), step)]
+        out = torch.cat([self._pass(given[i], to, seed, None if styles is None else styles[i]) for i in parts])
+        return resized(out, height, width).to(x.device, x.dtype)
+
+    def working_size(self, height: int, width: int, size: int | None = None) -> tuple[int, int]:
+        """Return height and width at which the networks work on an image: of a short side, or the only ones they take.
+
+        Networks of a fixed size see the whole image, squeezed, as their authors do it.
+        """
+        if self.method.fixed_size:
+            return self.method.fixed_size, self.method.fixed_size
+        return with_short_side(height, width, size)
+
+    def planes(self, batch: Sequence[Image], size: int | None = None) -> Tensor:
+        """Return PIL images of one size as a tensor (N, C, H, W) on the device, at the size the networks work at."""
+        height, width = self.working_size(batch[0].height, batch[0].width, size)
+        return images_to_tensor(batch, self.channels, height, width).to(self.device)
+
+    def padded(self, x: Tensor) -> Tensor:
+        """Pad (N, C, H, W) right and below, to the multiples that the networks need."""
+        return padded(x, self.method.size_divisor)
+
+    def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
+        options: dict[str, Any] = {} if style is None else {"style": style}
+        if self.method.stochastic:
+            options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
+        translate: Callable[..., Tensor] = self.method.translate
+        out = translate(self.padded(x.to(self.device, torch.float32)), to=to, **options)
+        return cropped(out, *x.shape[-2:])
+
+    def _reachable(self) -> str:
+        names = " or ".join(self.targets)
+        if not isinstance(self.method, Clustered):
+            return names
+        return f"{names}, and its own domains are {', '.join(map(str, self.own_domains())) or 'empty'}"

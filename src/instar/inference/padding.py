@@ -1,0 +1,48 @@
+"""Sizes of tensors: made to fit what networks take, and made the caller's again."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+SMALLEST = 16
+"""Sides are padded to at least this: generators pad by reflection inside, which a map of 1 pixel does not allow."""
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """Pad (N, C, H, W) right and below until both sides are multiples, and at least 16.
+
+    By reflection, or by repeating the edge where the image is too small for that. `cropped` undoes it.
+    """
+    height, width = x.shape[-2:]
+    down, right = (-(-max(side, SMALLEST) // multiple) * multiple - side for side in (height, width))
+    if not down and not right:
+        return x
+    mode = "reflect" if down < height and right < width else "replicate"
+    return nnf.pad(x, (0, right, 0, down), mode=mode)
+
+
+def cropped(x: Tensor, height: int, width: int) -> Tensor:
+    """Return the upper left part (..., height, width)."""
+    return x[..., :height, :width]
+
+
+def content_share(x: Tensor, planes: Tensor) -> Tensor:
+    """Return which shares (2,) of the width and the height of padded planes are the image x."""
+    return torch.tensor([x.shape[-1] / planes.shape[-1], x.shape[-2] / planes.shape[-2]], device=planes.device)
+
+
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    """Return images (N, C, H, W) in [-1, 1] in another size: bicubic, with antialiasing. Float32 if it is another."""
+    if x.shape[-2:] == (height, width):
+        return x
+    return nnf.interpolate(x.float(), (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def with_short_side(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Return height and width in the same proportion, with the given short side; the same ones if there is None."""
+    if short_side is None:
+        return height, width
+    scale = short_side / min(height, width)
+    return round(height * scale), round(width * scale)

@@ -1,0 +1,121 @@
+"""What may be asked of a translation of files, and which of it goes together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from instar.core import registry
+from instar.core.abilities import Attentive, Coded, Landmarked, Styled
+from instar.core.errors import UserError, setting
+from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
+from instar.inference.batches import BATCH, SMALLEST_SIZE
+
+ALL = "all"
+"""In place of a domain's name: every domain that the model found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationRequest(Settings):
+    """Which files to translate, into what, and what else to write of each."""
+
+    inputs: tuple[str, ...] = ()
+    """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'."""
+    out: Path
+    """Folder for the results; manifest.jsonl in it has a line for every input."""
+    to: str | None = None
+    """Domain to translate into, by its name or as A or B; B, the target of the training, if not given. TUNIT's own
+    domains have numbers from 0; all gives cat_domain0.png, cat_domain1.png, ..."""
+    size: Annotated[int | None, Bounds(SMALLEST_SIZE)] = None
+    """Short side at which the network works; results are resized back. For images much larger than those of the
+    training, or than the memory allows. The images' own size if not given."""
+    batch: PositiveInt = BATCH
+    """Most images of one size that go through the network together."""
+    seed: NonNegativeInt = 0
+    """Of the model's noise or style, if it has any."""
+    samples: Annotated[int | None, Bounds(1)] = None
+    """Styles drawn for each image, the same ones for all: cat.png gives cat_seed0-0.png, cat_seed0-1.png, ..."""
+    reference: tuple[Path, ...] = ()
+    """Image of the domain translated into, whose style all results take: cat.png gives cat_like-NAME.png. May be given
+    several times."""
+    interpolate: Annotated[int | None, Bounds(2)] = None
+    """Pictures on the way from one style to another, or to that of `reference`, or between those of two references: a
+    strip as PNG, moving as GIF. For methods with a shared code instead of styles: the way from each image to
+    `reference`."""
+    towards: Path | None = None
+    """Image of the inputs' domain to whose landmarks `interpolate` leads, while the appearance stays."""
+    move: tuple[str, ...] = ()
+    """Move a landmark of the inputs before they are translated, NUMBER:RIGHT,DOWN in half sides of the image, such as
+    7:+0.1,-0.05. May be given several times; `landmarks` shows the numbers."""
+    source: str | None = None
+    """Domain of the inputs, for methods with landmarks; the other than `to` if not given. If it is the same, images are
+    not translated but drawn anew in their own domain."""
+    landmarks: bool = False
+    """Write also the numbered landmarks, over input and output in cat_landmarks.png, and of all inputs in
+    landmarks.csv."""
+    heatmap: bool = False
+    """Write also where the model looks, laid over the input: cat_heatmap.png."""
+    grid: bool = False
+    """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.inputs:
+            raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
+        stems = [reference.stem for reference in self.reference]
+        if len(set(stems)) < len(stems):
+            why = "results are named after the images; give images of different names"
+            raise UserError(f"{setting('reference')}: {why}")
+        if self.interpolate and (self.grid or self.samples):
+            other = "grid" if self.grid else "samples"
+            why = "a strip shows all its pictures" if self.grid else "the way leads from style 0 to style 1"
+            first, second = sorted(["interpolate", other])
+            raise UserError(f"{setting(first)} and {setting(second)}: give one of the two; {why}")
+
+    @property
+    def domain(self) -> str | None:
+        """Name of the domain to translate into; None for the target of the training."""
+        return None if self.to == ALL else self.to
+
+    def check(self, name: str, method: Any) -> None:
+        """Refuse what a method cannot do, or not so.
+
+        Args:
+            name: of the method.
+            method: the method.
+
+        Raises:
+            UserError: it names the setting, and the methods that can.
+        """
+        styled, coded = isinstance(method, Styled), isinstance(method, Coded)
+        landmarked = isinstance(method, Landmarked)
+        asked: dict[str, tuple[object, bool, Any]] = {
+            "samples": (self.samples, styled, Styled),
+            "reference": (self.reference, styled or (coded and bool(self.interpolate)), Styled),
+            "interpolate": (self.interpolate, styled or coded, (Styled, Coded)),
+            "towards": (self.towards, landmarked, Landmarked),
+            "move": (self.move, landmarked, Landmarked),
+            "source": (self.source, landmarked, Landmarked),
+            "landmarks": (self.landmarks, landmarked, Landmarked),
+            "heatmap": (self.heatmap, isinstance(method, Attentive), Attentive),
+        }
+        for option, (given, able, ability) in asked.items():
+            if given and not able:
+                others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
+                raise UserError(f"{setting(option)}: {name} cannot do that; methods that can: {others}")
+        if self.towards and not self.interpolate:
+            number = setting("interpolate", "N")
+            raise UserError(f"{setting('towards')}: give also {number}, the number of pictures on the way")
+        if self.interpolate:
+            self._check_ends(name, styled=styled)
+
+    def _check_ends(self, name: str, *, styled: bool) -> None:
+        """Refuse a way without an end, or with too many."""
+        most = 1 if self.towards or not styled else 2
+        if len(self.reference) > most:
+            given = f"give at most {most} {setting('reference')} here, not {len(self.reference)}"
+            raise UserError(f"{setting('interpolate')}: {given}")
+        if not styled and not self.reference:
+            image = setting("reference", "IMAGE")
+            raise UserError(f"{setting('interpolate')}: {name} needs {image}, the picture at the other end of the way")

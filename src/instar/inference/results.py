@@ -1,0 +1,70 @@
+"""What becomes of an image, and how it is written: a picture, or a strip of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from instar.core.images import save
+
+FRAME_MS = 120
+"""Of an animation."""
+
+
+class Result(Protocol):
+    """Something to write for one input."""
+
+    def save(self, path: Path) -> None:
+        """Write it at `path`, whole or not at all.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+
+    def rows(self, file: str) -> Iterable[Sequence[object]]:
+        """Return the rows for an input file of the table that all results share."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image, in the format of its file's suffix."""
+
+    image: Image.Image
+
+    def save(self, path: Path) -> None:
+        """Write the image."""
+        save(self.image, path)
+
+    def rows(self, file: str) -> Iterable[Sequence[object]]:
+        """Return nothing."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Film:
+    """Pictures of one size on the way from one translation to another."""
+
+    frames: list[Image.Image]
+
+    def save(self, path: Path) -> None:
+        """Write the frames side by side at `path`, and moving, there and back, beside it as a GIF."""
+        width, height = self.frames[0].size
+        strip = Image.new("RGB", (width * len(self.frames), height))
+        for i, frame in enumerate(self.frames):
+            strip.paste(frame, (i * width, 0))
+        save(strip, path)
+        first, *others = self.frames + self.frames[-2:0:-1]
+        part = path.with_name(f".{path.stem}.part")
+        try:
+            first.save(part, format="GIF", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
+            part.replace(path.with_suffix(".gif"))
+        finally:
+            part.unlink(missing_ok=True)
+
+    def rows(self, file: str) -> Iterable[Sequence[object]]:
+        """Return nothing."""
+        return ()

@@ -1,0 +1,150 @@
+"""What is made of each file: one translation or several, strips, attention, landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from instar.core.abilities import Styled
+from instar.core.images import read, viewable
+from instar.inference.attention import overlay
+from instar.inference.jobs import Naming
+from instar.inference.landmark_edit import LandmarkEdit
+from instar.inference.landmark_pictures import marked
+from instar.inference.request import ALL, TranslationRequest
+from instar.inference.results import Film, Picture, Result
+from instar.inference.styles import style_path
+from instar.inference.translator import Translator
+
+Images = Callable[..., list[Image.Image]]
+"""Makes images of images of one size; takes `style` (S,)."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the results for each image.
+
+    Attributes:
+        naming: how its file is named.
+        make: makes results of images of one size.
+        reference: image whose style it takes, if it is one's.
+    """
+
+    naming: Naming
+    make: Callable[[list[Image.Image]], Sequence[Result]]
+    reference: Path | None = None
+
+
+def variants(request: TranslationRequest, model: Translator) -> list[Variant]:
+    """Return what is asked for.
+
+    Raises:
+        UserError: the model has no such thing, or an image that is named cannot be read; one line.
+    """
+    request.check(model.name, model.method)
+    model.domain(request.domain)
+    images = _images(request, model)
+    found = _translations(request, model, images) or [Variant(Naming(), partial(_pictures, images))]
+    if request.landmarks:
+        edit = LandmarkEdit.of(request, model)
+        found.append(Variant(Naming("_landmarks", ".png"), partial(_marked, edit)))
+    if request.heatmap:
+        found.append(Variant(Naming("_heatmap", ".png"), partial(_overlays, model, request.domain)))
+    return found
+
+
+def _translations(request: TranslationRequest, model: Translator, images: Images) -> list[Variant]:
+    """Return the results that have names of their own; none where a single translation is asked for."""
+
+    def styled(ending: str, style: Tensor | None, reference: Path | None = None) -> Variant:
+        return Variant(Naming(ending), partial(_pictures, partial(images, style=style)), reference)
+
+    if request.to == ALL:
+        return [styled(f"_domain{number}", model.style_to(str(number))) for number in model.own_domains()]
+    if request.interpolate:
+        return [_strip(request, model, images, request.interpolate)]
+    drawn = model.styles(request.samples, seed=request.seed) if request.samples else ()
+    found = [styled(f"_seed{request.seed}-{number}", style) for number, style in enumerate(drawn)]
+    likes = [(path, model.style_of(path, request.to)) for path in request.reference]
+    return [*found, *(styled(f"_like-{path.stem}", style, path) for path, style in likes)]
+
+
+def _images(request: TranslationRequest, model: Translator) -> Images:
+    """Return what makes images of one size into others, of which only the style is left to choose."""
+    style = model.style_to(request.to)
+    if request.move or request.source:
+        return partial(LandmarkEdit.of(request, model).images, style=style)
+    return partial(model.images, to=request.domain, size=request.size, seed=request.seed, style=style)
+
+
+def _strip(request: TranslationRequest, model: Translator, images: Images, count: int) -> Variant:
+    """Return the way that is asked for: between landmarks, between styles, or in a shared code."""
+    ends = [(f"like-{path.stem}", read(path)) for path in request.reference]
+    if request.towards:
+        style = model.style_of(ends[0][1], request.to) if ends else None
+        name = "_".join(["_towards-" + request.towards.stem, *(name for name, _ in ends)])
+        edit, other = LandmarkEdit.of(request, model), read(request.towards)
+        return Variant(Naming(name, ".png"), partial(_landmark_films, edit, other, count, style))
+    if isinstance(model.method, Styled):
+        read_off = [(name, model.style_of(image, request.to)) for name, image in ends]
+        (start, first), (stop, last) = _ends(request, model, read_off)
+        styles = style_path(model, first, last, count)
+        return Variant(Naming(f"_{start}-to_{stop}", ".png"), partial(_style_films, images, styles))
+    ((name, other),) = ends
+    return Variant(Naming(f"_to_{name}", ".png"), partial(_code_films, model, other, request.to, count))
+
+
+def _ends(request: TranslationRequest, model: Translator, given: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+    """Return the names and styles of both ends: those given, before them style 0, after it a domain's or style 1."""
+    if len(given) == 2:
+        return given
+    first, second = model.styles(2, seed=request.seed)
+    own = model.style_to(request.to)
+    last = (f"seed{request.seed}-1", second) if own is None else (f"domain{request.to}", own)
+    return [(f"seed{request.seed}-0", first), *(given or [last])]
+
+
+def _pictures(images: Images, batch: list[Image.Image]) -> list[Picture]:
+    return [Picture(image) for image in images(batch)]
+
+
+def _style_films(images: Images, styles: Sequence[Tensor], batch: list[Image.Image]) -> list[Film]:
+    plain = [viewable(image) for image in batch]
+    columns = [images(plain, style=style) for style in styles]
+    return [Film(list(frames)) for frames in zip(*columns, strict=True)]
+
+
+def _code_films(
+    model: Translator, other: Image.Image, to: str | None, count: int, batch: list[Image.Image]
+) -> list[Film]:
+    ways = (model.between(image, other, to, count=count) for image in batch)
+    return [Film([viewable(frame) for frame in frames]) for frames in ways]
+
+
+def _landmark_films(
+    edit: LandmarkEdit, other: Image.Image, count: int, style: Tensor | None, batch: list[Image.Image]
+) -> list[Film]:
+    """Show how the landmarks of images become those of another one."""
+    plain, size = [viewable(image) for image in batch], np.array(batch[0].size, np.float32)
+    there = edit.find(ImageOps.fit(viewable(other), batch[0].size))
+    whole = np.stack([there - edit.find(image) for image in plain]) * 2 / size
+    way = (edit.by + whole * np.float32(step / (count - 1)) for step in range(count))
+    columns = [edit.draw(plain, by, style)[0] for by in way]
+    return [Film(list(frames)) for frames in zip(*columns, strict=True)]
+
+
+def _marked(edit: LandmarkEdit, batch: list[Image.Image]) -> Sequence[Result]:
+    plain = [viewable(image) for image in batch]
+    made, drawn = edit.draw(plain, edit.by, None)
+    pairs = zip(plain, made, drawn, strict=True)
+    return [marked(one.convert("RGB"), out.convert("RGB"), edit.find(one), points) for one, out, points in pairs]
+
+
+def _overlays(model: Translator, to: str | None, batch: list[Image.Image]) -> list[Picture]:
+    return [Picture(overlay(image, model.attention(image, to))) for image in batch]

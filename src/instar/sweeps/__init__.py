@@ -1,0 +1,1 @@
+"""Grids of trainings: what is in them, and where they run."""

@@ -1,0 +1,212 @@
+"""Trainings as processes of their own, so that memory and crashes are each one's own: here or on a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from instar.core.errors import UserError
+
+POLL = 0.2
+"""Seconds between looks at the processes."""
+STOPPED = 130
+"""Exit code of what was asked to stop."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A process to be run."""
+
+    title: str
+    arguments: tuple[str, ...]
+    """Of the command `instar`."""
+    log: Path
+    """File for what it prints. Who writes it has it locked, so that no second process trains the same run."""
+    gpus: int | None = 0
+    """GPUs to be reserved in a cluster; None takes one where the cluster has any."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended."""
+
+    title: str
+    code: int
+    said: str
+    """Its last line."""
+    stopped: bool = False
+    """Whether it did not end, or begin, because all were asked to stop."""
+
+
+class Child:
+    """A training that runs."""
+
+    def __init__(self, training: Training, threads: int | None) -> None:
+        """Start it. A `UserError` says that another process is at it."""
+        training.log.parent.mkdir(parents=True, exist_ok=True)
+        with training.log.open("ab") as log:
+            if not _lock(log):
+                raise UserError(f"another process is training it; what it prints is in {training.log}")
+            self.output = training.log.open("rb")
+            self.output.seek(0, os.SEEK_END)
+            # A session of its own: Ctrl-C in a terminal would reach it a second time, and end it without saving.
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "instar.cli", *training.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "COLUMNS": "200"} | ({"OMP_NUM_THREADS": str(threads)} if threads else {}),
+            )
+        self.title = training.title
+        self.said = ""
+        self.rest = b""
+
+    def lines(self) -> list[str]:
+        """Return the whole lines that it has printed since the last call."""
+        *whole, self.rest = (self.rest + self.output.read()).split(b"\n")
+        found = [line.decode(errors="replace").rstrip() for line in whole if line.strip()]
+        self.said = found[-1] if found else self.said
+        return found
+
+
+def run_here(trainings: Sequence[Training], at_once: int, threads: int | None, say: Say) -> list[Outcome]:
+    """Run trainings on this machine, `at_once` side by side; one that fails does not stop the others.
+
+    The first SIGINT or SIGTERM is passed on as SIGTERM: each training finishes its step and saves. A second SIGINT ends
+    them at once.
+
+    Args:
+        trainings: in this order.
+        at_once: processes at a time.
+        threads: of each process; None leaves them to PyTorch and to the environment.
+        say: is given each line that they print, with the title before it.
+    """
+    from instar.engine.signals import stop_on_signals
+
+    waiting, ended = deque(trainings), []
+    running: list[Child] = []
+    told = False
+    with stop_on_signals() as stop:
+        try:
+            while running or (waiting and not stop.asked):
+                if stop.asked and not told:
+                    say("stopping: each training finishes its step and saves")
+                    told = True
+                    for child in running:
+                        child.process.terminate()
+                while waiting and len(running) < at_once and not stop.asked:
+                    training = waiting.popleft()
+                    try:
+                        running.append(Child(training, threads))
+                    except UserError as error:
+                        ended.append(Outcome(training.title, 2, str(error)))
+                time.sleep(POLL)
+                for child in list(running):
+                    code = child.process.poll()
+                    for line in child.lines():
+                        say(f"{child.title}: {line}")
+                    if code is not None:
+                        running.remove(child)
+                        child.output.close()
+                        ended.append(Outcome(child.title, code, child.said, stopped=stop.asked and code != 0))
+        finally:
+            for child in running:
+                child.process.kill()
+    return ended + [Outcome(training.title, STOPPED, "not begun", stopped=True) for training in waiting]
+
+
+def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None, say: Say) -> list[Outcome]:
+    """Run trainings on a Ray cluster, as many at a time as it has room for; stopping is as in `run_here`.
+
+    All its machines must have Instar installed, and the folders of images and runs under the same paths.
+
+    Args:
+        trainings: in this order.
+        address: of the cluster, as ``ray.init`` takes it; ``local`` starts one on this machine.
+        threads: CPUs that are reserved for each training, one if None.
+        say: is given how each ended. What they print, Ray prints.
+    """
+    from instar.engine.signals import stop_on_signals
+
+    ray = _ray(address)
+    spare = 1 if ray.cluster_resources().get("GPU") else 0
+    ended = []
+    try:
+        with stop_on_signals() as stop:
+            pending: dict[Any, Training] = {}
+            for training in trainings:
+                gpus = spare if training.gpus is None else training.gpus
+                task = ray.remote(num_cpus=threads or 1, num_gpus=gpus, max_retries=0)(_train)
+                pending[task.remote(training, threads or 1)] = training
+            told = False
+            while pending:
+                done, _ = ray.wait(list(pending), timeout=POLL)
+                if stop.asked and not told:
+                    say("stopping: each training finishes its step and saves")
+                    told = True
+                    for task in pending:
+                        ray.cancel(task, force=False)
+                for task in done:
+                    ended.append(_result(ray, task, pending.pop(task)))
+                    say(f"{ended[-1].title}: {ended[-1].said}")
+    finally:
+        ray.shutdown()
+    return ended
+
+
+def _train(training: Training, threads: int) -> Outcome:
+    """Run one training; this is what a machine of the cluster is given. `ray.cancel` comes as SIGINT."""
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    return run_here([training], 1, threads, say)[0]
+
+
+def _result(ray: Any, task: Any, training: Training) -> Outcome:
+    try:
+        outcome: Outcome = ray.get(task)
+    except ray.exceptions.TaskCancelledError:
+        return Outcome(training.title, STOPPED, "stopped", stopped=True)
+    except ray.exceptions.RayError as error:  # the machine has gone, or it has no Instar
+        return Outcome(training.title, 1, str(error).strip().splitlines()[-1])
+    return outcome
+
+
+def _ray(address: str) -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("--ray needs the library Ray: pip install 'instar[ray]'") from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
+    try:
+        ray.init(address=address, logging_level=logging.WARNING)
+    except Exception as error:  # of many kinds, a bare Exception among them
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"--ray {address}: no cluster could be reached or started ({why})") from error
+    return ray
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file for as long as any process has it open from here. Return whether nobody else has."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two benchmarks of one grid are not told apart there
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,175 @@
+"""Files in, files out, from Python: what is told, and what is left on the disk."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import fields
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import instar
+from instar.api.translate import styles, translate
+from instar.core.errors import UserError
+from instar.core.events import Event, Noted, Worked
+from instar.inference.request import TranslationRequest
+
+Runs = Callable[..., Path]
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("1.png", "2.png", "sub/3.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 40, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_arguments_are_those_of_a_request() -> None:
+    """With the same defaults: what the command line offers, Python offers."""
+    given = signature(translate).parameters
+    assert {one.name for one in fields(TranslationRequest)} <= set(given)
+    for one in fields(TranslationRequest):
+        if one.name not in ("inputs", "out"):
+            assert given[one.name].default == one.default, one.name
+
+
+def test_a_folder(photos: Path, run_directory: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "bad.png").write_bytes(b"")
+    (photos / "notes.txt").write_text("hello")
+    run, out, events = run_directory(), tmp_path / "out", list[Event]()
+    done = translate(run, photos, out, device="cpu", on_event=events.append)
+    assert (done.translated, done.total, done.ignored, done.stopped) == (3, 4, 1, False)
+    assert done.failed == ((str(photos / "bad.png"), "the file is empty"),)
+    assert (done.out, done.manifest, done.grid, done.landmarks) == (out, out / "manifest.jsonl", None, None)
+    assert files(out) == {"1.png", "2.png", "sub/3.png", "manifest.jsonl"}
+    assert events == [Worked("translating images", number, 4) for number in range(5)]
+    assert capsys.readouterr() == ("", "")
+    model = instar.load(run, "cpu")
+    for name in ("1.png", "sub/3.png"):
+        expected = np.asarray(model.translate(photos / name)).astype(int)
+        assert np.abs(np.asarray(Image.open(out / name)) - expected).max() <= 1  # in a batch, then rounded
+
+
+def test_a_loaded_model_and_several_inputs(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    model = instar.load(run_directory(), "cpu")
+    done = translate(model, [photos / "1.png", f"{photos}/sub/*.png"], str(tmp_path / "out"), to="horse", grid=True)
+    assert (done.translated, done.failed) == (2, ())
+    assert done.grid == tmp_path / "out" / "grid.png"
+    assert files(done.out) == {"1.png", "3.png", "manifest.jsonl", "grid.png"}
+
+
+def test_styles_and_a_grid(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    done = translate(
+        run_directory("munit"), photos / "1.png", tmp_path / "out", device="cpu", samples=2, reference=photos / "2.png"
+    )
+    assert files(done.out) == {"1_seed0-0.png", "1_seed0-1.png", "1_like-2.png", "manifest.jsonl"}
+    assert (done.translated, done.total) == (3, 3)
+
+
+def test_landmarks(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    """The reference stands over its own column, whatever else is written."""
+    done = translate(
+        run_directory("transgaga"), photos / "1.png", tmp_path / "out", device="cpu",
+        reference=[photos / "2.png"], landmarks=True, grid=True, move="1:0.1,0",
+    )  # fmt: skip
+    assert done.landmarks == tmp_path / "out" / "landmarks.csv"
+    assert files(done.out) == {
+        "1_like-2.png", "1_landmarks.png", "landmarks.csv", "grid.png", "manifest.jsonl",
+    }  # fmt: skip
+    board = np.asarray(Image.open(tmp_path / "out" / "grid.png"))
+    over = [board[18:146, 128 * column : 128 * (column + 1)] for column in range(3)]
+    assert [bool((tile == 255).all()) for tile in over] == [True, False, True]
+
+
+def test_a_note_names_the_setting(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    Image.fromarray(rng.integers(0, 256, (100, 100, 3), dtype=np.uint8)).save(photos / "large.png")
+    events = list[Event]()
+    done = translate(run_directory(), photos, tmp_path / "out", device="cpu", on_event=events.append)
+    (note,) = (event for event in events if isinstance(event, Noted))
+    assert done.notes == (note.text,)
+    assert note.text.startswith(
+        f"{photos / 'large.png'} is 100 x 100, the model was trained on images of short side 36"
+    )
+    assert note.text.endswith("; if the results disappoint, try size=36")
+
+
+def test_reasons_in_the_manifest_name_settings(
+    photos: Path, run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = instar.load(run_directory(), "cpu")
+
+    def tight(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(model, "images", tight)
+    done = translate(model, photos / "1.png", tmp_path / "out")
+    (line,) = map(json.loads, done.manifest.read_text().splitlines())
+    remedy = "set a lower size, or device=cpu"
+    assert line["error"] == str(done.failed[0].reason) == f"out of memory at 40 x 32; {remedy}"
+
+
+def test_a_stop_between_batches(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Worked) and event.done == 1:
+            stop.set()
+
+    done = translate(run_directory(), photos, tmp_path / "out", device="cpu", batch=1, on_event=listen, stop=stop)
+    assert done.stopped
+    assert 1 <= done.translated < 3
+    assert len(done.manifest.read_text().splitlines()) == done.translated
+
+
+def test_nothing_is_written_where_something_is_wrong(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    run, out = run_directory(), tmp_path / "out"
+    for inputs, options, message in (
+        (photos / "none.png", {}, "there is no such file or folder"),
+        ([], {}, "nothing to translate"),
+        (photos, {"to": "cow"}, "^to=cow: this model translates to horse or zebra$"),
+        (photos, {"size": 1}, "^size must be at least 8, not 1$"),
+        (photos, {"samples": 2}, "^samples: cyclegan cannot do that"),
+    ):
+        with pytest.raises(UserError, match=message):
+            translate(run, inputs, out, device="cpu", **options)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="not a run directory"):
+        translate(tmp_path, photos, out)
+    assert not out.exists()
+
+
+def test_styles_as_a_table(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    (photos / "bad.png").write_bytes(b"")
+    run, events = run_directory("tunit"), list[Event]()
+    table = styles(run, photos, tmp_path / "styles.npz", device="cpu", on_event=events.append)
+    assert [Path(file).name for file in table.files] == ["1.png", "2.png", "3.png"]
+    assert table.failed == ((str(photos / "bad.png"), "the file is empty"),)
+    assert (table.styles.shape, table.probabilities.shape, table.domains.shape) == ((3, 8), (3, 3), (3,))
+    assert events == [Worked("reading styles", number, 4) for number in range(1, 5)]
+    model = instar.load(run, "cpu")
+    np.testing.assert_allclose(table.styles[1], model.style_of(photos / "2.png").numpy(), rtol=1e-5)
+    np.testing.assert_allclose(table.probabilities[1], model.cluster(photos / "2.png").numpy(), rtol=1e-5)
+    with np.load(tmp_path / "styles.npz") as written:
+        assert np.array_equal(written["style"], table.styles)
+        assert written["domain"].tolist() == table.domains.tolist()
+
+
+def test_styles_without_a_file_or_domains(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    model = instar.load(run_directory("munit"), "cpu")
+    stop = threading.Event()
+    stop.set()
+    assert len(styles(model, photos, stop=stop).files) == 1
+    table = styles(model, [photos / "1.png", photos / "sub"], to="horse")
+    assert (len(table.files), table.probabilities.shape) == (2, (2, 0))
+    assert not list(tmp_path.glob("*.npz"))
+    with pytest.raises(UserError, match=r"^out=styles\.txt: give a file that ends with \.csv or \.npz$"):
+        styles(model, photos, "styles.txt")

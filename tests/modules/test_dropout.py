@@ -1,0 +1,23 @@
+import pytest
+import torch
+from torch.nn import functional as nnf
+
+from instar.modules.dropout import dropout
+
+
+def test_a_generator_draws_what_the_global_one_would() -> None:
+    x = torch.rand(3, 4, 5) + 1
+    torch.manual_seed(3)
+    expected = nnf.dropout(x, 0.5)
+    state = torch.get_rng_state()
+    found = dropout(x, 0.5, torch.Generator().manual_seed(3))
+    assert torch.equal(found, expected)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.5])
+def test_what_is_kept_keeps_the_mean(p: float) -> None:
+    for generator in (None, torch.Generator().manual_seed(1)):
+        found = dropout(torch.ones(100_000), p, generator)
+        assert found[found != 0].unique().tolist() == pytest.approx([1 / (1 - p)])
+        assert float(found.mean()) == pytest.approx(1, abs=0.02)
