@@ -19,7 +19,7 @@ from torch import Tensor
 import instar
 from instar.core.run import checkpoints, read_config
 from instar.data import open_data
-from instar.evaluation.bench import translated
+from instar.evaluation.evaluator import translated
 from instar.metrics.features import MobileNetFeatures, extract
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance, kernel_distance_interval

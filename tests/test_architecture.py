@@ -23,7 +23,7 @@ ALLOWED = {
     "evaluation": {"core", "data", "inference", "metrics"},
     "reports": {"core", "data", "inference", "metrics", "evaluation"},
     "sweeps": {"core", "data", "evaluation"},
-    "api": {"core", "data", "engine", "inference", "metrics", "evaluation", "reports"},
+    "api": {"core", "data", "engine", "inference", "metrics", "evaluation", "reports", "sweeps"},
     "cli": {"api", "core", "data", "engine", "inference", "metrics", "evaluation", "reports", "sweeps"},
 }
 """Folder: what it may import besides itself. A method may not import another method, so `methods` is an exception."""

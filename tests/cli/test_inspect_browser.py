@@ -1,41 +1,22 @@
 """The page of `instar inspect` in a real browser."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import needs_browser, opened
 
 from cli import inspected
 from instar.cli import main
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install 'instar[dev]'")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in FLAGS:
-        options.add_argument(flag)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # sockets need a short path
-        opened = webdriver.Chrome(options=options, service=Service(DRIVER, env={**os.environ, "TMPDIR": scratch}))
-        try:
-            yield opened
-        finally:
-            opened.quit()
+    with opened() as browser:
+        yield browser
 
 
 def colours(browser: Any) -> set[str]:

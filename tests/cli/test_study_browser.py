@@ -1,32 +1,22 @@
 """The page of a study in a real browser, by its keys."""
 
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import needs_browser, opened
 from evaluation.parts import data_set
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from instar.cli import main
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install 'instar[dev]'")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 SIDES = {Keys.ARROW_LEFT: "left", Keys.ARROW_RIGHT: "right", Keys.ARROW_DOWN: "unsure", Keys.SPACE: "unsure"}
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
-)
+pytestmark = needs_browser
 Runs = Callable[..., Path]
 
 
@@ -64,25 +54,10 @@ class Participant:
 
 
 @pytest.fixture
-def scratch() -> Iterator[str]:
-    """A folder for what the browser leaves behind; its sockets need a short path, so not below tmp_path."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        yield folder
-
-
-@pytest.fixture
-def participant(tmp_path: Path, scratch: str) -> Iterator[Participant]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in FLAGS:
-        options.add_argument(flag)
+def participant(tmp_path: Path) -> Iterator[Participant]:
     (tmp_path / "downloads").mkdir()
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER, env={**os.environ, "TMPDIR": scratch}))
-    try:
+    with opened(tmp_path / "downloads") as browser:
         yield Participant(browser)
-    finally:
-        browser.quit()
 
 
 def saved(folder: Path, count: int = 1) -> list[Path]:
@@ -228,4 +203,31 @@ def test_a_reload_right_after_an_answer_loses_nothing(
     participant.browser.close()
     participant.browser.switch_to.window(new)
     participant.browser.get(address)
+    assert participant.text("progress") == "2 of 6"
+
+
+def test_by_tab_and_the_keys_of_buttons(participant: Participant, run_directory: Runs, tmp_path: Path) -> None:
+    """Who moves from button to button presses the one that has the focus, by Enter or by the space bar, once."""
+    study = written_study(run_directory, tmp_path)
+    participant.browser.get((study / "study.html").as_uri())
+
+    def focused() -> str:
+        return participant.script("return document.activeElement.textContent")
+
+    participant.press(Keys.TAB)
+    assert focused() == "Start (Enter)"
+    assert participant.script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    participant.press(Keys.SPACE)
+    assert participant.visible() == ["asking"]
+    for key in (Keys.ENTER, Keys.SPACE):
+        question = participant.question()
+        participant.browser.find_element("css selector", "[data-side=right]").send_keys(key)
+        participant.question()
+        assert participant.script(f"return state.answers['{question}'].side") == "right"
+    assert participant.text("progress") == "3 of 6"
+    assert focused() == "Right is better →"
+    held = "new KeyboardEvent('keydown', {key: 'Enter', repeat: true, bubbles: true, cancelable: true})"
+    pressed = participant.script(f"return document.activeElement.dispatchEvent({held})")
+    assert pressed is False, "a key held down is one answer"
+    participant.browser.find_element("id", "back").send_keys(Keys.SPACE)
     assert participant.text("progress") == "2 of 6"

@@ -18,7 +18,8 @@ from instar.evaluation.by_class import Classes, agreement, mean_over_classes
 from instar.evaluation.folders import evaluate_folders
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.references import real_features
-from instar.evaluation.runs import COPY, LAST, evaluate
+from instar.evaluation.report import COPY, LAST
+from instar.evaluation.runs import evaluate_run
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance
 
@@ -94,7 +95,7 @@ def one_folder(root: Path) -> Path:
 
 def test_a_run_that_found_domains(run_directory: Runs, tmp_path: Path) -> None:
     data = one_folder(tmp_path / "set")
-    report = evaluate(run_directory("tunit"), [data], extractor=extractor(), device="cpu")
+    report = evaluate_run(run_directory("tunit"), [data], extractor=extractor(), device="cpu")
     by_title = {column.title: values(column.scores) for column in report.columns}
     assert {KID, FD} <= by_title[COPY].keys()
     assert "cluster NMI" not in by_title[COPY]
@@ -163,11 +164,11 @@ def test_clusters_alone_need_no_features(run_directory: Runs, tmp_path: Path) ->
     for split in ("train", "test"):
         noise(tmp_path / "none" / split, 6, 0, 255)
         animals(tmp_path / "set" / split, {"cat": 5, "dog": 6, "panda": 4})
-    report = evaluate(run, [tmp_path / "set"], device="cpu")
+    report = evaluate_run(run, [tmp_path / "set"], device="cpu")
     assert [column.title for column in report.columns] == [LAST]
-    with_features = evaluate(run, [tmp_path / "set"], extractor=extractor(), device="cpu")
+    with_features = evaluate_run(run, [tmp_path / "set"], extractor=extractor(), device="cpu")
     scores = values(report.columns[0].scores)
     assert list(scores) == ["cluster accuracy", "cluster purity", "cluster NMI", "cluster ARI"]
     assert scores.items() <= values(next(c for c in with_features.columns if c.title == LAST).scores).items()
     with pytest.raises(UserError, match="no classes"):
-        evaluate(run, [tmp_path / "none"], device="cpu")
+        evaluate_run(run, [tmp_path / "none"], device="cpu")

@@ -8,9 +8,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from instar.core.errors import UserError
-from instar.evaluation.compare import SHOWN, compare, strip
-from instar.evaluation.runs import evaluate
-from instar.reports.compare import html, markdown, number
+from instar.evaluation.compare import SHOWN, compare_runs, strip
+from instar.evaluation.runs import evaluate_run
 
 from .parts import data_set, extractor
 
@@ -29,13 +28,13 @@ def test_seeds_make_one_row_and_methods_two(run_directory: Runs, tmp_path: Path)
     data = data_set(tmp_path / "set")
     cut, cyclegan = run_directory("cut"), run_directory("cyclegan")
     again = with_seed(cut, tmp_path / "again", 3)
-    found = compare([cut, cyclegan, again], [data], extractor=extractor())
+    found = compare_runs([cut, cyclegan, again], [data], extractor=extractor())
     assert [row.title for row in found.rows] == ["cut, tiny", "cyclegan, tiny"]
     assert found.rows[0].seeds == (0, 3)
     assert found.rows[0].last.cells["Colours-KID"].spread == 0  # the same weights
     one = found.rows[1].last.cells["Colours-KID"]
     assert one.spread is None
-    report = evaluate(cyclegan, [data], extractor=extractor())
+    report = evaluate_run(cyclegan, [data], extractor=extractor())
     score = report.columns[1].scores[0]
     assert (one.mean, one.low, one.high) == (score.value, score.low, score.high)
     assert found.copy["Colours-KID"].mean == report.columns[0].scores[0].value
@@ -50,9 +49,9 @@ def test_mean_and_spread(run_directory: Runs, tmp_path: Path) -> None:
         (source,) = run_directory("cut", nce_x=0.7).rglob(name)
         (target,) = other.rglob(name)
         shutil.copy(source, target)
-    found = compare([first, other], [data], extractor=extractor())
+    found = compare_runs([first, other], [data], extractor=extractor())
     (row,) = found.rows
-    values = [evaluate(run, [data], extractor=extractor()).columns[1].scores[0].value for run in (first, other)]
+    values = [evaluate_run(run, [data], extractor=extractor()).columns[1].scores[0].value for run in (first, other)]
     assert row.last.cells["Colours-KID"].mean == pytest.approx(mean(values))
     assert row.last.cells["Colours-KID"].spread == pytest.approx(stdev(values))
 
@@ -72,7 +71,7 @@ def test_last_and_best_on_validation(run_directory: Runs, tmp_path: Path) -> Non
     data = data_set(tmp_path / "set")
     plain = run_directory("cut")
     run, again = scored(plain, tmp_path / "scored", 1_500_000_000), scored(plain, tmp_path / "again", 2_340_000_000)
-    found = compare([run, again, plain], [data], extractor=extractor(), titles=["two", "two", "one"])
+    found = compare_runs([run, again, plain], [data], extractor=extractor(), titles=["two", "two", "one"])
     assert [(row.title, len(row.runs)) for row in found.rows] == [("two", 2), ("one", 1)]
     two, one = found.rows
     assert (two.last.images, two.last.minutes) == ((2, 2), 3.0)
@@ -80,39 +79,25 @@ def test_last_and_best_on_validation(run_directory: Runs, tmp_path: Path) -> Non
     assert (two.best.images, two.best.minutes) == ((1, 1), 1.5)
     assert (two.memory, one.memory) == (2_340_000_000, None)
     assert one.best is None
-    columns = {column.title: column for column in evaluate(run, [data], extractor=extractor()).columns}
+    columns = {column.title: column for column in evaluate_run(run, [data], extractor=extractor()).columns}
     name = "Colours-KID"
     for weights, title in ((two.last, "last"), (two.best, "best on validation")):
         assert weights.cells[name].mean == pytest.approx(columns[title].scores[0].value)
     assert two.last.cells[name].mean != pytest.approx(two.best.cells[name].mean)
 
-    text = markdown(found, {})
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert rows[0][:6] == ["", "seeds", "images seen", "minutes", "peak memory", "parameters"]
-    assert [row[:5] for row in rows[3:]] == [
-        ["two", "0, 0", "2", "3.0", "2.34 GB"],
-        ["two: best on validation", "", "1", "1.5", ""],
-        ["one", "0", "1", "1.5", ""],
-    ]
-    at = rows[0].index("Colours-KID ↓")
-    assert not rows[4][at].startswith("**"), "it competes with nothing"
-    assert "- best on validation: the checkpoint that scored best" in text
-    assert "- Peak memory: " in text
-
 
 def test_one_run_without_a_best_checkpoint_leaves_the_row_without(run_directory: Runs, tmp_path: Path) -> None:
     plain = run_directory("cut")
     run = scored(plain, tmp_path / "scored", 1)
-    found = compare([run, plain], [data_set(tmp_path / "set")], extractor=extractor(), titles=["both", "both"])
+    found = compare_runs([run, plain], [data_set(tmp_path / "set")], extractor=extractor(), titles=["both", "both"])
     assert found.rows[0].best is None
     assert found.rows[0].last.images == (2, 1)
-    assert "| both | 0, 0 | 1 to 2 |" in markdown(found, {})
 
 
 def test_rows_of_one_preset_are_told_apart(run_directory: Runs, tmp_path: Path) -> None:
     other = tmp_path / "narrower"
     shutil.copytree(run_directory("cut", nce_x=0.7), other)
-    found = compare([run_directory("cut"), other], [data_set(tmp_path / "set")], extractor=extractor())
+    found = compare_runs([run_directory("cut"), other], [data_set(tmp_path / "set")], extractor=extractor())
     assert [row.title for row in found.rows] == ["cut, tiny, cut", "cut, tiny, narrower"]
 
 
@@ -124,7 +109,7 @@ def test_directions_that_differ_do_not_compare(run_directory: Runs, tmp_path: Pa
         text = config.read_text().replace("source: horse", "source: x").replace("target: zebra", "target: horse")
         config.write_text(text.replace("source: x", "source: zebra"))
     with pytest.raises(UserError, match="different directions do not compare"):
-        compare([run_directory("cut"), back], [data], extractor=extractor())
+        compare_runs([run_directory("cut"), back], [data], extractor=extractor())
 
 
 def test_sizes_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -> None:
@@ -133,30 +118,7 @@ def test_sizes_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -
     for config in large.rglob("config.yaml"):
         config.write_text(config.read_text().replace("size: 32", "size: 64"))
     with pytest.raises(UserError, match="different sizes do not compare"):
-        compare([run_directory("cut"), large], [data_set(tmp_path / "set")], extractor=extractor())
-
-
-def test_markdown_and_page(run_directory: Runs, tmp_path: Path) -> None:
-    data = data_set(tmp_path / "set")
-    found = compare([run_directory("cut"), run_directory("cyclegan")], [data], extractor=extractor())
-    text = markdown(found, {"cut, tiny": "strip-0.png"})
-    lines = text.splitlines()
-    header = next(line for line in lines if "seeds" in line)
-    assert "Colours-KID ↓" in header
-    rows = [line for line in lines if line.startswith("|")]
-    assert len(rows) == 5  # header, rule, copy, two methods
-    assert {row.count("|") for row in rows} == {header.count("|")}
-    assert "![cut, tiny](strip-0.png)" in text
-    column = header.split("|").index(" Colours-KID ↓ ")
-    marked = [row.split("|")[column] for row in rows[3:]]
-    kids = [row.last.cells["Colours-KID"].mean for row in found.rows]
-    assert [cell.strip().startswith("**") for cell in marked] == [kid == min(kids) for kid in kids]
-    page = html(found, {"cut, tiny": strip(run_directory("cut"), [data], None)})
-    assert page.count("<tr>") == 4
-    assert "src='data:image/png;base64," in page
-    assert "http" not in page
-    first = found.rows[0].last.cells["Colours-KID"]
-    assert f"{number(first.mean)}<br><small>{number(first.low)} to {number(first.high)}</small>" in page
+        compare_runs([run_directory("cut"), large], [data_set(tmp_path / "set")], extractor=extractor())
 
 
 def test_a_strip_shows_inputs_above_translations(run_directory: Runs, tmp_path: Path) -> None:
@@ -164,10 +126,3 @@ def test_a_strip_shows_inputs_above_translations(run_directory: Runs, tmp_path: 
     assert picture.shape == (3, 2 * 34 + 2, SHOWN * 34 + 2)
     assert picture.min() >= 0
     assert picture.max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.12345, "0.123"), (7.1234, "7.12"), (371.62, "371.6"), (-0.001, "-0.001")]
-)
-def test_numbers(value: float, text: str) -> None:
-    assert number(value) == text

@@ -24,7 +24,7 @@ def test_the_same_folder_twice(tmp_path: Path) -> None:
     report = evaluate_folders(made, made, extractor(), size=24)
     assert report.columns[0].scores[1].value == pytest.approx(0, abs=1e-6)
     assert "at 24 px" in report.protocol
-    assert any("all are in --reference" in note for note in report.notes)
+    assert any("all are in reference" in note for note in report.notes)
 
 
 def test_inputs_add_what_changed_and_the_copy(tmp_path: Path) -> None:
@@ -38,17 +38,17 @@ def test_inputs_add_what_changed_and_the_copy(tmp_path: Path) -> None:
 
 def test_a_translation_without_input(tmp_path: Path) -> None:
     made, real, inputs = noise(tmp_path / "made", 6), noise(tmp_path / "real", 5), noise(tmp_path / "in", 4)
-    with pytest.raises(UserError, match=r"--inputs .*: 2 translations have no input, .*4\.png first"):
+    with pytest.raises(UserError, match=r"inputs=.*: 2 translations have no input, .*4\.png first"):
         evaluate_folders(made, real, extractor(), inputs=inputs)
 
 
 @pytest.mark.parametrize("which", ["made", "real"])
 def test_no_folder_and_an_empty_folder(which: str, tmp_path: Path) -> None:
     folders = {"made": noise(tmp_path / "made", 4), "real": noise(tmp_path / "real", 4)}
-    flag = {"made": "--images", "real": "--reference"}[which]
+    flag = {"made": "images", "real": "reference"}[which]
     folders[which] = tmp_path / "none"
-    with pytest.raises(UserError, match=rf"{flag} .*none: there is no such folder"):
+    with pytest.raises(UserError, match=rf"{flag}=.*none: there is no such folder"):
         evaluate_folders(folders["made"], folders["real"], extractor())
     (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match=rf"{flag} .*none: no images"):
+    with pytest.raises(UserError, match=rf"{flag}=.*none: no images"):
         evaluate_folders(folders["made"], folders["real"], extractor())

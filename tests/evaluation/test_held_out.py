@@ -91,5 +91,5 @@ def test_the_direction_and_the_training_images(run_directory: Runs, tmp_path: Pa
 
 def test_one_folder_has_no_label_maps(run_directory: Runs, tmp_path: Path) -> None:
     config = read_config(run_directory("tunit") / "config.yaml")
-    with pytest.raises(UserError, match=r"tunit takes one folder, .* leave out --palette"):
+    with pytest.raises(UserError, match=r"tunit takes one folder, .* leave out palette, segmenter"):
         held_out(config, (noise(tmp_path / "all", 8),), "b", pairs=True)

@@ -12,7 +12,7 @@ from instar.data import ImageRef
 from instar.evaluation import inspect_map
 from instar.evaluation.inspect import Inspection, Seen
 from instar.evaluation.inspect_history import Window, bins, history, recent
-from instar.reports.inspect_page import colour
+from instar.reports.inspect import colour
 
 
 def seen(probabilities: list[list[float]], styles: list[float] | None = None) -> Seen:

@@ -13,11 +13,13 @@ from torch import nn
 from instar.core.batch import Paired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
+from instar.core.events import Event, Worked
 from instar.data import ImageRef, find
 from instar.evaluation import label_maps as module
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelTask, label_maps
-from instar.evaluation.runs import COPY, LAST, REAL, Extras, evaluate
+from instar.evaluation.report import COPY, LAST, REAL
+from instar.evaluation.runs import Extras, evaluate_run
 
 from .parts import extractor
 
@@ -86,7 +88,7 @@ def three() -> nn.Module:
 def test_photographs_to_label_maps(run_directory: Runs, tmp_path: Path, method: str) -> None:
     data, run = streets(tmp_path / "set"), on(run_directory(method), "photo", tmp_path)
     extras = Extras(labels=LabelTask(colours(tmp_path)))
-    report = evaluate(run, [data], extractor=extractor(), extras=extras, device="cpu")
+    report = evaluate_run(run, [data], extractor=extractor(), extras=extras, device="cpu")
     assert [column.title for column in report.columns] == [COPY, LAST]
     copied = named(report, COPY)
     assert list(copied) == ["label pixel accuracy", "label class accuracy", "label mean IoU"]
@@ -121,7 +123,7 @@ def test_label_maps_to_photographs(run_directory: Runs, tmp_path: Path, suffix: 
     data, run = streets(tmp_path / "set", suffix=suffix), on(run_directory("pix2pix"), "label", tmp_path)
     name = "evaluation.test_label_maps:Brightness"
     extras = Extras(labels=LabelTask(colours(tmp_path), name))
-    report = evaluate(run, [data], extractor=extractor(), extras=extras, device="cpu")
+    report = evaluate_run(run, [data], extractor=extractor(), extras=extras, device="cpu")
     assert [column.title for column in report.columns] == [COPY, REAL, LAST]
     ceiling = named(report, REAL)
     assert ceiling["label mean IoU"] > 0.9
@@ -134,17 +136,17 @@ def test_a_segmenter_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     calls = []
     train = module.unet.train
 
-    def counted(scenes, classes, ignored, size, device, tick, steps):
+    def counted(scenes, classes, ignored, size, device, on_event, steps):
         calls.append((len(scenes), classes, ignored, size))
-        return train(scenes, classes, ignored, size, device, tick, 2)
+        return train(scenes, classes, ignored, size, device, on_event, 2)
 
     monkeypatch.setattr(module.unet, "train", counted)
     root = streets(tmp_path / "set")
     images = held(root, "label")
-    said: list[str] = []
-    first, second = (label_maps(LabelTask(None, "unet"), images, CPU, said.append) for _ in range(2))
+    events: list[Event] = []
+    first, second = (label_maps(LabelTask(None, "unet"), images, CPU, events.append) for _ in range(2))
     assert calls == [(6, 3, None, 32)]
-    assert said[0] == "training the segmenter, step 0 of 1,000"
+    assert events[0] == Worked("training the segmenter", 0, 2)
     for one, other in zip(first.segmenter.parameters(), second.segmenter.parameters(), strict=True):
         assert torch.equal(one, other)
     assert not first.segmenter.training
@@ -173,9 +175,9 @@ def test_a_gray_image_is_resized_without_mixing_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "task", "message"),
     [
-        ("label", LabelTask(), r"--palette: the inputs \(label\) are the label maps: .* --segmenter unet"),
-        ("photo", LabelTask(None, "unet"), r"--segmenter: the translations are label maps \(label\) themselves"),
-        ("label", LabelTask(None, "nowhere:x"), "--segmenter nowhere:x: No module named"),
+        ("label", LabelTask(), r"palette: the inputs \(label\) are the label maps: .* segmenter=unet"),
+        ("photo", LabelTask(None, "unet"), r"segmenter: the translations are label maps \(label\) themselves"),
+        ("label", LabelTask(None, "nowhere:x"), "segmenter=nowhere:x: No module named"),
         (
             "label",
             LabelTask(None, "evaluation.test_label_maps:held_nothing"),
@@ -191,7 +193,7 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, source: str, task: LabelT
 def test_a_segmenter_of_other_classes_is_refused(tmp_path: Path) -> None:
     task = LabelTask(colours(tmp_path), "evaluation.test_label_maps:three")
     maps = label_maps(task, held(streets(tmp_path / "set"), "label"), CPU)
-    with pytest.raises(UserError, match=r"--segmenter: expected logits \(2, 2, 32, 32\), .* got \(2, 5, 32, 32\)"):
+    with pytest.raises(UserError, match=r"segmenter: expected logits \(2, 2, 32, 32\), .* got \(2, 5, 32, 32\)"):
         maps.counts(torch.zeros(2, 3, 32, 32), [0, 1])
 
 
@@ -200,5 +202,5 @@ def test_a_palette_of_other_colours_and_photographs_alone(tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"only .* of the pixels of .* have one of its colours"):
         label_maps(LabelTask(colours(tmp_path, "a 0 255 0\nb 255 0 255")), data, CPU)
     photos = HeldOut(data.inputs, data.inputs, 32, 3, True, ("x", "y"))
-    with pytest.raises(UserError, match=r"neither .* nor .* has few; give --palette FILE"):
+    with pytest.raises(UserError, match=r"neither .* nor .* has few; give palette a file"):
         label_maps(LabelTask(), photos, CPU)

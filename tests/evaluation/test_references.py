@@ -14,7 +14,7 @@ from instar.core.errors import UserError
 from instar.data import ImageRef
 from instar.evaluation.folders import evaluate_folders
 from instar.evaluation.references import features_of, real_features
-from instar.evaluation.runs import evaluate
+from instar.evaluation.runs import evaluate_run
 from instar.evaluation.validation import scorer
 from instar.metrics.extractors import Extractor
 
@@ -48,14 +48,14 @@ def refs(folder: Path) -> list[ImageRef]:
 def test_a_second_evaluation_of_a_run_computes_no_reference(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set")
     network, extractor = counting()
-    first = evaluate(run_directory("cut"), [data], extractor=extractor)
+    first = evaluate_run(run_directory("cut"), [data], extractor=extractor)
     assert network.seen == 36  # 12 real ones, 12 inputs, 12 translations
-    second = evaluate(run_directory("cut"), [data], extractor=extractor)
+    second = evaluate_run(run_directory("cut"), [data], extractor=extractor)
     assert network.seen == 36 + 24
     assert second.columns == first.columns
-    evaluate(run_directory("cyclegan"), [data], extractor=extractor)  # another run, the same real images
+    evaluate_run(run_directory("cyclegan"), [data], extractor=extractor)  # another run, the same real images
     assert network.seen == 36 + 24 + 24
-    evaluate(run_directory("cyclegan"), [data], extractor=extractor, to="horse")
+    evaluate_run(run_directory("cyclegan"), [data], extractor=extractor, to="horse")
     assert network.seen == 36 + 24 + 24 + 36
 
 

@@ -9,9 +9,11 @@ import torch
 
 import instar
 from instar.core.errors import UserError
+from instar.core.events import Event, Worked
 from instar.core.images import centre_square, read, to_array, to_tensor
-from instar.evaluation.runs import COPY, LAST, Extras, accuracies, evaluate
-from instar.evaluation.scores import Judge
+from instar.evaluation.report import COPY, LAST
+from instar.evaluation.runs import Extras, accuracies, evaluate_run
+from instar.evaluation.scores import Scorer
 from instar.metrics.diversity import FeatureDistance
 
 from .parts import data_set, extractor, noise
@@ -22,14 +24,14 @@ Runs = Callable[..., Path]
 def test_copy_and_last_weights_in_both_directions(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set")
     run = run_directory("cyclegan")
-    report = evaluate(run, [data], extractor=extractor())
+    report = evaluate_run(run, [data], extractor=extractor())
     assert report.direction == "horse -> zebra"
     assert [column.title for column in report.columns] == [COPY, LAST]
     assert (report.columns[1].step, report.columns[1].minutes) == (1, 1.5)
     assert "12 against 12 images; centre squares at 32 px" in report.protocol
     assert any("only 12 test images of horse" in note for note in report.notes)
     assert any("the training images are not where they were" in note for note in report.notes)
-    back = evaluate(run, [data], extractor=extractor(), to="horse")
+    back = evaluate_run(run, [data], extractor=extractor(), to="horse")
     assert back.direction == "zebra -> horse"
     assert back.columns[1].scores[0].value != report.columns[1].scores[0].value
     assert json.loads(report.as_json())["columns"][1]["scores"][0]["name"] == "Colours-KID"
@@ -40,7 +42,7 @@ def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path:
     """With styles, each input in a style of its own: that of its place as the seed."""
     data = data_set(tmp_path / "set")
     run = run_directory(name)
-    report = evaluate(run, [data], extractor=extractor())
+    report = evaluate_run(run, [data], extractor=extractor())
 
     def tensors(domain: str) -> list:
         files = [data / "test" / domain / f"{i}.png" for i in range(12)]
@@ -50,7 +52,7 @@ def test_the_scores_are_those_of_the_translations(run_directory: Runs, tmp_path:
     seeds = range(12) if name == "munit" else [0] * 12
     rows = [(x, translator.translate(x, seed=seed), None) for x, seed in zip(tensors("horse"), seeds, strict=True)]
     assert ("a style of its own" in report.protocol) == (name == "munit")
-    expected, _ = Judge.of(extractor(), tensors("zebra")).scores(rows)
+    expected, _ = Scorer.of(extractor(), tensors("zebra")).scores(rows)
     for found, wanted in zip(report.columns[1].scores, expected, strict=True):
         assert found.name == wanted.name
         assert found.value == pytest.approx(wanted.value, rel=1e-3, abs=1e-4)
@@ -61,15 +63,15 @@ def test_another_size_than_that_of_the_training(run_directory: Runs, tmp_path: P
     run = shutil.copytree(run_directory("cyclegan"), tmp_path / "run")
     (config,) = run.glob("checkpoints/*/config.yaml")
     config.write_text(re.sub("zoom: .*", "zoom: 2.0", config.read_text()))
-    shrunk = evaluate(run, [data], extractor=extractor())
+    shrunk = evaluate_run(run, [data], extractor=extractor())
     assert "centre squares at 32 px" in shrunk.protocol
-    assert [note for note in shrunk.notes if "cut out of images of 64 px" in note and "--size 64" in note]
-    whole = evaluate(run, [data], extractor=extractor(), extras=Extras(size=64))
+    assert [note for note in shrunk.notes if "cut out of images of 64 px" in note and "; size=64 shows them" in note]
+    whole = evaluate_run(run, [data], extractor=extractor(), extras=Extras(size=64))
     assert "centre squares at 64 px" in whole.protocol
-    assert not [note for note in whole.notes if "--size" in note]
+    assert not [note for note in whole.notes if "size=" in note]
     assert whole.columns[1].scores[0].value != shrunk.columns[1].scores[0].value
-    with pytest.raises(UserError, match="--size 64: these networks take 28 px; leave it out"):
-        evaluate(run_directory("unit-adaptation"), [data], extras=Extras(size=64))
+    with pytest.raises(UserError, match="size=64: these networks take 28 px; leave it out"):
+        evaluate_run(run_directory("unit-adaptation"), [data], extras=Extras(size=64))
 
 
 def test_a_run_that_still_trains(run_directory: Runs, tmp_path: Path) -> None:
@@ -77,11 +79,11 @@ def test_a_run_that_still_trains(run_directory: Runs, tmp_path: Path) -> None:
     run = shutil.copytree(run_directory("cut"), tmp_path / "run")
     data = data_set(tmp_path / "set")
 
-    def dropped(what: str) -> None:
-        if what == COPY:
-            shutil.rmtree(run / "checkpoints")
+    def dropped(event: Event) -> None:
+        if isinstance(event, Worked) and event.what == COPY:
+            shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
-    column = evaluate(run, [data], extractor=extractor(), tick=dropped).columns[-1]
+    column = evaluate_run(run, [data], extractor=extractor(), on_event=dropped).columns[-1]
     assert (column.title, column.step, column.minutes) == (LAST, 1, 1.5)
 
 
@@ -102,7 +104,7 @@ def test_the_accuracy_of_a_run_that_still_trains(run_directory: Runs, tmp_path: 
 
 def test_pairs_are_scored_by_their_truth(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set")
-    report = evaluate(run_directory("pix2pix"), [data], extractor=extractor())
+    report = evaluate_run(run_directory("pix2pix"), [data], extractor=extractor())
     assert {"RMSE", "SSIM", "pixel accuracy"} <= {score.name for score in report.columns[1].scores}
 
 
@@ -111,7 +113,7 @@ def test_training_images_among_the_test_images_are_named(run_directory: Runs, tm
     (data / "test/zebra/11.png").write_bytes((data / "train/zebra/0.png").read_bytes())
     noise(data / "test/horse", 12, 0, 100)
     run = trained_on(run_directory("cut"), data, tmp_path)
-    notes = evaluate(run, extractor=extractor()).notes
+    notes = evaluate_run(run, extractor=extractor()).notes
     assert any("1 of 24 are training images of this run" in note for note in notes)
 
 
@@ -126,13 +128,13 @@ def trained_on(run: Path, data: Path, tmp_path: Path) -> Path:
 
 def test_distances_need_an_extractor(run_directory: Runs, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="distances need an extractor"):
-        evaluate(run_directory("cut"), [data_set(tmp_path / "set")])
+        evaluate_run(run_directory("cut"), [data_set(tmp_path / "set")])
 
 
 def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
     data = data_set(tmp_path / "set", test=5)
     distance = FeatureDistance(extractor()), "why it is not LPIPS"
-    report = evaluate(run_directory("munit"), [data], extractor=extractor(), extras=Extras(distance))
+    report = evaluate_run(run_directory("munit"), [data], extractor=extractor(), extras=Extras(distance))
     score = report.columns[1].scores[-1]
     assert score.name == "diversity"
     assert score.value > 0
@@ -141,9 +143,9 @@ def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
     again = tmp_path / "run"
     shutil.copytree(run_directory("munit"), again)
     shutil.copytree(again / "checkpoints/step-000000001", again / "checkpoints/step-000000000")
-    _, earlier, last = evaluate(again, [data], extractor=extractor(), extras=Extras(distance), every=True).columns
+    _, earlier, last = evaluate_run(again, [data], extractor=extractor(), extras=Extras(distance), every=True).columns
     assert (earlier.title, last.title) == ("step-000000000", LAST)
     assert "diversity" not in [score.name for score in earlier.scores]
     assert last.scores[-1] == score
     with pytest.raises(UserError, match="cut has no styles"):
-        evaluate(run_directory("cut"), [data], extractor=extractor(), extras=Extras(distance))
+        evaluate_run(run_directory("cut"), [data], extractor=extractor(), extras=Extras(distance))

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from instar.data import ImageRef
-from instar.evaluation.sanity import caveats, equal, formats, leaks
+from instar.evaluation.sanity import duplicate_files, format_notes, leak_notes, set_notes
 
 from .parts import noise
 
@@ -14,7 +14,7 @@ def refs(folder: Path) -> list[ImageRef]:
 
 
 def test_enough_images_of_one_size_give_no_word(tmp_path: Path) -> None:
-    assert caveats(refs(noise(tmp_path / "a", 50)), "cats") == []
+    assert set_notes(refs(noise(tmp_path / "a", 50)), "cats") == []
 
 
 def test_few_images_of_several_sizes_some_equal_one_broken(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_few_images_of_several_sizes_some_equal_one_broken(tmp_path: Path) -> No
     Image.new("RGB", (40, 20)).save(folder / "wide.png")
     (folder / "again.png").write_bytes((folder / "0.png").read_bytes())
     (folder / "broken.png").write_bytes(b"no image")
-    few, sizes, unreadable, copies = caveats(refs(folder), "cats")
+    few, sizes, unreadable, copies = set_notes(refs(folder), "cats")
     assert few == "only 8 cats: distances of so few say little"
     assert sizes.startswith("cats: 2 sizes, 32 x 32 the most frequent (6)")
     assert unreadable == "cats: 1 cannot be read and are left out"
@@ -31,9 +31,9 @@ def test_few_images_of_several_sizes_some_equal_one_broken(tmp_path: Path) -> No
 
 def test_leaks_are_found_under_other_names(tmp_path: Path) -> None:
     train, test = noise(tmp_path / "train", 4), noise(tmp_path / "test", 5)
-    assert leaks(refs(test), refs(train), "test images") == []
+    assert leak_notes(refs(test), refs(train), "test images") == []
     (test / "other.png").write_bytes((train / "2.png").read_bytes())
-    (found,) = leaks(refs(test), refs(train), "test images")
+    (found,) = leak_notes(refs(test), refs(train), "test images")
     assert found.startswith("test images: 1 of 6 are training images of this run")
     assert "other.png" in found
 
@@ -41,22 +41,22 @@ def test_leaks_are_found_under_other_names(tmp_path: Path) -> None:
 def test_copies_within_the_test_images_are_no_leak(tmp_path: Path) -> None:
     train, test = noise(tmp_path / "train", 4), noise(tmp_path / "test", 5)
     (test / "again.png").write_bytes((test / "1.png").read_bytes())
-    assert leaks(refs(test), refs(train), "test images") == []
+    assert leak_notes(refs(test), refs(train), "test images") == []
 
 
 def test_training_images_alone(tmp_path: Path) -> None:
     train = noise(tmp_path / "train", 4)
-    (found,) = leaks(refs(train), refs(train), "test images")
+    (found,) = leak_notes(refs(train), refs(train), "test images")
     assert found.startswith("test images: all are training images")
 
 
 @pytest.mark.parametrize(("made", "real", "count"), [("png", "jpg", 1), ("webp", "png", 1), ("png", "bmp", 0)])
 def test_formats(made: str, real: str, count: int) -> None:
-    assert len(formats([Path(f"a.{made}")], [Path(f"b.{real}")])) == count
+    assert len(format_notes([Path(f"a.{made}")], [Path(f"b.{real}")])) == count
 
 
 def test_mixed_formats_on_both_sides_are_passed_over() -> None:
-    assert formats([Path("a.png"), Path("b.jpg")], [Path("c.jpg")]) == []
+    assert format_notes([Path("a.png"), Path("b.jpg")], [Path("c.jpg")]) == []
 
 
 def test_equal_reads_only_files_of_equal_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,5 +65,5 @@ def test_equal_reads_only_files_of_equal_length(tmp_path: Path, monkeypatch: pyt
     read: list[str] = []
     plain = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path.name), plain(path))[1])
-    assert equal(sorted(tmp_path.iterdir())) == [[tmp_path / "a", tmp_path / "b"]]
+    assert duplicate_files(sorted(tmp_path.iterdir())) == [[tmp_path / "a", tmp_path / "b"]]
     assert "d" not in read

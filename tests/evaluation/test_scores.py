@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from instar.evaluation.scores import CHANGE, LUMINANCE, Judge, colour, mean_of
+from instar.evaluation.pixels import colour
+from instar.evaluation.score import mean_of
+from instar.evaluation.scores import CHANGE, LUMINANCE, Scorer
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance
 
@@ -23,8 +25,8 @@ def by_name(scores):
 
 def test_distances_are_those_of_the_features() -> None:
     real, made, x = images(20, 0), images(30, 1), images(30, 2)
-    judge = Judge.of(extractor(), real.split(7))
-    scores, notes = judge.scores([(x[:10], made[:10], None), (x[10:], made[10:], None)])
+    scorer = Scorer.of(extractor(), real.split(7))
+    scores, notes = scorer.scores([(x[:10], made[:10], None), (x[10:], made[10:], None)])
     found = by_name(scores)
     features = [extractor().features([part]) for part in (made, real)]
     assert found["Colours-KID"].value == pytest.approx(kernel_distance(*features))
@@ -40,7 +42,7 @@ def test_distances_are_those_of_the_features() -> None:
 
 def test_a_copy_changes_nothing() -> None:
     x = images(16, 0)
-    scores, notes = Judge.of(extractor(), [images(16, 1)]).scores([(x, x, None)])
+    scores, notes = Scorer.of(extractor(), [images(16, 1)]).scores([(x, x, None)])
     found = by_name(scores)
     assert found[CHANGE].value == 0
     assert found[LUMINANCE].value == pytest.approx(1)
@@ -50,7 +52,7 @@ def test_a_copy_changes_nothing() -> None:
 
 def test_swapped_light_and_dark_is_said() -> None:
     x = images(16, 0)
-    scores, (note,) = Judge.of(extractor(), [images(16, 1)]).scores([(x, -x, None)])
+    scores, (note,) = Scorer.of(extractor(), [images(16, 1)]).scores([(x, -x, None)])
     assert by_name(scores)[LUMINANCE].value == pytest.approx(-1)
     assert note.startswith("light and dark are swapped")
 
@@ -58,7 +60,7 @@ def test_swapped_light_and_dark_is_said() -> None:
 def test_pairs_are_scored_against_their_truth() -> None:
     x, truth = images(8, 0), images(8, 1)
     made = (truth + 10 / 127.5).clamp(-1, 1)
-    found = by_name(Judge.of(extractor(), [truth]).scores([(x, made, truth)])[0])
+    found = by_name(Scorer.of(extractor(), [truth]).scores([(x, made, truth)])[0])
     inner = (truth + 10 / 127.5 <= 1).double()
     assert found["L1"].value == pytest.approx(float((10 * inner).mean()), abs=1)
     assert found["pixel accuracy"].value == 1
@@ -69,15 +71,15 @@ def test_pairs_are_scored_against_their_truth() -> None:
 
 def test_translations_are_scored_as_their_files_would_be() -> None:
     x = images(8, 0)
-    judge = Judge.of(extractor(), [images(8, 1)])
-    exact, nearly = (by_name(judge.scores([(x, x + shift, None)])[0]) for shift in (0.0, 0.3 / 127.5))
+    scorer = Scorer.of(extractor(), [images(8, 1)])
+    exact, nearly = (by_name(scorer.scores([(x, x + shift, None)])[0]) for shift in (0.0, 0.3 / 127.5))
     assert exact["Colours-KID"].value == nearly["Colours-KID"].value
     assert nearly[CHANGE].value == 0
 
 
 def test_few_images_have_no_interval_and_no_coverage() -> None:
     x = images(3, 0)
-    found = by_name(Judge.of(extractor(), [images(9, 1)]).scores([(x, x, None)])[0])
+    found = by_name(Scorer.of(extractor(), [images(9, 1)]).scores([(x, x, None)])[0])
     assert found["Colours-KID"].low is None
     assert "coverage" not in found
 
@@ -95,8 +97,8 @@ def test_gray_images_are_shown_in_colour() -> None:
 def test_structure_is_scored_where_the_extractor_has_maps() -> None:
     x = images(8, 0)
     name = "Colours self-similarity distance"
-    plain = Judge.of(extractor(), [x])
+    plain = Scorer.of(extractor(), [x])
     assert name not in by_name(plain.scores([(x, x.flip(3), None)])[0])
-    judge = Judge.of(replace(extractor(), maps=nn.AvgPool2d(4)), [x])
-    assert by_name(judge.scores([(x, x, None)])[0])[name].value == pytest.approx(0, abs=1e-6)
-    assert by_name(judge.scores([(x, x.flip(3), None)])[0])[name].value > 0.01
+    scorer = Scorer.of(replace(extractor(), maps=nn.AvgPool2d(4)), [x])
+    assert by_name(scorer.scores([(x, x, None)])[0])[name].value == pytest.approx(0, abs=1e-6)
+    assert by_name(scorer.scores([(x, x.flip(3), None)])[0])[name].value > 0.01

@@ -88,12 +88,12 @@ def test_a_one_way_method_has_one_number(tmp_path: Path) -> None:
 
 def test_too_few_images_name_the_flag(tmp_path: Path) -> None:
     few = refs(noise(tmp_path / "a", 7))
-    with pytest.raises(UserError, match=r"set --data\.validation 8 or more"):
+    with pytest.raises(UserError, match=r"train\.score_every needs images .* set data\.validation=8 or more"):
         scorer(extractor(), {"a": few, "b": few}, 3, 32, 0)
 
 
 def test_an_extractor_that_is_not_there() -> None:
-    with pytest.raises(UserError, match=r"--train\.score-with mobilenet=none.npz: .*none.npz"):
+    with pytest.raises(UserError, match=r"train\.score_with=mobilenet=none.npz: weights: .*none.npz"):
         extractor_of("mobilenet=none.npz")
 
 

@@ -98,11 +98,11 @@ def test_a_callable_of_the_user(tmp_path, monkeypatch):
 
 
 def test_names_that_are_none():
-    with pytest.raises(UserError, match="--extractor mobilnet: there is no such extractor; did you mean 'mobilenet'"):
+    with pytest.raises(UserError, match="extractor=mobilnet: there is no such extractor; did you mean 'mobilenet'"):
         load_extractor("mobilnet")
     with pytest.raises(UserError, match="torchvision:resnet5: there is no such classifier; did you mean 'resnet50'"):
         load_extractor("torchvision:resnet5")
-    with pytest.raises(UserError, match="needs its file: --weights mobilenet"):
+    with pytest.raises(UserError, match="needs its file: weights=mobilenet"):
         load_extractor("mobilenet")
 
 
@@ -110,7 +110,7 @@ def test_mobilenet_file(weights, tmp_path):
     found = load_extractor("mobilenet", weights)
     assert (found.title("KID"), found.resize) == ("MobileNet-KID", "224 px PIL bilinear")
     assert found.maps(images(1)).shape == (1, 192, 14, 14)
-    with pytest.raises(UserError, match=r"--weights: .*none\.npz is not there; expected"):
+    with pytest.raises(UserError, match=r"weights: .*none\.npz is not there; expected"):
         load_extractor("mobilenet", tmp_path / "none.npz")
 
 
@@ -159,7 +159,7 @@ def test_inception_offline_and_foreign_files(tmp_path, offline):
     with pytest.raises(UserError) as error:
         load_extractor("inception")
     said = str(error.value)
-    assert f"put the file {INCEPTION} into {offline / 'checkpoints'}, or name it with --weights FILE" in said
+    assert f"put the file {INCEPTION} into {offline / 'checkpoints'}, or name it with weights" in said
     assert "://" not in said
     assert "\n" not in said
     (tmp_path / "text.pth").write_text("no weights")

@@ -53,7 +53,7 @@ def test_other_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--palette .*none.txt: cannot be read"):
+    with pytest.raises(UserError, match=r"palette=.*none.txt: cannot be read"):
         read_palette(tmp_path / "none.txt")
 
 

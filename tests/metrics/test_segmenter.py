@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from instar.core.events import Event, Worked
 from instar.metrics import segmenter
 from instar.metrics.segmenter import Scene, Segmenter, train
 
@@ -30,9 +31,9 @@ def test_shapes_for_any_size() -> None:
 
 def test_it_learns_what_is_where_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmenter, "RATE", 0.02)  # so that few steps are enough
-    steps: list[int] = []
-    network = train(scenes(16), 2, 2, 16, CPU, steps.append, steps=40, width=4)
-    assert steps == list(range(40))
+    events: list[Event] = []
+    network = train(scenes(16), 2, 2, 16, CPU, events.append, steps=40, width=4)
+    assert events == [Worked("training the segmenter", step, 40) for step in range(40)]
     assert not network.training
     (other,) = scenes(1, seed=1)
     image = torch.from_numpy(other.pixels).permute(2, 0, 1)[None].float() / 127.5 - 1

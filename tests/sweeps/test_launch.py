@@ -13,6 +13,7 @@ from instar.core.errors import UserError
 from instar.sweeps.launch import Child, Outcome, Training, run_here, run_on_ray
 
 METHODS, WRONG = ("methods", "--help"), ("trian",)
+NEVER = threading.Event()
 
 
 def training(folder: Path, name: str, *arguments: str) -> Training:
@@ -21,7 +22,9 @@ def training(folder: Path, name: str, *arguments: str) -> Training:
 
 def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     said: list[str] = []
-    found = run_here([training(tmp_path, "a", *WRONG), training(tmp_path, "b", "--version")], 1, None, said.append)
+    found = run_here(
+        [training(tmp_path, "a", *WRONG), training(tmp_path, "b", "--version")], 1, None, said.append, NEVER
+    )
     wrong = "instar: there is no command 'trian'; did you mean 'train'?"
     assert found[0] == Outcome("a", 2, wrong)
     assert (found[1].title, found[1].code, found[1].stopped) == ("b", 0, False)
@@ -61,7 +64,7 @@ def test_two_processes_do_not_train_the_same_run(sleepy: str, tmp_path: Path) ->
     first = Child(training(tmp_path, "a", sleepy), None)
     with pytest.raises(UserError, match=r"another process is training it; what it prints is in .*log"):
         Child(training(tmp_path, "a", sleepy), None)
-    (outcome,) = run_here([training(tmp_path, "a", sleepy)], 1, None, print)
+    (outcome,) = run_here([training(tmp_path, "a", sleepy)], 1, None, print, NEVER)
     assert (outcome.code, outcome.stopped) == (2, False)
     first.process.kill()
     first.process.wait()
@@ -72,17 +75,18 @@ def test_two_processes_do_not_train_the_same_run(sleepy: str, tmp_path: Path) ->
         child.output.close()
 
 
-def test_side_by_side_until_a_signal(sleepy: str, tmp_path: Path) -> None:
+def test_side_by_side_until_it_is_stopped(sleepy: str, tmp_path: Path) -> None:
     said: list[str] = []
+    stop = threading.Event()
 
     def say(line: str) -> None:
         said.append(line)
         if len(said) == 2:  # both have started
-            threading.Timer(0.01, signal.raise_signal, (signal.SIGTERM,)).start()
+            stop.set()
 
     began = time.monotonic()
     names = ("a", "b", "c")
-    found = run_here([training(tmp_path, name, sleepy) for name in names], 2, 3, say)
+    found = run_here([training(tmp_path, name, sleepy) for name in names], 2, 3, say, stop)
     assert time.monotonic() - began < 50
     assert sorted(said[:2]) == ["a: threads 3", "b: threads 3"]
     assert said[2] == "stopping: each training finishes its step and saves"
@@ -96,35 +100,35 @@ def test_side_by_side_until_a_signal(sleepy: str, tmp_path: Path) -> None:
 
 def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"--ray needs the library Ray: pip install 'instar\[ray\]'"):
-        run_on_ray([training(tmp_path, "a", *METHODS)], "local", None, print)
+    with pytest.raises(UserError, match=r"ray needs the library Ray: pip install 'instar\[ray\]'"):
+        run_on_ray([training(tmp_path, "a", *METHODS)], "local", None, print, NEVER)
 
 
 @pytest.mark.slow
 def test_on_a_cluster_of_one_machine(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     trainings = [training(tmp_path, "a", *WRONG), training(tmp_path, "b", "--version")]
-    found = {one.title: one for one in run_on_ray(trainings, "local", 1, print)}
+    found = {one.title: one for one in run_on_ray(trainings, "local", 1, print, NEVER)}
     assert (found["a"].code, found["a"].said[:34]) == (2, "instar: there is no command 'trian")
     assert found["b"].code == 0
-    with pytest.raises(UserError, match="--ray auto: no cluster could be reached or started"):
-        run_on_ray(trainings, "auto", None, print)
+    with pytest.raises(UserError, match="ray=auto: no cluster could be reached or started"):
+        run_on_ray(trainings, "auto", None, print, NEVER)
 
 
 @pytest.mark.slow
-def test_a_signal_reaches_the_machines_of_a_cluster(tmp_path: Path) -> None:
+def test_a_stop_reaches_the_machines_of_a_cluster(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    data, run, stop = draw(tmp_path / "data"), tmp_path / "run", threading.Event()
 
     def when_it_trains() -> None:
         while not (run / "metrics.jsonl").is_file():
             time.sleep(0.1)
-        signal.raise_signal(signal.SIGINT)
+        stop.set()
 
     threading.Thread(target=when_it_trains, daemon=True).start()
     few = ["--preset", "tiny", "--steps", "6000", "--train.log-every", "2", "--train.save-every", "6000"]
     trains = training(tmp_path, "a", "train", "cut", str(data), "-o", str(run), *few)
-    (found,) = run_on_ray([trains], "local", 1, print)
+    (found,) = run_on_ray([trains], "local", 1, print, stop)
     assert found.stopped
     (checkpoint,) = run.glob("checkpoints/step-*")
     assert 0 < int(checkpoint.name[5:]) < 6000, "the step was finished and saved"

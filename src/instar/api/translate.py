@@ -7,16 +7,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instar.api.paths import AnyPath, Paths
 from instar.core.events import Listener, Stop, ignore
 
 if TYPE_CHECKING:
     from instar.inference.style_table import StyleTable
     from instar.inference.translate_files import TranslationResult
     from instar.inference.translator import Translator
-
-AnyPath = str | PathLike[str]
-Paths = AnyPath | Sequence[AnyPath]
-"""One, or several."""
 
 
 def translate(  # noqa: PLR0913  (one for each setting of a request, as the command line has flags)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from instar.cli.parser import console, parse
-from instar.core.errors import UserError
+from instar.cli.work import say, work_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,32 +33,25 @@ class Compare:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
 
-    def __post_init__(self) -> None:
-        if not self.runs:
-            raise UserError("nothing to compare: instar compare RUN... -o OUT")
-        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise UserError(f"-o {self.out}: exists already; choose another folder")
-
 
 def run(arguments: Sequence[str]) -> int:
     """Measure, write the folder, and return 0."""
     args = parse(Compare, arguments, "instar compare")
-    from instar.evaluation.compare import compare, strip
-    from instar.metrics.extractors import load_extractor
-    from instar.reports.compare import write
+    from instar.api.compare import compare
+    from instar.reports.compare import summary
 
     screen = console()
-    extractor = load_extractor(args.extractor, args.weights)
-    with screen.status("loading") as status:
+    with work_bar(screen, "loading") as on_event:
         found = compare(
             args.runs,
-            args.data,
-            extractor=extractor,
+            args.out,
+            data=args.data,
+            extractor=args.extractor,
+            weights=args.weights,
             to=args.to,
             device=args.device,
-            tick=lambda what: status.update(f"measuring: {what}"),
+            on_event=on_event,
         )
-        strips = {row.title: strip(Path(row.runs[0]), args.data, args.to, args.device) for row in found.rows}
-    print(write(found, strips, args.out))
-    screen.print(f"written: {args.out / 'table.html'}", markup=False, highlight=False, soft_wrap=True)
+    print(summary(found))
+    say(screen, f"written: {args.out / 'table.html'}")
     return 0

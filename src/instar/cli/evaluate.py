@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, arg
 
+from instar.cli.flags import spell
 from instar.cli.parser import console, parse
+from instar.cli.work import work_bar
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
-    from instar.evaluation.label_maps import LabelTask
-    from instar.evaluation.runs import Report
-    from instar.evaluation.scores import Score
-    from instar.metrics.diversity import ImageDistance
-    from instar.metrics.extractors import Extractor
+    from instar.core.events import Listener
+    from instar.evaluation.report import Report
+    from instar.evaluation.score import Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +70,6 @@ class Evaluate:
             )
         if self.run and self.inputs:
             raise UserError("--inputs is for --images; a run brings its own")
-        if self.size is not None and self.size < 8:
-            raise UserError(f"--size must be at least 8, not {self.size}")
         for flag, text in (("palette", self.palette), ("segmenter", self.segmenter)):
             if self.images and text is not None:
                 raise UserError(f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}")
@@ -80,9 +78,8 @@ class Evaluate:
 def run(arguments: Sequence[str]) -> int:
     """Measure, print a table, and return 0."""
     args = parse(Evaluate, arguments, "instar evaluate")
-    screen = console()
-    with screen.status("loading") as status:
-        report = _report(args, lambda what: status.update(f"measuring: {what}"))
+    with work_bar(console(), "loading") as on_event:
+        report = _report(args, on_event)
     show(report, Console())
     if args.out:
         from instar.core.files import write_atomically
@@ -94,62 +91,39 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _report(args: Evaluate, tick: Callable[[str], None]) -> Report:
-    from instar.evaluation.folders import evaluate_folders
-    from instar.evaluation.runs import Extras, evaluate
+def _report(args: Evaluate, on_event: Listener) -> Report:
+    from instar.api.evaluate import evaluate, evaluate_folders
 
     if args.images and args.reference:
-        found = _extractor(args)
-        assert found
-        return evaluate_folders(args.images, args.reference, found, inputs=args.inputs, size=args.size)
-    extractor = _extractor(args)
+        return evaluate_folders(
+            args.images,
+            args.reference,
+            args.inputs,
+            extractor=args.extractor,
+            weights=args.weights,
+            size=args.size,
+            on_event=on_event,
+        )
     return evaluate(
         args.run[0],
         args.run[1:],
-        extractor=extractor,
+        extractor=None if args.extractor == "none" else args.extractor,
+        weights=args.weights,
         to=args.to,
         every=args.every,
-        extras=Extras(_distance(args, extractor), _labels(args), args.size),
+        diversity=args.diversity,
+        lpips_weights=args.lpips_weights,
+        palette=args.palette,
+        segmenter=args.segmenter,
+        size=args.size,
         device=args.device,
-        tick=tick,
+        on_event=on_event,
     )
-
-
-def _distance(args: Evaluate, extractor: Extractor | None) -> tuple[ImageDistance, str] | None:
-    from instar.metrics.diversity import distance_for
-
-    if not args.diversity or extractor is None:
-        return None
-    return distance_for(extractor, weights=args.lpips_weights)
-
-
-def _labels(args: Evaluate) -> LabelTask | None:
-    from instar.evaluation.label_maps import LabelTask
-
-    if args.palette is None and args.segmenter is None:
-        return None
-    return LabelTask(Path(args.palette) if args.palette and args.palette != "auto" else None, args.segmenter)
-
-
-def _extractor(args: Evaluate) -> Extractor | None:
-    """Return the features; none for a run that is judged by the accuracy of its classifier, or where none are asked."""
-    from instar.core import registry
-    from instar.core.abilities import Classifying
-    from instar.core.run import find_checkpoint, read_config
-    from instar.metrics.extractors import load_extractor
-
-    if args.run and args.extractor == "none":
-        return None
-    if args.run and args.weights is None and args.extractor == "inception":
-        config = read_config(find_checkpoint(args.run[0]) / "config.yaml")
-        if issubclass(registry.get(config.name), Classifying):
-            return None
-    return load_extractor(args.extractor, args.weights)
 
 
 def show(report: Report, screen: Console) -> None:
     """Print the scores as a table, a row for each."""
-    from instar.evaluation.scores import ARROWS
+    from instar.evaluation.score import ARROWS
 
     screen.print(f"{report.run}  {report.method}  {report.direction}".strip(), highlight=False, markup=False)
     screen.print(report.protocol, highlight=False, markup=False)
@@ -165,7 +139,7 @@ def show(report: Report, screen: Console) -> None:
         table.add_row(f"{name} {ARROWS[better]}", *(cell(score) for score in found))
     screen.print(table)
     for note in report.notes:
-        screen.print(f"note: {note}", highlight=False, markup=False)
+        screen.print(f"note: {note.spelled(spell)}", highlight=False, markup=False)
 
 
 def cell(score: Score | None) -> str:

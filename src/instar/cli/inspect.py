@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from instar.cli.flags import spell
 from instar.cli.parser import console, parse
-from instar.core.errors import UserError
+from instar.cli.work import say, work_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,43 +33,25 @@ class Inspect:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
 
-    def __post_init__(self) -> None:
-        if self.out and self.out.suffix not in (".html", ".htm"):
-            raise UserError(f"-o {self.out}: give a file that ends with .html")
-        for flag, value in (("count", self.count), ("inputs", self.inputs)):
-            if value < 1:
-                raise UserError(f"--{flag} {value}: must be 1 or more")
-
 
 def run(arguments: Sequence[str]) -> int:
     """Write the page and return 0."""
     args = parse(Inspect, arguments, "instar inspect")
-    from instar.core.files import write_atomically
-    from instar.evaluation import inspect_map
-    from instar.evaluation.inspect import inspect
-    from instar.reports.inspect_page import page
+    from instar.api.inspect import inspect
 
-    inspect_map.library()  # before minutes of work
-    screen = console()
-    with screen.status("loading") as status:
+    screen, out = console(), args.out or args.run / "inspect.html"
+    with work_bar(screen, "loading") as on_event:
         found = inspect(
             args.run,
             args.data,
+            out,
+            to=args.to,
             count=args.count,
             inputs=args.inputs,
-            to=args.to,
             device=args.device,
-            tick=status.update,
+            on_event=on_event,
         )
-        status.update("laying out the map")
-        html = page(found).encode()
-    out = args.out or args.run / "inspect.html"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, html)
-    except OSError as error:
-        raise UserError(f"-o {out}: cannot be written ({error.strerror})") from error
     for warning in found.warnings():
-        screen.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
-    screen.print(f"written: {out} ({len(html) / 1e6:.1f} MB)", markup=False, highlight=False, soft_wrap=True)
+        say(screen, f"warning: {warning.spelled(spell)}")
+    say(screen, f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
     return 0

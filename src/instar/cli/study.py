@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional, arg
 
+from instar.cli.flags import spell
 from instar.cli.parser import console, parse
+from instar.cli.work import say, work_bar
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
-    from instar.evaluation.study import Result
+    from instar.evaluation.study import StudyResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,68 +48,46 @@ class Study:
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
 
     def __post_init__(self) -> None:
+        if not self.score and not self.out:
+            raise UserError("a study needs two runs or more, and a folder: instar study RUN RUN -o STUDY")
         if self.score and not self.files:
             raise UserError("no answers to count: instar study --score STUDY ANSWERS.json...")
-        if not self.score and (len(self.files) < 2 or not self.out):
-            raise UserError("a study needs two runs or more, and a folder: instar study RUN RUN -o STUDY")
-        if not self.score and len({path.resolve() for path in self.files}) < len(self.files):
-            raise UserError("a run is given twice")
-        for flag, value in (("count", self.count), ("size", self.size)):
-            if value is not None and value < 1:
-                raise UserError(f"--{flag} {value}: must be 1 or more")
-        if self.out and self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise UserError(f"-o {self.out}: exists already; choose another folder")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Write a study or count its answers, and return 0."""
     args = parse(Study, arguments, "instar study")
-    if args.score:
-        return _score(args.score, args)
-    from instar.evaluation.study import Key, choose
-    from instar.reports.study_page import page, pictures
+    from instar.api.study import score_study, study
 
+    if args.score:
+        show(score_study(args.score, args.files, args.out), Console())
+        return 0
+    assert args.out
     screen = console()
-    with screen.status("loading") as status:
-        shown = pictures(
+    with work_bar(screen, "loading") as on_event:
+        made = study(
             args.files,
-            args.data,
-            count=args.count,
-            size=args.size,
+            args.out,
+            data=args.data,
             to=args.to,
+            count=args.count,
+            question=args.question,
+            size=args.size,
             seed=args.seed,
             device=args.device,
-            tick=lambda what: status.update(f"translating: {what}"),
+            on_event=on_event,
         )
-    asked = choose(len(args.files), len(shown.inputs), args.seed)
-    text = args.question or shown.question
-    study, html = page(shown, asked, text, args.seed)
-    key = Key(study, text, shown.direction, [str(path) for path in args.files], shown.names, asked, shown.notes)
-    out = _write(args.out, {"study.html": html, "key.json": f"{key.as_json()}\n"})
-    for note in shown.notes:
-        screen.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
-    facts = f"{len(asked)} questions, {len(html) / 1e6:.1f} MB"
-    screen.print(f"written: {out / 'study.html'} ({facts})", markup=False, highlight=False, soft_wrap=True)
-    said = f"count the answers with: instar study --score {out} ANSWERS.json...; keep key.json from the participants"
-    screen.print(said, markup=False, highlight=False, soft_wrap=True)
+    for note in made.notes:
+        say(screen, f"note: {note.spelled(spell)}")
+    say(screen, f"written: {made.page} ({len(made.key.questions)} questions, {made.page.stat().st_size / 1e6:.1f} MB)")
+    count = f"instar study --score {args.out} ANSWERS.json..."
+    say(screen, f"count the answers with: {count}; keep key.json from the participants")
     return 0
 
 
-def _score(study: Path, args: Study) -> int:
-    from instar.evaluation.study import read_answers, read_key, score
-    from instar.reports.study_table import markdown
-
-    key = read_key(study)
-    result = score(key, [read_answers(path, key) for path in args.files])
-    show(result, Console())
-    if args.out:
-        _write(args.out, {"table.md": markdown(result), "scores.json": f"{result.as_json()}\n"})
-    return 0
-
-
-def show(result: Result, screen: Console) -> None:
+def show(result: StudyResult, screen: Console) -> None:
     """Print the preferences as a table, a column for each pair of runs."""
-    from instar.reports.study_table import LEGEND, ROWS, title
+    from instar.reports.study import LEGEND, ROWS, title
 
     screen.print(title(result), highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)
@@ -119,14 +99,3 @@ def show(result: Result, screen: Console) -> None:
     screen.print(table)
     for note in [*LEGEND, *result.notes]:
         screen.print(f"note: {note}", highlight=False, markup=False)
-
-
-def _write(out: Path | None, files: dict[str, str]) -> Path:
-    assert out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"-o {out}: cannot be written ({error.strerror})") from error
-    return out

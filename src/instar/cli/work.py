@@ -8,18 +8,24 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from instar.core.events import Event, Listener, Worked
+from instar.cli.flags import spell
+from instar.core.errors import Message
+from instar.core.events import Event, Listener, Noted, Worked
 
 
 @contextmanager
-def work_bar(screen: Console) -> Iterator[Listener]:
+def work_bar(screen: Console, first: str = "") -> Iterator[Listener]:
     """Give a listener that shows a bar for what is being done (`Worked`), and removes it when that is done.
 
     Args:
-        screen: where to draw. Nothing is drawn if it is no terminal.
+        screen: where to draw, and where lines are printed that a user should know (`Noted`). No bar is drawn if it is
+            no terminal.
+        first: what is being done before the first event.
     """
     bar = WorkBar(screen)
     try:
+        if first:
+            bar(Worked(first, 0, 0))
         yield bar
     finally:
         bar.stop()
@@ -33,7 +39,9 @@ class WorkBar:
         self.shown: tuple[str, Progress, TaskID] | None = None
 
     def __call__(self, event: Event) -> None:
-        """Show how much is done."""
+        """Show how much is done, and lines above that."""
+        if isinstance(event, Noted):
+            say(self.screen, event.text)
         if not isinstance(event, Worked) or not self.screen.is_terminal:
             return
         if self.shown is None or self.shown[0] != event.what:
@@ -51,3 +59,9 @@ class WorkBar:
         if self.shown:
             self.shown[1].stop()
             self.shown = None
+
+
+def say(screen: Console, line: str) -> None:
+    """Print a line whole, so that paths and commands in it can be copied."""
+    text = line.spelled(spell) if isinstance(line, Message) else line
+    screen.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -30,6 +30,7 @@ from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, call, nearest
 from instar.core.files import write_atomically
 from instar.core.method import Method
+from instar.core.seed import seeded
 from instar.core.settings import from_dict
 
 CONFIG = "config.yaml"
@@ -101,7 +102,9 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
     """
     folder = find_checkpoint(path)
     config = read_config(folder / CONFIG)
-    method = registry.get(config.name)(config.method)
+    kind = registry.get(config.name)
+    with seeded(config.train.seed, 0):  # the initial weights are replaced, but drawing them moves the generators
+        method = kind(config.method)
     weights = read_tensors(folder / "method.safetensors")
     if averaged and (folder / "averages.safetensors").is_file():
         weights |= read_tensors(folder / "averages.safetensors")

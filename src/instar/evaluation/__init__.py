@@ -1,1 +1,1 @@
-"""One protocol by which every method is judged."""
+"""One protocol by which every method is scored."""

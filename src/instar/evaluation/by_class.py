@@ -12,11 +12,15 @@ from torch import Tensor
 
 from instar.core.abilities import Clustered
 from instar.core.errors import UserError
+from instar.core.events import Listener, ignore
 from instar.core.images import Array, to_tensor
 from instar.data import ImageRef
 from instar.data.labels import numbers, some_classes, square_pixels
 from instar.evaluation.held_out import HeldOut, loaded
-from instar.evaluation.scores import MOST_FOR_FD_BOUNDS, Score, colour, rounded
+from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.progress import counted
+from instar.evaluation.score import Score
+from instar.evaluation.scores import MOST_FOR_FD_BOUNDS
 from instar.inference.translator import Translator
 from instar.metrics import clusters
 from instar.metrics.classes import by_class, by_class_interval
@@ -90,7 +94,7 @@ def agreement(method: Clustered, images: HeldOut, device: torch.device) -> tuple
     try:
         scores.insert(0, Score("cluster accuracy", clusters.matched_accuracy(domains, classes), "higher"))
     except UserError as error:
-        notes.append(f"no cluster accuracy: {error}")
+        notes.append(f"no cluster accuracy: {error.message.raw}")
     return scores, notes
 
 
@@ -128,11 +132,13 @@ class Classes:
         of_made = [name for name, places in zip(self.names, others, strict=True) for _ in places]
         return mean_over_classes(self._extractor, made, of_made, self._real, self._labels)
 
-    def translated(self, translator: Translator) -> tuple[list[Score], list[str]]:
+    def translated(self, translator: Translator, on_event: Listener = ignore) -> tuple[list[Score], list[str]]:
         """Return the means over classes of the translations of a method with styles."""
         made, of_made = [], []
         for name in self.names:
-            features = self._extractor.features(colour(rounded(y)) for y in self._into(name, translator))
+            total = len(self._refs) - self._labels.count(name)
+            batches = counted(self._into(name, translator), len, f"translating into {name}", total, on_event)
+            features = self._extractor.features(colour(rounded(y)) for y in batches)
             made.append(features)
             of_made += [name] * len(features)
         return mean_over_classes(self._extractor, np.concatenate(made), of_made, self._real, self._labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -13,12 +13,15 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from instar.core.config import RunConfig, to_yaml
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
+from instar.core.events import Listener, ignore
 from instar.core.run import find_checkpoint, load_method, read_config
 from instar.evaluation.held_out import held_out
-from instar.evaluation.runs import BEST, COPY, Column, Report, evaluate
-from instar.evaluation.scores import Better
+from instar.evaluation.progress import part_of
+from instar.evaluation.report import BEST, COPY, Column, Report
+from instar.evaluation.runs import evaluate_run
+from instar.evaluation.score import Better
 from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
@@ -67,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found."""
+    """Runs side by side."""
 
     direction: str
     protocol: str
@@ -76,14 +79,14 @@ class Comparison:
     rows: list[Row]
     better: dict[str, Better]
     """lower, higher or nothing, for each score."""
-    notes: list[str]
+    notes: list[Message]
 
     def as_json(self) -> str:
         """Return it as JSON."""
         return json.dumps(asdict(self), indent=1)
 
 
-def compare(
+def compare_runs(
     runs: Sequence[Path],
     roots: Sequence[Path] = (),
     *,
@@ -91,19 +94,19 @@ def compare(
     titles: Sequence[str] = (),
     to: str | None = None,
     device: str = "auto",
-    tick: Callable[[str], None] = lambda what: None,
+    on_event: Listener = ignore,
 ) -> Comparison:
     """Evaluate runs on the same images.
 
     Args:
-        runs: run directories or checkpoints.
+        runs: run directories or checkpoints, one or more.
         titles: one for each run; runs of one title make a row. Named after method and preset if empty, and runs that
             differ only by their seed make a row.
         roots: the images; the first run's own test images if empty.
         extractor: of the features in which distances are taken.
         to: domain to translate into.
         device: where to compute.
-        tick: told what is being measured.
+        on_event: told of all that is measured (`Worked`).
 
     Raises:
         UserError: the runs work at different sizes or in different directions, so that no number compares.
@@ -114,21 +117,14 @@ def compare(
         said = ", ".join(f"{run} at {size} px" for size, run in sizes.items())
         raise UserError(f"runs of different sizes do not compare: {said}")
     shared = tuple(roots) or configs[0].data.roots
-    reports = []
-    for run in runs:
-        report = evaluate(
-            run,
-            shared,
-            extractor=extractor,
-            to=to,
-            device=device,
-            tick=lambda what, run=run: tick(f"{run}: {what}"),  # type: ignore[misc]
-        )
-        reports.append(report)
+    reports = [
+        evaluate_run(run, shared, extractor=extractor, to=to, device=device, on_event=part_of(on_event, run))
+        for run in runs
+    ]
     directions = {report.direction: report.run for report in reports}
     if len(directions) > 1:
         said = ", ".join(f"{run} {direction}" for direction, run in directions.items())
-        raise UserError(f"runs of different directions do not compare: {said}; choose one with --to")
+        raise UserError(f"runs of different directions do not compare: {said}; choose one with {setting('to')}")
     groups: dict[str, list[int]] = {}
     for i, config in enumerate(configs):
         groups.setdefault(titles[i] if titles else _settings(config), []).append(i)
@@ -146,10 +142,19 @@ def compare(
         direction=reports[0].direction,
         protocol=reports[0].protocol,
         copy=_cells([first]) if first else {},
-        rows=_told_apart(rows),
+        rows=_distinguished(rows),
         better={score.name: score.better for column in columns for score in column.scores},
         notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
     )
+
+
+def strips(
+    found: Comparison, roots: Sequence[Path] = (), to: str | None = None, device: str = "auto"
+) -> dict[str, Tensor]:
+    """Return a picture for each row by its title, as `strip` does, of the images on which the runs were compared."""
+    runs = [Path(row.runs[0]) for row in found.rows]
+    shared = tuple(roots) or read_config(find_checkpoint(runs[0]) / "config.yaml").data.roots
+    return {row.title: strip(run, shared, to, device) for row, run in zip(found.rows, runs, strict=True)}
 
 
 def strip(run: Path, roots: Sequence[Path], to: str | None, device: str = "auto") -> Tensor:
@@ -203,7 +208,7 @@ def _weights(configs: list[RunConfig], columns: list[Column]) -> Weights:
     )
 
 
-def _told_apart(rows: list[Row]) -> list[Row]:
+def _distinguished(rows: list[Row]) -> list[Row]:
     """Return the rows with the names of their runs in the title where method and preset are the same."""
     titles = [row.title for row in rows]
     return [

@@ -8,21 +8,31 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError, setting
+from instar.core.events import Listener, ignore
 from instar.core.images import Array, list_images, natural, to_tensor
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
-from instar.evaluation.held_out import loaded
+from instar.evaluation.held_out import loaded, squares
+from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
-from instar.evaluation.runs import COPY, Column, Report
-from instar.evaluation.sanity import caveats, formats, leaks
-from instar.evaluation.scores import Judge, Row
+from instar.evaluation.registered_scores import RegisteredScores, reference_images
+from instar.evaluation.report import COPY, Column, Report
+from instar.evaluation.sanity import format_notes, leak_notes, set_notes
+from instar.evaluation.score import Score
+from instar.evaluation.scores import Batch, Scorer
 from instar.metrics.extractors import Extractor
 
 
 def evaluate_folders(
-    images: Path, reference: Path, extractor: Extractor, *, inputs: Path | None = None, size: int | None = None
+    images: Path,
+    reference: Path,
+    extractor: Extractor,
+    *,
+    inputs: Path | None = None,
+    size: int | None = None,
+    on_event: Listener = ignore,
 ) -> Report:
     """Score the pictures of a folder against real images of the target domain.
 
@@ -34,50 +44,61 @@ def evaluate_folders(
         extractor: of the features in which distances are taken.
         inputs: what the translations were made from, under the same names: adds how much changed.
         size: side of the centre squares; the short side of the first translation if None.
+        on_event: told how far it is (`Worked`).
 
     Raises:
         UserError: a folder holds no images, or no input has the name of a translation.
     """
-    made, real = _refs(images, "--images"), _refs(reference, "--reference")
+    made, real = _refs(images, "images"), _refs(reference, "reference")
     side = size or min(made[0].probe()[:2])
-    notes = [*caveats(made, "translations"), *caveats(real, "reference images")]
-    notes += formats([ref.path for ref in made], [ref.path for ref in real])
-    notes += [
-        note.replace("training images of this run", "in --reference") for note in leaks(made, real, "translations")
-    ]
-    reference_features = real_features(extractor, real, 3, side)
-    judge = Judge(extractor, reference_features.features)
-    of_real = [real[place].label for place in reference_features.places]
+    notes = [*set_notes(made, "translations"), *set_notes(real, "reference images")]
+    notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
+    notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
+    found = real_features(extractor, real, 3, side, on_event)
+    scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, 3, side)))
     columns = []
     if inputs is None:
-        seen, places = features_of(extractor, made, 3, side)
-        scores, shown = judge.distances(seen), [made[place] for place in places]
+        seen, places = features_of(extractor, made, 3, side, "translations", on_event)
+        shown = [made[place] for place in places]
+        means = _registered(made, side, scorer)
     else:
-        pairs = _by_name(_refs(inputs, "--inputs"), inputs, made, images)
-        columns.append(Column(COPY, judge.scores((x, x, None) for _, x, _ in _rows(pairs, side))[0]))
+        pairs = _by_name(_refs(inputs, "inputs"), inputs, made, images)
+        copies = ((x, x, None) for _, x, _ in _rows(pairs, side, COPY, on_event))
+        columns.append(Column(COPY, scorer.scores(copies)[0]))
         shown = []
 
-        def rows() -> Iterator[Row]:
-            for refs, x, y in _rows(pairs, side):
+        def batches() -> Iterator[Batch]:
+            for refs, x, y in _rows(pairs, side, "translations", on_event):
                 shown.extend(refs)
                 yield x, y, None
 
-        seen, means, said = judge.look(rows())
-        scores = [*judge.distances(seen), *means]
+        seen, means, said = scorer.measure(batches())
         notes += said
-    more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], judge.real, of_real)
-    columns.append(Column(str(images), [*scores, *more]))
-    protocol = f"{extractor.describe((len(seen), len(judge.real)))}; centre squares at {side} px"
-    return Report(str(images), "", f"{images} against {reference}", protocol, columns, [*notes, *said])
+    of_real = [real[place].label for place in found.places]
+    more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
+    columns.append(Column(str(images), [*scorer.distances(seen), *means, *more]))
+    protocol = f"{extractor.describe((len(seen), len(scorer.real)))}; centre squares at {side} px"
+    told = [Message(note) for note in [*notes, *said]]
+    return Report(str(images), "", f"{images} against {reference}", protocol, columns, told)
 
 
-def _refs(folder: Path, flag: str) -> list[ImageRef]:
+def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:
+    """Return the registered scores of translations whose inputs are not known."""
+    registered = RegisteredScores(scorer.reference)
+    if not registered:
+        return []
+    for y in squares(made, 3, side):
+        registered.add(y)
+    return registered.scores()
+
+
+def _refs(folder: Path, parameter: str) -> list[ImageRef]:
     """Return the images of a folder; their classes are the folders in it."""
     if not folder.is_dir():
-        raise UserError(f"{flag} {folder}: there is no such folder")
+        raise UserError(f"{setting(parameter, folder)}: there is no such folder")
     found = sorted(list_images(folder, recursive=True), key=natural)
     if not found:
-        raise UserError(f"{flag} {folder}: no images")
+        raise UserError(f"{setting(parameter, folder)}: no images")
     inside = [path.relative_to(folder).parts for path in found]
     return [ImageRef(path, label=parts[0] if parts[1:] else None) for path, parts in zip(found, inside, strict=True)]
 
@@ -91,19 +112,20 @@ def _by_name(
     pairs = [(x, y) for x, y in keyed if x is not None]
     if len(pairs) < len(made):
         missing = next(y for x, y in keyed if x is None)
-        raise UserError(
-            f"--inputs {inputs_root}: {len(made) - len(pairs)} translations have no input, {missing.path} first"
-        )
+        said = f"{len(made) - len(pairs)} translations have no input, {missing.path} first"
+        raise UserError(f"{setting('inputs', inputs_root)}: {said}")
     return pairs
 
 
-def _rows(pairs: list[tuple[ImageRef, ImageRef]], side: int) -> Iterator[tuple[list[ImageRef], Tensor, Tensor]]:
+def _rows(
+    pairs: list[tuple[ImageRef, ImageRef]], side: int, what: str, on_event: Listener
+) -> Iterator[tuple[list[ImageRef], Tensor, Tensor]]:
     """Yield translations as they are named, inputs and translations in batches; unreadable pairs are left out."""
 
     def load(pair: tuple[ImageRef, ImageRef]) -> tuple[ImageRef, Array, Array]:
         return pair[1], square_pixels(pair[0], 3, side), square_pixels(pair[1], 3, side)
 
-    for found in loaded(pairs, load):
+    for found in counted(loaded(pairs, load), len, what, len(pairs), on_event):
         refs, x, y = zip(*found, strict=True)
         yield list(refs), _stacked(x), _stacked(y)
 

@@ -1,4 +1,4 @@
-"""The images on which a run is judged: never those it was trained on, unless it is told so in words."""
+"""The images on which a run is scored: never those it was trained on, unless it is told so in words."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from torch import Tensor
 
 from instar.core.batch import Domain, Paired
 from instar.core.config import LARGE, RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.images import Array, UnreadableImage, to_tensor
 from instar.core.registry import get
 from instar.data import ImageRef, find
 from instar.data.labels import known_classes, labelled, square_pixels
-from instar.evaluation.sanity import caveats, leaks
+from instar.evaluation.sanity import leak_notes, set_notes
 
 BATCH = 20
 AHEAD = 3
@@ -146,9 +146,8 @@ def held_out(
     cfg = replace(config.data, roots=roots or config.data.roots)
     one = len(trained.sources()) == 1
     if one and pairs:
-        raise UserError(
-            f"{config.name} takes one folder, so that no side is label maps: leave out --palette, --segmenter"
-        )
+        unfit = f"leave out {setting('palette')}, {setting('segmenter')}"
+        raise UserError(f"{config.name} takes one folder, so that no side is label maps: {unfit}")
     # One folder is the domain, whatever it is called: another one may be scored than that of the training.
     found = find(cfg.unnamed() if one else cfg, Paired if pairs else trained)
     source = next(domain for domain in found.kind.parts if domain != to)
@@ -158,12 +157,12 @@ def held_out(
         raise UserError(f"{cfg.roots[0]}: there are no test images; put some into {names[0]} and {names[1]} under test")
     notes: list[str] = [note for note in found.notes if "test" in note]
     for name, refs in zip(names, (a, b), strict=True):
-        notes += caveats(refs, f"test images of {name}")
+        notes += set_notes(refs, f"test images of {name}")
     notes += _leaks([*a, *b], config)
     if size is None and cfg.short_side > LARGE * cfg.size:
         notes.append(
             f"it was trained on {cfg.size} px cut out of images of {cfg.short_side} px, and is shown whole ones shrunk "
-            f"to {cfg.size} px here; instar evaluate --size {cfg.short_side} shows them as in the training"
+            f"to {cfg.size} px here; {setting('size', cfg.short_side)} shows them as in the training"
         )
     paired = found.kind.paired(source, to)
     groups = tuple(known_classes(trained, found.train, found.names))
@@ -176,4 +175,4 @@ def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:
         trained = find(config.data, get(config.name).data)
     except UserError:
         return ["the training images are not where they were: whether test images are among them is not known"]
-    return leaks(test, list(chain.from_iterable(trained.train.values())), "test images")
+    return leak_notes(test, list(chain.from_iterable(trained.train.values())), "test images")

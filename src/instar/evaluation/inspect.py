@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,17 @@ from torch import Tensor
 from instar.core.abilities import Clustered, Styled
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
+from instar.core.events import Listener, ignore
 from instar.core.images import UnreadableImage
 from instar.core.registry import get
 from instar.core.run import find_checkpoint, read_config
-from instar.core.seed import seed_step
 from instar.data import ImageRef, find
 from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
 from instar.evaluation.inspect_history import Window, history, recent
+from instar.evaluation.progress import counted
 from instar.inference.translator import Translator
 
 COLUMNS = 12
@@ -88,7 +89,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that the page shows."""
+    """What a model makes of images."""
 
     run: str
     method: str
@@ -103,9 +104,9 @@ class Inspection:
     reachable: list[int]
     """Numbers of the domains that have a style to translate to."""
     grids: list[Grid]
-    notes: list[str]
+    notes: list[Message]
 
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Message]:
         """Return a sentence for each way in which domains are empty."""
         here = _empty(self.seen.sizes)
         found = [f"{_are(here)} empty: none of the {len(self.seen.refs):,} images on this page."] if here else []
@@ -116,10 +117,10 @@ class Inspection:
         styleless = sorted(set(range(len(self.seen.sizes))) - set(self.reachable))
         if styleless and self.reachable:
             found.append(f"{_named(styleless)} cannot be translated to: no image of late in training had such a style.")
-        return found
+        return [Message(line) for line in found]
 
 
-def inspect(
+def inspect_run(
     path: Path,
     roots: Sequence[Path] = (),
     *,
@@ -127,7 +128,7 @@ def inspect(
     inputs: int = 6,
     to: str | None = None,
     device: str = "auto",
-    tick: Callable[[str], None] = lambda what: None,
+    on_event: Listener = ignore,
 ) -> Inspection:
     """Look at images with a trained model, all cut to their centre square at the size of the training.
 
@@ -138,7 +139,7 @@ def inspect(
         inputs: images that are translated into each style, of the test folder if there is one.
         to: for methods with two domains, that of the styles; the target of the training if None.
         device: where to compute.
-        tick: told what is being done.
+        on_event: told what is being done (`Worked`).
 
     Raises:
         UserError: the method has no styles, or no image can be read.
@@ -149,13 +150,11 @@ def inspect(
         raise UserError(f"{path}: {config.name} has no styles and finds no domains: there is nothing to inspect")
     translator = Translator.load(folder, device)
     if to is not None and to.isdecimal():
-        raise UserError(f"--to {to}: all domains that the model found are shown; leave out --to")
+        raise UserError(f"{setting('to', to)}: all domains that the model found are shown; leave out {setting('to')}")
     domain = translator.domain(to)
     sources, train, test, notes = _images(config, tuple(roots), domain)
     everything = [(ref, False) for ref in train] + [(ref, True) for ref in test]
-    tick("reading styles")
-    seen = _seen(translator, evenly(everything, count), domain)
-    tick("translating")
+    seen = _seen(translator, evenly(everything, count), domain, on_event)
     reachable = translator.own_domains() if isinstance(translator.method, Clustered) else []
     x = _squares(sources, inputs, translator)
     step = json.loads((folder / "training.json").read_text())["step"]
@@ -169,8 +168,8 @@ def inspect(
         seen=seen,
         history=history(folder, step),
         reachable=reachable,
-        grids=_grids(translator, seen, x, domain, reachable),
-        notes=notes,
+        grids=_grids(translator, seen, x, domain, reachable, on_event),
+        notes=[Message(note) for note in notes],
     )
 
 
@@ -187,24 +186,24 @@ def _images(
     return found.shown[source], found.train[to], found.test[to], notes
 
 
-def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain: Domain) -> Seen:
+def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain: Domain, on_event: Listener) -> Seen:
     method: Any = translator.method
-    kept: list[tuple[ImageRef, bool]] = []
+    found: list[tuple[ImageRef, bool]] = []
     styles, probabilities = [], []
-    with torch.random.fork_rng(), torch.inference_mode():
-        seed_step(0, 0)
-        for start in range(0, len(drawn), BATCH):
-            rows = [(one, x) for one in drawn[start : start + BATCH] if (x := _square(one[0], translator)) is not None]
-            if not rows:
-                continue
-            kept += [one for one, _ in rows]
+    parts = [drawn[start : start + BATCH] for start in range(0, len(drawn), BATCH)]
+    for part in counted(parts, len, "reading styles", len(drawn), on_event):
+        rows = [(one, x) for one in part if (x := _square(one[0], translator)) is not None]
+        if not rows:
+            continue
+        with torch.inference_mode():
             x = torch.stack([x for _, x in rows]).to(translator.device)
             styles.append(method.encode_style(x, domain=domain).float().cpu())
             none = x.new_empty(len(x), 0)
             probabilities.append((method.cluster(x) if isinstance(method, Clustered) else none).float().cpu())
-    if not kept:
+        found += [one for one, _ in rows]
+    if not found:
         raise UserError(f"none of the {len(drawn)} images can be read; the first is {drawn[0][0].name}")
-    return Seen([ref for ref, _ in kept], [held for _, held in kept], torch.cat(styles), torch.cat(probabilities))
+    return Seen([ref for ref, _ in found], [held for _, held in found], torch.cat(styles), torch.cat(probabilities))
 
 
 def _square(ref: ImageRef, translator: Translator) -> Tensor | None:
@@ -221,11 +220,14 @@ def _squares(refs: Sequence[ImageRef], count: int, translator: Translator) -> Te
     return torch.stack(found)
 
 
-def _grids(translator: Translator, seen: Seen, x: Tensor, to: Domain, reachable: list[int]) -> list[Grid]:
+def _grids(
+    translator: Translator, seen: Seen, x: Tensor, to: Domain, reachable: list[int], on_event: Listener
+) -> list[Grid]:
     """Translate inputs (N, C, H, W) into the style of each domain and of its most typical image, or of some images."""
 
     def grid(title: str, headings: list[str], styles: Tensor, references: list[ImageRef]) -> Grid:
-        return Grid(title, headings, references, x, [translator.tensors(x, to, style=style).cpu() for style in styles])
+        each = counted(styles, lambda _: 1, "translating", len(styles), on_event)
+        return Grid(title, headings, references, x, [translator.tensors(x, to, style=style).cpu() for style in each])
 
     method = translator.method
     if not isinstance(method, Clustered):

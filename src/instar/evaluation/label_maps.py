@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,19 +15,22 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 from torch import Tensor, nn
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
+from instar.core.events import Listener, ignore
 from instar.core.images import centre_square, resize, to_array, to_tensor
+from instar.core.seed import seeded
 from instar.data import ImageRef
 from instar.data.cache import home
 from instar.evaluation.held_out import HeldOut, loaded
-from instar.evaluation.scores import Score, colour, rounded
+from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.score import Score
 from instar.metrics import segmenter as unet
-from instar.metrics.array_cache import kept, stamps
+from instar.metrics.array_cache import cached, file_stamps
 from instar.metrics.palette import Palette, palette_in, read_palette
 from instar.metrics.segmentation import confusion, label_score_intervals, label_scores
 from instar.metrics.segmenter import Scene, Segmenter
-from instar.metrics.user_code import network_of
+from instar.metrics.user_code import load_network
 
 Side = Literal["inputs", "targets"]
 Pixels = NDArray[np.uint8]
@@ -54,7 +57,7 @@ class LabelTask:
     palette: Path | None = None
     """The file of colours; None takes those that the label maps have."""
     segmenter: str | None = None
-    """Judges photographs made from label maps: "unet", or module.path:callable."""
+    """Scores photographs made from label maps: "unet", or module.path:callable."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class LabelMaps:
         """Return the three scores of all matrices, which `counts` returned."""
         matrices, ignored = torch.cat(list(counts)), self.palette.ignored
         if not matrices.sum():
-            raise UserError("no pixel of the test label maps has a class that is scored; look at --palette")
+            raise UserError(f"no pixel of the test label maps has a class that is scored; look at {setting('palette')}")
         found = label_scores(matrices, ignored)
         each = matrices.sum((1, 2)) > 0  # an image without any such pixel may leave a half of them empty
         bounds = label_score_intervals(matrices, ignored) if len(matrices) >= 4 and each.all() else {}
@@ -100,68 +103,63 @@ class LabelMaps:
         fits = classes.shape == (len(images), *images.shape[2:]) and not classes.is_floating_point()
         if not fits or not 0 <= int(classes.min()) <= int(classes.max()) < self.palette.count:
             wanted = (len(images), len(self.palette.names), *images.shape[2:])
-            raise UserError(
-                f"--segmenter: expected logits {wanted}, a channel for each class, got {tuple(found.shape)}"
-            )
+            said = f"expected logits {wanted}, a channel for each class, got {tuple(found.shape)}"
+            raise UserError(f"{setting('segmenter')}: {said}")
         return classes
 
 
-def label_maps(
-    task: LabelTask, images: HeldOut, device: torch.device, tick: Callable[[str], None] = lambda what: None
-) -> LabelMaps:
+def label_maps(task: LabelTask, images: HeldOut, device: torch.device, on_event: Listener = ignore) -> LabelMaps:
     """Find out which side of the test pairs is label maps, and get ready to score the translations.
 
     Args:
         task: what the user says.
         images: test images in pairs, with the training pairs of the same data set.
         device: where to segment.
-        tick: told what is done.
+        on_event: told of the segmenter's training.
 
     Raises:
         UserError: no side is label maps, or they are the inputs and there is no segmenter, or the other way round.
     """
     palette, side = _palette(task, images)
     if side == "targets" and task.segmenter:
-        raise UserError(f"--segmenter: the translations are label maps ({images.names[1]}) themselves; leave it out")
+        said = f"the translations are label maps ({images.names[1]}) themselves; leave it out"
+        raise UserError(f"{setting('segmenter')}: {said}")
     refs = images.inputs if side == "inputs" else images.targets
     colours = f"{len(palette.names)} classes" + (", one more not scored" if palette.ignored is not None else "")
     if side == "targets":
         return LabelMaps(palette, refs, images.size, None, [f"label maps: {colours}, by the nearest colour"])
     if not task.segmenter:
         raise UserError(
-            f"--palette: the inputs ({images.names[0]}) are the label maps: how photographs made from them are to be "
-            "judged is for --segmenter unet, or module.path:callable"
+            f"{setting('palette')}: the inputs ({images.names[0]}) are the label maps: how photographs made from them "
+            f"are to be scored is for {setting('segmenter', 'unet')}, or module.path:callable"
         )
     network: nn.Module
     if task.segmenter == "unet":
-        network, about = trained(palette, images, device, tick)
+        network, about = trained(palette, images, device, on_event)
     else:
-        network, about = network_of(task.segmenter, "--segmenter"), f"by {task.segmenter}"
+        network, about = load_network(task.segmenter, "segmenter"), f"by {task.segmenter}"
     return LabelMaps(palette, refs, images.size, network.to(device), [f"label maps: {colours}, {about}"])
 
 
 def trained(
-    palette: Palette, images: HeldOut, device: torch.device, tick: Callable[[str], None], steps: int = unet.STEPS
+    palette: Palette, images: HeldOut, device: torch.device, on_event: Listener, steps: int = unet.STEPS
 ) -> tuple[Segmenter, str]:
     """Return a segmenter trained on the real training pairs, kept in the folder of caches, and what it is."""
     maps, photos = images.training
     places = evenly(range(len(maps)), MOST_SCENES)
     parts = [(maps[i].half, maps[i].entry) for i in places]
-    files = stamps([side[i].path for side in (maps, photos) for i in places])
+    files = file_stamps([side[i].path for side in (maps, photos) for i in places])
     text = json.dumps([_VERSION, images.size, steps, palette.colours, palette.numbers, parts, files])
     classes = len(palette.names)
 
     def compute() -> dict[str, NDArray[np.float32]]:
         scenes = list(_scenes([(maps[i], photos[i]) for i in places], palette, images.size))
-
-        def say(step: int) -> None:
-            tick(f"training the segmenter, step {step:,} of {steps:,}")
-
-        network = unet.train(scenes, classes, palette.ignored, images.size, device, say, steps)
+        network = unet.train(scenes, classes, palette.ignored, images.size, device, on_event, steps)
         return {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
-    arrays = kept(home(), f"segmenter-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}", compute)
-    network = Segmenter(classes)
+    arrays = cached(home(), f"segmenter-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}", compute)
+    with seeded(0):  # it draws weights before it is filled
+        network = Segmenter(classes)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     about = f"by a U-Net trained on {len(places)} real pairs at {images.size} px ({steps} steps of {unet.BATCH})"
     return network.requires_grad_(False).eval(), about
@@ -191,8 +189,8 @@ def _palette(task: LabelTask, images: HeldOut) -> tuple[Palette, Side]:
         side = max(sides, key=lambda one: shares[one])
         if shares[side] < 0.5:
             raise UserError(
-                f"--palette {task.palette}: only {shares[side]:.0%} of the pixels of {images.names[side == 'targets']} "
-                "have one of its colours"
+                f"{setting('palette', task.palette)}: only {shares[side]:.0%} of the pixels of "
+                f"{images.names[side == 'targets']} have one of its colours"
             )
         return given, side
     few = [side for side, refs in sides.items() if palette_in(_all_pixels(refs[:_LOOKED_AT]))]
@@ -205,7 +203,8 @@ def _palette(task: LabelTask, images: HeldOut) -> tuple[Palette, Side]:
             return found, side
     raise UserError(
         f"label maps are told by their few colours, and neither {images.inputs[0].path.parent} nor "
-        f"{images.targets[0].path.parent} has few; give --palette FILE with a line 'name red green blue' for each class"
+        f"{images.targets[0].path.parent} has few; give {setting('palette')} a file with a line 'name red green blue' "
+        "for each class"
     )
 
 

@@ -7,18 +7,22 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from instar.core.events import Listener, ignore
 from instar.core.images import Array, to_tensor
 from instar.data import ImageRef
 from instar.data.cache import home
 from instar.data.labels import square_pixels
 from instar.evaluation.held_out import loaded
-from instar.evaluation.scores import colour
+from instar.evaluation.pixels import colour
+from instar.evaluation.progress import counted
 from instar.metrics.extractors import Extractor
 from instar.metrics.reference import Reference, reference_features, reference_key
 
 
-def real_features(extractor: Extractor, refs: Sequence[ImageRef], channels: int, size: int) -> Reference:
-    """Return the features (N, D) of the centre squares of images, kept in the folder of caches.
+def real_features(
+    extractor: Extractor, refs: Sequence[ImageRef], channels: int, size: int, on_event: Listener = ignore
+) -> Reference:
+    """Return the features (N, D) of the centre squares of real images, kept in the folder of caches.
 
     Those of an extractor of the user's are computed each time: its code may change unseen.
 
@@ -26,15 +30,32 @@ def real_features(extractor: Extractor, refs: Sequence[ImageRef], channels: int,
         UserError: no image can be read.
     """
     if not extractor.lasting:
-        return features_of(extractor, refs, channels, size)
+        return features_of(extractor, refs, channels, size, "real images", on_event)
     parts = [(ref.half, ref.entry) for ref in refs if ref.half or ref.entry]
     preparation = f"centre squares, {size} px, {channels} channels, parts of files: {parts}"
     key = reference_key([ref.path for ref in refs], extractor, preparation)
-    return reference_features(home(), key, lambda: features_of(extractor, refs, channels, size))
+    return reference_features(
+        home(), key, lambda: features_of(extractor, refs, channels, size, "real images", on_event)
+    )
 
 
-def features_of(extractor: Extractor, refs: Sequence[ImageRef], channels: int, size: int) -> Reference:
+def features_of(
+    extractor: Extractor,
+    refs: Sequence[ImageRef],
+    channels: int,
+    size: int,
+    what: str = "images",
+    on_event: Listener = ignore,
+) -> Reference:
     """Return the features (N, D) of the centre squares of images; unreadable files are left out.
+
+    Args:
+        extractor: what makes the features.
+        refs: the images.
+        channels: 1 or 3, in which they are read.
+        size: side of the squares.
+        what: the images are called in the events.
+        on_event: told how far it is.
 
     Raises:
         UserError: no image can be read.
@@ -45,7 +66,7 @@ def features_of(extractor: Extractor, refs: Sequence[ImageRef], channels: int, s
         return place, square_pixels(refs[place], channels, size)
 
     def batches() -> Iterator[Tensor]:
-        for found in loaded(range(len(refs)), load):
+        for found in counted(loaded(range(len(refs)), load), len, what, len(refs), on_event):
             places.extend(place for place, _ in found)
             yield colour(torch.stack([to_tensor(array) for _, array in found]))
 

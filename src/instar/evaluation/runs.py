@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,53 +13,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Classifying, Clustered, Styled
+from instar.core.abilities import Classifying, Clustered
 from instar.core.batch import Domain
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError, setting
+from instar.core.events import Listener, ignore
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
-from instar.evaluation.bench import Bench
 from instar.evaluation.by_class import agreement
+from instar.evaluation.evaluator import Evaluator
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
-from instar.evaluation.scores import Score, colour
+from instar.evaluation.pixels import colour
+from instar.evaluation.progress import counted
+from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
+from instar.evaluation.score import Score
 from instar.evaluation.validation import best_checkpoint
 from instar.inference.translator import Translator
 from instar.metrics.accuracy import accuracy_over
 from instar.metrics.diversity import SAMPLES, ImageDistance, diversity
 from instar.metrics.extractors import Extractor
 
-COPY, LAST, BEST, REAL = "copy of the input", "last", "best on validation", "real images"
-
 INPUTS = 100
 """Images whose styles are compared, as in the papers."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """The scores of one set of weights, or of no model at all."""
-
-    title: str
-    scores: list[Score]
-    step: int | None = None
-    minutes: float | None = None
-    """Of training up to there."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that was measured, and on what."""
-
-    run: str
-    method: str
-    direction: str
-    protocol: str
-    """Extractor, resize, sizes of images and of samples."""
-    columns: list[Column]
-    notes: list[str] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        """Return it as JSON, for other programs."""
-        return json.dumps(asdict(self), indent=1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +49,7 @@ class Extras:
     """Side of the squares that are translated and compared; that of the training if None."""
 
 
-def evaluate(
+def evaluate_run(
     path: Path,
     roots: Sequence[Path] = (),
     *,
@@ -84,20 +58,20 @@ def evaluate(
     every: bool = False,
     extras: Extras = Extras(),
     device: str = "auto",
-    tick: Callable[[str], None] = lambda what: None,
+    on_event: Listener = ignore,
 ) -> Report:
-    """Judge a run on held-out images.
+    """Score a run on held-out images.
 
     Args:
         path: a run (its last checkpoint, unless `every`), or one checkpoint.
         roots: the images, laid out as for training; the run's own test images if empty.
-        extractor: of the features in which distances are taken; None for a classifier of digits that is judged by
+        extractor: of the features in which distances are taken; None for a classifier of digits that is scored by
             its accuracy alone, and for a method that finds domains, by how these agree with classes.
         to: domain to translate into, as for `translate`.
         every: score all checkpoints that were kept, not the last alone.
         extras: what is measured only if it is asked for.
         device: where to compute.
-        tick: told what is being measured.
+        on_event: told of all that is measured (`Worked`).
 
     Raises:
         UserError: there is no checkpoint, no test image, or no extractor for a method that needs one.
@@ -105,66 +79,68 @@ def evaluate(
     last = find_checkpoint(path)
     config = read_config(last / "config.yaml")
     translator = Translator.load(last, device)
-    domain = translator.domain(to)
     if extras.size and isinstance(translator.method, Classifying):
-        raise UserError(f"--size {extras.size}: these networks take {config.data.size} px; leave it out")
-    images = held_out(config, tuple(roots), domain, pairs=extras.labels is not None, size=extras.size)
-    wanted = [last] if last == path or not every else checkpoints(path)
-    best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
-    wanted += [best] if best and best not in wanted else []
-    when = {checkpoint: _when(checkpoint) for checkpoint in wanted}  # now: a run that still trains drops old ones
-    columns: list[Column] = []
-    notes = list(images.notes)
+        size = setting("size", extras.size)
+        raise UserError(f"{size}: these networks take {config.data.size} px; leave it out")
+    images = held_out(config, tuple(roots), translator.domain(to), pairs=extras.labels is not None, size=extras.size)
+    scored = _checkpoints(path, last, every)
     protocol = f"centre squares at {images.size} px; {len(images.inputs)} inputs"
+    columns: list[Column] = []
+    notes: list[str] = []
     if extractor:
-        tick("real images")
-        bench = Bench.of(images, extractor, extras.labels, translator, tick)
-        counts = (len(images.inputs), len(bench.judge.real))
-        protocol = f"{extractor.describe(counts)}; centre squares at {images.size} px"
-        if isinstance(translator.method, Styled):
-            protocol += "; each input in a style of its own"
-        tick(COPY)
-        scores, said = bench.copy()
-        columns.append(Column(COPY, scores))
-        columns += [Column(REAL, ceiling)] if (ceiling := bench.ceiling()) else []
-        notes += said
-        for checkpoint in wanted:
-            title = _title(checkpoint, last, best)
-            tick(title)
-            model = translator if checkpoint == last else Translator.load(checkpoint, device)
-            scores, said = bench.scores(model, domain)
-            if extras.distance and checkpoint == last:
-                tick("diversity")
-                score, about = spread_of_styles(translator, domain, images, extras.distance)
-                scores.append(score)
-                notes += about
-            columns.append(Column(title, scores, *when[checkpoint]))
-            notes += [f"{title}: {note}" for note in said]
+        evaluator = Evaluator.of(images, extractor, extras.labels, translator, on_event)
+        protocol = evaluator.protocol(translator)
+        columns, notes = _distances(evaluator, translator, translator.domain(to), scored, extras)
     if isinstance(translator.method, Classifying):
-        tick("accuracy")
-        columns += accuracies(path if last != path else last, images)
+        columns += accuracies(path if last != path else last, images, on_event=on_event)
     elif isinstance(translator.method, Clustered) and not extractor:
-        for checkpoint in wanted:
-            tick(title := _title(checkpoint, last, best))
-            model = translator if checkpoint == last else Translator.load(checkpoint, device)
-            assert isinstance(model.method, Clustered)
-            scores, said = agreement(model.method, images, model.device)
-            columns.append(Column(title, scores, *when[checkpoint]))
-            notes += [f"{title}: {note}" for note in said]
+        columns, notes = _clusters(translator, images, scored, on_event)
     elif not extractor:
-        raise UserError("distances need an extractor: --extractor inception, or another one")
-    return Report(
-        run=str(path),
-        method=config.name,
-        direction=f"{images.names[0]} -> {images.names[1]}",
-        protocol=protocol,
-        columns=columns,
-        notes=notes,
-    )
+        raise UserError(f"distances need an extractor: {setting('extractor', 'inception')}, or another one")
+    direction = f"{images.names[0]} -> {images.names[1]}"
+    told = [Message(note) for note in [*images.notes, *notes]]
+    return Report(str(path), config.name, direction, protocol, columns, told)
+
+
+def _distances(
+    evaluator: Evaluator, translator: Translator, to: Domain, scored: Sequence[_Checkpoint], extras: Extras
+) -> tuple[list[Column], list[str]]:
+    """Return the scores of a copy of the input, of real images if they have any, and of checkpoints."""
+    scores, notes = evaluator.copy()
+    columns = [Column(COPY, scores)]
+    if ceiling := evaluator.ceiling():
+        columns.append(Column(REAL, ceiling))
+    for checkpoint in scored:
+        scores, said = evaluator.scores(checkpoint.load(translator), to, checkpoint.title)
+        if extras.distance and checkpoint.last:
+            score, about = spread_of_styles(translator, to, evaluator.images, extras.distance, evaluator.on_event)
+            scores.append(score)
+            notes += about
+        columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes))
+        notes += [f"{checkpoint.title}: {note}" for note in said]
+    return columns, notes
+
+
+def _clusters(
+    translator: Translator, images: HeldOut, scored: Sequence[_Checkpoint], on_event: Listener
+) -> tuple[list[Column], list[str]]:
+    """Return how well the domains that checkpoints found agree with the classes of the images."""
+    columns, notes = [], []
+    for checkpoint in counted(scored, lambda _: 1, "clusters", len(scored), on_event):
+        method = checkpoint.load(translator).method
+        assert isinstance(method, Clustered)
+        scores, said = agreement(method, images, translator.device)
+        columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes))
+        notes += [f"{checkpoint.title}: {note}" for note in said]
+    return columns, notes
 
 
 def spread_of_styles(
-    translator: Translator, to: Domain, images: HeldOut, distance: tuple[ImageDistance, str]
+    translator: Translator,
+    to: Domain,
+    images: HeldOut,
+    distance: tuple[ImageDistance, str],
+    on_event: Listener = ignore,
 ) -> tuple[Score, list[str]]:
     """Return the mean distance of consecutive ones of 20 translations of an image, over 100 images, and what it is.
 
@@ -173,8 +149,8 @@ def spread_of_styles(
     styles = translator.styles(SAMPLES)
 
     def translations() -> Iterator[Tensor]:
-        inputs = (one[None] for x, _ in images.batches() for one in x)
-        for x in islice(inputs, INPUTS):
+        inputs = islice((one[None] for x, _ in images.batches() for one in x), INPUTS)
+        for x in counted(inputs, len, "diversity", min(INPUTS, len(images.inputs)), on_event):
             made = [translator.tensors(x, to, style=style) for style in styles]
             yield colour(torch.cat(made)).clamp(-1, 1)
 
@@ -184,7 +160,7 @@ def spread_of_styles(
     return Score("diversity", found.mean, "", *bounds), [f"diversity is {found.name}", *([why] if why else [])]
 
 
-def accuracies(path: Path, images: HeldOut, own: Domain = "b") -> list[Column]:
+def accuracies(path: Path, images: HeldOut, own: Domain = "b", on_event: Listener = ignore) -> list[Column]:
     """Return how well the classifier in a run names the target's test images.
 
     Of the last weights, of their averages, and of the checkpoint that is best on the *source's* test images, whose
@@ -194,6 +170,7 @@ def accuracies(path: Path, images: HeldOut, own: Domain = "b") -> list[Column]:
         path: a run, or one checkpoint.
         images: the test images.
         own: whose own layers classify the target's images; a for a classifier that has never seen the target.
+        on_event: told how far it is.
     """
     kept = checkpoints(path) or [path]
     # Read at once: a run that still trains drops old ones while the images are classified.
@@ -211,13 +188,36 @@ def accuracies(path: Path, images: HeldOut, own: Domain = "b") -> list[Column]:
         target = Score("accuracy, target", share(method, "b"), "higher")
         return Column(title, [target, Score("accuracy, source", on_source, "higher")], *at)
 
-    on_source = [share(method, "a") for method in methods]
+    on_source = [share(method, "a") for method in counted(methods, lambda _: 1, "accuracy", len(methods), on_event)]
     best = max(range(len(kept)), key=lambda place: on_source[place])
     return [
         column("last", methods[-1], on_source[-1], when[-1]),
         column("last, averaged", average, share(average, "a"), when[-1]),
         column(f"best on source, of {len(kept)}", methods[best], on_source[best], when[best]),
     ]
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A checkpoint to be scored, and its time: a run that still trains drops old ones meanwhile."""
+
+    path: Path
+    title: str
+    last: bool
+    step: int
+    minutes: float
+
+    def load(self, translator: Translator) -> Translator:
+        """Return its model, which is `translator` if it is the last one."""
+        return translator if self.last else Translator.load(self.path, translator.device.type)
+
+
+def _checkpoints(path: Path, last: Path, every: bool) -> list[_Checkpoint]:
+    """Return the checkpoints of a run that are scored: the last or all, and the best on the validation images."""
+    wanted = [last] if last == path or not every else checkpoints(path)
+    best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
+    wanted += [best] if best and best not in wanted else []
+    return [_Checkpoint(one, _title(one, last, best), one == last, *_when(one)) for one in wanted]
 
 
 def _title(checkpoint: Path, last: Path, best: Path | None) -> str:

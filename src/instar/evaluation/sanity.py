@@ -14,7 +14,7 @@ FEW = 50
 """Images below which a distance between sets says little."""
 
 
-def caveats(images: Sequence[ImageRef], what: str) -> list[str]:
+def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     """Return what is to be known about a set of images: too few, of several sizes, some of them equal, unreadable.
 
     Args:
@@ -37,28 +37,38 @@ def caveats(images: Sequence[ImageRef], what: str) -> list[str]:
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
     if unreadable:
         notes.append(f"{what}: {unreadable} cannot be read and are left out")
-    twice = sum(len(group) - 1 for group in equal(ref.path for ref in images if not ref.entry and ref.half != "right"))
+    files = (ref.path for ref in images if not ref.entry and ref.half != "right")
+    twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
     return notes
 
 
-def leaks(test: Iterable[ImageRef], train: Iterable[ImageRef], what: str) -> list[str]:
-    """Return a sentence if files of `test` are among those of `train`, byte for byte, under whatever name."""
+def leak_notes(
+    test: Iterable[ImageRef], train: Iterable[ImageRef], what: str, among: str = "training images of this run"
+) -> list[str]:
+    """Return a sentence if files of `test` are among those of `train`, byte for byte, under whatever name.
+
+    Args:
+        test: images by which something is scored.
+        train: images among which they should not be.
+        what: name of the first in the sentence, as in "test images".
+        among: name of the second.
+    """
     tested = {ref.path for ref in test if not ref.entry}
     trained = {ref.path for ref in train if not ref.entry}
     seen = tested & trained
-    for group in equal(tested | trained):
+    for group in duplicate_files(tested | trained):
         if any(path in trained for path in group):
             seen |= {path for path in group if path in tested}
     if not seen:
         return []
     if len(seen) == len(tested):
-        return [f"{what}: all are training images of this run: the scores say what it has learned by heart"]
-    return [f"{what}: {len(seen)} of {len(tested)} are training images of this run, {sorted(seen)[0]} first"]
+        return [f"{what}: all are {among}: the scores say what it has learned by heart"]
+    return [f"{what}: {len(seen)} of {len(tested)} are {among}, {sorted(seen)[0]} first"]
 
 
-def formats(translations: Iterable[Path], real: Iterable[Path]) -> list[str]:
+def format_notes(translations: Iterable[Path], real: Iterable[Path]) -> list[str]:
     """Return a sentence if one side is compressed with losses and the other is not: features see that."""
     lossy = [
         {path.suffix.lower() in (".jpg", ".jpeg", ".webp") for path in side}
@@ -70,7 +80,7 @@ def formats(translations: Iterable[Path], real: Iterable[Path]) -> list[str]:
     return []
 
 
-def equal(paths: Iterable[Path]) -> list[list[Path]]:
+def duplicate_files(paths: Iterable[Path]) -> list[list[Path]]:
     """Return groups of files with the same bytes; only files of equal length are read."""
     by_length: dict[int, list[Path]] = defaultdict(list)
     for path in dict.fromkeys(paths):

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.registered_scores import RegisteredScores
+from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics import paired
 from instar.metrics.content import looks_inverted, luminance_correlation, structure_distance
 from instar.metrics.coverage import coverage, coverage_intervals
 from instar.metrics.extractors import Extractor
 from instar.metrics.frechet import frechet_distance, frechet_distance_interval
-from instar.metrics.interval import mean_interval
 from instar.metrics.kid import kernel_distance, kernel_distance_interval
 
 Features = NDArray[np.floating[Any]]
-Better = Literal["lower", "higher", ""]
-ARROWS: Mapping[Better, str] = {"lower": "↓", "higher": "↑", "": ""}
-"""Beside the name of a score."""
-
-Row = tuple[Tensor, Tensor, Tensor | None]
+Batch = tuple[Tensor, Tensor, Tensor | None]
 """Inputs, translations, and for pairs the truths: (n, C, H, W) each, in [-1, 1]."""
 
 PER_PAIR: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {
@@ -47,41 +45,36 @@ NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
-class Score:
-    """One number and what it means."""
-
-    name: str
-    value: float
-    better: Better = ""
-    """Which way is good; nothing where neither is."""
-    low: float | None = None
-    """Lower end of the 95 % interval over the choice of the test images, where there is one."""
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Judge:
+class Scorer:
     """The real images of the target domain as an extractor sees them, and what is measured against them."""
 
     extractor: Extractor
     real: Features
+    """(M, D), of the real images."""
+    reference: Callable[[], Tensor] | None = None
+    """The real images themselves, for registered metrics (`instar.evaluation.registered_scores.reference_images`)."""
 
     @classmethod
-    def of(cls, extractor: Extractor, real: Iterable[Tensor]) -> Judge:
+    def of(cls, extractor: Extractor, real: Iterable[Tensor]) -> Scorer:
         """Look at the real images, in batches (n, C, H, W) in [-1, 1]."""
         return cls(extractor, extractor.features(colour(batch) for batch in real))
 
-    def scores(self, rows: Iterable[Row]) -> tuple[list[Score], list[str]]:
+    def scores(self, batches: Iterable[Batch]) -> tuple[list[Score], list[str]]:
         """Return all scores of translations, and what they give cause to say. They are rounded to 8 bits first."""
-        features, means, notes = self.look(rows)
+        features, means, notes = self.measure(batches)
         return [*self.distances(features), *means], notes
 
-    def look(self, rows: Iterable[Row]) -> tuple[Features, list[Score], list[str]]:
-        """Return the features (N, D) of translations, their scores one by one, and what these give cause to say."""
+    def measure(self, batches: Iterable[Batch]) -> tuple[Features, list[Score], list[str]]:
+        """Return the features (N, D) of translations, their scores image by image, and what these give cause to say.
+
+        The scores of registered metrics are among them.
+        """
         seen: list[Features] = []
         numbers: dict[str, list[Tensor]] = {}
-        for x, given, truth in rows:
+        registered = RegisteredScores(self.reference)
+        for x, given, truth in batches:
             y = rounded(given)
+            registered.add(y, x, truth)
             seen.append(self.extractor.features([colour(y)]))
             numbers.setdefault(CHANGE, []).append(paired.l1(y, x))
             numbers.setdefault(LUMINANCE, []).append(luminance_correlation(x, y))
@@ -96,7 +89,7 @@ class Judge:
         notes = []
         if len(whole[LUMINANCE]) >= 4 and looks_inverted(whole[LUMINANCE]):
             notes.append("light and dark are swapped between inputs and translations (luminance correlation below 0)")
-        return np.concatenate(seen), means, notes
+        return np.concatenate(seen), [*means, *registered.scores()], notes
 
     def fd_bounds(self, seen: Features) -> tuple[float, float] | tuple[None, None]:
         """Return the interval of the Fréchet distance, unless it would take minutes (a matrix root for each draw)."""
@@ -116,20 +109,3 @@ class Judge:
             values, intervals = coverage(seen, self.real), coverage_intervals(seen, self.real)
             found += [Score(name, value, "higher", *intervals[name]) for name, value in values._asdict().items()]
         return found
-
-
-def mean_of(name: str, values: Tensor, better: Better) -> Score:
-    """Return the mean of one number per image (N,), with its interval where there are enough and all are finite."""
-    if len(values) < 4 or not values.isfinite().all():
-        return Score(name, values.double().mean().item(), better)
-    return Score(name, values.double().mean().item(), better, *mean_interval(values.double().numpy()))
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Return images in [-1, 1] as their files of 8 bits would hold them."""
-    return images.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
-
-
-def colour(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) with three channels, as extractors take them."""
-    return images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)

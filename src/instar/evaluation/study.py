@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError
 
 SIDES = ("left", "right", "unsure")
 FEW = 10
@@ -100,7 +100,7 @@ class Preference:
 
 
 @dataclass(frozen=True)
-class Result:
+class StudyResult:
     """All that a study found."""
 
     text: str
@@ -108,14 +108,14 @@ class Result:
     participants: int
     answers: int
     pairs: list[Preference]
-    notes: list[str]
+    notes: list[Message]
 
     def as_json(self) -> str:
         """Return it as JSON, for other programs."""
         return json.dumps(asdict(self), indent=1)
 
 
-def choose(runs: int, inputs: int, seed: int = 0) -> list[Question]:
+def draw_questions(runs: int, inputs: int, seed: int = 0) -> list[Question]:
     """Return a question for each pair of `runs` and each of `inputs`, in random order.
 
     Of the questions of a pair one half, to one, has the first run on the left: who always answers "left" prefers none.
@@ -125,11 +125,11 @@ def choose(runs: int, inputs: int, seed: int = 0) -> list[Question]:
     for a, b in combinations(range(runs), 2):
         swapped = random.permutation(np.arange(inputs) % 2 == random.integers(2))
         found += [(i, *((b, a) if swap else (a, b))) for i, swap in enumerate(swapped)]
-    names = fresh_names(len(found), random)
+    names = random_names(len(found), random)
     return [Question(name, *found[place]) for name, place in zip(names, random.permutation(len(found)), strict=True)]
 
 
-def fresh_names(count: int, random: np.random.Generator) -> list[str]:
+def random_names(count: int, random: np.random.Generator) -> list[str]:
     """Return different random names of eight letters and digits."""
     names: dict[str, None] = {}
     while len(names) < count:
@@ -168,7 +168,7 @@ def read_answers(path: Path, key: Key) -> Answers:
     return Answers(participant, sides, seconds)
 
 
-def score(key: Key, answers: Sequence[Answers], draws: int = 2000, seed: int = 0) -> Result:
+def score(key: Key, answers: Sequence[Answers], draws: int = 2000, seed: int = 0) -> StudyResult:
     """Count the answers for each pair of runs, with 95 % intervals.
 
     The intervals are bootstrap percentiles. Each draw takes participants with replacement and, for all of them the
@@ -198,7 +198,9 @@ def score(key: Key, answers: Sequence[Answers], draws: int = 2000, seed: int = 0
         notes.append("several files of one participant: the longest of them is counted")
     pairs = sorted({question.pair for question in key.questions})
     preferences = [_preference(key, pair, people, draws, seed) for pair in pairs]
-    return Result(key.text, key.direction, len(people), total, preferences, notes + _habits(people, key))
+    return StudyResult(
+        key.text, key.direction, len(people), total, preferences, list(map(Message, notes + _habits(people, key)))
+    )
 
 
 def _preference(key: Key, pair: tuple[int, int], people: Sequence[Answers], draws: int, seed: int) -> Preference:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from instar.core.abilities import Styled
 from instar.core.batch import Domain
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.method import Method
-from instar.core.seed import seed_step
+from instar.core.seed import seeded
 from instar.data import ImageRef
 from instar.evaluation.held_out import squares
+from instar.evaluation.pixels import colour
 from instar.evaluation.references import real_features
-from instar.evaluation.scores import colour
 from instar.metrics.extractors import Extractor, load_extractor
 from instar.metrics.kid import kernel_distance
 
@@ -25,12 +25,12 @@ LEAST = 8
 
 
 def extractor_of(text: str) -> Extractor:
-    """Return the extractor that `--train.score-with` names: NAME, or NAME=FILE with its weights."""
+    """Return the extractor that `train.score_with` names: NAME, or NAME=FILE with its weights."""
     name, _, file = text.partition("=")
     try:
         return load_extractor(name, Path(file) if file else None)
     except UserError as error:
-        raise UserError(f"--train.score-with {text}: {error}") from error
+        raise UserError(f"{setting('train.score_with', text)}: {error.message.raw}") from error
 
 
 def scorer(
@@ -53,7 +53,8 @@ def scorer(
         UserError: there are too few images.
     """
     if min(len(refs) for refs in images.values()) < LEAST:
-        raise UserError(f"--train.score-every needs images to score with: set --data.validation {LEAST} or more")
+        enough = setting("data.validation", LEAST)
+        raise UserError(f"{setting('train.score_every')} needs images to score with: set {enough} or more")
     real = {to: real_features(extractor, refs, channels, size).features for to, refs in images.items()}
     name = f"validation/{extractor.title('KID')}"
 
@@ -66,8 +67,8 @@ def scorer(
             for batch in squares(sources, channels, size):
                 # A method that draws one style for its batch gets one image at a time.
                 for x in batch[:, None] if isinstance(method, Styled) else (batch,):
-                    seed_step(seed, len(made))
-                    made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
+                    with seeded(seed, len(made)):
+                        made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
             found[f"{name} to {to}"] = kernel_distance(extractor.features(made), real[to])
         mean = sum(found.values()) / len(found)
         return {name: mean, **(found if len(found) > 1 else {})}

@@ -20,7 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 _FILE = "arrays.safetensors"
 
 
-def kept(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
+def cached(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
     """Return the arrays stored under `name`, or what `compute` returns, which is then stored.
 
     The folder follows the rules of the other caches: it appears whole or not at all, its time is that of its last use,
@@ -42,7 +42,7 @@ def kept(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
     return found
 
 
-def stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
     """Return place, size and time of each file, which tell whether it is still the same.
 
     A file that is gone has the size -1: reading it will say so.

@@ -70,7 +70,7 @@ def distance_for(
         if weights:
             raise
         distance = FeatureDistance(extractor)
-        return distance, f"{distance.name} instead of LPIPS: {error}"
+        return distance, f"{distance.name} instead of LPIPS: {error.message.raw}"
 
 
 class Diversity(NamedTuple):

@@ -22,13 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from instar.core.errors import UserError, nearest
+from instar.core.errors import UserError, nearest, setting
+from instar.core.seed import seeded
 from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
-from instar.metrics.user_code import network_of
+from instar.metrics.published_weights import folder, published_weights
+from instar.metrics.user_code import load_network
 
 NAMES = ("mobilenet", "inception", "torchvision:NAME", "module.path:callable")
 
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+_INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION_FILE}"
 _INCEPTION_HASH = "6726825d"  # how the SHA-256 of the published file begins, as its name says
 
 
@@ -96,32 +99,34 @@ def load_extractor(name: str, weights: Path | None = None) -> Extractor:
     """Return the extractor `name`, one of the forms in `NAMES`.
 
     Args:
-        name: what the option ``--extractor`` holds.
+        name: `inception`, `mobilenet`, `torchvision:NAME` or `module.path:callable`.
         weights: a file of weights. mobilenet needs it; inception and torchvision fetch theirs by their own loaders
             if it is left out; a callable of the user's is given the path if there is one.
 
     Raises:
         UserError: there is no such extractor, a library or a file is missing, or a file does not fit.
     """
+    kind, _, rest = name.partition(":")
     if name == "mobilenet":
         return _mobilenet(weights)
     if name == "inception":
         return _inception(weights)
-    kind, _, rest = name.partition(":")
     if kind == "torchvision" and rest:
         return _torchvision(rest, weights)
     if kind and rest:
         return _users(name, weights)
-    raise UserError(f"--extractor {name}: there is no such extractor{nearest(name, NAMES)}")
+    raise UserError(f"{setting('extractor', name)}: there is no such extractor{nearest(name, NAMES)}")
 
 
 def _mobilenet(weights: Path | None) -> Extractor:
     if weights is None:
-        raise UserError("--extractor mobilenet needs its file: --weights mobilenet_v2_0.35_224_no_top_keras.npz")
+        file = setting("weights", "mobilenet_v2_0.35_224_no_top_keras.npz")
+        raise UserError(f"{setting('extractor', 'mobilenet')} needs its file: {file}")
     try:
-        network = MobileNetFeatures.load(weights)
+        with seeded(0):  # networks draw weights when they are built, before they are filled
+            network = MobileNetFeatures.load(weights)
     except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"--weights: {error}") from error
+        raise UserError(f"{setting('weights')}: {error}") from error
     return Extractor(network, "MobileNet", f"{SIZE} px PIL bilinear", maps=network.maps)
 
 
@@ -171,16 +176,17 @@ def _inception(weights: Path | None) -> Extractor:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # noqa: PLC0415
     except ImportError as error:
-        raise UserError(f"--extractor inception needs a library: pip install 'instar[evaluate]' ({error})") from error
-    file = weights or _fetched() / _INCEPTION_FILE
+        needs = f"needs a library: pip install 'instar[evaluate]' ({error})"
+        raise UserError(f"{setting('extractor', 'inception')} {needs}") from error
     try:
-        if weights or file.is_file():
-            # The library unpickles whatever is in the file; a plain dictionary of tensors is all that may be there.
-            torch.load(file, map_location="cpu", weights_only=True)
-        network = FeatureExtractorInceptionV3("inception", ["2048"], str(weights) if weights else None, verbose=False)
+        file = weights or published_weights(_INCEPTION_URL)
+        # The library unpickles whatever is in the file; a plain dictionary of tensors is all that may be there.
+        torch.load(file, map_location="cpu", weights_only=True)
+        with seeded(0):
+            network = FeatureExtractorInceptionV3("inception", ["2048"], str(file), verbose=False)
     except (OSError, EOFError, RuntimeError, UnpicklingError, TypeError, AttributeError) as error:
         raise _unusable("inception", _INCEPTION_FILE, weights, error) from error
-    published = _sha256(file).startswith(_INCEPTION_HASH) if file.is_file() else weights is None
+    published = _sha256(file).startswith(_INCEPTION_HASH)
     name = "Inception 2015-12-05" if published else f"Inception with {file.name}"
     return Extractor(InceptionFeatures(network), name, "299 px bilinear as TensorFlow 1", standard=published)
 
@@ -218,16 +224,14 @@ class TorchvisionFeatures(nn.Module):
 def _torchvision(name: str, weights: Path | None) -> Extractor:
     from torchvision import models  # noqa: PLC0415  (seconds, and most extractors do not need it)
 
-    known = models.list_models(module=models)
+    known, classifier = models.list_models(module=models), setting("extractor", f"torchvision:{name}")
     if name not in known:
-        raise UserError(f"--extractor torchvision:{name}: there is no such classifier{nearest(name, known)}")
+        raise UserError(f"{classifier}: there is no such classifier{nearest(name, known)}")
     choice = models.get_model_weights(name).DEFAULT
-    network = models.get_model(name, weights=None)
+    with seeded(0):
+        network = models.get_model(name, weights=None)
     try:
-        if weights:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-        else:
-            state = choice.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        state = torch.load(weights or published_weights(choice.url), map_location="cpu", weights_only=True)
         network.load_state_dict(state)
     except (OSError, EOFError, RuntimeError, UnpicklingError, TypeError, AttributeError) as error:
         raise _unusable(f"torchvision:{name}", Path(choice.url).name, weights, error) from error
@@ -235,27 +239,24 @@ def _torchvision(name: str, weights: Path | None) -> Extractor:
     try:
         features = TorchvisionFeatures(network, transforms.crop_size[0], transforms.mean, transforms.std)
     except ValueError as error:
-        raise UserError(f"--extractor torchvision:{name}: {error}; choose another classifier") from error
+        raise UserError(f"{classifier}: {error}; choose another classifier") from error
     words = weights.name if weights else choice.name
     return Extractor(features, f"torchvision {name} {words}", f"{features.size} px PIL bilinear")
 
 
 def _users(name: str, weights: Path | None) -> Extractor:
-    network = network_of(name, "--extractor", *([weights] if weights else []))
+    with seeded(0):
+        network = load_network(name, "extractor", *([weights] if weights else []))
     return Extractor(network, name, "its own resize", lasting=False)
 
 
 def _unusable(name: str, file: str, weights: Path | None, error: Exception) -> UserError:
     reason = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())[:200]
     if weights is None:
-        where = f"put the file {file} into {_fetched()}, or name it with --weights FILE"
-        return UserError(f"--extractor {name}: its weights can be neither read nor fetched ({reason}): {where}")
-    return UserError(f"--weights {weights}: not the weights of {name} ({reason}); expected the file {file}")
-
-
-def _fetched() -> Path:
-    """Return the folder into which torch's and torchvision's loaders put what they fetch."""
-    return Path(torch.hub.get_dir()) / "checkpoints"
+        where = f"put the file {file} into {folder()}, or name it with {setting('weights')}"
+        extractor = setting("extractor", name)
+        return UserError(f"{extractor}: its weights can be neither read nor fetched ({reason}): {where}")
+    return UserError(f"{setting('weights', weights)}: not the weights of {name} ({reason}); expected the file {file}")
 
 
 def _sha256(path: Path) -> str:

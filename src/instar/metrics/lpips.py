@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
+from instar.core.seed import seeded
+from instar.metrics.published_weights import folder, published_weights
 
 Backbone = Literal["alex", "vgg", "squeeze"]
 Version = Literal["0.0", "0.1"]
@@ -76,21 +78,17 @@ class LPIPS(nn.Module):
         """
         from torchvision import models  # noqa: PLC0415
 
-        network = cls(backbone, version)
+        with seeded(0):  # it draws weights before it is filled
+            network = cls(backbone, version)
         choice = models.get_model_weights(_BACKBONES[backbone]).IMAGENET1K_V1
         file = Path(choice.url).name
         try:
-            if weights:
-                state = torch.load(weights, map_location="cpu", weights_only=True)
-            else:
-                state = choice.get_state_dict(progress=False, check_hash=True, weights_only=True)
-            network.fill(state)
+            network.fill(torch.load(weights or published_weights(choice.url), map_location="cpu", weights_only=True))
         except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError, TypeError, AttributeError) as error:
             reason = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())[:200]
-            folder = Path(torch.hub.get_dir()) / "checkpoints"
             raise UserError(
                 f"{network.name}: the weights of its backbone can be neither read nor fetched ({reason}): "
-                f"put the file {file} into {folder}, or name it with --lpips-weights FILE"
+                f"put the file {file} into {folder()}, or name it with {setting('lpips_weights')}"
             ) from error
         return network
 

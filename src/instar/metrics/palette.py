@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.metrics.segmentation import nearest_colour
 
 Colour = tuple[int, int, int]
@@ -65,24 +65,23 @@ def read_palette(path: Path) -> Palette:
     Raises:
         UserError: the file cannot be read, a line is none of these, or there are fewer than two classes.
     """
+    given = setting("palette", path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--palette {path}: cannot be read ({error})") from error
+        raise UserError(f"{given}: cannot be read ({error})") from error
     found: dict[Colour, str | None] = {}
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()
         if not text or (number == 1 and not re.search(r"\d", text)):
             continue
-        colour, name = _parsed(text, f"--palette {path}, line {number}")
+        colour, name = _parsed(text, f"{given}, line {number}")
         if colour in found:
-            raise UserError(f"--palette {path}, line {number}: the colour {colour} is there twice")
+            raise UserError(f"{given}, line {number}: the colour {colour} is there twice")
         found[colour] = name
     names = tuple(dict.fromkeys(name for name in found.values() if name is not None))
     if not 2 <= len(names) < MOST:
-        raise UserError(
-            f"--palette {path}: {len(names)} classes; give 2 to {MOST - 1}, a line 'name red green blue' each"
-        )
+        raise UserError(f"{given}: {len(names)} classes; give 2 to {MOST - 1}, a line 'name red green blue' each")
     numbers = tuple(len(names) if name is None else names.index(name) for name in found.values())
     return Palette(tuple(found), numbers, names)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.metrics.array_cache import kept, stamps
+from instar.metrics.array_cache import cached, file_stamps
 from instar.metrics.extractors import Extractor
 
 _VERSION = 2
@@ -35,7 +35,7 @@ def reference_key(files: Iterable[Path], extractor: Extractor, preparation: str)
         extractor: what makes the features.
         preparation: in words, what happens to an image before the extractor, such as ``centre square 64 bicubic``.
     """
-    text = json.dumps([_VERSION, extractor.fingerprint(), preparation, stamps(files)])
+    text = json.dumps([_VERSION, extractor.fingerprint(), preparation, file_stamps(files)])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -54,5 +54,5 @@ def reference_features(caches: Path, key: str, compute: Callable[[], Reference])
         features, places = compute()
         return {"features": features.astype(np.float32), "places": np.array(places, np.int64)}
 
-    found = kept(caches, f"features-{key}", arrays)
+    found = cached(caches, f"features-{key}", arrays)
     return Reference(found["features"], found["places"].tolist())

@@ -1,4 +1,4 @@
-"""A segmentation network, by which photographs made from label maps are judged: do they show what the map says?
+"""A segmentation network, by which photographs made from label maps are scored: do they show what the map says?
 
 The score of Isola et al. 2017 (section 4, "FCN-score"), with a smaller network: a U-Net (Ronneberger et al. 2015) that
 is trained on the real pairs of the same data set. What it scores on real test images is the ceiling.
@@ -6,7 +6,7 @@ is trained on the real pairs of the same data set. What it scores on real test i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
+
+from instar.core.events import Listener, Worked, ignore
+from instar.core.seed import seeded
 
 DEPTH = 4
 WIDTH, STEPS, BATCH, RATE = 16, 1000, 8, 3e-3
@@ -63,7 +66,7 @@ def train(
     ignored: int | None,
     size: int,
     device: torch.device,
-    tick: Callable[[int], None] = lambda step: None,
+    on_event: Listener = ignore,
     steps: int = STEPS,
     width: int = WIDTH,
 ) -> Segmenter:
@@ -77,7 +80,7 @@ def train(
         ignored: the number of pixels that are no examples.
         size: side of the crops.
         device: where to train.
-        tick: told the number of each step.
+        on_event: told of each step.
         steps: of the training.
         width: of the network.
 
@@ -87,14 +90,14 @@ def train(
     if not scenes:
         raise ValueError("a segmenter needs images to learn from")
     random = np.random.default_rng(SEED)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(SEED)
+    with seeded(SEED):
+        torch.manual_seed(SEED)  # the weights with which published numbers were measured
         network = Segmenter(classes, width).to(device)
     adam = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     nothing = -1 if ignored is None else ignored
     for step in range(steps):
-        tick(step)
+        on_event(Worked("training the segmenter", step, steps))
         x, y = (part.to(device) for part in _crops(scenes, size, random))
         loss = cross_entropy(network(x), y, ignore_index=nothing, reduction="sum") / max(int((y != nothing).sum()), 1)
         adam.zero_grad()

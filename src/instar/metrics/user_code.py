@@ -1,4 +1,4 @@
-"""Networks of the user's own, named on the command line as module.path:callable."""
+"""Networks of the user's own, named as module.path:callable."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from torch import nn
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 
 
-def network_of(name: str, flag: str, *arguments: object) -> nn.Module:
+def load_network(name: str, parameter: str, *arguments: object) -> nn.Module:
     """Call a function or class, also one in a file of the current folder, and return its network, frozen.
 
     Args:
         name: module.path:callable.
-        flag: the option that names it, for messages.
+        parameter: the setting that names it, for messages.
         arguments: what it is given.
 
     Raises:
@@ -27,10 +27,11 @@ def network_of(name: str, flag: str, *arguments: object) -> nn.Module:
     try:
         make: Callable[..., object] = getattr(_import_from_here(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"{flag} {name}: {error}; write module.path:callable, from this folder") from error
+        said = f"{error}; write module.path:callable, from this folder"
+        raise UserError(f"{setting(parameter, name)}: {said}") from error
     network = make(*arguments)
     if not isinstance(network, nn.Module):
-        raise UserError(f"{flag} {name}: it returns a {type(network).__name__}, not an nn.Module")
+        raise UserError(f"{setting(parameter, name)}: it returns a {type(network).__name__}, not an nn.Module")
     return network.requires_grad_(False).eval()
 
 

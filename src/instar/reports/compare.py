@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from html import escape
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -13,25 +13,80 @@ from torchvision.utils import save_image
 
 from instar.core.errors import UserError
 from instar.core.files import write_atomically
-from instar.evaluation.compare import Cell, Comparison, Row, Weights
-from instar.evaluation.runs import BEST
-from instar.evaluation.scores import ARROWS
+from instar.evaluation.compare import Cell as Value
+from instar.evaluation.compare import Comparison, Row, Weights
+from instar.evaluation.report import BEST
+from instar.evaluation.score import ARROWS
+from instar.reports import data_uris
+from instar.reports.render import render
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th { padding: .3rem .5rem; text-align: right }
-th { border-bottom: 2px solid #222; vertical-align: bottom } td { border-bottom: 1px solid #ddd }
-td { white-space: nowrap } small { font-weight: 400; color: #666 } div { overflow-x: auto }
-td:first-child, th:first-child { text-align: left } .best { font-weight: 600 }
-img { image-rendering: pixelated; max-width: 100% }
-"""
-
-_FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
+FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
+"""Of a run, beside its scores."""
+TITLE, LETTER, BETWEEN, MARGINS = 6.0, 0.52, 0.8, 4.0
+"""Widths in the page, in rem: of a run's title at least, of a letter, between columns, beside the table."""
 
 
-def write(found: Comparison, pictures: dict[str, Tensor], folder: Path) -> str:
-    """Write table.md, table.html, scores.json and strip-N.png into `folder`, and return the table alone.
+@dataclass(frozen=True)
+class Cell:
+    """Of the table."""
+
+    text: str
+    interval: str = ""
+    best: bool = False
+    """Of its column."""
+
+    @property
+    def markdown(self) -> str:
+        """The cell in one line; the best of its column stands out."""
+        whole = f"{self.text} ({self.interval})" if self.interval else self.text
+        return f"**{whole}**" if self.best else whole
+
+
+@dataclass(frozen=True)
+class Table:
+    """The comparison in words: a row for a copy of the input and for each choice of weights."""
+
+    header: list[str]
+    rows: list[list[Cell]]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Widths of the window, in rem, from which a table fits into it, by the lengths of its words."""
+
+    whole: float
+    """With each value in one line."""
+    tight: float
+    """With values broken into lines."""
+    turned: float
+    """With a column for each of its rows, and each value in one line."""
+
+    @property
+    def least(self) -> float:
+        """Below it no table fits: each row becomes a list."""
+        return min(self.tight, self.turned)
+
+    @classmethod
+    def of(cls, table: Table) -> Fit:
+        """Measure a table."""
+        columns = list(zip(*table.rows, strict=True))[1:]
+        heads = [_width(_words(name)) for name in table.header]
+        whole = [max(head, *map(_value, cells)) for head, cells in zip(heads[1:], columns, strict=True)]
+        tight = [
+            max(head, *(_width(_words(cell.markdown)) for cell in cells))
+            for head, cells in zip(heads[1:], columns, strict=True)
+        ]
+        turned = [max(_width(_words(row[0].text)), *map(_value, row[1:])) for row in table.rows]
+        return cls(
+            round(TITLE + sum(whole) + MARGINS, 1),
+            round(TITLE + sum(tight) + MARGINS, 1),
+            round(max(heads) + sum(turned) + MARGINS, 1),
+        )
+
+
+def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> None:
+    """Write table.md, table.html, scores.json and strip-N.png into a folder.
 
     Args:
         found: the scores.
@@ -56,41 +111,23 @@ def write(found: Comparison, pictures: dict[str, Tensor], folder: Path) -> str:
             write_atomically(folder / name, text.encode())
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
-    return markdown(found, {}).rsplit("\n\n", 1)[0]
 
 
-def markdown(found: Comparison, pictures: dict[str, str]) -> str:
-    """Return the table; `pictures` are the files of the strips, by title of the row."""
-    header, rows = _table(found)
-    lines = [f"{found.direction}. {found.protocol}.", "", _line(header), _line(["---"] * len(header))]
-    lines += [_line([f"**{text}**" if best else text for text, best in row]) for row in rows]
-    lines += ["", *(f"- {note}" for note in [*_legend(found), *found.notes])]
-    for row in found.rows:
-        if row.title in pictures:
-            lines += [
-                "",
-                f"{row.title}: inputs above, translations below.",
-                "",
-                f"![{row.title}]({pictures[row.title]})",
-            ]
-    return "\n".join(lines) + "\n"
+def markdown(found: Comparison, pictures: Mapping[str, str]) -> str:
+    """Return the table and the strips, whose files `pictures` names by title of the row."""
+    return render("compare.md", found=found, table=table(found), pictures=pictures)
 
 
-def html(found: Comparison, pictures: dict[str, Tensor]) -> str:
+def html(found: Comparison, pictures: Mapping[str, Tensor]) -> str:
     """Return the page; `pictures` are the strips (3, H, W) in [0, 1], by title of the row."""
-    header, rows = _table(found)
-    body = [f"<h1>{escape(found.direction)}</h1><p>{escape(found.protocol)}.</p><div><table><tr>"]
-    body += [f"<th>{escape(name)}</th>" for name in header]
-    for row in rows:
-        cells = "".join(f"<td{' class=best' * best}>{_in_two_lines(text)}</td>" for text, best in row)
-        body.append(f"</tr><tr>{cells}")
-    body.append("</tr></table></div><ul>")
-    body += [f"<li>{escape(note)}</li>" for note in [*_legend(found), *found.notes]]
-    body.append("</ul>")
-    for title, picture in pictures.items():
-        body.append(f"<h2>{escape(title)}</h2><img alt='inputs above, translations below' src='{_inline(picture)}'>")
-    head = f"<meta charset=utf-8><title>{escape(found.direction)}</title><style>{_STYLE}</style>"
-    return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(body)}</body></html>\n"
+    inside = {title: data_uris.png(to_pil_image(picture)) for title, picture in pictures.items()}
+    shown = table(found)
+    return render("compare.html", title=found.direction, found=found, table=shown, fit=Fit.of(shown), pictures=inside)
+
+
+def summary(found: Comparison) -> str:
+    """Return the table in Markdown, without the notes below it."""
+    return markdown(found, {}).rsplit("\n\n", 1)[0]
 
 
 def number(value: float) -> str:
@@ -98,53 +135,64 @@ def number(value: float) -> str:
     return f"{value:.{1 if abs(value) >= 20 else 2 if abs(value) >= 5 else 3}f}"
 
 
-def _table(found: Comparison) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+def table(found: Comparison) -> Table:
+    """Return the comparison in words."""
     names = list(dict.fromkeys(name for row in found.rows for name in row.last.cells))
-    header = ["", *_FACTS, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
-    rows: list[list[tuple[str, bool]]] = []
+    header = ["", *FACTS, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
+    rows: list[list[Cell]] = []
     if found.copy:
-        plain = [("copy of the input", False), *[("", False)] * len(_FACTS)]
-        rows.append(plain + [(_text(found.copy.get(name)), False) for name in names])
+        facts = [Cell("copy of the input"), *[Cell("")] * len(FACTS)]
+        rows.append([*facts, *(_cell(found.copy.get(name)) for name in names)])
     last = {name: _winner(found, name, [row.last for row in found.rows]) for name in names}
     best = {name: _winner(found, name, [row.best for row in found.rows if row.best]) for name in names}
     for row in found.rows:
         memory = "" if row.memory is None else f"{row.memory / 1e9:.2f} GB"
-        rows.append(_line_of(row.title, row.last, [_seeds(row), memory, f"{row.parameters:,}"], last))
+        rows.append(_row(row.title, row.last, [_seeds(row), memory, f"{row.parameters:,}"], last))
         if row.best:
-            rows.append(_line_of(f"{row.title}: {BEST}", row.best, ["", "", ""], best))
-    return header, rows
+            rows.append(_row(f"{row.title}: {BEST}", row.best, ["", "", ""], best))
+    return Table(header, rows, [*_legend(found), *found.notes])
 
 
-def _line_of(
-    title: str, weights: Weights, of_the_run: list[str], winners: dict[str, Weights | None]
-) -> list[tuple[str, bool]]:
-    """Return the cells of a line, and whether each is the best of its column."""
+def _row(title: str, weights: Weights, of_the_run: list[str], winners: Mapping[str, Weights | None]) -> list[Cell]:
     low, high = min(weights.images), max(weights.images)
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     minutes = "" if weights.minutes is None else f"{weights.minutes:.1f}"
     seeds, memory, parameters = of_the_run
-    facts = [title, seeds, images, minutes, memory, parameters]
-    cells = [(_text(weights.cells.get(name)), weights is winner) for name, winner in winners.items()]
-    return [(fact, False) for fact in facts] + cells
+    facts = [Cell(text) for text in (title, seeds, images, minutes, memory, parameters)]
+    return [*facts, *(_cell(weights.cells.get(name), weights is winner) for name, winner in winners.items())]
 
 
 def _winner(found: Comparison, name: str, there: list[Weights]) -> Weights | None:
-    """Return the weights with the best value, if more than one row competes."""
+    """Return the weights with the best value, if more than one row competes and they differ."""
     sign = {"lower": 1, "higher": -1}.get(found.better[name])
     there = [weights for weights in there if name in weights.cells]
-    if sign is None or len(there) < 2:
+    if sign is None or len({weights.cells[name].mean for weights in there}) < 2:
         return None
     return min(there, key=lambda weights: sign * weights.cells[name].mean)
 
 
-def _text(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    if cell.spread is not None:
-        return f"{number(cell.mean)} ± {number(cell.spread)}"
-    if cell.low is None or cell.high is None:
-        return number(cell.mean)
-    return f"{number(cell.mean)} ({number(cell.low)} to {number(cell.high)})"
+def _cell(value: Value | None, best: bool = False) -> Cell:
+    if value is None:
+        return Cell("", best=best)
+    if value.spread is not None:
+        return Cell(f"{number(value.mean)} ± {number(value.spread)}", best=best)
+    if value.low is None or value.high is None:
+        return Cell(number(value.mean), best=best)
+    return Cell(number(value.mean), f"{number(value.low)} to {number(value.high)}", best)
+
+
+def _value(cell: Cell) -> float:
+    """Return the width in rem of a value in one line, its interval below it."""
+    return _width([cell.text, cell.interval])
+
+
+def _words(text: str) -> list[str]:
+    """Return the parts of a text between which lines break: between words and behind hyphens."""
+    return re.split(r"\s|(?<=-)", text)
+
+
+def _width(lines: Sequence[str]) -> float:
+    return LETTER * max(map(len, lines)) + BETWEEN
 
 
 def _seeds(row: Row) -> str:
@@ -162,19 +210,3 @@ def _legend(found: Comparison) -> list[str]:
     if any(row.memory for row in found.rows):
         notes.append("Peak memory: of the training's process; on CUDA of the tensors on the GPU.")
     return notes
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _in_two_lines(text: str) -> str:
-    """Return a score for HTML with its interval below it: side by side they make a table too wide to read."""
-    value, _, interval = text.partition(" (")
-    return f"{escape(value)}<br><small>{escape(interval.rstrip(')'))}</small>" if interval else escape(text)
-
-
-def _inline(picture: Tensor) -> str:
-    file = io.BytesIO()
-    to_pil_image(picture).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -6,14 +6,17 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
+from instar.core.events import Stop
 
 POLL = 0.2
 """Seconds between looks at the processes."""
@@ -21,6 +24,7 @@ STOPPED = 130
 """Exit code of what was asked to stop."""
 
 Say = Callable[[str], None]
+STOPPING = "stopping: each training finishes its step and saves"
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,8 @@ class Child:
     """A training that runs."""
 
     def __init__(self, training: Training, threads: int | None) -> None:
-        """Start it. A `UserError` says that another process is at it."""
-        training.log.parent.mkdir(parents=True, exist_ok=True)
-        with training.log.open("ab") as log:
+        """Start it. A `UserError` says that another process is at it, or that nothing can be written."""
+        with _opened(training.log) as log:
             if not _lock(log):
                 raise UserError(f"another process is training it; what it prints is in {training.log}")
             self.output = training.log.open("rb")
@@ -80,53 +83,50 @@ class Child:
         return found
 
 
-def run_here(trainings: Sequence[Training], at_once: int, threads: int | None, say: Say) -> list[Outcome]:
+def run_here(trainings: Sequence[Training], at_once: int, threads: int | None, say: Say, stop: Stop) -> list[Outcome]:
     """Run trainings on this machine, `at_once` side by side; one that fails does not stop the others.
 
-    The first SIGINT or SIGTERM is passed on as SIGTERM: each training finishes its step and saves. A second SIGINT ends
-    them at once.
+    An exception, such as that of Ctrl-C, ends them at once.
 
     Args:
         trainings: in this order.
         at_once: processes at a time.
         threads: of each process; None leaves them to PyTorch and to the environment.
         say: is given each line that they print, with the title before it.
+        stop: once it is set, each training finishes its step and saves, and no other begins.
     """
-    from instar.engine.signals import stop_on_signals
-
     waiting, ended = deque(trainings), []
     running: list[Child] = []
     told = False
-    with stop_on_signals() as stop:
-        try:
-            while running or (waiting and not stop.asked):
-                if stop.asked and not told:
-                    say("stopping: each training finishes its step and saves")
-                    told = True
-                    for child in running:
-                        child.process.terminate()
-                while waiting and len(running) < at_once and not stop.asked:
-                    training = waiting.popleft()
-                    try:
-                        running.append(Child(training, threads))
-                    except UserError as error:
-                        ended.append(Outcome(training.title, 2, str(error)))
-                time.sleep(POLL)
-                for child in list(running):
-                    code = child.process.poll()
-                    for line in child.lines():
-                        say(f"{child.title}: {line}")
-                    if code is not None:
-                        running.remove(child)
-                        child.output.close()
-                        ended.append(Outcome(child.title, code, child.said, stopped=stop.asked and code != 0))
-        finally:
-            for child in running:
-                child.process.kill()
+    try:
+        while running or (waiting and not stop.is_set()):
+            if stop.is_set() and not told:
+                say(STOPPING)
+                told = True
+                for child in running:
+                    child.process.terminate()
+            while waiting and len(running) < at_once and not stop.is_set():
+                training = waiting.popleft()
+                try:
+                    running.append(Child(training, threads))
+                except UserError as error:
+                    ended.append(Outcome(training.title, 2, str(error)))
+            time.sleep(POLL)
+            for child in list(running):
+                code = child.process.poll()
+                for line in child.lines():
+                    say(f"{child.title}: {line}")
+                if code is not None:
+                    running.remove(child)
+                    child.output.close()
+                    ended.append(Outcome(child.title, code, child.said, stopped=stop.is_set() and code != 0))
+    finally:
+        for child in running:
+            child.process.kill()
     return ended + [Outcome(training.title, STOPPED, "not begun", stopped=True) for training in waiting]
 
 
-def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None, say: Say) -> list[Outcome]:
+def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None, say: Say, stop: Stop) -> list[Outcome]:
     """Run trainings on a Ray cluster, as many at a time as it has room for; stopping is as in `run_here`.
 
     All its machines must have Instar installed, and the folders of images and runs under the same paths.
@@ -136,43 +136,50 @@ def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None,
         address: of the cluster, as ``ray.init`` takes it; ``local`` starts one on this machine.
         threads: CPUs that are reserved for each training, one if None.
         say: is given how each ended. What they print, Ray prints.
+        stop: as of `run_here`.
     """
-    from instar.engine.signals import stop_on_signals
-
     ray = _ray(address)
     spare = 1 if ray.cluster_resources().get("GPU") else 0
     ended = []
     try:
-        with stop_on_signals() as stop:
-            pending: dict[Any, Training] = {}
-            for training in trainings:
-                gpus = spare if training.gpus is None else training.gpus
-                task = ray.remote(num_cpus=threads or 1, num_gpus=gpus, max_retries=0)(_train)
-                pending[task.remote(training, threads or 1)] = training
-            told = False
-            while pending:
-                done, _ = ray.wait(list(pending), timeout=POLL)
-                if stop.asked and not told:
-                    say("stopping: each training finishes its step and saves")
-                    told = True
-                    for task in pending:
-                        ray.cancel(task, force=False)
-                for task in done:
-                    ended.append(_result(ray, task, pending.pop(task)))
-                    say(f"{ended[-1].title}: {ended[-1].said}")
+        pending: dict[Any, Training] = {}
+        for training in trainings:
+            gpus = spare if training.gpus is None else training.gpus
+            task = ray.remote(num_cpus=threads or 1, num_gpus=gpus, max_retries=0)(_train)
+            pending[task.remote(training, threads or 1)] = training
+        told = False
+        while pending:
+            done, _ = ray.wait(list(pending), timeout=POLL)
+            if stop.is_set() and not told:
+                say(STOPPING)
+                told = True
+                for task in pending:
+                    ray.cancel(task, force=False)
+            for task in done:
+                ended.append(_result(ray, task, pending.pop(task)))
+                say(f"{ended[-1].title}: {ended[-1].said}")
     finally:
         ray.shutdown()
     return ended
 
 
 def _train(training: Training, threads: int) -> Outcome:
-    """Run one training; this is what a machine of the cluster is given. `ray.cancel` comes as SIGINT."""
+    """Run one training; this is what a machine of the cluster is given. `ray.cancel` comes as a KeyboardInterrupt."""
 
     def say(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
-    return run_here([training], 1, threads, say)[0]
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:  # the interrupt comes to the main thread alone
+        running = pool.submit(run_here, [training], 1, threads, say, stop)
+        while True:
+            try:
+                while not running.done():
+                    wait([running], POLL)  # Ray's interrupt is seen between two waits, it ends none
+                return running.result()[0]
+            except KeyboardInterrupt:
+                stop.set()
 
 
 def _result(ray: Any, task: Any, training: Training) -> Outcome:
@@ -189,21 +196,29 @@ def _ray(address: str) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise UserError("--ray needs the library Ray: pip install 'instar[ray]'") from error
+        raise UserError(f"{setting('ray')} needs the library Ray: pip install 'instar[ray]'") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
     try:
         ray.init(address=address, logging_level=logging.WARNING)
     except Exception as error:  # of many kinds, a bare Exception among them
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"--ray {address}: no cluster could be reached or started ({why})") from error
+        raise UserError(f"{setting('ray', address)}: no cluster could be reached or started ({why})") from error
     return ray
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _lock(file: IO[bytes]) -> bool:
     """Lock a file for as long as any process has it open from here. Return whether nobody else has."""
     try:
         import fcntl
-    except ImportError:  # Windows: two benchmarks of one grid are not told apart there
+    except ImportError:  # Windows: there two benchmarks of one grid may run at once
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,10 +30,10 @@ SettingsT = TypeVar("SettingsT")
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """How the runs are judged, while they train and at the end."""
+    """How the runs are scored, while they train and at the end."""
 
     extractor: str = "inception"
-    """As for `instar evaluate --extractor`."""
+    """As for `instar.evaluate`."""
     weights: str | None = None
     """File with the extractor's weights."""
     every: int = 0
@@ -169,7 +169,7 @@ def _check_names(spec: Spec, path: Path) -> None:
 def _path(text: str, base: Path, spec: Path) -> Path:
     full = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111  (both, and before it is a path)
     if unknown := re.search(r"\$\{?(\w+)", full):
-        raise UserError(f"{spec}: {text}: {unknown[1]} is not set; set it: {unknown[1]}=... instar benchmark {spec}")
+        raise UserError(f"{spec}: {text}: {unknown[1]} is not set; set it in the environment")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     return Path(os.path.abspath(base / full))  # noqa: PTH100
 

@@ -1,69 +1,3 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>Which picture is better?</title>
-<style>
-:root { color-scheme: light }
-body { font: 17px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 90rem; padding: 1rem; color: #222; background: #eee; text-align: center }
-main[hidden] { display: none } h2, #asking p { margin: .4rem 0 }
-.text { max-width: 40rem; margin: 2rem auto; text-align: left }
-.pictures { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1.5vw; justify-items: center; align-items: end }
-figure { margin: 0 } figcaption { color: #555 }
-img { display: block; width: min(30vw, 55vh); height: auto; border: 4px solid transparent; box-sizing: border-box }
-button { font: inherit; padding: .4rem 1.2rem; margin: .5rem .3rem; border: 1px solid #777; border-radius: .3rem; background: #fff; cursor: pointer }
-button.quiet { border-color: transparent; background: none; color: #555 }
-.chosen { outline: 3px solid #246 } kbd { border: 1px solid #777; border-radius: .2rem; padding: 0 .3rem; background: #fff }
-progress { width: min(30rem, 80vw) } noscript { font-weight: 600 }
-</style>
-</head>
-<body>
-<noscript>This page needs JavaScript.</noscript>
-<main id="start" hidden>
-<div class="text">
-<h1 class="question"></h1>
-<p>You will see three pictures at a time. The one in the middle is the input. The two beside it were made from it by two
-programs. Decide which of the two is better.</p>
-<ul>
-<li>Left is better: <kbd>←</kbd></li>
-<li>Right is better: <kbd>→</kbd></li>
-<li>You are not sure: <kbd>↓</kbd> or the space bar</li>
-<li>Back, to change the last answer: <kbd>Backspace</kbd></li>
-</ul>
-<p>The buttons below the pictures do the same. There is no right or wrong answer, and no limit of time.
-There are <span id="count"></span> questions. Your answers stay on this computer: at the end they are saved as a file,
-which you give to the person who asked you. If you close the page, it goes on from there when you open it again.</p>
-<button id="begin">Start (Enter)</button>
-</div>
-</main>
-<main id="asking" hidden>
-<h2 class="question"></h2>
-<div class="pictures">
-<figure><img id="left" alt="left translation"></figure>
-<figure><figcaption>input</figcaption><img id="input" alt="input"></figure>
-<figure><img id="right" alt="right translation"></figure>
-</div>
-<p>
-<button data-side="left">← Left is better</button>
-<button data-side="unsure">↓ Not sure</button>
-<button data-side="right">Right is better →</button>
-</p>
-<p><progress id="bar" value="0"></progress><br><span id="progress"></span></p>
-<p><button class="quiet" id="back">Back</button><button class="quiet" id="stop">Save what I have answered so far</button></p>
-</main>
-<main id="end" hidden>
-<div class="text">
-<h1>Thank you</h1>
-<p>Your <span id="answered"></span> answers are saved in the file <b id="file"></b>, in the folder of your downloads.
-Please give it to the person who asked you.</p>
-<button id="save">Save the file again</button>
-<button class="quiet" id="again">Start anew, for another person</button>
-</div>
-</main>
-<script type="application/json" id="study">/*STUDY*/</script>
-<script>
 "use strict";
 const study = JSON.parse(document.getElementById("study").textContent);
 const questions = new Map(study.questions.map(question => [question.id, question]));
@@ -126,7 +60,7 @@ async function ask() {
 }
 
 function answer(side) {
-  if (shownAt === null) return;  // nobody can judge what is not there yet
+  if (shownAt === null) return;  // the pictures are not there yet
   state.answers[state.order[state.at]] = {side, ms: Math.round(performance.now() - shownAt)};
   state.at++;
   keep();
@@ -162,6 +96,10 @@ function save() {
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const asking = !get("asking").hidden, key = event.key;
+  if ((key === " " || key === "Enter") && document.activeElement?.tagName === "BUTTON") {  // it presses the button
+    if (event.repeat) event.preventDefault();
+    return;
+  }
   if (!get("start").hidden && key === "Enter") event.repeat || begin();
   else if (asking && key in keys) event.repeat || answer(keys[key]);  // a key held down is one answer
   else if (get("start").hidden && key === "Backspace") event.repeat || back();
@@ -171,7 +109,7 @@ document.addEventListener("keydown", event => {
 document.addEventListener("click", event => {
   const button = event.target.closest("button");
   if (!button) return;
-  button.blur();  // or the space bar would press it once more
+  if (event.detail) button.blur();  // after a click of the mouse the space bar would press it once more
   if (button.dataset.side) answer(button.dataset.side);
   else if (button.id === "begin") begin();
   else if (button.id === "back") back();
@@ -185,6 +123,3 @@ document.addEventListener("click", event => {
 for (const title of document.querySelectorAll(".question")) title.textContent = study.question;
 get("count").textContent = study.questions.length;
 show();
-</script>
-</body>
-</html>

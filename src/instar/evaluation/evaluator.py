@@ -10,11 +10,16 @@ from torch import Tensor
 
 from instar.core.abilities import Clustered, Styled
 from instar.core.batch import Domain
+from instar.core.events import Listener, ignore
 from instar.evaluation.by_class import Classes, agreement
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
+from instar.evaluation.progress import counted
 from instar.evaluation.references import real_features
-from instar.evaluation.scores import Judge, Row, Score
+from instar.evaluation.registered_scores import reference_images
+from instar.evaluation.report import COPY, REAL
+from instar.evaluation.score import Score
+from instar.evaluation.scores import Batch, Scorer
 from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
@@ -39,15 +44,16 @@ def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[i
 
 
 @dataclass(frozen=True)
-class Bench:
+class Evaluator:
     """The held-out images and what is asked of translations of them."""
 
     images: HeldOut
-    judge: Judge
+    scorer: Scorer
     maps: LabelMaps | None = None
     """Where one side of the pairs are label maps and they are to be scored."""
     classes: Classes | None = None
     """Where the images are of one folder and have classes."""
+    on_event: Listener = ignore
 
     @classmethod
     def of(
@@ -56,21 +62,28 @@ class Bench:
         extractor: Extractor,
         labels: LabelTask | None,
         translator: Translator,
-        tick: Callable[[str], None],
-    ) -> Bench:
+        on_event: Listener = ignore,
+    ) -> Evaluator:
         """Look at the real images.
 
         Raises:
             UserError: no real image can be read, or the label maps are not as `labels` says.
         """
-        maps = label_maps(labels, images, translator.device, tick) if labels else None
-        real = real_features(extractor, images.targets, images.channels, images.size)
+        maps = label_maps(labels, images, translator.device, on_event) if labels else None
+        real = real_features(extractor, images.targets, images.channels, images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
-        return cls(images, Judge(extractor, real.features), maps, found if found and found.there else None)
+        scorer = Scorer(extractor, real.features, reference_images(images.real))
+        return cls(images, scorer, maps, found if found and found.there else None, on_event)
+
+    def protocol(self, translator: Translator) -> str:
+        """Return how a model is scored, in words."""
+        extractor = self.scorer.extractor.describe((len(self.images.inputs), len(self.scorer.real)))
+        styles = "; each input in a style of its own" if isinstance(translator.method, Styled) else ""
+        return f"{extractor}; centre squares at {self.images.size} px{styles}"
 
     def copy(self) -> Found:
         """Score the inputs themselves, as a method does that changes nothing."""
-        scores, _ = self._scores(lambda x, places: x)
+        scores, _ = self._scores(lambda x, places: x, COPY)
         more, notes = self.classes.copy() if self.classes else ([], [])
         return [*scores, *more], [*notes, *(self.maps.notes if self.maps else [])]
 
@@ -78,28 +91,31 @@ class Bench:
         """Return what the segmenter scores on the real photographs; nothing where there is no segmenter."""
         if not self.maps or not self.maps.segmenter:
             return []
-        rows = self.images.rows()
+        rows = self._rows(REAL)
         return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
 
-    def scores(self, translator: Translator, to: Domain) -> Found:
-        """Score the translations of a model."""
-        scores, notes = self._scores(lambda x, places: translated(translator, x, to, places))
+    def scores(self, translator: Translator, to: Domain, what: str) -> Found:
+        """Score the translations of a model, which is called `what` while it is worked at."""
+        scores, notes = self._scores(lambda x, places: translated(translator, x, to, places), what)
         if self.classes and isinstance(translator.method, Styled):
-            scores += self.classes.translated(translator)[0]
+            scores += self.classes.translated(translator, self.on_event)[0]
         if self.classes and isinstance(translator.method, Clustered):
             more, said = agreement(translator.method, self.images, translator.device)
             scores, notes = [*scores, *more], [*notes, *said]
         return scores, notes
 
-    def _scores(self, translate: Callable[[Tensor, list[int]], Tensor]) -> Found:
+    def _scores(self, translate: Callable[[Tensor, list[int]], Tensor], what: str) -> Found:
         counts: list[Tensor] = []
 
-        def rows() -> Iterator[Row]:
-            for places, x, truth in self.images.rows():
+        def batches() -> Iterator[Batch]:
+            for places, x, truth in self._rows(what):
                 y = translate(x, places)
                 if self.maps:
                     counts.append(self.maps.counts(y, places))
                 yield x, y, truth
 
-        scores, notes = self.judge.scores(rows())
+        scores, notes = self.scorer.scores(batches())
         return [*scores, *(self.maps.scores(counts) if self.maps else [])], notes
+
+    def _rows(self, what: str) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
+        return counted(self.images.rows(), lambda row: len(row[0]), what, len(self.images.inputs), self.on_event)

@@ -1,0 +1,31 @@
+"""Paths as Python functions take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from instar.core.errors import UserError, setting
+
+AnyPath = str | PathLike[str]
+Paths = AnyPath | Sequence[AnyPath]
+"""One, or several."""
+
+
+def path_or_none(given: AnyPath | None) -> Path | None:
+    """Return a path, or None for None."""
+    return None if given is None else Path(given)
+
+
+def several(given: Paths) -> tuple[Path, ...]:
+    """Return one path or several as paths."""
+    return tuple(map(Path, [given] if isinstance(given, (str, PathLike)) else given))
+
+
+def new_folder(out: AnyPath) -> Path:
+    """Return the folder for results, which may not hold anything yet; what is there already is a `UserError`."""
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{setting('out', folder)}: exists already; choose another folder")
+    return folder

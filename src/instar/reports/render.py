@@ -1,0 +1,39 @@
+"""The templates of all pages: HTML is escaped by itself, and a value that is missing is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a template of this folder with values filled in.
+
+    Args:
+        template: its file, such as compare.html. Of a file that ends with .html all values are escaped.
+        **values: what stands in it.
+    """
+    return _environment().get_template(template).render(values)
+
+
+def line(cells: Iterable[str]) -> str:
+    """Return a line of a Markdown table."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("instar.reports"),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["line"] = line
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return environment
