@@ -39,7 +39,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
 
     options: ClassVar[type[MethodConfig]]
     """Its Config dataclass."""
-    paper: ClassVar[Paper]
+    paper: ClassVar[Paper | None] = None
+    """The paper that it follows; None for a method of Instar's own, whose docstring names its parts."""
     data: ClassVar[type[Batch]]
     """Kind of the batches that it is given."""
     targets: ClassVar[tuple[Domain, ...]]
