@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.precision import full_precision
 from instar.modules.equalised import EqualConv, activate
 
 GRID = 32
@@ -73,11 +74,11 @@ class BlendGenerator(nn.Module):
         fine = wide
         for finer in self.finer:
             fine = finer(fine, x)
-        luma, mask = self.out(fine).float().split(1, 1)
+        luma, mask = full_precision(self.out(fine)).split(1, 1)
         content = luma.tanh()
         if self.colour is not None:
-            colour = doubled(0.5 * self.colour(wide).float().tanh(), self.fold)
-            content = torch.einsum("rc,nchw->nrhw", x.new_tensor(COLOURS), torch.cat([content, colour], 1))
+            colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
+            content = torch.einsum("rc,nchw->nrhw", content.new_tensor(COLOURS), torch.cat([content, colour], 1))
         return x + mask.sigmoid() * (content - x)
 
 
@@ -105,13 +106,13 @@ class Finer(nn.Module):
 
     def forward(self, features: Tensor, x: Tensor) -> Tensor:
         """Map features (N, cin, h, w) and the input (N, C, H, W) to activations (N, cout, 2h, 2w)."""
-        features = activate(doubled(self.first(features), 2))
+        features = activate(enlarged(self.first(features), 2))
         seen = nnf.adaptive_avg_pool2d(x, features.shape[2:]) if x.shape != features.shape else x
         out: Tensor = activate(self.second(torch.cat([features, seen.to(features.dtype)], 1)))
         return out
 
 
-def doubled(x: Tensor, factor: int) -> Tensor:
+def enlarged(x: Tensor, factor: int) -> Tensor:
     """Return maps (N, C, H, W) at `factor` times the sides, between places in straight lines: no grid is seen."""
     return nnf.interpolate(x, scale_factor=factor, mode="bilinear")
 
@@ -136,9 +137,8 @@ class WholeDiscriminator(nn.Module):
         widths[0] = width
         self.blocks = nn.Sequential(*(Halving(cin, cout) for cin, cout in pairwise(widths)))
         self.last = EqualConv(widths[-1], 4 * width)
-        self.score = nn.Linear(4 * width * 16, 1)
+        self.score = nn.Linear(4 * width * 16, 1, bias=False)  # only differences of outputs count
         nn.init.normal_(self.score.weight, std=1 / math.sqrt(self.score.in_features))
-        nn.init.zeros_(self.score.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, side, side) to raw outputs (N,), large where an image looks real."""
