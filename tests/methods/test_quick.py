@@ -39,7 +39,7 @@ def by_hand(method: Quick, source: Noise, keep: float, weight: float, gamma: flo
         x, y = batch.a, batch.b
         seed_step(0, step)
 
-        fake = G(x)
+        fake, mask = G.blended(x)
         real, made, unchanged = D(augment(torch.cat([y, fake.detach(), x]))).chunk(3)
         loss = torch.log1p(torch.exp(made - real)).mean() + weight * torch.log1p(torch.exp(unchanged - real)).mean()
         adam_d.zero_grad()
@@ -53,7 +53,7 @@ def by_hand(method: Quick, source: Noise, keep: float, weight: float, gamma: flo
             adam_d.step()
 
         loss = torch.log1p(torch.exp(real.detach() - D(augment(fake)))).mean()
-        loss = loss + keep * (nnf.avg_pool2d(fake, 4) - nnf.avg_pool2d(x, 4)).abs().mean()
+        loss = loss + keep * (nnf.avg_pool2d(fake, 4) - nnf.avg_pool2d(x, 4)).abs().mean() + 0.05 * mask.mean()
         adam_g.zero_grad()
         loss.backward()
         adam_g.step()
@@ -89,7 +89,7 @@ def names(method: Quick, batch: Unpaired, step: int = 0) -> list[str]:
 def test_penalties_come_each_eighth_step(batch: Unpaired) -> None:
     method = build(tiny("quick"))
     assert isinstance(method, Quick)
-    common = ["D/fake", "D/source", "G/gan", "G/keep"]
+    common = ["D/fake", "D/source", "G/gan", "G/mask", "G/keep"]
     assert names(method, batch, 0) == names(method, batch, 8) == ["D/fake", "D/source", "R/r1", "R/r2", *common[2:]]
     assert all(names(method, batch, step) == common for step in (1, 7, 9))
 
@@ -97,7 +97,7 @@ def test_penalties_come_each_eighth_step(batch: Unpaired) -> None:
 def test_what_has_no_weight_is_not_computed(batch: Unpaired) -> None:
     method = build(tiny("quick", keep=0.0, source=0.0, penalty=0.0))
     assert isinstance(method, Quick)
-    assert names(method, batch) == ["D/fake", "G/gan"]
+    assert names(method, batch) == ["D/fake", "G/gan", "G/mask"]
 
 
 def test_lazy_rates() -> None:

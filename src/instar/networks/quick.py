@@ -65,6 +65,10 @@ class BlendGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to images of the same shape; colours may leave the range a little."""
+        return self.blended(x)[0]
+
+    def blended(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` returns, and the mask (N, 1, H, W) in (0, 1)."""
         stem = self.enter(activate(self.stem(nnf.pixel_unshuffle(x, self.fold))))
         middle = self.blocks(self.down(activate(stem)))
         coarse = self.coarse(self.coarse_down(activate(middle)))
@@ -79,7 +83,8 @@ class BlendGenerator(nn.Module):
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
             content = torch.einsum("rc,nchw->nrhw", content.new_tensor(COLOURS), torch.cat([content, colour], 1))
-        return x + mask.sigmoid() * (content - x)
+        mask = mask.sigmoid()
+        return x + mask * (content - x), mask
 
 
 class Residual(nn.Module):
