@@ -28,8 +28,9 @@ check: $(STAMP) ## check style, types, the direction of imports, and the documen
 	$(RUN) pytest tests/test_architecture.py
 	$(RUN) mkdocs build --strict --quiet
 
-docs: $(STAMP) ## write METHODS.md, and build the documentation into site/
+docs: $(STAMP) ## write METHODS.md and the reference of Python, and build the documentation into site/
 	$(VENV)/bin/python docs/hooks.py
+	$(VENV)/bin/python docs/api.py
 	$(RUN) mkdocs build --strict
 
 clean: ## remove what the other targets made, the installation included

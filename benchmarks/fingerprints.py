@@ -34,9 +34,8 @@ CASES = {
     "cyclegan/small": "cyclegan --method.identity 0 --method.patch-norm spectral --method.antialias --method.skip",
     "distancegan": "distancegan",
     "distancegan/self": "distancegan --method.between top-bottom --method.no-two-sided",
-    "distancegan/discogan": "distancegan --method.net discogan --size 64 --method.adversarial cross-entropy"
-    " --method.matching 0.9 --method.mix 0.01 0.5 --method.mix-steps 8 --method.interval 3 --method.pool 0",
-    "distancegan/digits": "distancegan --method.net digits --method.matching 0 --method.cycle 0 --method.pool 0",
+    "distancegan/one-sided": "distancegan --method.no-two-sided --method.cycle 0 --method.identity 0 --method.pool 0"
+    " --method.patch-norm spectral",
     "gcgan": "gcgan",
     "gcgan/separate": "gcgan --method.no-shared --method.mix random",
     "gcgan/one-way": "gcgan --method.cycle 0 --method.maps hflip --method.patch-norm spectral",

@@ -1,7 +1,7 @@
 """Pages written from the code, so that they cannot drift from it.
 
 MkDocs calls `on_page_markdown`, which replaces lines such as ``{{ terms cut }}``. ``python docs/hooks.py`` writes
-METHODS.md.
+METHODS.md, and the table of methods in README.md.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from instar.core import registry
-from instar.core.abilities import Styled
 from instar.core.config import DataConfig, TrainConfig
-from instar.core.method import Method, defaults
+from instar.core.describe import Description, describe
+from instar.core.settings import field_docs
 from instar.data.layouts import OWN
 
 ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- Methods: written by `make docs` from the code; do not edit. -->", "<!-- End of methods. -->"
+HELPERS = {"halves", "over_scales", "probabilities"}
+"""Functions beside the losses that are none."""
 MARKER = re.compile(r"^\{\{ (\w+) ?(.*?) \}\}$", re.MULTILINE)
 
 
@@ -49,9 +52,13 @@ def terms(name: str) -> str:
 
 
 def differs(name: str) -> str:
-    """Return the list of deviations; in the docstring each ends with a line that ends with a full stop."""
-    text = _docstring(name)["Differs from the paper"].strip()
-    return "\n".join("- " + " ".join(item.split()) for item in re.split(r"(?<=\.)\n", text))
+    """Return the list of deviations from the paper."""
+    return _items(name, "Differs from the paper")
+
+
+def parts(name: str) -> str:
+    """Return the list of parts of a method of no paper, their addresses as links."""
+    return re.sub(r"\((https://[^)]+)\)", r"(<\1>)", _items(name, "Parts"))
 
 
 def presets(name: str) -> str:
@@ -74,10 +81,10 @@ def options(name: str) -> str:
 
 def paper(name: str) -> str:
     """Return one line about the paper, the data and the directions."""
-    method = registry.get(name)
-    where = method.paper
-    data, directions = _needs(method)
-    return f"[{where.title}]({where.url}), {where.authors}, {where.year}. Data: {data}. Translates {directions}."
+    found = describe(name)
+    where = found.paper
+    cited = f"[{where.title}]({where.url}), {where.authors}, {where.year}" if where else "Of no paper: made of known parts"
+    return f"{cited}. Data: {found.data}. Translates {_directions(found)}."
 
 
 def layouts(_: str) -> str:
@@ -97,28 +104,22 @@ def section(argument: str) -> str:
 def index(links: str) -> str:
     """Return a table of all of Instar's own methods: for METHODS.md, or with links to pages for the documentation."""
     rows = []
-    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*.py")):
-        name = path.stem.replace("_", "-")
-        method = registry.get(name)
-        data, directions = _needs(method)
-        built = method(defaults(name, method, "tiny").method)
-        networks = {
-            key: type(net).__name__ for key, net in built.named_children() if any(True for _ in net.parameters())
-        }
-        by_kind = {kind: [key for key, other in networks.items() if other == kind] for kind in networks.values()}
+    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
+        found = describe(path.stem.replace("_", "-"))
         where = path.relative_to(ROOT).as_posix()
         rows.append(
             [
-                f"[{name}](methods/{path.stem}.md)" if links else f"[{name}](docs/methods/{path.stem}.md)",
-                f"[{method.paper.authors.split(',')[0]} et al. {method.paper.year}]({method.paper.url})",
+                f"[{found.name}](methods/{path.stem}.md)" if links else f"[{found.name}](docs/methods/{path.stem}.md)",
+                _title(found),
+                _cited(found),
                 f"`{where}`" if links else f"[{where}]({where})",
-                ", ".join(f"{', '.join(keys)}: {kind}" for kind, keys in by_kind.items()),
+                ", ".join(f"{', '.join(keys)}: {kind}" for kind, keys in found.networks.items()),
                 ", ".join(_losses(path)),
-                data,
-                directions,
+                found.data,
+                _directions(found),
             ]
         )
-    return _table(["Method", "Paper", "File", "Networks", "Losses", "Data", "Directions"], rows)
+    return _table(["Method", "Name", "Paper", "Source", "Networks", "Losses", "Data", "Translates"], rows)
 
 
 def methods_index() -> str:
@@ -126,20 +127,91 @@ def methods_index() -> str:
     return f"# Methods\n\n<!-- Written by `make docs` from the code; do not edit. -->\n\n{index('')}\n"
 
 
-def _needs(method: type[Method[Any]]) -> tuple[str, str]:
-    directions = {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
-    if len(method.data.sources()) == 1:
-        directions = "any image to any style"
-    return method.data.needs, directions + ", many styles" * issubclass(method, Styled)
+def readme() -> str:
+    """Return the text of README.md with the table of methods written anew."""
+    rows = []
+    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
+        found = describe(path.stem.replace("_", "-"))
+        link = f"[`{found.name}`](docs/methods/{path.stem}.md)"
+        rows.append([link, _title(found), _cited(found), found.data, _directions(found)])
+    table = _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
+    before, rest = (ROOT / "README.md").read_text(encoding="utf-8").split(BEGIN, 1)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.split(END, 1)[1]}"
+
+
+def _cited(found: Description) -> str:
+    return f"[{found.citation}]({found.paper.url})" if found.paper else found.citation
+
+
+def _items(name: str, heading: str) -> str:
+    """Return a part of the docstring as a list; each item ends with a line that ends with a full stop."""
+    text = _docstring(name)[heading].strip()
+    return "\n".join("- " + " ".join(item.split()) for item in re.split(r"(?<=\.)\n", text))
+
+
+def _title(found: Description) -> str:
+    """Return the name in the literature, and those of methods that are presets."""
+    return "; ".join([found.title, *(f"{name}: preset `{key}`" for name, key in found.presets_of_their_own.items())])
+
+
+def _directions(found: Description) -> str:
+    return ", ".join([found.directions, *found.abilities])
 
 
 def _losses(path: Path) -> list[str]:
-    places = ("instar.losses", "torch.nn.functional")
-    imports = [
-        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
-    ]
-    found = [alias.name for node in imports if (node.module or "").startswith(places) for alias in node.names]
-    return sorted(name for name in found if name[0].islower())
+    """Return the loss functions that a method's terms are made of: those it imports and calls for their values."""
+    source = path / "method.py" if path.is_dir() else path
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    places = ("instar.losses", "torch.nn.functional", f"instar.methods.{path.stem}.")
+    imported = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(places)
+        for alias in node.names
+        if alias.name[0].islower()
+    }
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    chosen = {name: node for name, node in _attributes(tree) if name == "gan"}  # by an option
+    own: dict[str, ast.AST] = {**functions, **chosen}
+    called: set[str] = set()
+    for function in functions.values():
+        for value in _values(function):
+            names = _called(value)
+            called |= names.union(*(_called(own[name]) for name in names & set(own)))
+    return sorted({imported[name] for name in called & set(imported)} - HELPERS)
+
+
+def _values(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    """Yield the expressions of the values of the terms in a function, of variables what they were set to."""
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for name in (name for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)):
+                assigned.setdefault(name.id, []).append(node.value)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "term":
+            value = node.args[1]
+            yield from assigned.get(value.id, []) if isinstance(value, ast.Name) else [value]
+
+
+def _attributes(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the attributes of self and what they are set to."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            yield node.targets[0].attr, node.value
+
+
+def _called(node: ast.AST) -> set[str]:
+    """Return the functions called or handed over in some code: `f(x)`, `f.real(x)`, `g(f.real)`, `self.f(x)`."""
+    names = set()
+    for one in ast.walk(node):
+        if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name):
+            names.add(one.attr if one.value.id == "self" else one.value.id)
+        elif isinstance(one, ast.Call) and isinstance(one.func, ast.Name):
+            names.add(one.func.id)
+        elif isinstance(one, ast.Dict):
+            names |= {value.id for value in one.values if isinstance(value, ast.Name)}
+    return names
 
 
 def _docstring(name: str) -> dict[str, str]:
@@ -150,7 +222,7 @@ def _docstring(name: str) -> dict[str, str]:
 
 def _flags(config: Any, prefix: str) -> Iterator[list[str]]:
     hints = get_type_hints(type(config), include_extras=True)
-    told = _field_docs(type(config))
+    told = field_docs(type(config))
     for field in fields(config):
         value, hint, flag = getattr(config, field.name), hints[field.name], f"{prefix}.{field.name.replace('_', '-')}"
         names = [
@@ -169,18 +241,6 @@ def _flags(config: Any, prefix: str) -> Iterator[list[str]]:
         others = [f"`{one}`" for one in get_args(bare) if one != value] if get_origin(bare) is Literal else []
         default = f"`{_shown(value)}`" + (f" (or {', '.join(others)})" if others else "")
         yield [", ".join(f"`{name}`" for name in names), default, told[field.name]]
-
-
-def _field_docs(kind: type) -> dict[str, str]:
-    """Return the docstrings under the fields of a dataclass and its bases."""
-    found = {}
-    for cls in reversed([cls for cls in kind.__mro__ if is_dataclass(cls)]):
-        body = ast.parse(dedent(inspect.getsource(cls))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for here, below in zip(body.body, body.body[1:], strict=False):
-            if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name) and isinstance(below, ast.Expr):
-                found[here.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
-    return found
 
 
 def _changed(prefix: str, changes: Mapping[str, Any]) -> Iterator[str]:
@@ -205,8 +265,9 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 WRITERS = {
-    writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, layouts, section, index)
+    writer.__name__: writer for writer in (objective, terms, differs, parts, presets, options, paper, layouts, section, index)
 }
 
 if __name__ == "__main__":
     (ROOT / "METHODS.md").write_text(methods_index(), encoding="utf-8")
+    (ROOT / "README.md").write_text(readme(), encoding="utf-8")

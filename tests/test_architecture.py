@@ -1,6 +1,8 @@
 """The rules of the layout, checked on the source itself."""
 
 import ast
+import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import instar
 
 ROOT = Path(instar.__file__).parent
 ALLOWED = {
-    "__init__": {"api", "core", "inference"},
+    "__init__": {"api", "core"},
     "core": set(),
     "losses": {"core"},
     "modules": {"core"},
@@ -19,6 +21,7 @@ ALLOWED = {
     "data": {"core"},
     "engine": {"core", "modules"},
     "metrics": {"core"},
+    "testing": {"core", "engine"},
     "inference": {"core"},
     "evaluation": {"core", "data", "inference", "metrics"},
     "reports": {"core", "data", "inference", "metrics", "evaluation"},
@@ -27,6 +30,10 @@ ALLOWED = {
     "cli": {"api", "core", "data", "engine", "inference", "metrics", "evaluation", "reports", "sweeps"},
 }
 """Folder: what it may import besides itself. A method may not import another method, so `methods` is an exception."""
+SHARED = ("losses", "modules", "networks")
+"""Folders whose files serve several methods; what serves one lies in its package."""
+LONG, TOO_LONG = 300, 450
+"""Lines of a file from which on there is a warning, and a failure."""
 
 
 def sources(root: Path) -> list[Path]:
@@ -35,6 +42,11 @@ def sources(root: Path) -> list[Path]:
 
 def folder_of(path: Path, root: Path) -> str:
     return path.relative_to(root).parts[0].removesuffix(".py")
+
+
+def method_of(path: Path, root: Path) -> str:
+    """The method that a file below `methods` belongs to: the name of its file or of its package."""
+    return path.relative_to(root / "methods").parts[0].removesuffix(".py")
 
 
 def imported(path: Path, root: Path) -> Iterator[str]:
@@ -59,8 +71,8 @@ def forbidden(root: Path) -> list[str]:
         mine = folder_of(path, root)
         for name in imported(path, root):
             other = name.split(".")[0]
-            own_method = mine == other == "methods" and name not in ("methods", f"methods.{path.stem}")
-            if own_method or (other in folders and other != mine and other not in ALLOWED[mine]):
+            another_method = mine == other == "methods" and f"{name}.".split(".")[1] not in ("", method_of(path, root))
+            if another_method or (other in folders and other != mine and other not in ALLOWED[mine]):
                 edges.append(f"{path.relative_to(root)} imports {name}")
     return edges
 
@@ -86,6 +98,9 @@ def test_folders_import_only_what_the_table_allows() -> None:
         ("methods/cut.py", "from instar.methods.cyclegan import CycleGAN"),
         ("methods/cut.py", "from .cyclegan import CycleGAN"),
         ("methods/cut.py", "from . import cyclegan"),
+        ("methods/tunit/method.py", "from instar.methods.cut import CUT"),
+        ("methods/tunit/method.py", "from ..cut import CUT"),
+        ("methods/tunit/method.py", "from instar.methods import cut"),
         ("methods/cut.py", "def late():\n    import instar.engine.trainer"),
         ("core/run.py", "from ..data import open_data"),
         ("inference/translator.py", "import instar.cli"),
@@ -94,7 +109,11 @@ def test_folders_import_only_what_the_table_allows() -> None:
 def test_the_checker_sees_a_forbidden_import(tmp_path: Path, file: str, line: str) -> None:
     for folder in set(ALLOWED) - {"__init__"}:
         (tmp_path / folder).mkdir()
-    (tmp_path / "methods" / "pix2pix.py").write_text("from instar.core import batch\nfrom instar.losses.gan import gan")
+    (tmp_path / "methods" / "tunit").mkdir()
+    allowed = "from instar.core import batch\nfrom instar.losses.gan import gan\n"
+    (tmp_path / "methods" / "pix2pix.py").write_text(allowed)
+    (tmp_path / "methods" / "tunit" / "networks.py").write_text(allowed)
+    (tmp_path / "methods" / "tunit" / "__init__.py").write_text("from instar.methods.tunit.networks import Block")
     assert forbidden(tmp_path) == []
     (tmp_path / file).write_text(line)
     assert forbidden(tmp_path)
@@ -105,6 +124,45 @@ def test_the_package_itself_imports_only_when_called() -> None:
     top = ast.parse((ROOT / "__init__.py").read_text()).body
     eager = [node.module for node in top if isinstance(node, ast.ImportFrom)]
     assert not [module for module in eager if module and module.split(".")[0] in ("instar", "torch")]
+
+
+def users(root: Path) -> dict[str, set[str]]:
+    """For each file of the shared folders, the methods and other folders that use it, directly or through others."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in sources(root):
+        mine, name = folder_of(path, root), ".".join(path.relative_to(root).with_suffix("").parts)
+        if mine in SHARED and path.stem != "__init__":
+            found[name] |= set()
+        user = method_of(path, root) if mine == "methods" else name if mine in SHARED else mine
+        for other in imported(path, root):
+            if other.split(".")[0] in SHARED and other != name:
+                found[other].add(user)
+    for _ in found:  # a shared file stands for its own users
+        for of in found.values():
+            of |= {user for other in of & set(found) for user in found[other]}
+    return {name: {user for user in of if user not in found} for name, of in found.items() if name.count(".") == 1}
+
+
+def test_code_lives_beside_its_only_user() -> None:
+    """See docs/decisions/0019: what serves one method lies in its package."""
+    assert {name: of for name, of in users(ROOT).items() if len(of) < 2} == {}
+
+
+def test_users_are_counted_through_shared_files(tmp_path: Path) -> None:
+    for folder in ("engine", "losses", "methods", "modules", "networks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("")
+    (tmp_path / "modules" / "pad.py").write_text("")
+    (tmp_path / "modules" / "ema.py").write_text("")
+    (tmp_path / "networks" / "unet.py").write_text("from instar.modules.pad import Pad")
+    (tmp_path / "methods" / "cut.py").write_text("from instar.modules import ema")
+    (tmp_path / "methods" / "pix2pix.py").write_text("from instar.networks.unet import UNet")
+    (tmp_path / "engine" / "averages.py").write_text("from instar.modules.ema import Average")
+    assert users(tmp_path) == {
+        "modules.pad": {"pix2pix"},
+        "networks.unet": {"pix2pix"},
+        "modules.ema": {"cut", "engine"},
+    }
 
 
 def methods_in(path: Path) -> list[ast.ClassDef]:
@@ -119,9 +177,11 @@ def methods_in(path: Path) -> list[ast.ClassDef]:
     return found
 
 
-@pytest.mark.parametrize("path", [p for p in sources(ROOT / "methods") if p.stem != "__init__"], ids=lambda p: p.stem)
-def test_a_method_is_direct_and_final(path: Path) -> None:
-    (node,) = methods_in(path)
+@pytest.mark.parametrize("name", [name.replace("-", "_") for name in instar.names()])
+def test_a_method_is_direct_and_final(name: str) -> None:
+    """One for each file or package."""
+    files = [path for path in sources(ROOT / "methods") if method_of(path, ROOT) == name]
+    (node,) = (node for path in files for node in methods_in(path))
     (base,) = node.bases
     assert ast.unparse(base).split("[")[0] == "Method"
     assert "final" in [ast.unparse(decorator) for decorator in node.decorator_list]
@@ -161,7 +221,12 @@ def test_the_engine_names_no_method() -> None:
 
 
 def test_files_and_functions_are_short() -> None:
-    long = [f"{path}: {n} lines" for path in sources(ROOT) if (n := len(path.read_text().splitlines())) >= 300]
+    """A long file is a question: whether it is two. No file is squeezed to get below a limit."""
+    lengths = {path: len(path.read_text().splitlines()) for path in sources(ROOT)}
+    for path, n in lengths.items():
+        if LONG <= n < TOO_LONG:
+            warnings.warn(f"{path.relative_to(ROOT)}: {n} lines", stacklevel=1)
+    long = [f"{path}: {n} lines" for path, n in lengths.items() if n >= TOO_LONG]
     for path in sources(ROOT):
         for node in functions(path):
             body = node.body[1:] if ast.get_docstring(node) else node.body
@@ -171,6 +236,8 @@ def test_files_and_functions_are_short() -> None:
 
 
 def test_the_public_entry_points() -> None:
-    assert instar.__all__ == ["__version__", "check", "get", "load", "names"]
+    named = {"train", "resume", "load", "translate", "styles", "names", "get", "register", "UserError", "TrainResult"}
+    assert named <= set(instar.__all__) <= set(dir(instar))
     assert all(hasattr(instar, name) for name in instar.__all__)
+    assert not hasattr(instar, "trian")
     assert {"cut", "cyclegan", "pix2pix"} <= set(instar.names())

@@ -1,56 +1,77 @@
-"""Instar: train, judge and use image-to-image translation models on your own images."""
+"""Instar: train, judge and use image-to-image translation models on your own images.
+
+    result = instar.train("cut", "photos", out="runs/first", preset="small")
+    model = instar.load("runs/first")
+
+What is named here is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import version
-from os import PathLike
-from pathlib import Path
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from instar.api.benchmark import benchmark as benchmark
     from instar.api.check import check as check
-    from instar.core.method import Method
-    from instar.inference.translator import Translator
+    from instar.api.compare import compare as compare
+    from instar.api.evaluate import evaluate as evaluate
+    from instar.api.evaluate import evaluate_folders as evaluate_folders
+    from instar.api.evaluate import register_metric as register_metric
+    from instar.api.inspect import inspect as inspect
+    from instar.api.load import load as load
+    from instar.api.study import score_study as score_study
+    from instar.api.study import study as study
+    from instar.api.train import TrainResult as TrainResult
+    from instar.api.train import resume as resume
+    from instar.api.train import train as train
+    from instar.api.translate import styles as styles
+    from instar.api.translate import translate as translate
+    from instar.core.errors import UserError as UserError
+    from instar.core.registry import get as get
+    from instar.core.registry import names as names
+    from instar.core.registry import register as register
 
-__version__ = version("instar")
-__all__ = ["__version__", "check", "get", "load", "names"]
+    __version__: str
 
+_HOMES = {
+    "benchmark": "instar.api.benchmark",
+    "check": "instar.api.check",
+    "compare": "instar.api.compare",
+    "evaluate": "instar.api.evaluate",
+    "evaluate_folders": "instar.api.evaluate",
+    "register_metric": "instar.api.evaluate",
+    "inspect": "instar.api.inspect",
+    "load": "instar.api.load",
+    "score_study": "instar.api.study",
+    "study": "instar.api.study",
+    "TrainResult": "instar.api.train",
+    "resume": "instar.api.train",
+    "train": "instar.api.train",
+    "styles": "instar.api.translate",
+    "translate": "instar.api.translate",
+    "UserError": "instar.core.errors",
+    "get": "instar.core.registry",
+    "names": "instar.core.registry",
+    "register": "instar.core.registry",
+}
+"""Public names, and the modules that they are taken from."""
 
-_LATER = {"check": "instar.api.check"}
-"""Use cases that are imported when they are first asked for."""
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("instar")
+    elif name in __all__:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module 'instar' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
 
 
-def load(path: str | PathLike[str], device: str = "auto") -> Translator:
-    """Return the model of a run directory, or of one of its checkpoints, ready to translate.
-
-    Args:
-        path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`.
-        device: auto, cpu, cuda or mps.
-
-    Raises:
-        UserError: there is no complete checkpoint, or the device is not there.
-    """
-    from instar.inference.translator import Translator
-
-    return Translator.load(Path(path), device)
-
-
-def names() -> list[str]:
-    """Return the names of all methods."""
-    from instar.core.registry import names as all_names
-
-    return all_names()
-
-
-def get(name: str) -> type[Method[Any]]:
-    """Return a method's class by its name."""
-    from instar.core.registry import get as get_method
-
-    return get_method(name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,7 @@ import pytest
 from instar.cli import main
 from instar.core import registry
 from instar.core.batch import Paired, Unlabelled
+from instar.core.method import defaults, outline
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +20,12 @@ def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"cut", "cyclegan", "pix2pix"} <= set(rows)
     for name, row in rows.items():
         method = registry.get(name)
-        assert str(method.paper.year) in row
+        assert (str(method.paper.year) if method.paper else "no paper") in row
         assert ("pairs" in row) == issubclass(method.data, Paired)
         assert ["two folders" in row, "pairs" in row, "one folder" in row].count(True) == 1
         assert ("one folder" in row) == ("any to any" in row) == issubclass(method.data, Unlabelled)
-        assert ("both ways" in row) == (len(method.targets) == 2)
+        by_default = outline(method, defaults(name, method, None).method)
+        assert ("both ways" in row) == (len(by_default.targets) == 2)
         assert ["one way" in row, "both ways" in row, "any to any" in row].count(True) == 1
     for name, words in (
         ("cut", "Park et al. 2020|two folders|one way"),
@@ -31,6 +33,7 @@ def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
         ("pix2pix", "Isola et al. 2017|pairs|one way"),
     ):
         assert all(word in rows[name] for word in words.split("|")), rows[name]
+    assert "FastCUT is instar train cut --preset fastcut." in lines
     assert "instar train METHOD --help" in lines[-1]
 
 

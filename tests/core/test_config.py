@@ -1,10 +1,11 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from instar.core import registry
 from instar.core.config import DataConfig, MethodConfig, Optim, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.run import read_config, write_config
@@ -40,7 +41,7 @@ def test_messages_name_the_flag(cls: type[Any], values: dict[str, Any], message:
         ({"stepz": 1}, "run.yaml: unknown setting 'stepz'; did you mean 'steps'"),
         ({"qqqqq": 1}, "unknown setting 'qqqqq'; there is: batch, clip"),
         ({"steps": "many"}, r"run.yaml: .*int.*steps"),
-        ({"device": "gpu"}, r"run.yaml: .*device"),
+        ({"device": "gpu"}, r"run.yaml: device must be one of auto, cpu, cuda, mps, not 'gpu'"),
         ("steps", "run.yaml: expected settings of TrainConfig, found 'steps'"),
     ],
 )
@@ -79,7 +80,7 @@ def test_round_trip(tmp_path: Path) -> None:
     [
         ({"trian": {}}, "unknown setting 'trian'; did you mean 'train'"),
         ({"name": "cutt"}, "no method 'cutt'; did you mean 'cut'"),
-        ({"method": {"tauu": 1}}, r"config.yaml, method: unknown setting 'tauu'; did you mean 'tau'"),
+        ({"method": {"patchez": 1}}, r"config.yaml, method: unknown setting 'patchez'; did you mean 'patches'"),
         ({"method": {"optim": {"lrr": 1}}}, r"config.yaml, method: unknown setting 'lrr'; did you mean 'lr'"),
         ({"data": None}, "expected settings of DataConfig, found None"),
     ],
@@ -111,6 +112,32 @@ def test_no_config_at_all(tmp_path: Path, text: str | None, message: str) -> Non
 
 def test_old_files_take_the_defaults_of_new_settings(tmp_path: Path) -> None:
     assert from_dict(TrainConfig, {"steps": 5}, "x") == replace(TrainConfig(), steps=5)
+
+
+def test_removed_settings_are_read_where_they_made_no_difference(tmp_path: Path) -> None:
+    config = run_config()
+    path = tmp_path / "config.yaml"
+
+    def read(**removed: Any) -> RunConfig:
+        values = yaml.safe_load(to_yaml(config))
+        path.write_text(yaml.safe_dump({**values, "method": {**values["method"], **removed}}))
+        return read_config(path)
+
+    assert read(tau=0.07) == config
+    with pytest.raises(UserError, match=r"config.yaml, method: the setting 'tau' is gone, and what 0\.2 did") as error:
+        read(tau=0.2)
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="unknown setting 'taux'"):
+        read(taux=0.07)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_no_removed_setting_is_one(name: str) -> None:
+    options = registry.get(name).options
+    assert not set(options.removed) & {field.name for field in fields(options)}
+    for key, values in options.removed.items():
+        assert values, f"{key} can never be read"
+        assert all(from_dict(options, {key: value}, "x") == options() for value in values)
 
 
 def test_names_of_two_domains_are_written_as_before() -> None:
@@ -153,8 +180,8 @@ def test_names_for_another_number_of_domains(settings: dict[str, Any], domains: 
 
 
 def test_nested_changes_keep_the_rest() -> None:
-    changed = with_changes(CutConfig(), {"tau": 0.1, "optim": {"hold": 0.75}})
-    assert changed == CutConfig(tau=0.1, optim=Optim(hold=0.75))
+    changed = with_changes(CutConfig(), {"patches": 16, "optim": {"hold": 0.75}})
+    assert changed == CutConfig(patches=16, optim=Optim(hold=0.75))
 
 
 def test_short_side_is_that_of_the_paper() -> None:

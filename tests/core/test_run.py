@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract.playing import build, silent, source_for, tiny, trainer
 
 from instar.core.errors import UserError
 from instar.core.run import checkpoints, find_checkpoint, load_method, write_config
+from instar.testing.runs import build, source_for, tiny, trainer
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     config = tiny("cyclegan", {"steps": 4, "save_every": 2})
     write_config(config, folder)
-    trainer(config, folder, build(config), source_for(config)).fit(silent())
+    trainer(config, folder, build(config), source_for(config)).fit()
     return folder
 
 

@@ -20,12 +20,13 @@ def draw(folder: Path, train: int = 12, test: int = 4, size: int = 40) -> Path:
     return folder
 
 
-def start(arguments: Sequence[object], **environment: str) -> subprocess.Popen[str]:
+def start(arguments: Sequence[object], *, start_new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*INSTAR, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     )
 

@@ -1,10 +1,10 @@
 import torch
-from contract.playing import build, tiny
 from torch import nn
 
 from instar.core.config import Optim
 from instar.core.progress import Progress
 from instar.engine.optimizers import Optimizers
+from instar.testing.runs import build, tiny
 
 
 def test_weight_decay_leaves_biases_and_norms_alone() -> None:

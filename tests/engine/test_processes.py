@@ -1,11 +1,15 @@
 """Two processes at half the batch each equal one process at the full batch."""
 
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
-from engine.processes import draw, finish, numbers
+from engine.processes import draw, finish, numbers, start
 
 OPTIONS = {
     "cyclegan": ["--method.pool", 0],
@@ -56,3 +60,25 @@ def test_resume_of_two_processes_is_exact(tmp_path: Path) -> None:
     for path in (tmp_path / "final").glob("*.safetensors"):
         assert (cut / "checkpoints" / "step-000000012" / path.name).read_bytes() == path.read_bytes(), path.name
     assert (tmp_path / "final" / "process-1.safetensors").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_politely(number: signal.Signals, tmp_path: Path) -> None:
+    """As Ctrl-C in a terminal, which the whole group gets, and as a scheduler, which knows the first process only."""
+    run, data = tmp_path / "run", draw(tmp_path / "data")
+    flags = ["--preset", "tiny", "--batch", 2, "--devices", 2, "--steps", 100_000, "--train.log-every", 3]
+    process = start(["train", "cut", data, "-o", run, *flags], start_new_session=True)
+    while not (run / "metrics.jsonl").exists() and process.poll() is None:
+        time.sleep(0.02)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (checkpoint,) = (run / "checkpoints").glob("step-*")
+    step = int(checkpoint.name[5:])
+    assert 0 < step < 100_000
+    assert err.splitlines()[-1] == f"stopped at step {step}; go on with: instar train --resume {run}"
+    assert (checkpoint / "process-1.safetensors").exists()

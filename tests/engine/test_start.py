@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from contract.playing import build, source_for, tiny, trainer
 from safetensors.torch import load_file
 
 from engine.processes import draw
@@ -20,6 +19,7 @@ from instar.core.errors import UserError
 from instar.core.method import Method
 from instar.core.run import checkpoints, find_checkpoint
 from instar.engine.start import pinned, take_over
+from instar.testing.runs import build, source_for, tiny, trainer
 
 Runs = Callable[..., Path]
 
@@ -90,14 +90,14 @@ def test_the_weights_are_those_that_were_trained_not_their_averages(run_director
 @pytest.mark.parametrize(
     ("name", "wanted", "options", "message"),
     [
-        ("transgaga", ("C",), {}, "--train.start-with C: transgaga has no such network; .*E_g"),
+        ("transgaga", ("C",), {}, "train.start_with=C: transgaga has no such network; .*E_g"),
         (
             "transgaga",
             ("vae",),
             {"code": 16},
-            "--train.start-with vae: that of .*step-000000001 does not fit, a.E_a.mu",
+            "train.start_with=vae: that of .*step-000000001 does not fit, a.E_a.mu",
         ),
-        ("cyclegan", (), {}, "--train.start-from .*step-000000001: no network there fits this run .*it is not there"),
+        ("cyclegan", (), {}, "train.start_from=.*step-000000001: no network there fits this run .*it is not there"),
         (
             "transgaga",
             ("phi",),
@@ -121,7 +121,7 @@ def test_without_a_run_nothing_is_taken() -> None:
     assert take_over(method, pinned(config)) == ""
     assert all(torch.equal(before[key], value) for key, value in method.state_dict().items())
     skipping = tiny("transgaga", stages=(0.0, 0.5))
-    with pytest.raises(UserError, match=r"does not train E_g, vae: give a run that did with --train\.start-from RUN"):
+    with pytest.raises(UserError, match=r"does not train E_g, vae: give a run that did with train\.start_from=RUN"):
         take_over(build(skipping), skipping)
 
 

@@ -29,6 +29,13 @@ def test_methods_without_attention(run_directory: Runs) -> None:
         instar.load(run_directory("cyclegan"), "cpu").attention(Image.new("RGB", (32, 32)))
 
 
+def test_attention_that_settings_took_away(run_directory: Runs) -> None:
+    """The class has the function; this model does not."""
+    model = instar.load(run_directory("ugatit", attention="none"), "cpu")
+    with pytest.raises(UserError, match="ugatit has no map of its attention"):
+        model.attention(Image.new("RGB", (32, 32)))
+
+
 def test_overlay() -> None:
     """Gray under the map: blue at 0, green at a half, red at 1."""
     attention = np.array([[0.0, 0.5, 1.0]])

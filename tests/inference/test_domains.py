@@ -3,14 +3,15 @@ from dataclasses import replace
 import pytest
 
 import instar
-from instar.core.method import defaults
+from instar.core.method import defaults, outline
 from instar.inference.domains import Domains
 
 
 def domains(source: str | None, target: str | None, name: str = "cyclegan") -> Domains:
     config = defaults(name, instar.get(name), "tiny")
     config = replace(config, data=replace(config.data, source=source, target=target))
-    return Domains.of(config, instar.get(name).data.parts, instar.get(name).targets)
+    kind = instar.get(name)
+    return Domains.of(config, kind.data.parts, outline(kind, config.method).targets)
 
 
 @pytest.mark.parametrize(

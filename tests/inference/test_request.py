@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from instar.core.errors import UserError
+from instar.core.method import outline
 from instar.core.registry import get
 from instar.inference.request import TranslationRequest
 
@@ -86,3 +87,23 @@ def test_what_a_method_can_do(name: str, options: dict[str, Any]) -> None:
 
 def test_all_is_no_domain() -> None:
     assert [request(to=to).domain for to in (None, "all", "zebra", "2")] == [None, None, "zebra", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "asked", "message"),
+    [
+        ("ugatit", {"attention": "none"}, {"heatmap": True}, "heatmap: ugatit cannot do that, as it was trained;"),
+        (
+            "bicyclegan",
+            {"mode": "pix2pix"},
+            {"reference": (Path("x.png"),)},
+            "reference: bicyclegan cannot do that, as it was trained; methods that can: bicyclegan, munit",
+        ),
+    ],
+)
+def test_what_settings_took_away(name: str, options: dict[str, Any], asked: dict[str, Any], message: str) -> None:
+    kind = get(name)
+    method = outline(kind, kind.options(**options))
+    with pytest.raises(UserError) as error:
+        request(**asked).check(name, method)
+    assert str(error.value).startswith(message)

@@ -91,6 +91,14 @@ def test_styles_that_are_none(
         model.translate([picture()] * 3, style=change(model.styles(3)))
 
 
+def test_styles_that_cannot_be_read(run_directory: Runs) -> None:
+    """pix2pix with noise draws styles and has no encoder."""
+    model = instar.load(run_directory("bicyclegan", mode="pix2pix"), "cpu")
+    assert len(model.styles(3)) == 3
+    with pytest.raises(UserError, match="cannot read one from an image, as it was trained"):
+        model.style_of(picture())
+
+
 def test_refused(run_directory: Runs) -> None:
     model = instar.load(run_directory("cyclegan"), "cpu")
     for ask in (

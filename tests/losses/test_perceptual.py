@@ -158,7 +158,7 @@ def test_without_weights_one_line_says_which_file_to_put_where(hub: Path, how: s
     assert "\n" not in message
     assert str(hub / NAME) in message
     assert f"/{NAME} at" in message
-    assert "--method.perceptual 0" in message
+    assert "method.perceptual=0" in message
 
 
 def test_note(hub: Path) -> None:

@@ -99,7 +99,7 @@ def test_style_encoder_equals_the_table(x: Tensor) -> None:
 
 def test_decoder_equals_the_table(x: Tensor) -> None:
     net = shaken(AdaINDecoder(3, 4, 2, 2))
-    content, numbers = torch.randn(2, 16, 6, 8).double(), torch.randn(2, net.numbers).double()
+    content, numbers = torch.randn(2, 16, 6, 8).double(), torch.randn(2, net.adain_size).double()
     out = net(content, numbers)
     torch.testing.assert_close(out, decoder_by_table(net, content, numbers, 2))
     assert out.shape == x.shape
@@ -131,7 +131,7 @@ def test_parameters_of_every_layer() -> None:
     assert count(net.decoder) - sum(layers(net.decoder)) == 256 + 128  # the layer norms
     parts = (net.content, net.style, net.mlp, net.decoder)
     assert [count(part) for part in parts] == [5_385_856, 2_764_936, 1_120_768, 5_754_627]
-    assert net.decoder.numbers == 4096 == 8 * 256 * 2
+    assert net.decoder.adain_size == 4096 == 8 * 256 * 2
     assert (count(net), count(gray)) == (15_026_187, 15_007_369)
     assert layers(D) == [3_136, 131_200, 524_544, 2_097_664, 513] * 3
     assert count(D) == 8_271_171
@@ -147,9 +147,9 @@ def test_shapes_at_256_px() -> None:
         assert [tuple(p.shape) for p in D(x)] == [(2, 1, 16, 16), (2, 1, 8, 8), (2, 1, 4, 4)]
 
 
-def test_numbers_of_other_sizes() -> None:
+def test_parameters_of_other_sizes() -> None:
     with torch.device("meta"):
-        assert AdaINDecoder(3, 4, 3, 5).numbers == 4 * 5 * 32
+        assert AdaINDecoder(3, 4, 3, 5).adain_size == 4 * 5 * 32
         assert MunitGenerator(3, 4, 3).size_divisor == 8
         deep = MunitGenerator(3, 4, 3)
         assert deep.decode(deep.content(torch.empty(1, 3, 32, 40)), torch.empty(1, 8)).shape == (1, 3, 32, 40)

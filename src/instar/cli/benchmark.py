@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from instar.cli.parser import console, parse
-from instar.cli.work import say, work_bar
+from instar.cli.progress import Screen, say
 from instar.engine.signals import stop_on_signals
 from instar.sweeps.launch import STOPPED
 
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     from instar.reports.compare import summary
 
     screen = console()
-    with work_bar(screen) as on_event, stop_on_signals() as stop:
+    with Screen(screen) as on_event, stop_on_signals() as stop:
         result = benchmark(
             args.spec,
             only=args.only,

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
-from instar.cli.work import work_bar
+from instar.cli.progress import Screen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     args = parse(Check, arguments, "instar check")
     from instar.api.check import check
 
-    with work_bar(console()) as listen:
+    with Screen(console()) as listen:
         report = check(args.data, args.source, args.target, on_event=listen)
     print("\n".join(line.spelled(spell) for line in report.lines()))
     return 1 if report.problems else 0

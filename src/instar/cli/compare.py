@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from instar.cli.parser import console, parse
-from instar.cli.work import say, work_bar
+from instar.cli.progress import Screen, say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     from instar.reports.compare import summary
 
     screen = console()
-    with work_bar(screen, "loading") as on_event:
+    with Screen(screen, "loading") as on_event:
         found = compare(
             args.runs,
             args.out,

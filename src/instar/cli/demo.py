@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from instar.cli.parser import console, parse
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,28 +37,27 @@ def run(arguments: Sequence[str]) -> int:
     from instar.cli import train
     from instar.data.shapes import write
 
-    screen = console()
     data, where = args.out / "data", args.out / "run"
     if (where / "config.yaml").exists():
-        code = train.run(["--resume", str(where)])
+        code = train.resume(where)
     else:
         flags = (
             f"--preset small --method.width 24 --steps {args.steps} --train.preview-every 250 --train.save-every 250"
         )
         config, _ = train.parse_method("pix2pix", [str(data), "-o", str(where), *flags.split()])
-        screen.print(f"drawing {TRAIN} pairs to train on and {TEST} to judge by: animals, and the same with stripes")
+        console().print(f"drawing {TRAIN} pairs to train on and {TEST} to judge by: animals, and the same with stripes")
         try:
             write(data, TRAIN, TEST)
         except OSError as error:
-            raise UserError(f"-o {args.out}: cannot be written ({error.strerror})") from error
-        code = train.start(config, where, screen)
+            raise UserError(f"{setting('out', args.out)}: cannot be written ({error.strerror})") from error
+        code = train.start(config, where)
     if code:
         return code
-    print(judge(args.out))
+    print(score(args.out))
     return 0
 
 
-def judge(folder: Path) -> str:
+def score(folder: Path) -> str:
     """Translate the held-out images, write the picture, and return the scores in words."""
     import numpy as np
     import torch
@@ -73,7 +72,7 @@ def judge(folder: Path) -> str:
     truth = [Image.open(folder / "data" / "testB" / path.name) for path in names]
     made = instar.load(folder / "run").translate(plain)
 
-    def score(images: Sequence[Image.Image]) -> float:
+    def mean_psnr(images: Sequence[Image.Image]) -> float:
         x, y = (torch.stack([to_tensor(to_array(image, 3)) for image in side]) for side in (images, truth))
         return float(np.mean(psnr(x, y).numpy()))
 
@@ -81,8 +80,8 @@ def judge(folder: Path) -> str:
     _sheet([plain[:SHOWN], made[:SHOWN], truth[:SHOWN]]).save(picture)
     return (
         f"held-out images against the truth, peak signal-to-noise ratio, mean of {len(names)}:\n"
-        f"  the input as it is  {score(plain):5.1f} dB\n"
-        f"  translated          {score(made):5.1f} dB\n"
+        f"  the input as it is  {mean_psnr(plain):5.1f} dB\n"
+        f"  translated          {mean_psnr(made):5.1f} dB\n"
         f"picture (input / translation / truth): {picture}"
     )
 

@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
-from instar.cli.work import work_bar
+from instar.cli.progress import Screen
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Evaluate:
 def run(arguments: Sequence[str]) -> int:
     """Measure, print a table, and return 0."""
     args = parse(Evaluate, arguments, "instar evaluate")
-    with work_bar(console(), "loading") as on_event:
+    with Screen(console(), "loading") as on_event:
         report = _report(args, on_event)
     show(report, Console())
     if args.out:

@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": "instar train --resume {}",
     "translate": "instar translate {} IMAGES -o OUT",
     "check": "instar check {}",
+    "register": "--plugin {}",
 }
 
 

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
-from instar.cli.work import say, work_bar
+from instar.cli.progress import Screen, say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     from instar.api.inspect import inspect
 
     screen, out = console(), args.out or args.run / "inspect.html"
-    with work_bar(screen, "loading") as on_event:
+    with Screen(screen, "loading") as on_event:
         found = inspect(
             args.run,
             args.data,

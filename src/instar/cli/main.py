@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from instar.core.errors import UserError, nearest
+from instar.core.registry import register
 
 
 class Command(NamedTuple):
@@ -41,6 +42,9 @@ COMMANDS = {
 }
 
 
+PLUGIN = "--plugin"
+
+
 def main() -> None:
     """Entry point of the console script."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -50,6 +54,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code: 0 done, 1 some files failed, 2 wrong input, 130 stopped."""
+    arguments, plugins = _without_plugins(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0 if arguments else 2
@@ -62,6 +67,8 @@ def run(arguments: Sequence[str]) -> int:
         name = arguments[0]
         if name not in COMMANDS:
             raise UserError(f"there is no command {name!r}{nearest(name, COMMANDS)}")
+        for file in plugins:
+            register(file)
         module = importlib.import_module(f"instar.cli.{name}")
         code: int = module.run(list(arguments[1:]))
     except UserError as error:
@@ -90,5 +97,21 @@ def overview() -> str:
             *lines,
             "",
             "instar COMMAND --help explains a command, instar train METHOD --help a method's options.",
+            "--plugin FILE, with any command, makes the method in a Python file known.",
         ]
     )
+
+
+def _without_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take `--plugin FILE` out of a command line; return the rest, and the files."""
+    rest: list[str] = []
+    files: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == PLUGIN:
+            files.append(next(words, "FILE"))
+        elif word.startswith(f"{PLUGIN}="):
+            files.append(word.split("=", 1)[1])
+        else:
+            rest.append(word)
+    return rest, files

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from instar.cli.parser import parse
 from instar.core import registry
-from instar.core.abilities import Styled
-from instar.core.method import Method
+from instar.core.describe import describe
 
 
 @dataclass(frozen=True)
 class Methods:
     """List the methods: paper, data they need, directions, presets."""
-
-
-def directions(method: type[Method[Any]]) -> str:
-    """Say from where to where a method translates."""
-    if len(method.data.sources()) == 1:
-        return "any to any"
-    return {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,15 +24,13 @@ def run(arguments: Sequence[str]) -> int:
     table = Table(box=None, pad_edge=False)
     for heading in ("method", "paper", "data", "directions", "styles"):
         table.add_column(heading)
-    for name in registry.names():
-        method = registry.get(name)
-        table.add_row(
-            name,
-            f"{method.paper.authors.split(',')[0]} et al. {method.paper.year}",
-            method.data.needs,
-            directions(method),
-            "many" if issubclass(method, Styled) else "one",
-        )
+    found = [describe(name) for name in registry.names()]
+    for method in found:
+        styles = "many" if "many styles" in method.abilities else "one"
+        table.add_row(method.name, method.citation, method.data, method.directions, styles)
     Console().print(table)
+    for method in found:
+        for title, preset in method.presets_of_their_own.items():
+            print(f"\n{title} is instar train {method.name} --preset {preset}.")
     print("\ninstar train METHOD --help lists the options and presets of one.")
     return 0

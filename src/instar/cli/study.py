@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
-from instar.cli.work import say, work_bar
+from instar.cli.progress import Screen, say
 from instar.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     assert args.out
     screen = console()
-    with work_bar(screen, "loading") as on_event:
+    with Screen(screen, "loading") as on_event:
         made = study(
             args.files,
             args.out,

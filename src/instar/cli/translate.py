@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
+from instar.cli.signals import stop_on_signals
 from instar.core.config import Device
 from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
@@ -49,12 +51,12 @@ def run(arguments: Sequence[str]) -> int:
     if not args.inputs:
         raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
     request = TranslationRequest(**{one.name: getattr(args, one.name) for one in fields(TranslationRequest)})
-    from instar.engine.signals import stop_on_signals
     from instar.inference.translate_files import translate_files
 
     screen = console()
     say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
-    with stop_on_signals() as stop, _bar(screen) as move:
+    stop = threading.Event()
+    with stop_on_signals(stop), _bar(screen) as move:
 
         def listen(event: Event) -> None:
             if isinstance(event, Worked):

@@ -1,13 +1,18 @@
-"""What some methods can do besides translating: styles, codes, attention. Commands ask by `isinstance`."""
+"""What some methods can do besides translating: styles, codes, attention. Callers ask with `supports`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+from typing_extensions import TypeIs
 
 if TYPE_CHECKING:  # seconds of torch, which asking for an ability can do without
     from torch import Generator, Tensor
 
     from instar.core.batch import Domain
+    from instar.core.method import Method
+
+AbilityT = TypeVar("AbilityT")
 
 
 @runtime_checkable
@@ -17,13 +22,18 @@ class Styled(Protocol):
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n styles (n, S) from the prior, on the method's device; the global generator draws if there is none."""
 
-    def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
-        """Return the styles (N, S) of images (N, C, H, W) in [-1, 1] of a domain."""
-
     def translate(
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None
     ) -> Tensor:
         """Translate x (N, C, H, W) with styles (N, S); None draws one style for all images, from `generator`."""
+
+
+@runtime_checkable
+class StyleEncoding(Styled, Protocol):
+    """Reads styles off images."""
+
+    def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
+        """Return the styles (N, S) of images (N, C, H, W) in [-1, 1] of a domain."""
 
 
 @runtime_checkable
@@ -86,3 +96,16 @@ class Landmarked(Protocol):
         Returns:
             Images (N, C, H, W), and the landmarks (N, K, 2) that they are drawn from.
         """
+
+
+def supports(method: object, ability: type[AbilityT]) -> TypeIs[AbilityT]:
+    """Return whether a method has one of these abilities, with the settings that it was built with."""
+    return isinstance(method, ability) and ability not in getattr(method, "without", ())
+
+
+def abilities(method: Method[Any]) -> frozenset[type]:
+    """Return all abilities that a method has with its settings."""
+    return frozenset(ability for ability in ABILITIES if supports(method, ability))
+
+
+ABILITIES: tuple[type, ...] = (Styled, StyleEncoding, Clustered, Coded, Attentive, Classifying, Landmarked)

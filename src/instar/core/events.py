@@ -25,6 +25,8 @@ class Started:
         steps: length of the whole run.
         batch: images per domain in a step, over all processes.
         device: of this process, such as cpu or cuda:0.
+        rank: of this process, if a launcher has started several; only that of rank 0 hears more than this and
+            `Finished`.
     """
 
     run: Path
@@ -33,6 +35,7 @@ class Started:
     steps: int
     batch: int
     device: str
+    rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,14 @@ class Logged:
     Attributes:
         step: steps done.
         values: by name, such as G/cycle_x; a list holds counts of images by group.
+        seconds: of training so far, those before it was resumed included.
+        images_per_second: per domain, over all these seconds.
     """
 
     step: int
     values: Mapping[str, float | list[int]]
+    seconds: float
+    images_per_second: float
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,36 @@ class Finished:
 
 Event = Started | Stepped | Logged | Pictured | Saved | Scored | Noted | Worked | Finished
 Listener = Callable[[Event], None]
+
+
+class Listeners:
+    """Hands each event to several listeners, in their order.
+
+    One that raises gets no more events. The others go on, and the first error is kept for those who do the work: they
+    bring it to an end at which nothing is lost, and raise it there.
+    """
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = list(listeners)
+        self.error: Exception | None = None
+
+    def add(self, *listeners: Listener) -> None:
+        """Let more of them listen, after those there are."""
+        self.listeners += listeners
+
+    def __call__(self, event: Event) -> None:
+        """Hand on an event."""
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                self.listeners.remove(listener)
+                self.error = self.error or error
+
+    def raise_error(self) -> None:
+        """Raise what a listener raised, if one did."""
+        if self.error is not None:
+            raise self.error
 
 
 class Stop(Protocol):

@@ -1,4 +1,4 @@
-"""The contract of a method: which networks play, what each minimises and in which order, how it translates."""
+"""The contract of a method: its networks, what each minimises and in which order, how it translates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
+import torch
 from torch import Tensor, nn
 
 from instar.core.batch import Batch, BatchT, Domain
@@ -17,7 +18,7 @@ from instar.core.progress import Progress
 from instar.core.settings import with_changes
 
 Objectives = Generator[Objective, None, None]
-"""A step as a method plays it: one objective after the other."""
+"""The objectives of a step, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,24 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     options: ClassVar[type[MethodConfig]]
     """Its Config dataclass."""
     paper: ClassVar[Paper | None] = None
-    """The paper that it follows; None for a method of Instar's own, whose docstring names its parts."""
+    """The paper that it follows; None for a method of no paper, whose docstring names its parts."""
+    title: ClassVar[str] = ""
+    """What it is called in the literature; "" if that is the name of the class."""
+    also: ClassVar[Mapping[str, str]] = {}
+    """Other published methods that are presets of this one: by their names in the literature, the presets."""
     data: ClassVar[type[Batch]]
     """Kind of the batches that it is given."""
-    targets: ClassVar[tuple[Domain, ...]]
-    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others."""
-    translators: ClassVar[tuple[str, ...]]
+    targets: tuple[Domain, ...]
+    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others. Set by
+    `__init__` where it depends on the settings, as all facts that are no `ClassVar`."""
+    translators: tuple[str, ...]
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
     presets: ClassVar[Mapping[str, Preset]]
-    """By name; the first is the default and holds the paper's numbers. "tiny" and "small" must be there."""
+    """By name; the first is the default, and holds the paper's numbers if there is one. "tiny" and "small" must be
+    there."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """By name, changes of the options of "tiny" that bring terms which it does not have. All terms under "tiny" and
+    under these, and no others, are documented."""
     fitted: ClassVar[tuple[str, ...]] = ()
     """Children without weights that a run takes over beside networks (`train.start_from`): what was measured on all
     training images, not pools or banks of some."""
@@ -64,6 +74,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """`translate` needs image sides that are multiples of this."""
         self.fixed_size: int | None = None
         """If set, `translate` takes squares of this side only."""
+        self.without: frozenset[type] = frozenset()
+        """Abilities (`core.abilities`) that the class has and that its settings take away."""
 
     @abstractmethod
     def objectives(self, batch: BatchT, at: Progress) -> Objectives:
@@ -91,7 +103,7 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """Return what a user should know before this training starts, or nothing.
 
         Raises:
-            UserError: it cannot be trained with these settings (batch, size); names the flag and the remedy.
+            UserError: it cannot be trained with these settings (batch, size); names the setting and the remedy.
         """
         return ""
 
@@ -118,6 +130,12 @@ def two_each(config: RunConfig, why: str) -> None:
     if batch // devices < 2:
         enough = setting("train.batch", 2 * devices)
         raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per device; take {enough} or more")
+
+
+def outline(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:
+    """Return a method without the memory of its weights, to ask for facts that depend on its settings."""
+    with torch.device("meta"):
+        return method(cfg)
 
 
 def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:

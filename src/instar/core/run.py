@@ -34,12 +34,18 @@ from instar.core.seed import seeded
 from instar.core.settings import from_dict
 
 CONFIG = "config.yaml"
-_KEYS = ("instar", "name", "preset", "method", "data", "train")
+_KEYS = ("instar", "code", "name", "preset", "method", "data", "train")
 
 
 def write_config(config: RunConfig, folder: Path) -> None:
-    """Write config.yaml into `folder`, whole or not at all."""
-    write_atomically(folder / CONFIG, f"instar: {version('instar')}\n{to_yaml(config)}".encode())
+    """Write config.yaml into `folder`, whole or not at all.
+
+    Of a method that was registered it says where its code is, for people: what stands there is never run.
+    """
+    code = registry.code(config.name)
+    head = {"instar": version("instar"), **({"code": code} if code else {})}
+    content = yaml.safe_dump(head, sort_keys=False, allow_unicode=True) + to_yaml(config)
+    write_atomically(folder / CONFIG, content.encode())
 
 
 def read_config(path: Path) -> RunConfig:
@@ -52,16 +58,24 @@ def read_config(path: Path) -> RunConfig:
         raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, Mapping):
         raise UserError(f"{path}: not a config of a run; it should hold {', '.join(_KEYS)}")
+    return config_from(values, path)
+
+
+def config_from(values: Mapping[str, Any], path: Path) -> RunConfig:
+    """Build the settings of a run from what config.yaml, at `path`, holds; errors are as in `read_config`."""
     for key in values:
         if key not in _KEYS:
             raise UserError(f"{path}: unknown setting {key!r}{nearest(str(key), _KEYS)}")
     for key in ("name", "method", "data", "train"):
         if key not in values:
             raise UserError(f"{path}: {key!r} is missing")
+    name = str(values["name"])
+    if "code" in values and name not in registry.names():
+        raise registry.unknown(name, str(values["code"]), path)
     return RunConfig(
-        name=str(values["name"]),
+        name=name,
         preset=str(values.get("preset", "")),
-        method=from_dict(registry.get(str(values["name"])).options, values["method"], f"{path}, method"),
+        method=from_dict(registry.get(name).options, values["method"], f"{path}, method"),
         data=from_dict(DataConfig, values["data"], f"{path}, data"),
         train=from_dict(TrainConfig, values["train"], f"{path}, train"),
     )

@@ -26,13 +26,29 @@ def generator(*numbers: int) -> torch.Generator:
 def seeded(*numbers: int) -> Iterator[None]:
     """Within this context torch's global generators are a function of some non-negative integers.
 
-    Afterwards they are as they were. Threads enter one after the other, so that none draws from another's numbers.
+    Afterwards they are as they were. Threads enter one after the other, so that none draws from another's numbers. A
+    GPU's generator takes part if the GPU was in use before.
     """
+    seed = mix(*numbers)
     with _TURN:
-        started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        with torch.random.fork_rng(range(torch.cuda.device_count()) if started else ()):
-            torch.manual_seed(mix(*numbers))
+        cuda, mps = torch.cuda.is_initialized(), torch.backends.mps.is_available()  # type: ignore[no-untyped-call]
+        before = torch.get_rng_state()
+        before_cuda = torch.cuda.get_rng_state_all() if cuda else []
+        before_mps = torch.mps.get_rng_state() if mps else None
+        # Not torch.manual_seed: where no GPU is in use yet, it would seed them later, for whoever uses them first.
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed_all(seed)
+        if mps:
+            torch.mps.manual_seed(seed)
+        try:
             yield
+        finally:
+            torch.set_rng_state(before)
+            if cuda:
+                torch.cuda.set_rng_state_all(before_cuda)
+            if before_mps is not None:
+                torch.mps.set_rng_state(before_mps)
 
 
 def seed_step(seed: int, step: int) -> None:

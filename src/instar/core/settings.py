@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
-from typing import Annotated, Any, ClassVar, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import cattrs
 
@@ -57,6 +57,9 @@ class Settings:
 
     section: ClassVar[str] = ""
     """Dotted path of these settings in those of a run, for messages."""
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    """Settings of earlier versions, with the values under which a run was what it is without them: a file that holds
+    one of these is still read. Lists stand for tuples, as in YAML."""
 
     def __post_init__(self) -> None:
         for name, bounds in _bounds(cast(Hashable, type(self))):
@@ -91,14 +94,16 @@ def to_dict(settings: Any) -> dict[str, Any]:
 def from_dict(cls: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
     """Build dataclass `cls` from plain values. An unknown key is a `UserError` naming the nearest one.
 
+    What `Settings.removed` says makes no difference is left out.
+
     Args:
         cls: a dataclass of settings, nested ones included.
         values: as YAML gives them.
         where: the file, for the message.
     """
-    _check_keys(cls, values, where)
+    known = _known(cls, values, where)
     try:
-        return _converter().structure(values, cls)
+        return _converter().structure(known, cls)
     except UserError:
         raise
     except Exception as error:  # cattrs raises groups of whatever the conversions raised
@@ -131,16 +136,28 @@ def _bounds_in(hint: Any) -> Iterator[Bounds]:
     yield stated[0] if stated else Bounds()
 
 
-def _check_keys(cls: Any, values: Mapping[str, Any], where: str) -> None:
+def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the values whose keys are fields; another key is an error, unless it was one once and changes nothing."""
     if not isinstance(values, Mapping):
         raise UserError(f"{where}: expected settings of {cls.__name__}, found {values!r}")
-    known = [field.name for field in fields(cls)]
+    names = [field.name for field in fields(cls)]
     types = get_type_hints(cls)
+    removed: Mapping[str, tuple[object, ...]] = getattr(cls, "removed", {})
+    found = {}
     for key, value in values.items():
-        if key not in known:
-            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), known)}")
-        if is_dataclass(types[key]):
-            _check_keys(types[key], value, where)
+        if key in names:
+            found[key] = _known(types[key], value, where) if is_dataclass(types[key]) else value
+            if get_origin(types[key]) is Literal and value not in get_args(types[key]):
+                choices = ", ".join(map(str, get_args(types[key])))
+                raise UserError(f"{where}: {key} must be one of {choices}, not {value!r}")
+        elif key not in removed:
+            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), names)}")
+        elif value not in removed[key]:
+            raise UserError(
+                f"{where}: the setting {key!r} is gone, and what {value!r} did with it; "
+                "use the version of Instar that the file names"
+            )
+    return found
 
 
 @cache

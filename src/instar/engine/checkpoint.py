@@ -30,8 +30,10 @@ def save(
     optimizers: Optimizers,
     averages: Averages,
     training: dict[str, Any],
-) -> None:
-    """Write a checkpoint for ``training["step"]`` and delete the oldest beyond `keep`. All processes call this.
+) -> Path:
+    """Write a checkpoint for ``training["step"]``, delete the oldest beyond `keep`, and return the new one's folder.
+
+    All processes call this.
 
     Args:
         fabric: the processes. The first one writes; the others add their own buffers: pools and banks differ.
@@ -73,6 +75,7 @@ def save(
         for old in checkpoints(run)[: -config.train.keep] if config.train.keep else []:
             if old.name not in best and not _training(old).get("last_of_phase"):
                 _remove(old)
+    return new
 
 
 def load(

@@ -9,7 +9,6 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from instar.core.objective import Objective
-from instar.engine.log import logger
 
 WINDOW = 100
 """Images for each group after which one without any is named. A group of a tenth of a fair share expects ten of
@@ -39,8 +38,9 @@ class Counts:
             sums = {name: cast(Tensor, fabric.all_reduce(part, reduce_op="sum")) for name, part in sums.items()}
         return {name: part.tolist() for name, part in sums.items()}
 
-    def watch(self, counts: dict[str, list[int]], step: int) -> None:
-        """Name groups that had none of the last `WINDOW` images for each group, once until they have some again."""
+    def watch(self, counts: dict[str, list[int]]) -> list[str]:
+        """Return a line for groups that had none of the last `WINDOW` images for each, once until they have some."""
+        lines = []
         for name, new in counts.items():
             so_far = self.watched.get(name, [0] * len(new))
             window = [a + b for a, b in zip(so_far, new, strict=True)]
@@ -51,8 +51,9 @@ class Counts:
             fresh = sorted(empty - self.empty.get(name, set()))
             if fresh:
                 listed = ", ".join(map(str, fresh))
-                logger.warning("step %d: %s %s: none of the last %d images", step, name, listed, sum(window))
+                lines.append(f"{name} {listed}: none of the last {sum(window)} images")
             self.watched[name], self.empty[name] = [0] * len(new), empty
+        return lines
 
     def state(self) -> dict[str, list[int]]:
         """Return the sums for a checkpoint."""

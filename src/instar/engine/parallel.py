@@ -3,47 +3,86 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import platform
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
 from typing import cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.precision.amp import MixedPrecision
 from torch import Tensor
 
 from instar.core.config import TrainConfig
 from instar.core.device import pick_device
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.engine.memory import keep_freed_memory
 
 
-def launch(cfg: TrainConfig) -> Fabric:
-    """Start the processes that `cfg` asks for and return this one's Fabric."""
-    accelerator = pick_device(cfg.device)
-    present = torch.cuda.device_count() if accelerator == "cuda" else None
+def check_devices(cfg: TrainConfig) -> str:
+    """Return the kind of device that `cfg` means: cuda, mps or cpu. One that is not there is a `UserError`."""
+    kind = pick_device(cfg.device)
+    present = torch.cuda.device_count() if kind == "cuda" else None
+    asked = setting("train.devices", cfg.devices)
     if present is not None and cfg.devices > present:
-        raise UserError(f"--devices {cfg.devices}: there are only {present} CUDA devices here")
-    if accelerator == "mps" and cfg.devices > 1:
-        raise UserError(f"--devices {cfg.devices}: there is one mps device; use --devices 1")
-    if accelerator == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32 where the card has it
-        torch.backends.cudnn.benchmark = True  # all training crops have one size
-    elif accelerator == "cpu":
-        keep_freed_memory()
-    if accelerator == "cpu" and cfg.devices > 1:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // cfg.devices))
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=cfg.devices,
-        strategy="ddp" if cfg.devices > 1 else "auto",
-        precision="bf16-mixed" if cfg.precision == "bf16" else "32-true",
-    )
-    fabric.launch()
-    return fabric
+        raise UserError(f"{asked}: there are only {present} CUDA devices here")
+    if kind == "mps" and cfg.devices > 1:
+        raise UserError(f"{asked}: there is one mps device; use {setting('train.devices', 1)}")
+    return kind
 
 
-def is_main() -> bool:
+@contextmanager
+def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
+    """Give this process's Fabric; one of several processes meets the others here.
+
+    Within this context PyTorch's settings are those for training on the device; afterwards they are as they were.
+
+    Args:
+        cfg: device, devices and precision.
+        spawned: this process was started by Instar, which has put its rank into the environment; if not, a launcher
+            such as torchrun or Slurm may have done so.
+    """
+    kind = check_devices(cfg)
+    with _SHARED.of(kind, cfg.devices):
+        fabric = fabric_of(kind, cfg.devices, cfg.precision, *([LightningEnvironment()] if spawned else []))
+        fabric.launch()
+        yield fabric
+
+
+def fabric_of(kind: str, devices: int = 1, precision: str = "32", *plugins: ClusterEnvironment) -> Fabric:
+    """Return a Fabric that is not launched: `kind` is cuda, mps or cpu, `precision` 32 or bf16."""
+    # As a plugin; named by a word, it would be announced on stderr.
+    mixed = [MixedPrecision("bf16-mixed", kind)] if precision == "bf16" else []
+    strategy = "ddp" if devices > 1 else "auto"
+    return Fabric(accelerator=kind, devices=devices, strategy=strategy, plugins=[*plugins, *mixed])
+
+
+def from_outside(cfg: TrainConfig) -> bool:
+    """Return whether a launcher such as torchrun or Slurm has started this process as one of several."""
+    slurm = SLURMEnvironment.detect() and os.environ.get("SLURM_NTASKS", "1") != "1"
+    return cfg.devices > 1 and ("LOCAL_RANK" in os.environ or slurm)
+
+
+def is_main(cfg: TrainConfig) -> bool:
     """Return whether this process writes files: the first one, also before the launch."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+    rank = next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0")
+    return rank == "0" or not from_outside(cfg)
+
+
+def describe(fabric: Fabric, precision: str, seed: int) -> str:
+    """Return one line with what a repetition of the run would need to know."""
+    device, processes = fabric.device, fabric.world_size
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    libraries = ", ".join(f"{lib} {version(lib)}" for lib in ("instar", "torch", "torchvision", "lightning-fabric"))
+    return (
+        f"{libraries}, Python {platform.python_version()}, {platform.system()}; {device.type} ({name}), "
+        f"{processes} process(es), {torch.get_num_threads()} threads, precision {precision}, seed {seed}"
+    )
 
 
 def average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
@@ -62,3 +101,54 @@ def any_of(fabric: Fabric, mine: bool) -> bool:
         return mine
     votes = fabric.all_reduce(torch.tensor(float(mine), device=fabric.device), reduce_op="sum")
     return bool(cast(Tensor, votes) > 0)
+
+
+class _Flags:
+    """PyTorch's settings for training, which belong to the whole process: put back when the last training ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = _flags()
+
+    @contextmanager
+    def of(self, kind: str, devices: int) -> Iterator[None]:
+        """Set them for a kind of device and a number of processes."""
+        with self._lock:
+            if not self._users:
+                self._before = _flags()
+            self._users += 1
+            _set(kind, devices)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    _put_back(*self._before)
+
+
+def _flags() -> tuple[str, bool, int]:
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark, torch.get_num_threads()
+
+
+def _put_back(precision: str, benchmark: bool, threads: int) -> None:
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.benchmark = benchmark
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+def _set(kind: str, devices: int) -> None:
+    if kind == "cuda":
+        # Before chance is taken from it: see core/seed.py.
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        torch.set_float32_matmul_precision("high")  # TF32 where the card has it
+        torch.backends.cudnn.benchmark = True  # all training crops have one size
+    elif kind == "cpu":
+        keep_freed_memory()
+        if devices > 1:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
+
+
+_SHARED = _Flags()

@@ -5,21 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
+from torchvision.utils import make_grid
 
-from instar.core.abilities import Styled
+from instar.core.abilities import Styled, supports
 from instar.core.batch import Batch, Domain
 from instar.core.method import Method
-from instar.core.seed import seed_step
+from instar.core.seed import seeded
 
 STYLES = 3
 """Translations shown of each image by a method with styles, the same styles at all times."""
 
 
-def sheet(method: Method[Any], samples: Batch, seed: int) -> Tensor:
-    """Return a picture (3, H, W) in [0, 1] of held-out images above their translations.
+def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) of held-out images above their translations.
 
     One column for each sample; for each domain that can be translated, the images and below them, for each other
     domain that the method translates to, the translations (several, for a method with styles) and for pairs the truth.
@@ -34,24 +37,25 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> Tensor:
             rows += [samples.images[to]] if samples.paired(source, to) else []
     columns = min((len(row) for row in rows), default=0)
     if columns == 0:
-        return torch.zeros(3, 1, 1)
+        return np.zeros((1, 1, 3), np.uint8)
     tiles = torch.cat([row[:columns].float().cpu() for row in rows])
-    picture: Tensor = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=2, pad_value=1.0)
-    return picture
+    picture = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=2, pad_value=1.0)
+    bytes_: NDArray[np.uint8] = picture.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
+    return bytes_
 
 
 def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
     """Translate images (N, C, H, W), once for each of the styles that are shown."""
     found = []
-    for number in range(STYLES if isinstance(method, Styled) else 1):
-        seed_step(seed, number)
-        found.append(method.translate(x, to=to))
+    for number in range(STYLES if supports(method, Styled) else 1):
+        with seeded(seed, number):
+            found.append(method.translate(x, to=to))
     return found
 
 
-def save(picture: Tensor, folder: Path, step: int) -> Path:
-    """Write a picture (3, H, W) in [0, 1] as step-N.png and return its path."""
+def save(picture: NDArray[np.uint8], folder: Path, step: int) -> Path:
+    """Write a picture (H, W, 3) as step-N.png and return its path."""
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{step:09d}.png"
-    save_image(picture, path)
+    Image.fromarray(picture).save(path)
     return path

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from instar.core.config import RunConfig
-from instar.core.errors import UserError, nearest
+from instar.core.errors import UserError, nearest, setting
 from instar.core.method import Method
 from instar.core.run import find_checkpoint, read_tensors
 
@@ -49,17 +49,18 @@ def take_over(method: Method[Any], config: RunConfig) -> str:
     taken, unfit = [], {}
     for name in networks if ALL in wanted else wanted:
         if name not in networks:
-            raise UserError(f"--train.start-with {name}: {config.name} has no such network{nearest(name, networks)}")
+            asked = setting("train.start_with", name)
+            raise UserError(f"{asked}: {config.name} has no such network{nearest(name, networks)}")
         why = _misfit(networks[name].state_dict(), _below(name, there))
         if why and name in wanted:
-            raise UserError(f"--train.start-with {name}: that of {source} does not fit, {why}")
+            raise UserError(f"{setting('train.start_with', name)}: that of {source} does not fit, {why}")
         if why:
             unfit[name] = why
         else:
             taken.append(name)
     left = "; ".join(f"{name}: {why}" for name, why in unfit.items())
     if not taken:
-        raise UserError(f"--train.start-from {source}: no network there fits this run ({left})")
+        raise UserError(f"{setting('train.start_from', source)}: no network there fits this run ({left})")
     _demand(method, config, taken)
     for name in taken:
         networks[name].load_state_dict(_below(name, there))
@@ -99,5 +100,6 @@ def _demand(method: Method[Any], config: RunConfig, taken: Sequence[str]) -> Non
     if missing:
         names = ", ".join(missing)
         raise UserError(
-            f"{config.name} with these settings does not train {names}: give a run that did with --train.start-from RUN"
+            f"{config.name} with these settings does not train {names}: "
+            f"give a run that did with {setting('train.start_from', 'RUN')}"
         )

@@ -1,66 +1,34 @@
-"""The training loop: phase, prepare, step, picture, checkpoint, stop. It knows no method."""
+"""The training loop: phase, prepare, step, picture, checkpoint, stop. It knows no method.
+
+It draws and prints nothing: what happens goes to listeners as events (core/events.py).
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
-from torch import Tensor
 
+from instar.core import events
 from instar.core.batch import Batch
 from instar.core.config import RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, call, setting
 from instar.core.method import Method, Objectives
 from instar.core.objective import Objective
 from instar.core.progress import Progress
-from instar.core.seed import seed_step
+from instar.core.seed import seeded
 from instar.engine import checkpoint, parallel, preview
 from instar.engine.averages import Averages
 from instar.engine.counts import Counts
-from instar.engine.log import Meter, Writers, logger
+from instar.engine.inputs import Scorer, Source
 from instar.engine.memory import peak_memory
+from instar.engine.meter import Meter
 from instar.engine.optimizers import Optimizers, gradient_norm
-from instar.engine.progress import Bar, bar
-from instar.engine.signals import stop_on_signals
-
-
-class Stream(Protocol):
-    """Batches in order, prepared ahead of time."""
-
-    waited: float
-    """Seconds that the consumer has waited for them."""
-
-    def __next__(self) -> Batch:
-        """Return the next step's batch."""
-
-    def close(self) -> None:
-        """End the preparation."""
-
-
-class Source(Protocol):
-    """Training batches as a pure function of the step."""
-
-    @property
-    def epoch_length(self) -> int:
-        """Steps in which the larger domain is seen once."""
-
-    def batch(self, step: int) -> Batch:
-        """Return the batch of a step."""
-
-    def stream(self, start_step: int) -> Stream:
-        """Return the batches from a step on."""
-
-
-class Scorer(Protocol):
-    """Scores a method on images that are neither trained on nor tested on."""
-
-    def __call__(self, method: Method[Any]) -> dict[str, float]:
-        """Return numbers by name; the first one decides which checkpoints are kept, lower is better."""
 
 
 class Trainer:
@@ -75,6 +43,7 @@ class Trainer:
         source: Source,
         samples: Batch,
         scorer: Scorer | None = None,
+        listeners: events.Listeners | None = None,
     ) -> None:
         """Build the run; `fit` starts it.
 
@@ -86,7 +55,9 @@ class Trainer:
             source: of training batches.
             samples: fixed held-out images for the pictures.
             scorer: of the method on validation images, if the run is to be scored; the first number decides.
+            listeners: told what happens.
         """
+        self.listeners = listeners or events.Listeners()
         self.fabric, self.config, self.run, self.source = fabric, config, run, source
         self.cfg = config.train
         self.method = method.to(fabric.device).train()
@@ -106,36 +77,54 @@ class Trainer:
         self.reached: set[tuple[str, str]] = set()
         """(phase, network) pairs already seen to hold a gradient."""
 
-    def fit(self, console: Console) -> bool:
+    def fit(self, stop: events.Stop | None = None) -> bool:
         """Train from the last checkpoint, or from the start, to the end. Return whether the end was reached.
+
+        Args:
+            stop: asked after every step; a run that is stopped has finished its step and saved it.
 
         Raises:
             UserError: too many steps in a row were not finite. What they would have moved has not moved.
+            Exception: what a listener raised, as it is. The run was stopped for it: the step is finished and saved.
         """
+        cfg, stop = self.cfg, stop or threading.Event()
         self.resume()
-        writers = Writers(self.run, self.step) if self.fabric.is_global_zero else None
+        where, rank = str(self.fabric.device), self.fabric.global_rank
+        self.tell(events.Started(self.run, self.config.name, self.step, cfg.steps, cfg.batch, where, rank))
         if self.step == 0:
-            self.show(writers)
+            self.show()
         started, before = time.monotonic(), self.seconds
-        stream = self.source.stream(self.step)
-        with (
-            closing(stream),
-            stop_on_signals() as stop,
-            bar(console, self.cfg.steps, self.step, self.cfg.batch) as shown,
-        ):
-            while self.step < self.cfg.steps:
+        with closing(self.source.stream(self.step)) as stream:
+            stopping = self.stops(stop)
+            while self.step < cfg.steps and not stopping:
                 self.train_step(next(stream).to(self.fabric.device))
                 self.seconds = before + time.monotonic() - started
-                self.report(writers, shown, stream.waited)
-                scored = self.score(writers)
-                stopping = parallel.any_of(self.fabric, stop.asked)
-                if scored or stopping or self.step == self.cfg.steps or self.step % self.cfg.save_every == 0:
+                self.report(stream.waited)
+                scored = self.score()
+                stopping = self.stops(stop)
+                if scored or stopping or self.step == cfg.steps or self.step % cfg.save_every == 0:
                     self.save()
-                if stopping:
-                    break
-        if writers:
-            writers.close()
-        return self.step == self.cfg.steps
+        return self.end()
+
+    def end(self) -> bool:
+        """Say how the run stands. Return whether its end was reached."""
+        reached = self.step == self.cfg.steps
+        if reached:
+            minutes, following = self.seconds / 60, call("translate", self.run)
+            self.tell(events.note(f"done: step {self.step}, {minutes:.1f} min; translate with: {following}"))
+        else:
+            self.tell(events.note(f"stopped at step {self.step}; go on with: {call('resume', self.run)}"))
+        self.tell(events.Finished(self.step, reached, self.seconds))
+        self.listeners.raise_error()
+        return reached
+
+    def tell(self, event: events.Event) -> None:
+        """Give an event to the listeners. Not to be called where chance is seeded: other trainings wait there."""
+        self.listeners(event)
+
+    def stops(self, stop: events.Stop) -> bool:
+        """Return whether any process is to stop, because it was asked to or because a listener failed."""
+        return parallel.any_of(self.fabric, stop.is_set() or self.listeners.error is not None)
 
     @property
     def at(self) -> Progress:
@@ -145,35 +134,45 @@ class Trainer:
     def train_step(self, batch: Batch) -> None:
         """Minimise this step's objectives in the method's order."""
         at = self.at
-        seed_step(self.cfg.seed, self.step)
-        self.enter_phase(at)
-        rounds = self.method.objectives(batch, at)
-        finite = True
-        while finite and (objective := self.advance(rounds)) is not None:
-            finite = self.minimise(objective, at, batch)
-        if finite:
+        self.leave_phase(at)
+        with seeded(self.cfg.seed, self.step):
+            self.enter_phase(at)
+            failed = self.minimise_all(batch, at)
+        if failed is None:
             self.bad_steps = 0
             self.averages.update((self.step + 1) * self.cfg.batch, self.cfg.batch)
         else:
-            rounds.close()  # what follows would build on the same numbers
+            self.skip(failed, batch)
         self.step += 1
+
+    def leave_phase(self, at: Progress) -> None:
+        """Keep a checkpoint of the phase that ends here."""
+        if self.phase and self.method.phase(at) != self.phase:
+            self.save()
 
     def enter_phase(self, at: Progress) -> None:
         """Let the method prepare a phase that it has just entered."""
         phase = self.method.phase(at)
         if phase != self.phase:
-            if self.phase:
-                self.save()
             batches = (self.source.batch(i).to(self.fabric.device) for i in range(self.source.epoch_length))
             self.method.prepare(phase, batches)
             self.phase = phase
+
+    def minimise_all(self, batch: Batch, at: Progress) -> Objective | None:
+        """Minimise the objectives of a step; return the first that is not finite, at which the step ends."""
+        rounds = self.method.objectives(batch, at)
+        while (objective := self.advance(rounds)) is not None:
+            if not self.minimise(objective, at):
+                rounds.close()  # what follows would build on the same numbers
+                return objective
+        return None
 
     def advance(self, rounds: Objectives) -> Objective | None:
         """Run the method up to its next objective, in the run's precision."""
         with self.fabric.autocast():
             return next(rounds, None)
 
-    def minimise(self, objective: Objective, at: Progress, batch: Batch) -> bool:
+    def minimise(self, objective: Objective, at: Progress) -> bool:
         """Move the objective's networks, unless a gradient is not finite. Return whether they moved."""
         names = self.optimizers.names(objective.over)
         parameters = self.optimizers.parameters(names)
@@ -185,7 +184,6 @@ class Trainer:
         parallel.average(self.fabric, gradients)
         norm = gradient_norm(gradients, self.cfg.clip)
         if not bool(norm.isfinite()):
-            self.skip(objective, batch)
             return False
         self.optimizers.step(names, at)
         self.meter.add(objective, norm)
@@ -207,60 +205,52 @@ class Trainer:
         terms = [t.name for t in objective.loss.terms if not bool(t.value.isfinite().all())]
         cause = ", ".join(f"{objective.name}/{name}" for name in terms) or f"the gradient of {objective.name}"
         images = ", ".join(batch.names)
-        logger.warning("step %d skipped: %s is not finite; images: %s", self.step + 1, cause, images)
+        self.tell(events.warning(f"step {self.step + 1} skipped: {cause} is not finite; images: {images}"))
         if self.bad_steps >= self.cfg.max_bad_steps:
             raise UserError(
                 f"stopped: {self.bad_steps} steps in a row were not finite, the last in {cause} with {images}; "
-                f"look at these images (instar check), lower --method.optim.lr or set --train.clip 1, and start anew "
-                f"or go on from the last checkpoint with: instar train --resume {self.run}"
+                f"look at these images ({call('check')}), lower {setting('method.optim.lr')} or set "
+                f"{setting('train.clip', 1)}, and start anew or go on from the last checkpoint with: "
+                f"{call('resume', self.run)}"
             )
 
-    def report(self, writers: Writers | None, shown: Bar, waited: float) -> None:
-        """Write numbers and pictures when they are due."""
+    def report(self, waited: float) -> None:
+        """Tell what the step gave: numbers and a picture when they are due."""
+        self.tell(events.Stepped(self.step, waited))
         if self.step % self.cfg.log_every == 0 or self.step == self.cfg.steps:
-            means, counts = self.read_meter(), self.counts.read(self.fabric)
-            shown.terms(means)
-            if writers and means:
+            means, counts = self.meter.read(self.fabric), self.counts.read(self.fabric)
+            if means:
                 speed = self.step * self.cfg.batch / self.seconds if self.seconds else 0.0
-                pace = {"step": self.step, "seconds": self.seconds, "images_per_second": speed}
-                writers.numbers({**pace, **means, **counts})
-                self.counts.watch(counts, self.step)
+                self.tell(events.Logged(self.step, {**means, **counts}, self.seconds, speed))
+                for line in self.counts.watch(counts):
+                    self.tell(events.warning(f"step {self.step}: {line}"))
         if self.step % self.cfg.preview_every == 0 or self.step == self.cfg.steps:
-            self.show(writers)
-        shown.step(self.step, waited)
+            self.show()
 
-    def read_meter(self) -> dict[str, float]:
-        """Return the means of the terms over the interval and all processes."""
-        means = self.meter.read()
-        if self.fabric.world_size == 1 or not means:
-            return means
-        mine = torch.tensor(list(means.values()), device=self.fabric.device)
-        everyones = cast(Tensor, self.fabric.all_reduce(mine, reduce_op="mean"))
-        return dict(zip(means, everyones.tolist(), strict=True))
-
-    def show(self, writers: Writers | None) -> None:
+    def show(self) -> None:
         """Write the sample picture of this step."""
-        if writers is None:
+        if not self.fabric.is_global_zero:
             return
         with self.averages.in_place(), self.fabric.autocast():
             picture = preview.sheet(self.method, self.samples, self.cfg.seed)
+        path = None
         try:
-            preview.save(picture, self.run / "samples", self.step)
+            path = preview.save(picture, self.run / "samples", self.step)
         except OSError as error:
-            logger.warning("sample picture of step %d could not be written (%s)", self.step, error)
-        writers.picture(picture, self.step)
+            self.tell(events.warning(f"sample picture of step {self.step} could not be written ({error})"))
+        self.tell(events.Pictured(self.step, path, picture))
 
-    def score(self, writers: Writers | None) -> bool:
+    def score(self) -> bool:
         """Score the run on its validation images when that is due. Return whether it was."""
         every = self.cfg.score_every
         if not every or (self.step % every and self.step != self.cfg.steps):
             return False
-        if self.scorer and writers:
-            with self.averages.in_place(), self.fabric.autocast():
+        if self.scorer and self.fabric.is_global_zero:
+            with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
                 scores = self.scorer(self.method)
             self.best.append((self.step, next(iter(scores.values()))))
             self.best = sorted(self.best, key=lambda kept: kept[1])[: self.cfg.keep_best]
-            writers.numbers({"step": self.step, **scores})
+            self.tell(events.Scored(self.step, scores))
         return True
 
     def save(self) -> None:
@@ -277,12 +267,15 @@ class Trainer:
             "best": self.best,
         }
         try:
-            checkpoint.save(self.fabric, self.run, self.config, self.method, self.optimizers, self.averages, training)
+            path = checkpoint.save(
+                self.fabric, self.run, self.config, self.method, self.optimizers, self.averages, training
+            )
         except OSError as error:
             raise UserError(
                 f"{self.run}: the checkpoint of step {self.step} could not be written ({error}); "
-                f"make room, then go on with: instar train --resume {self.run}"
+                f"make room, then go on with: {call('resume', self.run)}"
             ) from error
+        self.tell(events.Saved(self.step, path))
 
     def resume(self) -> None:
         """Take up the last checkpoint, if there is one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Clustered, Styled
+from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.events import Listener, ignore
 from instar.evaluation.by_class import Classes, agreement
@@ -38,7 +38,7 @@ def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[i
         to: domain to translate into.
         places: (N,) of the images among all that are scored.
     """
-    if not isinstance(translator.method, Styled):
+    if not supports(translator.method, Styled):
         return translator.tensors(x, to)
     return torch.cat([translator.tensors(one[None], to, seed=place) for one, place in zip(x, places, strict=True)])
 
@@ -78,7 +78,7 @@ class Evaluator:
     def protocol(self, translator: Translator) -> str:
         """Return how a model is scored, in words."""
         extractor = self.scorer.extractor.describe((len(self.images.inputs), len(self.scorer.real)))
-        styles = "; each input in a style of its own" if isinstance(translator.method, Styled) else ""
+        styles = "; each input in a style of its own" if supports(translator.method, Styled) else ""
         return f"{extractor}; centre squares at {self.images.size} px{styles}"
 
     def copy(self) -> Found:
@@ -97,9 +97,9 @@ class Evaluator:
     def scores(self, translator: Translator, to: Domain, what: str) -> Found:
         """Score the translations of a model, which is called `what` while it is worked at."""
         scores, notes = self._scores(lambda x, places: translated(translator, x, to, places), what)
-        if self.classes and isinstance(translator.method, Styled):
+        if self.classes and supports(translator.method, Styled):
             scores += self.classes.translated(translator, self.on_event)[0]
-        if self.classes and isinstance(translator.method, Clustered):
+        if self.classes and supports(translator.method, Clustered):
             more, said = agreement(translator.method, self.images, translator.device)
             scores, notes = [*scores, *more], [*notes, *said]
         return scores, notes

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Clustered, Styled
+from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
@@ -155,7 +155,7 @@ def inspect_run(
     sources, train, test, notes = _images(config, tuple(roots), domain)
     everything = [(ref, False) for ref in train] + [(ref, True) for ref in test]
     seen = _seen(translator, evenly(everything, count), domain, on_event)
-    reachable = translator.own_domains() if isinstance(translator.method, Clustered) else []
+    reachable = translator.own_domains() if supports(translator.method, Clustered) else []
     x = _squares(sources, inputs, translator)
     step = json.loads((folder / "training.json").read_text())["step"]
     return Inspection(
@@ -199,7 +199,7 @@ def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain
             x = torch.stack([x for _, x in rows]).to(translator.device)
             styles.append(method.encode_style(x, domain=domain).float().cpu())
             none = x.new_empty(len(x), 0)
-            probabilities.append((method.cluster(x) if isinstance(method, Clustered) else none).float().cpu())
+            probabilities.append((method.cluster(x) if supports(method, Clustered) else none).float().cpu())
         found += [one for one, _ in rows]
     if not found:
         raise UserError(f"none of the {len(drawn)} images can be read; the first is {drawn[0][0].name}")
@@ -230,7 +230,7 @@ def _grids(
         return Grid(title, headings, references, x, [translator.tensors(x, to, style=style).cpu() for style in each])
 
     method = translator.method
-    if not isinstance(method, Clustered):
+    if not supports(method, Clustered):
         places = evenly(range(len(seen.refs)), REFERENCES)
         headings = [f"image {i + 1}" for i in range(len(places))]
         return [grid("The styles of some images", headings, seen.styles[places], [seen.refs[i] for i in places])]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Classifying, Clustered
+from instar.core.abilities import Classifying, Clustered, supports
 from instar.core.batch import Domain
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
@@ -79,7 +79,7 @@ def evaluate_run(
     last = find_checkpoint(path)
     config = read_config(last / "config.yaml")
     translator = Translator.load(last, device)
-    if extras.size and isinstance(translator.method, Classifying):
+    if extras.size and supports(translator.method, Classifying):
         size = setting("size", extras.size)
         raise UserError(f"{size}: these networks take {config.data.size} px; leave it out")
     images = held_out(config, tuple(roots), translator.domain(to), pairs=extras.labels is not None, size=extras.size)
@@ -91,9 +91,9 @@ def evaluate_run(
         evaluator = Evaluator.of(images, extractor, extras.labels, translator, on_event)
         protocol = evaluator.protocol(translator)
         columns, notes = _distances(evaluator, translator, translator.domain(to), scored, extras)
-    if isinstance(translator.method, Classifying):
+    if supports(translator.method, Classifying):
         columns += accuracies(path if last != path else last, images, on_event=on_event)
-    elif isinstance(translator.method, Clustered) and not extractor:
+    elif supports(translator.method, Clustered) and not extractor:
         columns, notes = _clusters(translator, images, scored, on_event)
     elif not extractor:
         raise UserError(f"distances need an extractor: {setting('extractor', 'inception')}, or another one")
@@ -128,7 +128,7 @@ def _clusters(
     columns, notes = [], []
     for checkpoint in counted(scored, lambda _: 1, "clusters", len(scored), on_event):
         method = checkpoint.load(translator).method
-        assert isinstance(method, Clustered)
+        assert supports(method, Clustered)
         scores, said = agreement(method, images, translator.device)
         columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes))
         notes += [f"{checkpoint.title}: {note}" for note in said]

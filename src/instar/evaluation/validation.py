@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from instar.core.abilities import Styled
+from instar.core.abilities import Styled, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
 from instar.core.method import Method
@@ -66,7 +66,7 @@ def scorer(
             sources = [ref for domain, refs in images.items() if domain != to for ref in refs]
             for batch in squares(sources, channels, size):
                 # A method that draws one style for its batch gets one image at a time.
-                for x in batch[:, None] if isinstance(method, Styled) else (batch,):
+                for x in batch[:, None] if supports(method, Styled) else (batch,):
                     with seeded(seed, len(made)):
                         made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
             found[f"{name} to {to}"] = kernel_distance(extractor.features(made), real[to])

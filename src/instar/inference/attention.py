@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as nnf
 
-from instar.core.abilities import Attentive
+from instar.core.abilities import Attentive, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.images import viewable
@@ -20,7 +20,7 @@ from instar.inference.padding import cropped
 @without_gradients()
 def attention_map(model: Model, image: Image.Image, domain: Domain) -> NDArray[np.float32]:
     """Return where the model looks in an image (W x H) that it translates into a domain: (H, W) in [0, 1]."""
-    if not isinstance(model.method, Attentive):
+    if not supports(model.method, Attentive):
         raise UserError(f"{model.name} has no map of its attention")
     x = model.planes([image])
     planes = model.padded(x)

@@ -6,7 +6,7 @@ import torch
 from PIL import ImageOps
 from PIL.Image import Image
 
-from instar.core.abilities import Coded
+from instar.core.abilities import Coded, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.settings import Bounds
@@ -18,7 +18,7 @@ from instar.inference.padding import cropped
 @without_gradients()
 def translations_between(model: Model, image: Image, other: Image, domain: Domain, count: int) -> list[Image]:
     """Return `count` translations into a domain, on the way from the code of one image to that of another."""
-    if not isinstance(model.method, Coded):
+    if not supports(model.method, Coded):
         raise UserError(f"{model.name} has no code that both domains share")
     Bounds(2).check("count", count)
     x = model.planes([image, ImageOps.fit(other, image.size)])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from instar.core.abilities import Landmarked
+from instar.core.abilities import Landmarked, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.inference.arrays import tensor_to_images
@@ -78,6 +78,6 @@ def _in_pixels(points: Tensor, x: Tensor, planes: Tensor, image: Image.Image) ->
 
 
 def _landmarked(model: Model) -> Landmarked:
-    if not isinstance(model.method, Landmarked):
+    if not supports(model.method, Landmarked):
         raise UserError(f"{model.name} has no landmarks")
     return model.method

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch import Tensor
 from typing_extensions import Self
 
-from instar.core.abilities import Clustered
+from instar.core.abilities import Clustered, supports
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
@@ -89,7 +89,7 @@ class Model:
         Raises:
             UserError: the model does not translate into it.
         """
-        if name is None or (name.isdecimal() and isinstance(self.method, Clustered)):
+        if name is None or (name.isdecimal() and supports(self.method, Clustered)):
             return self.keys.target
         key = self.keys.key(name)
         if key is None or key not in self.keys.targets:
@@ -102,7 +102,7 @@ class Model:
 
     def own_domains(self) -> list[int]:
         """Return the numbers of the domains that the model found itself and that have images."""
-        if not isinstance(self.method, Clustered):
+        if not supports(self.method, Clustered):
             raise UserError(f"{self.name} has found no domains of its own")
         return [number for number, style in enumerate(self.method.cluster_styles()) if style.isfinite().all()]
 
@@ -161,6 +161,6 @@ class Model:
 
     def _reachable(self) -> str:
         names = " or ".join(self.targets)
-        if not isinstance(self.method, Clustered):
+        if not supports(self.method, Clustered):
             return names
         return f"{names}, and its own domains are {', '.join(map(str, self.own_domains())) or 'empty'}"

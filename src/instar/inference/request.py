@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from instar.core import registry
-from instar.core.abilities import Attentive, Coded, Landmarked, Styled
+from instar.core.abilities import Attentive, Coded, Landmarked, Styled, StyleEncoding, supports
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
@@ -88,22 +88,24 @@ class TranslationRequest(Settings):
         Raises:
             UserError: it names the setting, and the methods that can.
         """
-        styled, coded = isinstance(method, Styled), isinstance(method, Coded)
-        landmarked = isinstance(method, Landmarked)
+        reads_styles = supports(method, StyleEncoding)
+        styled, coded = supports(method, Styled), supports(method, Coded)
+        landmarked = supports(method, Landmarked)
         asked: dict[str, tuple[object, bool, Any]] = {
             "samples": (self.samples, styled, Styled),
-            "reference": (self.reference, styled or (coded and bool(self.interpolate)), Styled),
+            "reference": (self.reference, reads_styles or (coded and bool(self.interpolate)), StyleEncoding),
             "interpolate": (self.interpolate, styled or coded, (Styled, Coded)),
             "towards": (self.towards, landmarked, Landmarked),
             "move": (self.move, landmarked, Landmarked),
             "source": (self.source, landmarked, Landmarked),
             "landmarks": (self.landmarks, landmarked, Landmarked),
-            "heatmap": (self.heatmap, isinstance(method, Attentive), Attentive),
+            "heatmap": (self.heatmap, supports(method, Attentive), Attentive),
         }
         for option, (given, able, ability) in asked.items():
             if given and not able:
                 others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
-                raise UserError(f"{setting(option)}: {name} cannot do that; methods that can: {others}")
+                trained = ", as it was trained" * isinstance(method, ability)
+                raise UserError(f"{setting(option)}: {name} cannot do that{trained}; methods that can: {others}")
         if self.towards and not self.interpolate:
             number = setting("interpolate", "N")
             raise UserError(f"{setting('towards')}: give also {number}, the number of pictures on the way")

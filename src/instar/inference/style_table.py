@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from instar.core.abilities import Clustered
+from instar.core.abilities import Clustered, supports
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Stop, Worked, ignore
 from instar.core.files import write_atomically
@@ -128,7 +128,7 @@ def read_styles(
         else:
             kept.append(file)
             styles.append(translator.style_of(image, to).cpu())
-            found = isinstance(translator.method, Clustered)
+            found = supports(translator.method, Clustered)
             probabilities.append(translator.cluster(image) if found else torch.empty(0))
         on_event(Worked(WORK, number, len(files)))
         if stop and stop.is_set():

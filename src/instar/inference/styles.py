@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
-from instar.core.abilities import Clustered, Styled
+from instar.core.abilities import Clustered, Styled, StyleEncoding, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
 from instar.core.seed import generator
@@ -33,6 +33,8 @@ def drawn_styles(model: Model, count: int, seed: int) -> Tensor:
 def encoded_style(model: Model, reference: Image, domain: Domain) -> Tensor:
     """Return the style (S,) of a picture of a domain, at the size of the training."""
     method = _styled(model)
+    if not supports(method, StyleEncoding):
+        raise UserError(f"{model.name}: this model has styles, but cannot read one from an image, as it was trained")
     x = model.padded(model.planes([reference], model.trained_at))
     return method.encode_style(x, domain=domain)[0]
 
@@ -58,7 +60,7 @@ def checked_style(model: Model, style: Style, count: int) -> Tensor:
 @without_gradients()
 def style_of_own_domain(model: Model, to: str | None) -> Tensor | None:
     """Return the mean style (S,) of a domain that the model found, by its number; None for other names."""
-    if to is None or not to.isdecimal() or not isinstance(model.method, Clustered):
+    if to is None or not to.isdecimal() or not supports(model.method, Clustered):
         return None
     known = model.own_domains()
     if int(to) not in known:
@@ -70,7 +72,7 @@ def style_of_own_domain(model: Model, to: str | None) -> Tensor | None:
 @without_gradients()
 def domain_probabilities(model: Model, image: Image) -> Tensor:
     """Return the probabilities (K,) of the domains that the model found, for an image at the size of training."""
-    if not isinstance(model.method, Clustered):
+    if not supports(model.method, Clustered):
         raise UserError(f"{model.name} has found no domains of its own")
     return model.method.cluster(model.padded(model.planes([image], model.trained_at)))[0].cpu()
 
@@ -81,7 +83,7 @@ def style_path(model: Model, first: Tensor, last: Tensor, count: int) -> list[Te
     Under a normal prior it is an arc, on which all are as likely as the ends. Styles that are read from images, as
     those of a model that found its domains, are not normal: the way between two of them is straight.
     """
-    curve = torch.lerp if isinstance(model.method, Clustered) else slerp
+    curve = torch.lerp if supports(model.method, Clustered) else slerp
     return [curve(first, last, number / (count - 1)) for number in range(count)]
 
 
@@ -99,6 +101,6 @@ def slerp(first: Tensor, last: Tensor, t: float) -> Tensor:
 
 
 def _styled(model: Model) -> Styled:
-    if not isinstance(model.method, Styled):
+    if not supports(model.method, Styled):
         raise UserError(f"{model.name} has no styles: it has one translation for an image")
     return model.method

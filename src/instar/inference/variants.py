@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from instar.core.abilities import Styled
+from instar.core.abilities import Styled, supports
 from instar.core.images import read, viewable
 from instar.inference.attention import overlay
 from instar.inference.jobs import Naming
@@ -91,7 +91,7 @@ def _strip(request: TranslationRequest, model: Translator, images: Images, count
         name = "_".join(["_towards-" + request.towards.stem, *(name for name, _ in ends)])
         edit, other = LandmarkEdit.of(request, model), read(request.towards)
         return Variant(Naming(name, ".png"), partial(_landmark_films, edit, other, count, style))
-    if isinstance(model.method, Styled):
+    if supports(model.method, Styled):
         read_off = [(name, model.style_of(image, request.to)) for name, image in ends]
         (start, first), (stop, last) = _ends(request, model, read_off)
         styles = style_path(model, first, last, count)

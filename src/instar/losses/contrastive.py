@@ -8,13 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.precision import full_precision
+
 Negatives = Literal["internal", "external", "both"]
+TAU = 0.07
+"""Temperature of MoCo, CUT and TUNIT."""
 MOMENTUM = 0.999
 """Of the average of a network that makes keys: each of its weights keeps this share at a step (MoCo)."""
 
 
 def patch_nce(
-    query: Tensor, key: Tensor, tau: float, negatives: Negatives = "internal", bank: Tensor | None = None
+    query: Tensor, key: Tensor, tau: float = TAU, negatives: Negatives = "internal", bank: Tensor | None = None
 ) -> Tensor:
     r"""PatchNCE: patch s of the output must pick patch s of the input out of other patches (CUT, section 3).
 
@@ -36,7 +40,7 @@ def patch_nce(
         raise ValueError("external negatives need a bank of vectors")
     # In float32 or better: divided by tau, the error of a product in bf16 would be as large as the loss.
     with torch.autocast(query.device.type, enabled=False):
-        query, key = _full(query), _full(key.detach())
+        query, key = full_precision(query), full_precision(key.detach())
         n, s, _ = query.shape
         # The positive of patch s stands on the diagonal, so one matrix holds it and its internal negatives.
         logits = query @ key.transpose(1, 2)
@@ -49,7 +53,7 @@ def patch_nce(
         return nnf.cross_entropy((logits / tau).flatten(0, 1), target.flatten())
 
 
-def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float) -> Tensor:
+def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float = TAU) -> Tensor:
     r"""InfoNCE against a queue: a vector must pick its own key out of those of earlier images (He et al. 2020, eq. 1).
 
     \[ \ell_n = -\log \frac{\exp(q_n \cdot k_n / \tau)}
@@ -65,12 +69,8 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, tau: float) -> Tensor:
         The mean over the N queries, a scalar in float32 or better.
     """
     with torch.autocast(query.device.type, enabled=False):
-        query, key = _full(query), _full(key.detach())
+        query, key = full_precision(query), full_precision(key.detach())
         positive = (query * key).sum(1, keepdim=True)
         logits = torch.cat([positive, query @ queue.detach().to(query).T], dim=1)
         target = torch.zeros(len(query), dtype=torch.int64, device=query.device)
         return nnf.cross_entropy(logits / tau, target)
-
-
-def _full(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

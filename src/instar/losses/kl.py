@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from instar.core.precision import full_precision
 
 
 def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -14,7 +15,7 @@ def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
         logvar: logarithms of the variances (N, S).
 
     Returns:
-        The sum over the S numbers, the mean over the N rows. In float32 or better: under autocast they come in bf16.
+        The sum over the S numbers, the mean over the N rows, in float32 or better.
     """
-    mu, logvar = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (mu, logvar))
+    mu, logvar = full_precision(mu), full_precision(logvar)
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()

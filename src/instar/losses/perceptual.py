@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
+from instar.core.precision import full_precision
 
 Layer = Literal["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
 
@@ -32,8 +33,7 @@ def domain_invariant(x: Tensor, y: Tensor) -> Tensor:
     Returns:
         The mean over all of them, a scalar in float32 or better. Scale and shift of a channel do not matter.
     """
-    # Under autocast features come in bf16, too coarse to average.
-    x, y = (f.to(torch.promote_types(f.dtype, torch.float32)) for f in (x, y))
+    x, y = full_precision(x), full_precision(y)
     return nnf.mse_loss(nnf.group_norm(x, x.shape[1]), nnf.group_norm(y, y.shape[1]))
 
 
@@ -43,12 +43,12 @@ class VGG16:
     Not a module: it belongs to nobody's weights, so no checkpoint, optimiser or average holds it.
     """
 
-    def __init__(self, layer: Layer = "relu4_3", instead: str = "--method.perceptual 0") -> None:
+    def __init__(self, layer: Layer = "relu4_3", instead: str = setting("method.perceptual", 0)) -> None:
         """Choose the layer.
 
         Args:
             layer: relu5_3 is that of MUNIT's code: without the pooling before conv5, at 1/8 of the size.
-            instead: the flag that does without these features, for the message when the weights cannot be had.
+            instead: the setting that does without these features, for the message when the weights cannot be had.
         """
         self.layer, self.instead = layer, instead
         self.net: nn.Module | None = None
@@ -74,7 +74,7 @@ class VGG16:
     def _read(self, images: Tensor) -> Tensor:
         """Load the network, and return the images as it was trained to see them."""
         self.net = self.net or _load(self.layer, self.instead)
-        x = images.to(torch.promote_types(images.dtype, torch.float32))
+        x = full_precision(images)
         mean, std = x.new_tensor(_MEAN)[:, None, None], x.new_tensor(_STD)[:, None, None]
         return ((x + 1) / 2 - mean) / std
 

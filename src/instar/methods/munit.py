@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import ClassVar, final
 
 import torch
 from torch import Generator, Tensor
@@ -11,12 +12,13 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
-from instar.core.errors import UserError
+from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import within
-from instar.losses.gan import lsgan, vanilla
+from instar.core.settings import NonNegativeFloat, PositiveInt
+from instar.losses.gan import halves, over_scales
+from instar.losses.gan import lsgan as gan
 from instar.losses.perceptual import VGG16, Layer
 from instar.modules.init import kaiming, normal
 from instar.networks.munit import MultiScalePatchGAN, MunitGenerator, least_side
@@ -26,48 +28,43 @@ from instar.networks.munit import MultiScalePatchGAN, MunitGenerator, least_side
 class Config(MethodConfig):
     """Options of MUNIT."""
 
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "adversary": ("lsgan",),
+        "detach_content": (False,),
+        "downs": (2,),
+    }
+
     optim: Optim = field(default_factory=lambda: Optim(lr=1e-4, hold=1.0, halve=0.1, weight_decay=1e-4))
     """Adam; the rate halves ten times in the run, every 100,000 steps of the paper's million."""
-    image: float = 10.0
+    image: NonNegativeFloat = 10.0
     """λ_x, weight of the images' reconstruction from their own content and style; 0 for the ablation without it."""
-    content: float = 1.0
+    content: NonNegativeFloat = 1.0
     """λ_c, weight of the content found again in a translation; 0 for the ablation without it."""
-    style: float = 1.0
+    style: NonNegativeFloat = 1.0
     """λ_s, weight of the style found again in a translation; 0 for the ablation without it."""
-    cycle: float = 0.0
+    cycle: NonNegativeFloat = 0.0
     """Weight of the style-augmented cycle (section 4): back to the image with its own style. 10 for scenes."""
-    perceptual: float = 0.0
-    """Weight of the domain-invariant perceptual loss (section 5.1), for images of 512 px and more: logged as
-    G/perceptual_a and G/perceptual_b. Needs the weights of VGG-16, which torchvision fetches."""
+    perceptual: NonNegativeFloat = 0.0
+    """Weight of the domain-invariant perceptual loss (section 5.1), for images of 512 px and more. Needs the weights of
+    VGG-16, which torchvision fetches."""
     vgg_layer: Layer = "relu4_3"
     """Features of the perceptual loss: relu4_3 in the paper, relu5_3 in the authors' code."""
-    adversary: Literal["lsgan", "vanilla"] = "lsgan"
-    """Adversarial loss: least squares, or cross entropy."""
-    detach_content: bool = False
-    """The content to be found again is a fixed target, as in some other implementations."""
-    style_dim: int = 8
+    style_dim: PositiveInt = 8
     """Numbers in a style."""
-    mlp: int = 256
+    mlp: PositiveInt = 256
     """Width of the perceptron that turns a style into AdaIN's shifts and scales."""
-    width: int = 64
+    width: PositiveInt = 64
     """Channels after the first convolution of all networks."""
-    downs: int = 2
-    """Halvings of the sides down to the content."""
-    blocks: int = 4
+    blocks: PositiveInt = 4
     """Residual blocks of each content encoder and of each decoder."""
-    scales: int = 3
-    """Sizes of an image at which a discriminator judges it: 3 needs 64 px, 2 need 32 px."""
+    scales: PositiveInt = 3
+    """Sizes of an image at which a discriminator sees it: 3 needs 64 px, 2 need 32 px."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("image", "content", "style", "cycle", "perceptual", "downs"):
-            within(f"method.{name}", getattr(self, name), 0, None)
-        for name in ("style_dim", "mlp", "width", "blocks", "scales"):
-            within(f"method.{name.replace('_', '-')}", getattr(self, name), 1, None)
         if not self.image and not self.style and not self.cycle:
-            raise UserError(
-                "--method.image 0, --method.style 0 and --method.cycle 0 leave the style encoders untrained"
-            )
+            off = [setting(f"method.{name}", 0) for name in ("image", "style", "cycle")]
+            raise UserError(f"{off[0]}, {off[1]} and {off[2]} leave the style encoders untrained")
 
 
 @final
@@ -90,8 +87,10 @@ class MUNIT(Method[Unpaired]):
         G/content_b: mean |c - c_b|, c the content found in x_b's translation
         G/style_a: mean |s - s_a|, s the style found in a translation to a, s_a the one it was drawn in (eq. 3)
         G/style_b: mean |s - s_b|, the same for b
-        G/cycle_a: mean |x - x_a|, x drawn from the content of x_a's translation in x_a's own style (`--method.cycle`)
+        G/cycle_a: mean |x - x_a|, x drawn from the content of x_a's translation in x_a's own style (`method.cycle`)
         G/cycle_b: mean |x - x_b|, the same for b
+        G/perceptual_a: squared distance of features of a translation to a and of x_b, normalised (`method.perceptual`)
+        G/perceptual_b: the same for a translation to b and x_a
 
     Differs from the paper:
         Least squares instead of the log loss of eq. 4, as in its section 5.1; no factor of one half in D's objective.
@@ -100,7 +99,7 @@ class MUNIT(Method[Unpaired]):
         Caffe weights, which are no longer to be had.
         The contents of the images are computed once for both rounds of a step: the discriminators' round does not
         move the encoders.
-        Translation uses averaged weights (`--train.ema 0` for the trained ones).
+        Translation uses averaged weights (`train.ema` 0 for the trained ones).
     """
 
     options = Config
@@ -134,8 +133,15 @@ class MUNIT(Method[Unpaired]):
         ),
         "small": Preset(
             about="64 px on a CPU: an hour on one core with bf16",
-            method={"width": 32, "blocks": 3, "mlp": 64, "scales": 2, "style_dim": 2, "style": 5.0}
-            | {"optim": {"lr": 5e-4, "halve": 0.25}},
+            method={
+                "width": 32,  # half the paper's, and fewer blocks: an hour on one core
+                "blocks": 3,
+                "mlp": 64,
+                "scales": 2,  # the third sees 16 px
+                "style_dim": 2,  # eight numbers are not found again in so few steps, so that references do nothing
+                "style": 5.0,
+                "optim": {"lr": 5e-4, "halve": 0.25},  # a run of thousands of steps, not of a million
+            },
             data={"size": 64, "zoom": 1.03},
             train={"steps": 9000, "ema": 5000, "save_every": 500, "preview_every": 500},
         ),
@@ -147,24 +153,26 @@ class MUNIT(Method[Unpaired]):
         ),
     }
 
+    variants = {"perceptual": {"perceptual": 1.0}}
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.gan = {"lsgan": lsgan, "vanilla": vanilla}[cfg.adversary]
-        sizes = (cfg.channels, cfg.width, cfg.downs, cfg.blocks)
-        self.G_a = kaiming(MunitGenerator(*sizes, style=cfg.style_dim, mlp=cfg.mlp))
-        self.G_b = kaiming(MunitGenerator(*sizes, style=cfg.style_dim, mlp=cfg.mlp))
+        sizes = {"channels": cfg.channels, "width": cfg.width, "blocks": cfg.blocks}
+        self.G_a = kaiming(MunitGenerator(**sizes, style=cfg.style_dim, mlp=cfg.mlp))
+        self.G_b = kaiming(MunitGenerator(**sizes, style=cfg.style_dim, mlp=cfg.mlp))
         self.D_a = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.D_b = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
         self.vgg = VGG16(cfg.vgg_layer)
-        self.size_divisor, self.stochastic = self.G_a.size_divisor, True
+        self.size_divisor = self.G_a.size_divisor
+        self.stochastic = True
 
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for the discriminators."""
         size, scales = config.data.size, self.cfg.scales
         if size < least_side(scales):
             raise UserError(
-                f"--size {size}: at {scales} scales the discriminators need at least {least_side(scales)} px; "
-                f"take larger crops or fewer scales (--method.scales)"
+                f"{setting('data.size', size)}: at {scales} scales the discriminators need at least "
+                f"{least_side(scales)} px; take larger crops or fewer scales ({setting('method.scales')})"
             )
         return self.vgg.note() if self.cfg.perceptual else ""
 
@@ -175,18 +183,21 @@ class MUNIT(Method[Unpaired]):
         with torch.no_grad():
             fake_a = self.G_a.decode(c_b, self.sample_style(len(b)))
             fake_b = self.G_b.decode(c_a, self.sample_style(len(a)))
-        yield Objective("D", over=(self.D_a, self.D_b), loss=self.judged("a", a, fake_a) + self.judged("b", b, fake_b))
-        yield Objective("G", over=(self.G_a, self.G_b), loss=self.generation(a, b, c_a, c_b))
+        yield Objective("D", over=(self.D_a, self.D_b), loss=self.discriminator_loss(a, b, fake_a, fake_b))
+        yield Objective("G", over=(self.G_a, self.G_b), loss=self.generator_loss(a, b, c_a, c_b))
 
-    def judged(self, domain: Domain, real: Tensor, fake: Tensor) -> Loss:
-        """Return the loss of a domain's discriminator, the images of both kinds in one pass."""
-        D = self.D_a if domain == "a" else self.D_b
-        maps = [scale.chunk(2) for scale in D(torch.cat([real, fake]))]
-        return term(f"{domain}_real", torch.stack([self.gan.real(p) for p, _ in maps]).sum()) + term(
-            f"{domain}_fake", torch.stack([self.gan.fake(p) for _, p in maps]).sum()
+    def discriminator_loss(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> Loss:
+        """Return the loss of D_a and D_b on real images and fakes, both kinds in one pass."""
+        a_real, a_fake = halves(self.D_a(torch.cat([a, fake_a])))
+        b_real, b_fake = halves(self.D_b(torch.cat([b, fake_b])))
+        return (
+            term("a_real", over_scales(gan.real, a_real))
+            + term("a_fake", over_scales(gan.fake, a_fake))
+            + term("b_real", over_scales(gan.real, b_real))
+            + term("b_fake", over_scales(gan.fake, b_fake))
         )
 
-    def generation(self, a: Tensor, b: Tensor, c_a: Tensor, c_b: Tensor) -> Loss:
+    def generator_loss(self, a: Tensor, b: Tensor, c_a: Tensor, c_b: Tensor) -> Loss:
         """Return the loss of encoders and decoders for images a and b with contents c_a and c_b."""
         w, G_a, G_b = self.cfg, self.G_a, self.G_b
         s_a, s_b = self.sample_style(len(b)), self.sample_style(len(a))
@@ -195,20 +206,20 @@ class MUNIT(Method[Unpaired]):
         if w.image:  # one pass draws the images anew and the other domain's contents
             same_a, fake_a = G_a.decode(torch.cat([c_a, c_b]), torch.cat([own_a, s_a])).chunk(2)
             same_b, fake_b = G_b.decode(torch.cat([c_b, c_a]), torch.cat([own_b, s_b])).chunk(2)
-            loss += w.image * (term("image_a", l1(same_a, a)) + term("image_b", l1(same_b, b)))
+            loss += w.image * term("image_a", l1(same_a, a))
+            loss += w.image * term("image_b", l1(same_b, b))
         else:
             fake_a, fake_b = G_a.decode(c_b, s_a), G_b.decode(c_a, s_b)
-        for domain, D, fake in (("a", self.D_a, fake_a), ("b", self.D_b, fake_b)):
-            loss += term(f"gan_{domain}", torch.stack([self.gan.real(p) for p in D(fake)]).sum())
+        loss += term("gan_a", over_scales(gan.generator, self.D_a(fake_a)))
+        loss += term("gan_b", over_scales(gan.generator, self.D_b(fake_b)))
         if w.content or w.cycle:
             found_b, found_a = G_a.content(fake_a), G_b.content(fake_b)
         if w.content:
-            to_a, to_b = (c_a.detach(), c_b.detach()) if w.detach_content else (c_a, c_b)
-            loss += w.content * (term("content_a", l1(found_a, to_a)) + term("content_b", l1(found_b, to_b)))
+            loss += w.content * term("content_a", l1(found_a, c_a))
+            loss += w.content * term("content_b", l1(found_b, c_b))
         if w.style:
-            loss += w.style * (
-                term("style_a", l1(G_a.style(fake_a), s_a)) + term("style_b", l1(G_b.style(fake_b), s_b))
-            )
+            loss += w.style * term("style_a", l1(G_a.style(fake_a), s_a))
+            loss += w.style * term("style_b", l1(G_b.style(fake_b), s_b))
         if w.cycle:
             loss += w.cycle * term("cycle_a", l1(G_a.decode(found_a, own_a), a))
             loss += w.cycle * term("cycle_b", l1(G_b.decode(found_b, own_b), b))

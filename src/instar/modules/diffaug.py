@@ -1,4 +1,4 @@
-"""Differentiable augmentation (Zhao et al. 2020): a discriminator sees real and made images moved and with holes."""
+"""Differentiable augmentation (Zhao et al. 2020): a discriminator sees all its images moved and with holes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def augmented(net: NetT) -> NetT:
     """Let a discriminator see images through `diffaug`, in training mode only.
 
     With a few hundred images a discriminator learns them by heart and leaves the generator nothing to follow; one that
-    never sees an image twice alike cannot. Both sides of the game pass through the same changes, so that the generator
-    is not asked to make them. Adds nothing to what is saved.
+    never sees an image twice alike cannot. Real and generated images pass through the same changes, so that the
+    generator is not asked to make them. Adds nothing to what is saved.
     """
     net.register_forward_pre_hook(_before)
     return net

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.precision import full_precision
+
 Norm = Literal["instance", "batch", "running", "none"]
 
 
@@ -76,7 +78,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (N, C, H, W); the result is in float32 or better."""
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        x = full_precision(x)
         centred = x - x.mean((1, 2, 3), keepdim=True)
         # Not by `std`, whose gradient is not finite for an image of one colour: that of a norm is 0 at 0.
         length = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True)

@@ -60,18 +60,18 @@ class Block(nn.Module):
         self.second = nn.Sequential(*_conv(channels, channels, 3, 1, _relu()))
         self.norm = InstanceNorm()
 
-    def forward(self, x: Tensor, numbers: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, adain_params: Tensor | None = None) -> Tensor:
         """Map x (N, C, H, W) to the same shape.
 
         Args:
             x: features.
-            numbers: (N, 4 C), AdaIN's: shifts and scales of the first norm, then of the second. Without them the norms
-                are instance norms.
+            adain_params: (N, 4 C), shifts and scales of the first norm, then of the second. Without them the norms are
+                instance norms.
         """
-        if numbers is None:
+        if adain_params is None:
             inside: Tensor = self.norm(self.second(self.norm(self.first(x))))
             return x + inside
-        shift, scale, shift2, scale2 = numbers.chunk(4, 1)
+        shift, scale, shift2, scale2 = adain_params.chunk(4, 1)
         inside = adaptive_instance_norm(self.first(x), scale, shift)
         return x + adaptive_instance_norm(self.second(inside), scale2, shift2)
 
@@ -84,20 +84,20 @@ class AdaINDecoder(nn.Module):
         deep = width * 2**downs
         self.blocks = nn.ModuleList(Block(deep) for _ in range(blocks))
         self.out = upsampling(channels, width, downs)
-        self.numbers = 4 * blocks * deep
+        self.adain_size = 4 * blocks * deep
         """Length of the vector of shifts and scales."""
 
-    def forward(self, content: Tensor, numbers: Tensor) -> Tensor:
-        """Map content (N, 4 width, H / 4, W / 4) and numbers (N, `self.numbers`) to images in [-1, 1]."""
+    def forward(self, content: Tensor, adain_params: Tensor) -> Tensor:
+        """Map content (N, 4 width, H / 4, W / 4) and AdaIN's parameters (N, `self.adain_size`) to images in [-1, 1]."""
         x = content
-        for block, its_numbers in zip(self.blocks, numbers.chunk(len(self.blocks), 1), strict=True):
-            x = block(x, its_numbers)
+        for block, params in zip(self.blocks, adain_params.chunk(len(self.blocks), 1), strict=True):
+            x = block(x, params)
         out: Tensor = self.out(x)
         return out
 
 
 class MunitGenerator(nn.Module):
-    """One domain's content encoder, style encoder and decoder, and the perceptron from a style to AdaIN's numbers."""
+    """One domain's content encoder, style encoder and decoder, and the perceptron from a style to AdaIN's inputs."""
 
     def __init__(
         self, channels: int = 3, width: int = 64, downs: int = 2, blocks: int = 4, *, style: int = 8, mlp: int = 256
@@ -118,7 +118,7 @@ class MunitGenerator(nn.Module):
         self.style = StyleEncoder(channels, width, style)
         self.decoder = AdaINDecoder(channels, width, downs, blocks)
         self.mlp = nn.Sequential(
-            nn.Linear(style, mlp), _relu(), nn.Linear(mlp, mlp), _relu(), nn.Linear(mlp, self.decoder.numbers)
+            nn.Linear(style, mlp), _relu(), nn.Linear(mlp, mlp), _relu(), nn.Linear(mlp, self.decoder.adain_size)
         )
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:

@@ -64,30 +64,30 @@ class ResnetGenerator(nn.Module):
         return self._finish(self.encoder(x), x)
 
     def trace(self, x: Tensor, layers: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the output and, by name, the encoder features met on the way."""
-        deepest, seen = self._walk(x, layers, to_end=True)
-        return self._finish(deepest, x), seen
+        """Return the output and, by name, the encoder's features on the way."""
+        deepest, features = self._encode(x, layers, to_end=True)
+        return self._finish(deepest, x), features
 
     def encode(self, x: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """Return encoder features by name, computing no further than the last of `layers`."""
-        return self._walk(x, layers, to_end=False)[1]
+        return self._encode(x, layers, to_end=False)[1]
 
     def _finish(self, deepest: Tensor, x: Tensor) -> Tensor:
         raw = self.decoder(deepest)
         return torch.tanh(raw + x.clamp(-REACH, REACH).atanh() if self.skip else raw)
 
-    def _walk(self, x: Tensor, layers: Collection[str], *, to_end: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    def _encode(self, x: Tensor, layers: Collection[str], *, to_end: bool) -> tuple[Tensor, dict[str, Tensor]]:
         missing = set(layers) - set(self.channels)
         if missing:
             raise ValueError(f"no encoder layer named {sorted(missing)}; there is: {', '.join(self.channels)}")
-        seen: dict[str, Tensor] = {}
+        features: dict[str, Tensor] = {}
         for name, layer in self.encoder.named_children():
             x = layer(x)
             if name in layers:
-                seen[name] = x
-            if not to_end and len(seen) == len(layers):
+                features[name] = x
+            if not to_end and len(features) == len(layers):
                 break
-        return x, seen
+        return x, features
 
 
 class ResidualBlock(nn.Module):

@@ -1,0 +1,177 @@
+"""A training from its settings to its end: data, method, trainer, and what is written. The commands use it as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instar.api import processes
+from instar.core import registry
+from instar.core.config import RunConfig
+from instar.core.device import has_bf16
+from instar.core.errors import Speller, UserError, call, in_python, setting
+from instar.core.events import Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
+from instar.core.method import Method
+from instar.core.run import CONFIG, checkpoints, read_config, write_config
+from instar.core.seed import seeded
+from instar.data import Data, open_data
+from instar.engine import parallel
+from instar.engine.start import pinned, take_over
+from instar.engine.trainer import Trainer
+from instar.engine.writers import Board, Log, Metrics
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from instar.engine.inputs import Scorer
+
+SAMPLES = 8
+"""Held-out images of each domain in the sample pictures."""
+
+
+def begin(
+    config: RunConfig, out: str | PathLike[str], on_event: Listener, stop: Stop, speller: Speller = in_python
+) -> None:
+    """Train a new run in `out`, a directory that is new or empty.
+
+    Args:
+        config: of the run.
+        out: its directory.
+        on_event: told what happens, in this thread.
+        stop: asked after every step.
+        speller: writes settings and calls in run.log.
+
+    Raises:
+        UserError: the settings, the images or `out` cannot be used, or the run cannot go on.
+    """
+    folder = Path(out)
+    if parallel.is_main(config.train) and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{out} exists already; go on with `{call('resume', out)}` or choose another {setting('out')}")
+    _train(config, folder, on_event, stop, speller, fresh=True)
+
+
+def go_on(run: str | PathLike[str], on_event: Listener, stop: Stop, speller: Speller = in_python) -> None:
+    """Train a run on from its last checkpoint, as `begin` does.
+
+    Raises:
+        UserError: `run` is no run directory, or as `begin`.
+    """
+    folder = Path(run)
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{run}: not a run directory (it has no {CONFIG})")
+    _train(read_config(folder / CONFIG), folder, on_event, stop, speller, fresh=False)
+
+
+def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = False) -> None:
+    """Train in this process, alone or as one of several.
+
+    Args:
+        job: what to train.
+        on_event: told what happens; of several processes, others than the first tell `Started` and `Finished` only.
+        stop: asked after every step.
+        spawned: this process was started for this job, see `parallel.launched`.
+    """
+    config, out = job.config, job.out
+    kind = registry.get(config.name)
+    with parallel.launched(config.train, spawned=spawned) as fabric:
+        with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
+            data = _open(config, kind, fabric, on_event)
+        with seeded(config.train.seed, 0):
+            method = kind(config.method)
+        _check_size(method, config)
+        said = method.check(config)
+        config = pinned(config) if job.fresh else config
+        began = "" if checkpoints(out) else take_over(method, config)
+        scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
+        config = replace(config, data=config.data.named(data.found.names))
+        if fabric.is_global_zero and job.fresh:
+            _make(config, out)
+        fabric.barrier()
+        listeners = Listeners()
+        with closing(Board(out, listeners)) as board:
+            if fabric.is_global_zero:
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board, on_event)
+                listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
+                for event in _about(data):
+                    listeners(event)
+                for line in filter(None, (said, began, _precision(config.train.precision, fabric.device.type))):
+                    listeners(note(line))
+            else:
+                listeners.add(lambda event: on_event(event) if isinstance(event, (Started, Finished)) else None)
+            Trainer(fabric, method, config, out, data.train, data.samples(SAMPLES), scorer, listeners).fit(stop)
+
+
+def _train(config: RunConfig, out: Path, on_event: Listener, stop: Stop, speller: Speller, *, fresh: bool) -> None:
+    job = processes.Job(config, out, fresh, speller)
+    if config.train.devices > 1 and not parallel.from_outside(config.train):
+        parallel.check_devices(config.train)
+        processes.run(job, on_event, stop)
+    else:
+        work(job, on_event, stop)
+
+
+def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener) -> Data:
+    roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
+    if not roots:
+        raise UserError("no data set given: name its folder, or one folder per domain")
+    cfg = config.train
+    return open_data(
+        config.data,
+        config.method.channels,
+        kind.data,
+        cfg.batch,
+        cfg.seed,
+        rank=rank,
+        world=world,
+        on_event=ignore if rank else on_event,
+    )
+
+
+def _check_size(method: Method[Any], config: RunConfig) -> None:
+    size = config.data.size
+    if size % method.size_divisor:
+        needs = f"{config.name} with these options needs a multiple of {method.size_divisor}"
+        raise UserError(f"{setting('data.size', size)}: {needs}")
+
+
+def _make(config: RunConfig, out: Path) -> None:
+    """Make the run directory with its settings."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_config(config, out)
+    except OSError as error:
+        raise UserError(f"{setting('out', out)}: cannot be written ({error.strerror})") from error
+
+
+def _scorer(config: RunConfig, data: Data) -> Scorer:
+    from instar.evaluation.validation import extractor_of, scorer  # (seconds of import, for runs that are scored)
+
+    extractor = extractor_of(config.train.score_with)
+    return scorer(extractor, data.found.val, data.channels, config.data.size, config.train.seed)
+
+
+def _about(data: Data) -> Iterator[Noted]:
+    """Yield lines about the images."""
+    found = data.found
+    for domain in found.kind.sources():
+        train, test = data.train.stores[domain], found.test[domain]
+        yield note(f"{found.names[domain]}: {len(train)} images to train on, {len(test)} held out")
+    kept = next(iter(found.val.values()))
+    if kept:
+        yield note(f"{len(kept)} more of each kept to score the run while it trains")
+    yield from map(note, data.notes)
+    if data.bad:
+        yield warning(f"{len(data.bad)} unreadable file(s) left out:")
+        for path, reason in data.bad:
+            yield warning(f"  {path}: {reason}")
+
+
+def _precision(precision: str, device: str) -> str:
+    if precision == "32" or has_bf16(device):
+        return ""
+    asked = setting("train.precision", "bf16")
+    return f"note: {asked}: this processor has no instructions for it; steps are many times faster without"

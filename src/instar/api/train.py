@@ -1,0 +1,189 @@
+"""Training from Python."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instar.core.errors import Message
+from instar.core.events import (
+    Event,
+    Finished,
+    Listener,
+    Logged,
+    Noted,
+    Pictured,
+    Scored,
+    Started,
+    Stop,
+    ignore,
+)
+
+if TYPE_CHECKING:
+    from instar.core.config import Device, RunConfig
+    from instar.core.method import Method
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training ended.
+
+    Attributes:
+        run: the run directory, for `instar.load`, `instar.resume` and all others.
+        method: name of the method.
+        step: steps done.
+        steps: length of the whole run.
+        finished: whether `step` is the end of the run; if not, it was stopped.
+        seconds: of training, those before it was resumed included.
+        terms: means of all terms by name, such as G/nce_x, over the last interval that was logged in this call.
+        scores: the last ones on the validation images in this call, by name.
+        samples: the last sample picture; None if none was made in this call.
+        checkpoint: the last checkpoint; None if there is none.
+        notes: what a user should know, a line each.
+    """
+
+    run: Path
+    method: str
+    step: int
+    steps: int
+    finished: bool
+    seconds: float
+    terms: Mapping[str, float] = field(repr=False)
+    scores: Mapping[str, float]
+    samples: Path | None
+    checkpoint: Path | None
+    notes: list[Message] = field(repr=False)
+
+
+def train(  # noqa: PLR0913  (the flags of the command line)
+    kind: str | PathLike[str] | type[Method[Any]] | None = None,
+    images: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
+    /,
+    *,
+    out: str | PathLike[str],
+    config: RunConfig | str | PathLike[str] | None = None,
+    preset: str | None = None,
+    size: int | None = None,
+    source: str | None = None,
+    target: str | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int | None = None,
+    device: Device | None = None,
+    devices: int | None = None,
+    precision: str | None = None,
+    channels: int | None = None,
+    method: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    train: Mapping[str, Any] | None = None,
+    on_event: Listener | None = None,
+    stop: Stop | None = None,
+    **others: Any,
+) -> TrainResult:
+    """Train a model in a new run directory, and return when it is done or stopped.
+
+        result = instar.train("cut", "photos", out="runs/first", preset="small", steps=500, method={"nce_x": 2})
+
+    It works in any thread and leaves PyTorch's random state and settings as they are. A setting that is None keeps its
+    default, which is that of the preset.
+
+    Args:
+        kind: name of the method, path of a Python file that holds one, or a class. None with `config`.
+        images: a data set folder, or one folder per domain. None with `config`.
+        out: directory of the run, new or empty.
+        config: start from these settings instead: those of a run, or the path of its config.yaml.
+        preset: of the method; its first one, with the paper's numbers, if None.
+        size: side of the training crops in pixels.
+        source: domain to translate from, by name.
+        target: domain to translate to, by name.
+        steps: length of the run.
+        batch: images per domain in a step, over all devices.
+        seed: of all chance.
+        device: auto, cpu, cuda or mps.
+        devices: processes, each with its share of the batch.
+        precision: 32 or bf16.
+        channels: 3 for colour, 1 for gray.
+        method: the method's other options by name; nested ones as mappings, {"optim": {"lr": 1e-4}}.
+        data: other settings of the images by name.
+        train: other settings of the training by name.
+        on_event: called with what happens (instar.core.events), in the thread of this call. If it raises, the training
+            finishes its step, saves it, and raises the same.
+        stop: such as a `threading.Event`: once it is set, the training finishes its step, saves it, and returns.
+        others: none; a name that is not listed here is an error that names the nearest one.
+
+    Raises:
+        UserError: a setting, the images or `out` cannot be used, or the training cannot go on.
+    """
+    from instar.api.session import begin
+    from instar.api.settings import config_of
+
+    given = {
+        **{"size": size, "source": source, "target": target, "steps": steps, "batch": batch, "seed": seed},
+        **{"device": device, "devices": devices, "precision": precision, "channels": channels},
+        **{"method": method, "data": data, "train": train},
+        **others,
+    }
+    settings = config_of(kind, images, config, preset, given)
+    record = _Record(Path(out), on_event or ignore)
+    begin(settings, out, record, stop or threading.Event())
+    return record.result()
+
+
+def resume(run: str | PathLike[str], *, on_event: Listener | None = None, stop: Stop | None = None) -> TrainResult:
+    """Train a run on from its last checkpoint, with the settings in its config.yaml.
+
+    On a CPU in float32 it ends with the same bits as if it had never been stopped.
+
+    Args:
+        run: the run directory.
+        on_event: as in `train`.
+        stop: as in `train`.
+
+    Raises:
+        UserError: it is no run directory, its images are not there, or the training cannot go on.
+    """
+    from instar.api.session import go_on
+
+    record = _Record(Path(run), on_event or ignore)
+    go_on(run, record, stop or threading.Event())
+    return record.result()
+
+
+class _Record:
+    """Listens to a training, and tells the caller's listener."""
+
+    def __init__(self, run: Path, on_event: Listener) -> None:
+        self._run, self._on_event = run, on_event
+        self._last: dict[type[Event], Any] = {}
+        self._notes: list[Message] = []
+
+    def __call__(self, event: Event) -> None:
+        self._last[type(event)] = event
+        if isinstance(event, Noted):
+            self._notes.append(event.text)
+        self._on_event(event)
+
+    def result(self) -> TrainResult:
+        """Return what the events said."""
+        from instar.core.run import checkpoints
+
+        started, finished = self._last[Started], self._last[Finished]
+        values = self._last[Logged].values if Logged in self._last else {}
+        there = checkpoints(self._run)
+        return TrainResult(
+            run=self._run,
+            method=started.method,
+            step=finished.step,
+            steps=started.steps,
+            finished=finished.reached,
+            seconds=finished.seconds,
+            terms={name: value for name, value in values.items() if isinstance(value, float)},
+            scores=dict(self._last[Scored].scores) if Scored in self._last else {},
+            samples=self._last[Pictured].path if Pictured in self._last else None,
+            checkpoint=there[-1] if there else None,
+            notes=self._notes,
+        )

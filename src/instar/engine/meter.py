@@ -1,0 +1,47 @@
+"""Means of what is minimised, over the steps between two lines of the log."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from instar.core.objective import Objective
+
+
+class Meter:
+    """Means of the terms since the last reading, kept on the device until they are read."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, objective: Objective, norm: Tensor) -> None:
+        """Take in every term, the total, and the gradient norm of a minimised objective."""
+        values = {term.name: term.value for term in objective.loss.terms}
+        for name, value in {**values, "total": objective.loss.total(), "grad_norm": norm}.items():
+            key = f"{objective.name}/{name}"
+            detached = value.detach().float()
+            self.sums[key] = self.sums[key] + detached if key in self.sums else detached
+            self.counts[key] = self.counts.get(key, 0) + 1
+
+    def read(self, fabric: Fabric) -> dict[str, float]:
+        """Return the means, over all processes too, and start anew."""
+        means = {key: float(total) / self.counts[key] for key, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        if fabric.world_size == 1 or not means:
+            return means
+        mine = torch.tensor(list(means.values()), device=fabric.device)
+        everyones = cast(Tensor, fabric.all_reduce(mine, reduce_op="mean"))
+        return dict(zip(means, everyones.tolist(), strict=True))
+
+    def state(self) -> dict[str, tuple[float, int]]:
+        """Return sums and counts for a checkpoint."""
+        return {key: (float(total), self.counts[key]) for key, total in self.sums.items()}
+
+    def load(self, state: dict[str, tuple[float, int]], device: torch.device) -> None:
+        """Put back what `state` returned."""
+        self.sums = {key: torch.tensor(total, device=device) for key, (total, _) in state.items()}
+        self.counts = {key: count for key, (_, count) in state.items()}

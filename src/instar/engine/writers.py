@@ -1,0 +1,140 @@
+"""What a run writes about itself: metrics.jsonl, TensorBoard events, run.log. None of it can stop the run.
+
+Each writer is a listener. One that fails says so once and writes no more.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from instar.core.errors import Speller, in_python
+from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, warning
+
+Row = Mapping[str, float | list[int]]
+
+
+class Writer(ABC):
+    """A listener that writes what happens into the run directory."""
+
+    title: ClassVar[str]
+    """What it writes, for the line that says that it cannot."""
+
+    def __init__(self, run: Path, say: Listener) -> None:
+        """Write into the directory `run`, which exists; `say` is told when that is not possible."""
+        self.run, self._say = run, say
+        self._failed = False
+
+    def __call__(self, event: Event) -> None:
+        """Write what is to be written of an event."""
+        if self._failed:
+            return
+        try:
+            self.write(event)
+        except Exception as error:  # whatever it is, training is worth more than its log
+            self._failed = True
+            self._say(warning(f"{self.title} cannot be written any more ({error}); training goes on"))
+
+    @abstractmethod
+    def write(self, event: Event) -> None:
+        """Write an event; whatever this raises ends the writing."""
+
+
+class Metrics(Writer):
+    """metrics.jsonl: a line of numbers for each interval, and for each time that the run was scored."""
+
+    title = "metrics.jsonl"
+
+    def write(self, event: Event) -> None:
+        """Append a row. Where a run goes on, what an interrupted one wrote beyond its checkpoint is cut off."""
+        path = self.run / "metrics.jsonl"
+        if isinstance(event, Started):
+            _cut(path, event.step)
+        row = _row(event)
+        if row:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+class Board(Writer):
+    """TensorBoard events: the same numbers, counts as shares of their sum, and the sample pictures."""
+
+    title = "TensorBoard"
+
+    def __init__(self, run: Path, say: Listener) -> None:
+        super().__init__(run, say)
+        self._board: Any = None
+
+    def write(self, event: Event) -> None:
+        """Add numbers or a picture."""
+        if isinstance(event, Started):
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (seconds of import)
+
+            self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=event.step + 1)
+        elif isinstance(event, Pictured):
+            self._board.add_image("samples", event.picture, event.step, dataformats="HWC")
+        elif isinstance(event, (Logged, Scored)):
+            for name, number in _scalars(_row(event)):
+                self._board.add_scalar(name, number, event.step)
+
+    def close(self) -> None:
+        """Flush what is open."""
+        if self._board is not None and not self._failed:
+            try:
+                self._board.close()
+            except Exception as error:  # a full disk
+                self._say(warning(f"{self.title} cannot be written any more ({error}); training goes on"))
+
+
+class Log(Writer):
+    """run.log: every line for people, with the time before it."""
+
+    title = "run.log"
+
+    def __init__(self, run: Path, say: Listener, speller: Speller = in_python) -> None:
+        """`speller` writes settings and calls in the lines."""
+        super().__init__(run, say)
+        self._speller = speller
+
+    def write(self, event: Event) -> None:
+        """Append a line."""
+        if isinstance(event, Noted):
+            time = datetime.now().isoformat(" ", "milliseconds").replace(".", ",")
+            with (self.run / "run.log").open("a", encoding="utf-8") as file:
+                file.write(f"{time} {event.level.upper()} {event.text.spelled(self._speller)}\n")
+
+
+def _row(event: Event) -> Row:
+    """Return the numbers of an event with their step; empty if it has none."""
+    if isinstance(event, Logged):
+        pace = {"step": event.step, "seconds": event.seconds, "images_per_second": event.images_per_second}
+        return {**pace, **event.values}
+    return {"step": event.step, **event.scores} if isinstance(event, Scored) else {}
+
+
+def _scalars(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield names and numbers; counts become shares of their sum."""
+    for name, value in row.items():
+        if isinstance(value, list):
+            yield from ((f"{name}/{i}", count / max(1, sum(value))) for i, count in enumerate(value))
+        elif name != "step":
+            yield name, value
+
+
+def _cut(path: Path, step: int) -> None:
+    """Drop the rows after `step`, and a last line that a kill left unfinished."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if row["step"] <= step:
+            kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")

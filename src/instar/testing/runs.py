@@ -1,0 +1,109 @@
+"""Runs of any method on images made in memory, by the real trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from instar.core import registry
+from instar.core.batch import Batch
+from instar.core.config import MethodConfig, RunConfig, TrainConfig
+from instar.core.events import Listener, Listeners
+from instar.core.method import Method, defaults
+from instar.core.seed import generator, mix, seeded
+from instar.core.settings import with_changes
+from instar.engine.parallel import fabric_of
+from instar.engine.trainer import Trainer
+
+
+@dataclass
+class Noise:
+    """A source of smooth random images, a pure function of the step.
+
+    Attributes:
+        kind: of the batches.
+        channels: of the images.
+        side: of the images, in pixels.
+        size: images per domain in a batch.
+        dtype: of the images.
+        epoch_length: steps in which all of them would be seen once.
+    """
+
+    kind: type[Batch]
+    channels: int = 3
+    side: int = 32
+    size: int = 1
+    dtype: torch.dtype = torch.float32
+    epoch_length: int = 3
+
+    def images(self, *seed: int) -> Tensor:
+        """Return images (size, channels, side, side) in [-1, 1], a function of some numbers."""
+        coarse = torch.rand(self.size, self.channels, 8, 8, generator=generator(*seed), dtype=self.dtype) * 2 - 1
+        return torch.nn.functional.interpolate(coarse, size=(self.side, self.side), mode="bilinear")
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step."""
+        domains = self.kind.parts
+        return self.kind.collate(
+            {domain: self.images(step, number) for number, domain in enumerate(domains)},
+            {domain: [f"{domain}{step}"] for domain in domains},
+            {domain: torch.tensor([mix(step, i) % 2 for i in range(self.size)]) for domain in self.kind.classes},
+        )
+
+    def stream(self, start_step: int) -> NoiseStream:
+        """Return the batches from a step on."""
+        return NoiseStream(self, start_step)
+
+
+@dataclass
+class NoiseStream:
+    """Batches of `Noise` in order."""
+
+    source: Noise
+    step: int
+    waited: float = 0.0
+
+    def __next__(self) -> Batch:
+        self.step += 1
+        return self.source.batch(self.step - 1)
+
+    def close(self) -> None:
+        """Do nothing: there is no thread to end."""
+
+
+def tiny(name: str, train: dict[str, Any] | None = None, **options: Any) -> RunConfig:
+    """Return the preset "tiny" of a method, with changes to the training and to the method's options."""
+    config = defaults(name, registry.get(name), "tiny")
+    changed: MethodConfig = with_changes(config.method, options)
+    settings: TrainConfig = with_changes(config.train, {"ema": 100, "preview_every": 10**6, **(train or {})})
+    return replace(config, method=changed, train=settings)
+
+
+def build(config: RunConfig, seed: int = 0) -> Method[Any]:
+    """Return a method with its initial weights."""
+    with seeded(seed, 0):
+        return registry.get(config.name)(config.method)
+
+
+def source_for(config: RunConfig, **changes: Any) -> Noise:
+    """Return a source of the batches that a run needs; `changes` are of fields of `Noise`."""
+    kind = registry.get(config.name).data
+    return replace(Noise(kind, config.method.channels, config.data.size, config.train.batch), **changes)
+
+
+def trainer(
+    config: RunConfig,
+    run: Path,
+    method: Method[Any],
+    source: Noise,
+    precision: str = "32",
+    on_event: Listener | None = None,
+) -> Trainer:
+    """Return a trainer on the CPU; `run` is an empty directory or one to go on with."""
+    fabric = fabric_of("cpu", precision=precision)
+    listeners = Listeners(*([] if on_event is None else [on_event]))
+    return Trainer(fabric, method, config, run, source, source.batch(10**6), listeners=listeners)

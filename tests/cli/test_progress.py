@@ -1,0 +1,83 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from instar.cli import progress
+from instar.core.events import Worked, note
+
+
+def test_the_line_says_when_the_loader_is_the_bottleneck(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with progress.bar(Console(file=out, width=200), steps=100, start=0, batch=4) as shown:
+        shown.terms({"G/gan": 0.5, "G/total": 9.0, "G/grad_norm": 3.0})
+        now[0] += 40
+        shown.step(10, waited=1.0)
+        now[0] += 40
+        shown.step(20, waited=21.0)
+    first, second = out.getvalue().splitlines()
+    assert first == "step 10/100  1.0 images/s  6 min to go  G/gan 0.5"
+    assert second == "step 20/100  1.0 images/s  5 min to go  waiting for data  G/gan 0.5"
+
+
+def test_a_pause_does_not_look_like_slowness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten steps a second; the first line falls due in a pause of two seconds, as a picture takes."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with progress.bar(Console(file=out, width=200), steps=1000, start=0, batch=4) as shown:
+        for step in range(1, 601):
+            now[0] += 2.1 if step == 290 else 0.1
+            shown.step(step, waited=0.05 * step)
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("step 290/1000  37.4 images/s  1 min to go  waiting for data")
+    assert second.startswith("step 591/1000  37.5 images/s  1 min to go  waiting for data")
+
+
+def console(terminal: bool) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, force_terminal=terminal, width=80), file
+
+
+def test_a_bar_in_a_terminal_for_each_piece_of_work_and_nothing_after_it() -> None:
+    screen, file = console(True)
+    with progress.Screen(screen) as listen:
+        for done in range(4):
+            listen(Worked("decoding images", done, 3))
+        assert listen._work is None
+        assert "decoding images" in file.getvalue()
+        listen(Worked("reading images", 1, 9))
+        listen(note("something else"))
+        assert listen._work is not None
+    assert listen._work is None
+    assert "reading images" in file.getvalue()
+    assert file.getvalue().count("\x1b[?25h") == file.getvalue().count("\x1b[?25l") == 2  # the cursor is back
+
+
+def test_a_failure_takes_the_bar_away() -> None:
+    screen, file = console(True)
+    try:
+        with progress.Screen(screen) as listen:
+            listen(Worked("decoding images", 0, 3))
+            raise OSError
+    except OSError:
+        pass
+    assert file.getvalue().count("\x1b[?25h") == file.getvalue().count("\x1b[?25l") == 1
+
+
+def test_work_of_unknown_length() -> None:
+    screen, file = console(True)
+    with progress.Screen(screen) as listen:
+        for done in range(3):
+            listen(Worked("measuring", done, 0))
+        assert listen._work is not None
+    assert "measuring" in file.getvalue()
+
+
+def test_nothing_where_there_is_no_terminal() -> None:
+    screen, file = console(False)
+    with progress.Screen(screen) as listen:
+        listen(Worked("decoding images", 1, 3))
+    assert file.getvalue() == ""

@@ -1,0 +1,41 @@
+"""The reference of Python is what the code says, and complete."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import instar
+from instar.core import events
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("api_page", DOCS / "api.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_as_the_code_says() -> None:
+    text = (DOCS / "api.md").read_text()
+    assert writer().page(text) == text, "run: python docs/api.py"
+
+
+def test_it_has_every_public_name_and_every_event() -> None:
+    there = set(writer().names((DOCS / "api.md").read_text()))
+    assert {f"instar.{name}" for name in instar.__all__ if name != "__version__"} <= there
+    assert {f"instar.core.events.{kind.__name__}" for kind in events.Event.__args__} <= there
+
+
+def test_every_argument_is_described() -> None:
+    for block in (DOCS / "api.md").read_text().split("<!-- api ")[1:]:
+        lines = (
+            [line.strip() for line in block.split("```python\n")[1].split("```")[0].splitlines()]
+            if "```" in block
+            else []
+        )
+        named = [line.lstrip("*").split(":")[0] for line in lines if line.endswith(",") and ":" in line]
+        assert [name for name in named if f"| `{name}` |" not in block] == [], block.splitlines()[0]
