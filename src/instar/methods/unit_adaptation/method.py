@@ -193,7 +193,7 @@ class UNITAdaptation(Method[Labelled]):
         if batch.labels.max() >= self.cfg.classes:
             classes = setting("method.classes")
             raise UserError(
-                f"there are {int(batch.labels.max()) + 1} classes: set {classes} to that, not {self.cfg.classes}"
+                f"there are {int(batch.labels.max()) + 1} classes: set {classes}, not {self.cfg.classes}"
             )
         x, y = self.augmented(batch.a, "a"), self.augmented(batch.b, "b")
         mean, std = self.G.encode_both(x, y)
