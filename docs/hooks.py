@@ -83,7 +83,7 @@ def paper(name: str) -> str:
     """Return one line about the paper, the data and the directions."""
     found = describe(name)
     where = found.paper
-    cited = f"[{where.title}]({where.url}), {where.authors}, {where.year}" if where else "Of no paper: made of known parts"
+    cited = f"[{where.title}]({where.url}), {where.authors}, {where.year}" if where else "Of no paper: of known parts"
     return f"{cited}. Data: {found.data}. Translates {_directions(found)}."
 
 
@@ -265,7 +265,8 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 WRITERS = {
-    writer.__name__: writer for writer in (objective, terms, differs, parts, presets, options, paper, layouts, section, index)
+    writer.__name__: writer
+    for writer in (objective, terms, differs, parts, presets, options, paper, layouts, section, index)
 }
 
 if __name__ == "__main__":

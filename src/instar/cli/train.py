@@ -89,7 +89,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
     sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
     paper = method.paper
-    about = f"{paper.title}. {paper.authors}, {paper.year}, {paper.url}" if paper else "Of no paper: made of known parts."
+    about = f"{paper.title}. {paper.authors}, {paper.year}, {paper.url}" if paper else "Of no paper: of known parts."
     kind = make_dataclass(
         "Train",
         [

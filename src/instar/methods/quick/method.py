@@ -18,10 +18,10 @@ from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
 from instar.losses.gan import r1
+from instar.methods.quick.networks import BlendGenerator, WholeDiscriminator
 from instar.methods.quick.relativistic import more_real
 from instar.methods.quick.structure import local_correlation_loss
 from instar.modules.diffaug import diffaug
-from instar.methods.quick.networks import BlendGenerator, WholeDiscriminator
 
 LAZY = 8
 """Steps between two penalties, which then weigh as much as eight (Karras et al. 2020, appendix B)."""
@@ -90,7 +90,7 @@ class Quick(Method[Unpaired]):
         Colour at half of the sides, brightness at all of them, as JPEG and television have it.
         D sees images moved and with holes: Zhao et al. 2020 (https://arxiv.org/abs/2006.10738); the holes here are
         smaller, in half of the images, and colours stay.
-        Inputs as further fakes, as Reed et al. 2016 (https://arxiv.org/abs/1605.05396) have real images of another text.
+        Inputs as further fakes, as Reed et al. 2016 (https://arxiv.org/abs/1605.05396) have images of another text.
         The pull towards the input's coarse colours: the self-regularisation of Shrivastava et al. 2017
         (https://arxiv.org/abs/1612.07828), of averages.
         `method.structure`: the squared structure term of SSIM, Wang et al. 2004.

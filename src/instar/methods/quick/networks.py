@@ -1,7 +1,7 @@
 """The networks of `quick`: a generator that paints over its input, and a discriminator that sees the whole image.
 
-Both are without norms. Instance norm throws away how bright and how coloured an image is, and lets a spot of huge values
-steer a whole channel (Karras et al. 2020, section 2). Equalised layers keep the scale in its place.
+Both are without norms. Instance norm throws away how bright and how coloured an image is, and lets a spot of huge
+values steer a whole channel (Karras et al. 2020, section 2). Equalised layers keep the scale in its place.
 """
 
 from __future__ import annotations
@@ -78,12 +78,11 @@ class BlendGenerator(nn.Module):
         fine = wide
         for finer in self.finer:
             fine = finer(fine, x)
-        luma, mask = full_precision(self.out(fine)).split(1, 1)
-        content = luma.tanh()
+        out = full_precision(self.out(fine))
+        content, mask = out[:, :1].tanh(), out[:, 1:].sigmoid()
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
             content = torch.einsum("rc,nchw->nrhw", content.new_tensor(COLOURS), torch.cat([content, colour], 1))
-        mask = mask.sigmoid()
         return x + mask * (content - x), mask
 
 
@@ -112,7 +111,8 @@ class Finer(nn.Module):
     def forward(self, features: Tensor, x: Tensor) -> Tensor:
         """Map features (N, cin, h, w) and the input (N, C, H, W) to activations (N, cout, 2h, 2w)."""
         features = activate(enlarged(self.first(features), 2))
-        seen = nnf.adaptive_avg_pool2d(x, features.shape[2:]) if x.shape != features.shape else x
+        shrink = x.shape[2] // features.shape[2]
+        seen = nnf.avg_pool2d(x, shrink) if shrink > 1 else x
         out: Tensor = activate(self.second(torch.cat([features, seen.to(features.dtype)], 1)))
         return out
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
 from instar.core.images import LUMA
+from instar.core.precision import full_precision
 
 SIDE = 9
 """Side of a neighbourhood in pixels."""
@@ -38,7 +38,7 @@ def local_correlation_loss(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _luminance(images: Tensor) -> Tensor:
-    images = images.to(torch.promote_types(images.dtype, torch.float32))
+    images = full_precision(images)
     if images.shape[1] == 1:
         return images
     return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
