@@ -38,6 +38,18 @@ def test_a_closed_mask_gives_the_input_and_an_open_one_the_content() -> None:
         torch.testing.assert_close(net(x), torch.full_like(x, 0.5).tanh())
 
 
+def test_the_least_mask() -> None:
+    net, x = BlendGenerator(width=8, blocks=2, tail=4, floor=0.05), torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.colour.weight.zero_()
+        net.out.bias.copy_(torch.tensor([0.5, -40.0]))
+        content = torch.full_like(x, 0.5).tanh()
+        torch.testing.assert_close(net(x), 0.95 * x + 0.05 * content)
+        net.out.bias[1] = 40.0
+        torch.testing.assert_close(net(x), content)
+
+
 def test_colours_are_those_of_jfif() -> None:
     """Of all colours the brightest red: Cr + 0.5 at the brightness of red."""
     net, x = BlendGenerator(width=8, blocks=2, tail=4), torch.zeros(1, 3, 64, 64)

@@ -16,7 +16,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, same_side
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Bounds, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from instar.losses.gan import r1
 from instar.methods.quick.networks import BlendGenerator, WholeDiscriminator
 from instar.methods.quick.relativistic import more_real
@@ -41,6 +41,8 @@ class Config(MethodConfig):
     """Weight of the term that holds brightness and colours of the input at 8 x 8 places; lower where these change."""
     mask: NonNegativeFloat = 0.05
     """Weight of the mask's mean: what need not change stays."""
+    floor: Fraction = 0.0
+    """Least value of the mask. At 0 it can close for good, and the run ends with copies: 0.05 keeps content in sight."""
     structure: NonNegativeFloat = 0.0
     """Weight of the term that holds edges in their places, whatever their colours become; 0.5 where everything changes,
     as from day to night."""
@@ -125,7 +127,7 @@ class Quick(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        generator = BlendGenerator(cfg.channels, cfg.width, cfg.blocks, cfg.width // 4, cfg.side)
+        generator = BlendGenerator(cfg.channels, cfg.width, cfg.blocks, cfg.width // 4, cfg.side, floor=cfg.floor)
         self.G = generator.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
         self.D = WholeDiscriminator(cfg.channels, cfg.width // 2, cfg.side).to(memory_format=torch.channels_last)
         self.size_divisor = self.G.size_divisor

@@ -32,7 +32,16 @@ class BlendGenerator(nn.Module):
     size_divisor: int
     """Sides of an image are multiples of this."""
 
-    def __init__(self, channels: int = 3, width: int = 64, blocks: int = 4, tail: int = 16, side: int = 64) -> None:
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int = 4,
+        tail: int = 16,
+        side: int = 64,
+        *,
+        floor: float = 0.0,
+    ) -> None:
         """Draw the weights.
 
         Args:
@@ -41,8 +50,10 @@ class BlendGenerator(nn.Module):
             blocks: residual blocks there.
             tail: channels at the image's own size.
             side: of the images in training, 32 times a power of two; other sizes are translated at that scale.
+            floor: least value of the mask.
         """
         super().__init__()
+        self.floor = floor
         self.fold = side // GRID
         self.size_divisor = 4 * self.fold
         half, wide = width // 2, 3 * width // 2
@@ -79,7 +90,7 @@ class BlendGenerator(nn.Module):
         for finer in self.finer:
             fine = finer(fine, x)
         out = full_precision(self.out(fine))
-        content, mask = out[:, :1].tanh(), out[:, 1:].sigmoid()
+        content, mask = out[:, :1].tanh(), self.floor + (1 - self.floor) * out[:, 1:].sigmoid()
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
             content = torch.einsum("rc,nchw->nrhw", content.new_tensor(COLOURS), torch.cat([content, colour], 1))
