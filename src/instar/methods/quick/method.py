@@ -42,7 +42,7 @@ class Config(MethodConfig):
     mask: NonNegativeFloat = 0.05
     """Weight of the mask's mean: what need not change stays."""
     floor: Fraction = 0.0
-    """Least value of the mask. At 0 it can close for good, and the run ends with copies: 0.05 keeps content in sight."""
+    """Least value of the mask. At 0 it can close for good, and the run ends with copies; above, content is seen."""
     structure: NonNegativeFloat = 0.0
     """Weight of the term that holds edges in their places, whatever their colours become; 0.5 where everything changes,
     as from day to night."""
