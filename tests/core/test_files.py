@@ -44,3 +44,8 @@ def test_sync_flushes_files_and_folders(tmp_path: Path, monkeypatch: pytest.Monk
     sync(tmp_path / "file")
     sync(tmp_path)
     assert flushed == [(tmp_path / "file").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_names_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("a" * 255), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a" * 255]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, flush it to the disk, and rename it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a name in the same folder for a file that is to become `path`; its length is not that of the name."""
+    return path.with_name(f".instar-{os.getpid()}-{uuid4().hex[:12]}.tmp")
 
 
 def sync(path: Path) -> None:

@@ -105,7 +105,7 @@ class Quick(Method[Unpaired]):
     translators = ("G",)
     presets = {
         "small": Preset(
-            about="64 px: seven minutes on one core with bf16",
+            about="64 px: eight minutes on one core with bf16",
             data={"size": 64, "zoom": 1.0},
             train={"steps": 4000, "batch": 4, "ema": 6000, "preview_every": 1000, "save_every": 1000},
         ),
