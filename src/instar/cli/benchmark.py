@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.parser import console, parse
 from instar.cli.progress import Screen, say
-from instar.engine.signals import stop_on_signals
+from instar.cli.signals import stop_on_signals
 from instar.sweeps.launch import STOPPED
 
 
@@ -43,7 +44,8 @@ def run(arguments: Sequence[str]) -> int:
     from instar.reports.compare import summary
 
     screen = console()
-    with Screen(screen) as on_event, stop_on_signals() as stop:
+    stop = threading.Event()
+    with Screen(screen) as on_event, stop_on_signals(stop):
         result = benchmark(
             args.spec,
             only=args.only,

@@ -210,6 +210,13 @@ class RunConfig:
     train: TrainConfig
 
 
+def code_in(config: RunConfig) -> str | None:
+    """Return the setting that names code to be run, module.path:callable, if one does."""
+    name = config.train.score_with.partition("=")[0]
+    kind, colon, _ = name.partition(":")
+    return setting("train.score_with", name) if colon and kind != "torchvision" else None
+
+
 def to_yaml(config: RunConfig) -> str:
     """Return `config` as YAML; `from_dict` of its parts gives an equal config."""
     return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
