@@ -91,7 +91,12 @@ def check_unused(out: Path) -> None:
 def check_code(config: RunConfig, where: Path | str) -> None:
     """Refuse settings from a file that name code to be run."""
     if named := code_in(config):
-        raise UserError(f"{where}: {named} is code that would be run; if you trust it: {setting('allow_code', True)}")
+        raise untrusted(named, where)
+
+
+def untrusted(named: str, where: Path | str) -> UserError:
+    """Return the error for a file that names code."""
+    return UserError(f"{where}: {named} is code that would be run; if you trust it: {setting('allow_code', True)}")
 
 
 def check_settings(config: RunConfig, run: Path, checkpoint: Path) -> str:

@@ -35,6 +35,8 @@ class Benchmark:
     """Run on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for this machine alone."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to score; where to train is said in the spec, train.device."""
+    allow_code: bool = False
+    """Run the code that the spec names: an extractor module.path:callable."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -54,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
             threads=args.threads,
             ray=args.ray,
             device=args.device,
+            allow_code=args.allow_code,
             on_event=on_event,
             stop=stop,
         )
@@ -61,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         for state in result.runs:
             print(f"{state.title}: {state.words}")
         return 0
-    again = f"instar benchmark {args.spec}"
+    again = f"instar benchmark {args.spec}{' --allow-code' * args.allow_code}"
     if result.stopped:
         say(screen, f"stopped; go on with: {again}")
         return STOPPED

@@ -210,11 +210,16 @@ class RunConfig:
     train: TrainConfig
 
 
+def names_code(extractor: str) -> bool:
+    """Return whether the name of an extractor is code to be run: module.path:callable."""
+    kind, colon, _ = extractor.partition("=")[0].partition(":")
+    return bool(colon) and kind != "torchvision"
+
+
 def code_in(config: RunConfig) -> str | None:
-    """Return the setting that names code to be run, module.path:callable, if one does."""
-    name = config.train.score_with.partition("=")[0]
-    kind, colon, _ = name.partition(":")
-    return setting("train.score_with", name) if colon and kind != "torchvision" else None
+    """Return the setting that names code to be run, if one does."""
+    named = config.train.score_with
+    return setting("train.score_with", named) if names_code(named) else None
 
 
 def to_yaml(config: RunConfig) -> str:
