@@ -368,7 +368,8 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
     assert list((trained / "tensorboard").glob("events.out.tfevents.*"))
     checkpoint = trained / LAST
     assert {path.name for path in checkpoint.iterdir()} == {
-        *("config.yaml", "training.json", "method.safetensors", "averages.safetensors", "optimizers.safetensors")
+        *("config.yaml", "training.json", "method.safetensors", "averages.safetensors", "optimizers.safetensors"),
+        *("images.txt", "SHA256SUMS"),
     }
     assert json.loads((checkpoint / "training.json").read_text())["step"] == 4
     assert (checkpoint / "config.yaml").read_bytes() == (trained / "config.yaml").read_bytes()
@@ -411,10 +412,10 @@ def test_resume_finds_no_images(trained: Path, tmp_path: Path, capsys: Said) -> 
     run = shutil.copytree(trained, tmp_path / "run")
     config = run / "config.yaml"
     config.write_text(config.read_text().replace(str(settings(run)["data"]["roots"][0]), str(tmp_path / "gone")))
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"}
     assert call("--resume", run) == 2
     assert f"{tmp_path / 'gone'}: there is no such folder" in refused(capsys)
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"} == before
 
 
 def test_direction(trained: Path, data: Path, tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         **others,
     }
     settings = config_of(kind, images, config, preset, given, allow_code=allow_code)
-    record = _Record(Path(out), on_event or ignore)
-    begin(settings, out, record, stop or threading.Event())
+    record = _Record(Path(out), ignore if on_event is None else on_event)
+    begin(settings, out, record, threading.Event() if stop is None else stop)
     return record.result()
 
 
@@ -167,8 +167,8 @@ def resume(
 
     if steps is not None:
         Bounds(1).check("train.steps", steps)
-    record = _Record(run_of(Path(run))[0], on_event or ignore)
-    stopping = stop or threading.Event()
+    record = _Record(run_of(Path(run))[0], ignore if on_event is None else on_event)
+    stopping = threading.Event() if stop is None else stop
     go_on(run, record, stopping, steps=steps, allow_changes=allow_changes, allow_code=allow_code)
     return record.result()
 
