@@ -127,7 +127,9 @@ def set_aside(run: Path, step: int) -> list[Path]:
     moved = []
     for later in checkpoints(run):
         if later.name > f"step-{step:09d}":
-            free = (later.with_name(f"{later.name}.old{number or ''}") for number in range(10**6))
+            free = (
+                later.with_name(f"set-aside-{later.name}{f'-{number}' if number else ''}") for number in range(10**6)
+            )
             moved.append(later.rename(next(path for path in free if not path.exists())))
     return moved
 
