@@ -18,6 +18,7 @@ RUN/.lock                    held by the training that is at work
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -173,9 +174,9 @@ def read_training(checkpoint: Path) -> dict[str, Any]:
     return training
 
 
-def last_whole(run: Path) -> Path | None:
-    """Return the last checkpoint of a run that is not damaged, if there is one."""
-    for folder in reversed(checkpoints(run)):
+def last_whole(run: Path, but: Path | None = None) -> Path | None:
+    """Return the last checkpoint of a run, other than `but`, that is not damaged, if there is one."""
+    for folder in (one for one in reversed(checkpoints(run)) if but is None or one.name != but.name):
         try:
             for name in listed(folder) or _parts(folder):
                 check_sum(folder / name)
@@ -196,7 +197,7 @@ def naming_the_last_whole(checkpoint: Path) -> Iterator[None]:
         yield
     except DamagedError as error:
         run = checkpoint.parent.parent
-        whole = last_whole(run) if checkpoint.parent.name == CHECKPOINTS else None
+        whole = last_whole(run, checkpoint) if checkpoint.parent.name == CHECKPOINTS else None
         if whole is None:
             raise
         advice = f"the last whole checkpoint is {whole}; give that instead of the run"
@@ -220,7 +221,7 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
         with seeded(config.train.seed, 0):  # the initial weights are replaced, but drawing them moves the generators
             method = kind(config.method)
         weights = read_tensors(folder / METHOD)
-        if averaged and (_is_there(folder / AVERAGES) or AVERAGES in listed(folder)):
+        if averaged and (os.path.lexists(folder / AVERAGES) or AVERAGES in listed(folder)):
             weights |= read_tensors(folder / AVERAGES)
         fill(method, weights, config, folder)
     return method.eval().requires_grad_(False), config

@@ -127,10 +127,11 @@ def set_aside(run: Path, step: int) -> list[Path]:
     moved = []
     for later in checkpoints(run):
         if later.name > f"step-{step:09d}":
-            free = (
-                later.with_name(f"set-aside-{later.name}{f'-{number}' if number else ''}") for number in range(10**6)
-            )
-            moved.append(later.rename(next(path for path in free if not path.exists())))
+            name, number = f"set-aside-{later.name}", 1
+            while (later.parent / name).exists():
+                number += 1
+                name = f"set-aside-{later.name}-{number}"
+            moved.append(later.rename(later.parent / name))
     return moved
 
 
