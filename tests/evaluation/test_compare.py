@@ -7,6 +7,7 @@ from statistics import mean, stdev
 import pytest
 from safetensors.torch import load_file, save_file
 
+from instar.core.digests import write_sums
 from instar.core.errors import UserError
 from instar.evaluation.compare import SHOWN, compare_runs, strip
 from instar.evaluation.runs import evaluate_run
@@ -62,8 +63,10 @@ def scored(run: Path, folder: Path, memory: int) -> Path:
     second = shutil.copytree(folder / "checkpoints/step-000000001", folder / "checkpoints/step-000000002")
     weights = load_file(second / "averages.safetensors")
     save_file({name: value * 0.5 for name, value in weights.items()}, second / "averages.safetensors")
-    training = {"step": 2, "seconds": 180.0, "memory": memory, "best": [[1, 0.5]]}
+    training = json.loads((second / "training.json").read_text())
+    training |= {"step": 2, "seconds": 180.0, "memory": memory, "best": [[1, 0.5]]}
     (second / "training.json").write_text(json.dumps(training))
+    write_sums(second)
     return folder
 
 

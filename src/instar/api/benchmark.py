@@ -100,11 +100,11 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
     path, listen = Path(spec), ignore if on_event is None else on_event
     grid = read_grid(path)
     _check_only(only, grid, path)
-    if not allow_code:
-        _check_code(grid, path)
     states = [state_of(job) for job in grid.jobs]
     if dry_run:
         return BenchmarkResult(states, [], {})
+    if not allow_code:
+        _check_code(grid, path)
     extractor = _extractor(grid)  # before hours of training: it may be missing
     left = [
         (job, state)
