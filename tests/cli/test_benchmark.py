@@ -143,7 +143,7 @@ def test_a_signal_is_passed_on(spec: Path) -> None:
     assert 0 < step < 6000
     assert "stopping: each training finishes its step and saves" in err
     assert f"drawn/cut/seed-0: stopped at step {step}; go on with" in err
-    assert err.endswith(f"stopped; go on with: instar benchmark {spec}\n")
+    assert err.endswith(f"stopped; go on with: instar benchmark {spec} --allow-code\n")
     assert "failed" not in err
     assert out == "", "no table"
     assert not (run.parent.parent / "plain/seed-0").exists()
