@@ -1,5 +1,6 @@
 """A grid with real trainings, small ones. Killed and interrupted ones are in tests/cli/test_benchmark.py."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -27,7 +28,7 @@ score: {extractor: "evaluation.parts:colours"}
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent))  # where the extractor is
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent), prepend=os.pathsep)  # the extractor
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     draw(tmp_path / "drawn", train=8, test=6)
     path = tmp_path / "spec.yaml"

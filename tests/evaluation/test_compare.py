@@ -21,6 +21,7 @@ def with_seed(run: Path, folder: Path, seed: int) -> Path:
     """A copy of a run that says it was trained with another seed."""
     shutil.copytree(run, folder)
     for config in folder.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("seed: 0", f"seed: {seed}"))
     return folder
 
@@ -109,6 +110,7 @@ def test_directions_that_differ_do_not_compare(run_directory: Runs, tmp_path: Pa
     back = tmp_path / "back"
     shutil.copytree(run_directory("cut"), back)
     for config in back.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         text = config.read_text().replace("source: horse", "source: x").replace("target: zebra", "target: horse")
         config.write_text(text.replace("source: x", "source: zebra"))
     with pytest.raises(UserError, match="different directions do not compare"):
@@ -119,6 +121,7 @@ def test_sizes_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -
     large = tmp_path / "large"
     shutil.copytree(run_directory("cut"), large)
     for config in large.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("size: 32", "size: 64"))
     with pytest.raises(UserError, match="different sizes do not compare"):
         compare_runs([run_directory("cut"), large], [data_set(tmp_path / "set")], extractor=extractor())

@@ -122,6 +122,7 @@ def trained_on(run: Path, data: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     for config in copy.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("roots: []", f"roots: [{data}]"))
     return copy
 

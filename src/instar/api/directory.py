@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from instar.core.config import RunConfig, code_in
-from instar.core.digests import DamagedError, check_sum
+from instar.core.digests import DamagedError, check_sum, listed
 from instar.core.errors import UserError, call, setting
 from instar.core.files import lock, open_own, own_folder, read_own
 from instar.core.run import (
@@ -113,7 +113,7 @@ def check_images(now: bytes, checkpoint: Path) -> str:
     """Return how the training images differ from those of a checkpoint; nothing if they do not, or if it is too old."""
     path = checkpoint / IMAGES
     with naming_the_last_whole(checkpoint):
-        if not path.exists():
+        if not path.exists() and IMAGES not in listed(checkpoint):
             return ""
         check_sum(path)
         try:

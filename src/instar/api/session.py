@@ -161,7 +161,10 @@ class _Settings:
             with suppress(UserError):
                 if read_config(self._out / CONFIG) == self._config:
                     return
-            write_config(self._config, self._out)
+            try:
+                write_config(self._config, self._out)
+            except OSError as error:
+                raise UserError(f"{self._out / CONFIG}: cannot be written ({error.strerror})") from error
 
 
 def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:

@@ -200,8 +200,10 @@ def naming_the_last_whole(checkpoint: Path) -> Iterator[None]:
         whole = last_whole(run, checkpoint) if checkpoint.parent.name == CHECKPOINTS else None
         if whole is None:
             raise
-        advice = f"the last whole checkpoint is {whole}; give that instead of the run"
-        raise DamagedError(f"{error.message.raw}; {advice}, to train on from it: {call('resume', whole)}") from error
+        advice = (
+            f"the last whole checkpoint is {whole}; give that instead, to train on from it: {call('resume', whole)}"
+        )
+        raise DamagedError(f"{error.message.raw}; {advice}") from error
 
 
 def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunConfig]:

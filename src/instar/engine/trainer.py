@@ -306,7 +306,7 @@ class Trainer:
         if not there:
             return
         training = checkpoint.load(self.fabric, there[-1], self.live)
-        self.check_length(training["step"], read_config(there[-1] / CONFIG).train.steps)
+        self.check_length(training, read_config(there[-1] / CONFIG).train.steps)
         self.step, self.phase = training["step"], training["phase"]
         self.bad_steps, self.seconds = training["bad_steps"], training["seconds"]
         self.memory = training.get("memory", 0)
@@ -324,15 +324,15 @@ class Trainer:
             longer = call("resume", self.run, steps=2 * self.cfg.steps)
             self.tell(events.note(f"the run is at its end, step {self.step}; to lengthen it: {longer}"))
 
-    def check_length(self, step: int, before: int) -> None:
+    def check_length(self, training: Mapping[str, Any], before: int) -> None:
         """Refuse another length of the run, `before` until now, that does not fit where it stands."""
-        asked = setting("train.steps", self.cfg.steps)
+        asked, step = setting("train.steps", self.cfg.steps), training["step"]
         if step > self.cfg.steps:
             raise UserError(f"{asked}: the run stands at step {step} already; give a larger number")
         at = {steps: Progress(step, steps, self.source.epoch_length) for steps in (before, self.cfg.steps)}
-        was, now = (self.method.phase(progress) for progress in (at[before], at[self.cfg.steps]))
-        if was != now:
+        come_to, now = {training["phase"], self.method.phase(at[before])}, self.method.phase(at[self.cfg.steps])
+        if step and now not in come_to:
             raise UserError(
                 f"{asked}: at step {step} a run of that length is in the phase {now!r}, and this one, of {before} "
-                f"steps, in {was!r}; choose a length at which they are the same"
+                f"steps, has come to {training['phase']!r}; choose a length at which they are the same"
             )
