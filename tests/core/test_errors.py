@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from instar.core.errors import Mention, Message, UserError, call, nearest, setting
-from instar.core.images import UnreadableImage
+from instar.core.reading import UnreadableImage
 
 
 def test_a_message_is_spelled_for_python() -> None:

@@ -10,7 +10,8 @@ import torch
 import instar
 from instar.core.errors import UserError
 from instar.core.events import Event, Worked
-from instar.core.images import centre_square, read, to_array, to_tensor
+from instar.core.images import centre_square, to_array, to_tensor
+from instar.core.reading import read
 from instar.evaluation.report import COPY, LAST
 from instar.evaluation.runs import Extras, accuracies, evaluate_run
 from instar.evaluation.scores import Scorer

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 _TEMPORARY = (".instar-", ".tmp")
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -32,8 +32,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Give a new file that takes the place of `path` at the end of the context, unless that raises."""
-    begin, end = _TEMPORARY
-    temporary = path.with_name(f"{begin}{secrets.token_hex(8)}{end}")
+    temporary = temporary_beside(path)
     try:
         with open_new(temporary) as file:
             yield file
@@ -97,6 +96,12 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a name in the same folder for a file that is to become `path`; its length is not that of the name."""
+    begin, end = _TEMPORARY
+    return path.with_name(f"{begin}{os.getpid()}-{uuid4().hex[:12]}{end}")
 
 
 def sync(path: Path) -> None:

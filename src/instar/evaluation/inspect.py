@@ -16,7 +16,8 @@ from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import UnreadableImage
+from instar.core.listing import left_out_notes
+from instar.core.reading import UnreadableImage
 from instar.core.registry import get
 from instar.core.run import find_checkpoint, read_config, read_training
 from instar.data import ImageRef, find
@@ -182,7 +183,7 @@ def _images(
     found = find(cfg.unnamed() if one else cfg, kind)  # one folder may have any name
     source = next(domain for domain in kind.parts if domain != to)
     notes = [] if one else [f"Styles are read from the images of {found.names[to]}."]
-    return found.shown[source], found.train[to], found.test[to], notes
+    return found.shown[source], found.train[to], found.test[to], [*notes, *left_out_notes(found.left_out)]
 
 
 def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain: Domain, on_event: Listener) -> Seen:

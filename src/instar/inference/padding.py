@@ -6,6 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.errors import UserError, setting
+
+MOST = 2**26
+"""Pixels to which images are enlarged."""
 SMALLEST = 16
 """Sides are padded to at least this: generators pad by reflection inside, which a map of 1 pixel does not allow."""
 
@@ -41,8 +45,16 @@ def resized(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def with_short_side(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    """Return height and width in the same proportion, with the given short side; the same ones if there is None."""
+    """Return height and width in the same proportion, with the given short side; the same ones if there is None.
+
+    Raises:
+        UserError: a thin strip would be enlarged to more than `MOST` pixels.
+    """
     if short_side is None:
         return height, width
     scale = short_side / min(height, width)
-    return round(height * scale), round(width * scale)
+    high, wide = round(height * scale), round(width * scale)
+    if high * wide > max(MOST, height * width):
+        remedy = f"leave out {setting('size')}, or cut the image into parts"
+        raise UserError(f"{setting('size', short_side)}: {width} x {height} would become {wide} x {high}; {remedy}")
+    return high, wide
