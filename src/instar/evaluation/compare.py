@@ -16,7 +16,7 @@ from instar.core.config import RunConfig, to_yaml
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.run import find_checkpoint, load_method, read_config
+from instar.core.run import find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.held_out import held_out
 from instar.evaluation.progress import part_of
 from instar.evaluation.report import BEST, COPY, REAL, Column, Report
@@ -196,7 +196,7 @@ def _row(
     there = [column for column in best if column is not None]
     folders = [find_checkpoint(Path(report.run)) for report in reports]
     method, _ = load_method(folders[0], averaged=False)
-    peaks = [json.loads((folder / "training.json").read_text()).get("memory", 0) for folder in folders]
+    peaks = [read_training(folder).get("memory", 0) for folder in folders]
     return Row(
         title=title,
         seeds=tuple(config.train.seed for config in configs),
