@@ -88,6 +88,8 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     base = defaults(name, method, _value(arguments, "--preset"))
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
     sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
+    paper = method.paper
+    about = f"{paper.title}. {paper.authors}, {paper.year}, {paper.url}" if paper else "Of no paper: of known parts."
     kind = make_dataclass(
         "Train",
         [
@@ -103,7 +105,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
         ],
         frozen=True,
         kw_only=True,
-        namespace={"__doc__": f"{method.paper.title}. {method.paper.authors}, {method.paper.year}, {method.paper.url}"},
+        namespace={"__doc__": about},
     )
     args: Any = parse(kind, arguments, f"instar train {given}")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.

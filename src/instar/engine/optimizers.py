@@ -57,11 +57,12 @@ class Optimizers:
     def load(self, state: dict[str, Tensor]) -> None:
         """Put back what `state` returned."""
         for name, adam in self.by_name.items():
+            parameters = self.parameters([name])
             nested: dict[int, dict[str, Tensor]] = {}
             for path, value in state.items():
                 network, index, key = path.split("/")
                 if network == name:
-                    nested.setdefault(int(index), {})[key] = value
+                    nested.setdefault(int(index), {})[key] = _laid_out(value, parameters[int(index)])
             adam.load_state_dict({"state": nested, "param_groups": adam.state_dict()["param_groups"]})
 
 
@@ -72,6 +73,13 @@ def gradient_norm(gradients: Sequence[Tensor], clip: float) -> Tensor:
         for gradient in gradients:
             gradient.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
     return norm
+
+
+def _laid_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Return an average with the strides of its parameter: fused Adam goes through the memory of both side by side."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _trains(net: nn.Module) -> bool:
