@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from instar.core.events import Listener, ignore
 from instar.core.listing import left_out_notes
 from instar.core.reading import UnreadableImage
 from instar.core.registry import get
-from instar.core.run import find_checkpoint, read_config
+from instar.core.run import find_checkpoint, read_config, read_training
 from instar.data import ImageRef, find
 from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
@@ -158,7 +157,7 @@ def inspect_run(
     seen = _seen(translator, evenly(everything, count), domain, on_event)
     reachable = translator.own_domains() if supports(translator.method, Clustered) else []
     x = _squares(sources, inputs, translator)
-    step = json.loads((folder / "training.json").read_text())["step"]
+    step = read_training(folder)["step"]
     return Inspection(
         run=str(path),
         method=config.name,

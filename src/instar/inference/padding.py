@@ -45,15 +45,20 @@ def resized(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def with_short_side(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    """Return height and width in the same proportion, with the given short side; the same ones if there is None.
+    """Return height and width in the same proportion, with the given short side; the same ones if there is None."""
+    if short_side is None:
+        return height, width
+    scale = short_side / min(height, width)
+    return round(height * scale), round(width * scale)
+
+
+def enlarged(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Return what `with_short_side` does, for an image that is to be translated so.
 
     Raises:
         UserError: a thin strip would be enlarged to more than `MOST` pixels.
     """
-    if short_side is None:
-        return height, width
-    scale = short_side / min(height, width)
-    high, wide = round(height * scale), round(width * scale)
+    high, wide = with_short_side(height, width, short_side)
     if high * wide > max(MOST, height * width):
         remedy = f"leave out {setting('size')}, or cut the image into parts"
         raise UserError(f"{setting('size', short_side)}: {width} x {height} would become {wide} x {high}; {remedy}")
