@@ -22,6 +22,7 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
+from instar.inference.onnx_model import SUFFIX, load_onnx
 from instar.inference.padding import cropped, padded, resized, with_short_side
 
 
@@ -50,7 +51,9 @@ class Model:
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Self:
-        """Load a run directory's last checkpoint, or one checkpoint."""
+        """Load a run directory's last checkpoint, one checkpoint, or a file that `instar.export` has written."""
+        if path.suffix.lower() == SUFFIX:
+            return cls(*load_onnx(path, device), device="cpu")
         return cls(*load_method(path), device=device)
 
     @property
