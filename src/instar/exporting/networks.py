@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Networks(nn.Module):
 
     def __init__(self, method: Method[Any], to: Domain) -> None:
         super().__init__()
-        self.method, self.to_domain = method, to
+        self.method, self.to_domain = _without_unused(method), to
 
     def forward(self, planes: Tensor, style: Tensor | None = None, noise: tuple[Tensor, ...] = ()) -> Tensor:
         """Map pixels (N, C, H, W) in [0, 1], styles (N, S) and masks of dropout to pixels in [0, 1]."""
@@ -114,6 +115,19 @@ def example(name: str, method: Method[Any], to: Domain, channels: int) -> Exampl
         for number, (mask, p) in enumerate(zip(recorded.masks, recorded.p, strict=True))
     )
     return Example(planes, None, tuple(recorded.masks), described)
+
+
+def _without_unused(method: Method[Any]) -> Method[Any]:
+    """Return the method without the networks that only training needs, which a trace would go through as well."""
+    lean = copy(method)
+    lean._modules = {  # of the copy: the method keeps its own
+        name: child
+        for name, child in method._modules.items()
+        if any(used.split(".")[0] == name for used in method.translators)
+        or child is None
+        or next(child.parameters(), None) is None
+    }
+    return lean
 
 
 def _chance(name: str) -> str:

@@ -20,7 +20,7 @@ SUFFIX = ".onnx"
 
 
 class OnnxMethod(nn.Module):
-    """A graph that Instar has exported. Its domains are `a`, that of the images, and `b`.
+    """A graph that Instar has exported. It pads images itself. Its domains are `a`, that of the images, and `b`.
 
     Attributes:
         card: of the graph.
@@ -28,12 +28,11 @@ class OnnxMethod(nn.Module):
 
     data = Unpaired
     targets: tuple[Domain, ...] = ("b",)
-    size_divisor = 1  # the graph pads
 
     def __init__(self, session: Any, card: Card) -> None:
         super().__init__()
         self.session, self.card = session, card
-        self.fixed_size = card.fixed_size
+        self.size_divisor, self.fixed_size = card.size_divisor, card.fixed_size
         self.stochastic = bool(card.noise or card.style_size)
         self.without = frozenset(
             [*([] if card.style_size else [Styled]), *([] if any(card.domain_styles) else [Clustered])]
