@@ -89,7 +89,9 @@ def _images(model: Translator, to: Domain) -> tuple[Sequence[Image], str]:
 
     source, found = model.keys.opposite(to), []
     try:
-        held_out = find(model.config.data, registry.get(model.name).data).test[source] if model.config.data.roots else []
+        held_out = (
+            find(model.config.data, registry.get(model.name).data).test[source] if model.config.data.roots else []
+        )
     except UserError:  # the images are not where they were
         held_out = []
     for ref in held_out:
@@ -100,4 +102,6 @@ def _images(model: Translator, to: Domain) -> tuple[Sequence[Image], str]:
                 continue
     if found:
         return found, f"{len(found)} held-out images of {model.keys.names[source]}"
-    return [shapes.pair(number)[0] for number in range(IMAGES)], f"{IMAGES} drawn images, as the run's own are not there"
+    return [
+        shapes.pair(number)[0] for number in range(IMAGES)
+    ], f"{IMAGES} drawn images, as the run's own are not there"
