@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,8 +9,9 @@ import torch
 from PIL import Image
 
 import instar
-from instar.api.export import export
+from instar.api.export import _images, export
 from instar.core.errors import UserError
+from instar.data import shapes
 from instar.exporting import report
 from instar.exporting.networks import example
 from instar.exporting.onnx_file import check_size
@@ -114,13 +116,13 @@ def test_files_that_are_not_ours(tmp_path: Path) -> None:
 
 def test_what_cannot_be_exported_is_one_line(run_directory: Runs, tmp_path: Path) -> None:
     run = run_directory("cut")
-    with pytest.raises(UserError, match="ends with .onnx"):
+    with pytest.raises(UserError, match=r"ends with \.onnx"):
         export(run, tmp_path / "model.pt")
     with pytest.raises(UserError, match="there is no folder"):
         export(run, tmp_path / "none" / "model.onnx")
     with pytest.raises(UserError, match="exported model already"):
         export(tmp_path / "a.onnx", tmp_path / "b.onnx")
-    with pytest.raises(UserError, match="domain='horse'|this model translates to zebra"):
+    with pytest.raises(UserError, match="this model translates to zebra"):
         export(run, tmp_path / "model.onnx", domain="horse")
     assert list(tmp_path.iterdir()) == []
 
@@ -146,7 +148,7 @@ def test_chance_that_is_no_dropout_is_refused() -> None:
 def test_a_model_that_differs_leaves_no_file(
     run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(model: Translator, to: str, out: Path, license: str) -> Card:
+    def wrong(model: Translator, to: str, out: Path, _: str) -> Card:
         out.write_bytes(b"graph")
         return CARD
 
@@ -157,7 +159,7 @@ def test_a_model_that_differs_leaves_no_file(
 
     monkeypatch.setattr("instar.exporting.onnx_file.write_onnx", wrong)
     monkeypatch.setattr("instar.exporting.report.compare", compared)
-    with pytest.raises(UserError, match="differs from the run by 2.55 of 255 at 35 x 49 px"):
+    with pytest.raises(UserError, match=r"differs from the run by 2\.55 of 255 at 35 x 49 px"):
         export(run_directory("cut"), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -168,11 +170,6 @@ def test_a_difference_that_is_no_number_is_one() -> None:
 
 
 def test_held_out_images_are_taken_where_there_are_any(tmp_path: Path, run_directory: Runs) -> None:
-    from dataclasses import replace
-
-    from instar.api.export import _images
-    from instar.data import shapes
-
     shapes.write(tmp_path / "set", 3, 2, 32)
     model = instar.load(run_directory("cut"), "cpu")
     data = replace(model.config.data, roots=(tmp_path / "set",), source=None, target=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from instar.core.batch import Domain
+    from instar.data import ImageRef
     from instar.exporting.result import ExportResult
     from instar.inference.translator import Translator
 
@@ -87,21 +89,17 @@ def _images(model: Translator, to: Domain) -> tuple[Sequence[Image], str]:
     from instar.core.images import UnreadableImage
     from instar.data import find, shapes
 
-    source, found = model.keys.opposite(to), []
-    try:
-        held_out = (
-            find(model.config.data, registry.get(model.name).data).test[source] if model.config.data.roots else []
-        )
-    except UserError:  # the images are not where they were
-        held_out = []
+    source, data = model.keys.opposite(to), model.config.data
+    held_out: list[ImageRef] = []
+    if data.roots:
+        with suppress(UserError):  # the images are not where they were
+            held_out = find(data, registry.get(model.name).data).test[source]
+    found: list[Image] = []
     for ref in held_out:
         if len(found) < IMAGES:
-            try:
+            with suppress(UnreadableImage):
                 found.append(ref.read())
-            except UnreadableImage:
-                continue
     if found:
         return found, f"{len(found)} held-out images of {model.keys.names[source]}"
-    return [
-        shapes.pair(number)[0] for number in range(IMAGES)
-    ], f"{IMAGES} drawn images, as the run's own are not there"
+    drawn = [shapes.pair(number)[0] for number in range(IMAGES)]
+    return drawn, f"{IMAGES} drawn images, as the run's own are not there"

@@ -151,7 +151,7 @@ class Model:
         return images_to_tensor(batch, self.channels, height, width).to(self.device)
 
     def padded(self, x: Tensor) -> Tensor:
-        """Pad (N, C, H, W) right and below, to the multiples that the networks need; an exported graph does it itself."""
+        """Pad (N, C, H, W) right and below, to the multiples that the networks need; exported graphs pad themselves."""
         return x if isinstance(self.method, OnnxMethod) else padded(x, self.method.size_divisor)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:

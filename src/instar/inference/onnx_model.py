@@ -61,9 +61,7 @@ class OnnxMethod(nn.Module):
 
     def cluster(self, x: Tensor) -> Tensor:
         """Refuse: the graph holds what translates, not what tells domains apart."""
-        raise UserError(
-            f"an exported model cannot tell which of its domains an image is of; use the run of {self.name}"
-        )
+        raise UserError(f"{self.name}: an exported model cannot tell which of its domains an image is of; use the run")
 
     def cluster_styles(self) -> Tensor:
         """Return the mean styles (K, S) of the domains found; not finite for one without images."""
