@@ -1,7 +1,7 @@
-"""Pages written from the code, so that they cannot drift from it.
+"""Writes the parts of pages that come from the code, so that they cannot drift from it: `python tools/pages.py`.
 
-MkDocs calls `on_page_markdown`, which replaces lines such as ``{{ terms cut }}``. ``python docs/hooks.py`` writes
-METHODS.md, and the table of methods in README.md.
+In a page such a part begins with a line ``<!-- terms cut -->``, the name of a writer below and what it is given, and
+ends with ``<!-- end -->``. What stands between them is written here; everything else by hand. A test compares.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,16 +22,24 @@ from instar.core.describe import Description, describe
 from instar.core.settings import field_docs
 from instar.data.layouts import OWN
 
+sys.path.insert(0, str(Path(__file__).parent))
+from api_page import api
+
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- Methods: written by `make docs` from the code; do not edit. -->", "<!-- End of methods. -->"
+PAGES = [ROOT / "README.md", ROOT / "METHODS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HELPERS = {"halves", "over_scales", "probabilities"}
 """Functions beside the losses that are none."""
-MARKER = re.compile(r"^\{\{ (\w+) ?(.*?) \}\}$", re.MULTILINE)
+PART = re.compile(r"^(<!-- (\w+)((?: [^\n]*)?) -->)\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the markers of a page."""
-    return MARKER.sub(lambda match: WRITERS[match[1]](match[2]), markdown)
+def page(text: str) -> str:
+    """Return a page with all parts written anew. A part whose writer is not known is an error."""
+
+    def part(match: re.Match[str]) -> str:
+        head, writer, argument = match[1], match[2], match[3].strip()
+        return f"{head}\n\n{WRITERS[writer](argument)}\n\n<!-- end -->"
+
+    return PART.sub(part, text)
 
 
 def objective(name: str) -> str:
@@ -120,22 +129,15 @@ def index(links: str) -> str:
     return _table(["Method", "Name", "Paper", "Source", "Networks", "Losses", "Data", "Translates"], rows)
 
 
-def methods_index() -> str:
-    """Return the text of METHODS.md."""
-    return f"# Methods\n\n<!-- Written by `make docs` from the code; do not edit. -->\n\n{index('')}\n"
-
-
-def readme() -> str:
-    """Return the text of README.md with the table of methods written anew."""
+def methods(_: str) -> str:
+    """Return the table of all of Instar's own methods for the README."""
     rows = []
     for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
         found = describe(path.stem.replace("_", "-"))
         link = f"[`{found.name}`](docs/methods/{path.stem}.md)"
         cited = f"[{found.citation}]({found.paper.url})"
         rows.append([link, _title(found), cited, found.data, _directions(found)])
-    table = _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
-    before, rest = (ROOT / "README.md").read_text(encoding="utf-8").split(BEGIN, 1)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.split(END, 1)[1]}"
+    return _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
 
 
 def _title(found: Description) -> str:
@@ -254,9 +256,10 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 WRITERS = {
-    writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, layouts, section, index)
+    writer.__name__: writer
+    for writer in (objective, terms, differs, presets, options, paper, layouts, section, index, methods, api)
 }
 
 if __name__ == "__main__":
-    (ROOT / "METHODS.md").write_text(methods_index(), encoding="utf-8")
-    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")
