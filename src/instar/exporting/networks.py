@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +55,7 @@ class Example:
     noise: tuple[Tensor, ...]
     described: tuple[NoiseInput, ...]
 
-    def dynamic(self, divisor: int, *, fixed: bool) -> Mapping[str, Any]:
+    def dynamic(self, divisor: int, *, fixed: bool) -> dict[str, Any]:
         """Return which sizes are free, for `torch.export`: the batch, and the sides in multiples of `divisor`."""
         dim = torch.export.Dim
         batch, height, width = dim("batch"), dim("h", min=1, max=1 << 14), dim("w", min=1, max=1 << 14)

@@ -120,7 +120,9 @@ def _traced(model: Model, to: Domain, inputs: Example) -> onnx.ModelProto:
 
 def _card(model: Model, to: Domain, inputs: Example, license: str) -> Card:  # noqa: A002
     method, names = model.method, model.keys.names
-    style_size, prior, styles, of_domains = 0, "normal", (), ()
+    style_size, prior = 0, "normal"
+    styles: tuple[tuple[float, ...], ...] = ()
+    of_domains: tuple[tuple[float, ...] | None, ...] = ()
     if supports(method, Styled):
         drawn = torch.cat([method.sample_style(1, generator(0, number)) for number in range(STYLES)])
         normal = torch.cat([torch.randn(1, drawn.shape[1], generator=generator(0, n)) for n in range(STYLES)])
