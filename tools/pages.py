@@ -61,9 +61,13 @@ def terms(name: str) -> str:
 
 
 def differs(name: str) -> str:
-    """Return the list of deviations; in the docstring each ends with a line that ends with a full stop."""
-    text = _docstring(name)["Differs from the paper"].strip()
-    return "\n".join("- " + " ".join(item.split()) for item in re.split(r"(?<=\.)\n", text))
+    """Return the list of deviations from the paper."""
+    return _items(name, "Differs from the paper")
+
+
+def parts(name: str) -> str:
+    """Return the list of parts of a method of no paper, their addresses as links."""
+    return re.sub(r"\((https://[^)]+)\)", r"(<\1>)", _items(name, "Parts"))
 
 
 def presets(name: str) -> str:
@@ -88,10 +92,8 @@ def paper(name: str) -> str:
     """Return one line about the paper, the data and the directions."""
     found = describe(name)
     where = found.paper
-    return (
-        f"[{where.title}]({where.url}), {where.authors}, {where.year}. Data: {found.data}. "
-        f"Translates {_directions(found)}."
-    )
+    cited = f"[{where.title}]({where.url}), {where.authors}, {where.year}" if where else "Of no paper: of known parts"
+    return f"{cited}. Data: {found.data}. Translates {_directions(found)}."
 
 
 def layouts(_: str) -> str:
@@ -118,7 +120,7 @@ def index(links: str) -> str:
             [
                 f"[{found.name}](methods/{path.stem}.md)" if links else f"[{found.name}](docs/methods/{path.stem}.md)",
                 _title(found),
-                f"[{found.citation}]({found.paper.url})",
+                _cited(found),
                 f"`{where}`" if links else f"[{where}]({where})",
                 ", ".join(f"{', '.join(keys)}: {kind}" for kind, keys in found.networks.items()),
                 ", ".join(_losses(path)),
@@ -135,9 +137,18 @@ def methods(_: str) -> str:
     for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
         found = describe(path.stem.replace("_", "-"))
         link = f"[`{found.name}`](docs/methods/{path.stem}.md)"
-        cited = f"[{found.citation}]({found.paper.url})"
-        rows.append([link, _title(found), cited, found.data, _directions(found)])
+        rows.append([link, _title(found), _cited(found), found.data, _directions(found)])
     return _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
+
+
+def _cited(found: Description) -> str:
+    return f"[{found.citation}]({found.paper.url})" if found.paper else found.citation
+
+
+def _items(name: str, heading: str) -> str:
+    """Return a part of the docstring as a list; each item ends with a line that ends with a full stop."""
+    text = _docstring(name)[heading].strip()
+    return "\n".join("- " + " ".join(item.split()) for item in re.split(r"(?<=\.)\n", text))
 
 
 def _title(found: Description) -> str:
@@ -257,7 +268,7 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
 
 WRITERS = {
     writer.__name__: writer
-    for writer in (objective, terms, differs, presets, options, paper, layouts, section, index, methods, api)
+    for writer in (objective, terms, differs, parts, presets, options, paper, layouts, section, index, methods, api)
 }
 
 if __name__ == "__main__":

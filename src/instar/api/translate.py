@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from instar.api.paths import AnyPath, Paths
 from instar.core.events import Listener, Stop, ignore
@@ -35,6 +35,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     landmarks: bool = False,
     heatmap: bool = False,
     grid: bool = False,
+    metadata: Literal["strip", "keep"] = "strip",
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -45,7 +46,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     Args:
         run: directory of a run (its last checkpoint is used) or of one checkpoint, or a model from `load`.
         inputs: images, folders with all their subfolders, or patterns such as "photos/**/*.jpg".
-        out: folder for the results; manifest.jsonl in it has a line for every input.
+        out: folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such
+            as "out.png".
         to: domain to translate into, by name; the target of the training if None. TUNIT's own domains have numbers
             from 0; "all" gives cat_domain0.png, cat_domain1.png, ...
         size: short side at which the network works; results are resized back. The images' own size if None.
@@ -65,6 +67,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
+            inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         on_event: told of each result (`Worked`) and of what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
 
@@ -91,6 +95,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks=landmarks,
         heatmap=heatmap,
         grid=grid,
+        metadata=metadata,
     )
     return translate_files(
         _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop

@@ -16,7 +16,7 @@ from instar.inference.arrays import PixelT, array_to_tensor, images_to_tensor, t
 from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixels_for
 from instar.inference.checks import check_equal_sizes, check_tensor
 from instar.inference.model import Model, without_gradients
-from instar.inference.padding import with_short_side
+from instar.inference.padding import enlarged
 from instar.inference.styles import Style, checked_style
 
 
@@ -61,7 +61,7 @@ def translated_array(model: Model, x: NDArray[PixelT], options: Options) -> NDAr
 def translated_images(model: Model, batch: Sequence[Image], options: Options) -> list[Image]:
     """Translate PIL images of one size in one pass."""
     check_equal_sizes(batch)
-    height, width = with_short_side(batch[0].height, batch[0].width, options.size)
+    height, width = enlarged(batch[0].height, batch[0].width, options.size)
     x = images_to_tensor(batch, model.channels, height, width)
     style = _styles(model, options, len(batch))
     return tensor_to_images(model.tensors(x, options.domain, seed=options.seed, style=style), batch)

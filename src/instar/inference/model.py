@@ -22,8 +22,12 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
+<<<<<<< HEAD
 from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
 from instar.inference.padding import cropped, padded, resized, with_short_side
+=======
+from instar.inference.padding import cropped, enlarged, padded, resized
+>>>>>>> main
 
 
 @contextmanager
@@ -143,7 +147,7 @@ class Model:
         """
         if self.method.fixed_size:
             return self.method.fixed_size, self.method.fixed_size
-        return with_short_side(height, width, size)
+        return enlarged(height, width, size)
 
     def planes(self, batch: Sequence[Image], size: int | None = None) -> Tensor:
         """Return PIL images of one size as a tensor (N, C, H, W) on the device, at the size the networks work at."""
