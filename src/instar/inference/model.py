@@ -22,12 +22,8 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
-<<<<<<< HEAD
 from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
-from instar.inference.padding import cropped, padded, resized, with_short_side
-=======
 from instar.inference.padding import cropped, enlarged, padded, resized
->>>>>>> main
 
 
 @contextmanager
