@@ -86,7 +86,7 @@ def export(
 def _images(model: Translator, to: Domain) -> tuple[Sequence[Image], str]:
     """Return held-out images of the domain translated from, or drawn ones if there are none; and a word on them."""
     from instar.core import registry
-    from instar.core.images import UnreadableImage
+    from instar.core.reading import UnreadableImage
     from instar.data import find, shapes
 
     source, data = model.keys.opposite(to), model.config.data

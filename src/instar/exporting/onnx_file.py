@@ -135,7 +135,7 @@ def _card(model: Model, to: Domain, inputs: Example, license: str) -> Card:  # n
         instar=version("instar"),
         method=model.name,
         title=method.title or type(method).__name__,
-        paper=method.paper.url,
+        paper=method.paper.url if method.paper else "",
         source=names[model.keys.opposite(to)],
         target=names[to],
         channels=model.channels,

@@ -44,7 +44,7 @@ class Card:
         instar: version that has written it.
         method: name of the method.
         title: what the method is called in the literature.
-        paper: address of its paper.
+        paper: address of its paper; "" without one.
         source: name of the domain of the images.
         target: name of the domain that they are translated into.
         channels: C, 1 or 3.
