@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as nnf
 from torch.utils._pytree import tree_leaves, tree_map
 
 from instar.inference.tiles.local import (
@@ -172,8 +170,7 @@ def _group_norm(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str
     if count != 1:
         raise NotLocal("a group norm of several images")
     moments = work.moments(x)
-    grouped = type(moments)(moments.count, *(one.reshape(groups, -1) for one in (moments.mean, *_others(moments))))
-    grouped = grouped.over((1,))
+    grouped = moments.reshaped(groups, channels // groups).over((1,))
     size = (groups, channels // groups)
     mean = grouped.mean.expand(size).reshape(channels)
     scale = (grouped.squares / grouped.count + eps).rsqrt().expand(size).reshape(channels)
@@ -186,10 +183,6 @@ def _batch_norm(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str
         moments = work.moments(x)
         mean, var = moments.mean[0], (moments.squares / moments.count)[0]
     return _scaled(work, x, mean.double().cpu(), (var.double().cpu() + eps).rsqrt(), weight, bias), None, None
-
-
-def _others(moments: Any) -> tuple[Tensor, Tensor]:
-    return moments.squares, moments.largest
 
 
 def _scaled(work: Work, x: Rows, mean: Tensor, scale: Tensor, weight: Tensor | None, bias: Tensor | None) -> Rows:
@@ -273,8 +266,15 @@ TABLE: dict[Any, Operation] = {
     aten.std: partial(_summed, "std"),
     aten.var_mean: partial(_summed, "var_mean"),
 }
-VIEWS = {aten.view, aten._unsafe_view, aten._reshape_alias, aten.select, aten.unsqueeze, aten.squeeze, aten.alias, aten.detach}
+VIEWS = {
+    aten.view,
+    aten._unsafe_view,
+    aten._reshape_alias,
+    aten.select,
+    aten.unsqueeze,
+    aten.squeeze,
+    aten.alias,
+    aten.detach,
+}
 """Of the same memory in another shape."""
-for _view in VIEWS:
-    TABLE[_view] = _reshape
-_ = math, nnf
+TABLE |= dict.fromkeys(VIEWS, _reshape)

@@ -44,6 +44,10 @@ class Moments:
             torch.maximum(self.largest, other.largest),
         )
 
+    def reshaped(self, *shape: int) -> Moments:
+        """Return the same in another shape."""
+        return Moments(self.count, *(one.reshape(shape) for one in (self.mean, self.squares, self.largest)))
+
     def over(self, dims: tuple[int, ...]) -> Moments:
         """Return those of several channels together: over dimensions of the shape, which stay with length 1."""
         if not dims:

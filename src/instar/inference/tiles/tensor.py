@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from instar.inference.tiles.local import Given, Part, Patched, Pointwise, Rows
+from instar.inference.tiles.local import Given, Patched, Rows
 from instar.inference.tiles.operations import VIEWS, NotLocal, done, outline, part
 from instar.inference.tiles.work import THIN, Work
 
@@ -24,6 +24,14 @@ class _Memory:
         self.changes = 0
 
 
+class _Place(NamedTuple):
+    """Where a slice lies in the tensor that it is one of."""
+
+    of: TiledTensor
+    dim: int
+    start: int
+
+
 class TiledTensor(Tensor):
     """Shape, type and device of a tensor, and how its rows are computed. Methods run with it as with any tensor."""
 
@@ -31,16 +39,16 @@ class TiledTensor(Tensor):
     work: Work
     memory: _Memory
     changes: int
-    part_of: TiledTensor | None
+    place: _Place | None
 
     @staticmethod
     def __new__(
-        cls, features: Rows, work: Work, memory: _Memory | None = None, part_of: TiledTensor | None = None
+        cls, features: Rows, work: Work, memory: _Memory | None = None, place: _Place | None = None
     ) -> TiledTensor:
         made: TiledTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, features.shape, dtype=features.dtype, device=work.device
         )
-        made.features, made.work, made.part_of = features, work, part_of
+        made.features, made.work, made.place = features, work, place
         made.memory = memory or _Memory()
         made.changes = made.memory.changes
         return made
@@ -84,16 +92,15 @@ class TiledTensor(Tensor):
         return self.features
 
     def change(self, features: Rows) -> None:
-        """Take other features, also within the tensor that this is a part of."""
+        """Take other features, also within the tensor that this is a slice of."""
         self.memory.changes += 1
-        self._take(features)
-
-    def _take(self, features: Rows) -> None:
-        of, old = self.part_of, self.features
-        self.features, self.changes = features, self.memory.changes
-        if of is not None:
-            assert isinstance(old, Part)
-            of._take(Patched(of.features.shape, of.features.dtype, of.features, features, old.dim, old.start))
+        target: TiledTensor | None = self
+        while target is not None:
+            target.features, target.changes, place = features, self.memory.changes, target.place
+            if place is not None:
+                of = place.of.features
+                features = Patched(of.shape, of.dtype, of, features, place.dim, place.start)
+            target = place.of if place is not None else None
 
 
 def _unwrapped(value: Any) -> Any:
@@ -104,14 +111,15 @@ def _with_thin_parts(work: Work, value: Any) -> Any:
     """Return arguments in which some rows or columns are plain tensors, with which everything can be done."""
 
     def plain(one: Any) -> Any:
-        thin = isinstance(one, TiledTensor) and one.part_of is not None and min(one.shape[-2:]) <= THIN
+        thin = isinstance(one, TiledTensor) and one.place is not None and min(one.shape[-2:]) <= THIN
         return work.tensor(one.current()) if thin else one
 
     return tree_map(plain, value)
 
 
 def _sliced(x: TiledTensor, *where: Any, **named: Any) -> TiledTensor:
-    return TiledTensor(part(x.current(), *where, **named), x.work, x.memory, part_of=x)
+    found = part(x.current(), *where, **named)
+    return TiledTensor(found, x.work, x.memory, _Place(x, found.dim, found.start))
 
 
 def _changed(work: Work, function: Any, args: Any, kwargs: Any) -> Any:
@@ -120,38 +128,42 @@ def _changed(work: Work, function: Any, args: Any, kwargs: Any) -> Any:
     if not isinstance(target, TiledTensor):
         raise NotLocal(f"{function.overloadpacket} of a tensor with a map")
     before = target.current()
+    if target.place is not None:
+        target.place.of.current()
     if function.overloadpacket is aten.copy_:
         if _same_part(target, others[0]):
             return target
         (value,) = others
         new = value.current() if isinstance(value, TiledTensor) else Given(value.shape, value.dtype, value, work.device)
     else:
-        name = function.overloadpacket.__name__
-        plain = getattr(getattr(aten, name.removesuffix("_"), None), function._overloadname, None)
-        if plain is None or not name.endswith("_"):
-            raise NotLocal(name)
+        plain = _not_in_place(function)
         others, kwargs = _with_thin_parts(work, (others, kwargs))
         others, kwargs = _unwrapped((others, kwargs))
         new = done(work, plain, (before, *others), kwargs)
     if new.shape != before.shape or new.dtype != before.dtype:
         raise NotLocal(f"{function.overloadpacket} with another shape or type")
-    if target.part_of is not None and min(new.shape[-2:]) <= THIN:
+    if target.place is not None and min(new.shape[-2:]) <= THIN:
         tensor = work.tensor(new)
         new = Given(new.shape, new.dtype, tensor, work.device)
     target.change(new)
     return target
 
 
+def _not_in_place(function: Any) -> Any:
+    """Return the operation with the same arguments that changes none of them."""
+    name = function.overloadpacket.__name__
+    packet = getattr(aten, name.removesuffix("_"), None) if name.endswith("_") else None
+    wanted = [str(one.type) for one in function._schema.arguments]
+    for overload in packet.overloads() if packet else ():
+        found = getattr(packet, overload)
+        if [str(one.type) for one in found._schema.arguments] == wanted and not found._schema.is_mutable:
+            return found
+    raise NotLocal(name)
+
+
 def _same_part(one: TiledTensor, other: Any) -> bool:
-    """Tell whether both are the same part of one tensor: `x[i] += y` ends with such a copy."""
-    return (
-        isinstance(other, TiledTensor)
-        and one.memory is other.memory
-        and other.changes == other.memory.changes
-        and one.shape == other.shape
-        and isinstance(one.features, Part)
-        and one.part_of is other.part_of
-    )
-
-
-_ = Pointwise
+    """Tell whether both are the same slice of one tensor: `x[i] += y` ends with such a copy."""
+    if not isinstance(other, TiledTensor) or one.place is None or other.place is None:
+        return False
+    same = one.place.of is other.place.of and one.place[1:] == other.place[1:] and one.shape == other.shape
+    return same and other.changes == other.memory.changes

@@ -56,8 +56,7 @@ class Work:
             part = Moments.of(strip)
             found = part if found is None else found.joined(part)
         stored = Stored(features.shape, features.dtype, storage, self.device)
-        if found is not None:
-            self._moments[stored] = found
+        self._moments[stored] = found or _no_moments(features)
         return stored
 
     def moments(self, features: Rows) -> Moments:
@@ -67,10 +66,7 @@ class Work:
             for _, strip in self._each(features):
                 part = Moments.of(strip)
                 found = part if found is None else found.joined(part)
-            if found is None:
-                zeros = torch.zeros(features.shape[:-2], dtype=torch.float64)
-                found = Moments(features.height * features.shape[-1], zeros, zeros, zeros)
-            self._moments[features] = found
+            self._moments[features] = found or _no_moments(features)
         return self._moments[features]
 
     def tensor(self, features: Rows, device: torch.device | None = None) -> Tensor:
@@ -116,3 +112,8 @@ class Work:
         for source in features.sources():
             total += (rows * source.height // features.height + THIN) * source.row_bytes
         self.strip_bytes = max(self.strip_bytes, COPIES * total)
+
+
+def _no_moments(features: Rows) -> Moments:
+    zeros = torch.zeros(features.shape[:-2], dtype=torch.float64)
+    return Moments(features.height * features.shape[-1], zeros, zeros, zeros)
