@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.test_digits import some, write_mnist
 
+from data.test_digits import some, write_mnist
 from instar.core.errors import UserError
 from instar.data import digits
 from instar.data.mnist_m import blend, main, write

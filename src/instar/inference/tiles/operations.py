@@ -109,7 +109,9 @@ def _pool(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
     like = outline(function, args, kwargs)
     several = isinstance(like, tuple)
     like = like[0] if several else like
-    inside = all((n - k) // s + 1 == m for n, k, s, m in zip(x.shape[-2:], kernel, stride, like.shape[-2:], strict=True))
+    inside = all(
+        (n - k) // s + 1 == m for n, k, s, m in zip(x.shape[-2:], kernel, stride, like.shape[-2:], strict=True)
+    )
     if not inside or any(rest[1:]) or kwargs:
         raise NotLocal("pooling with padding")
 
@@ -140,7 +142,9 @@ def _join(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
     if dim >= -2:
         raise NotLocal("a joining of rows or columns")
     rows = tuple(one if isinstance(one, Rows) else Given(one.shape, one.dtype, one, work.device) for one in parts)
-    return Joined(like.shape, like.dtype, torch.stack if function.overloadpacket is aten.stack else torch.cat, rows, dim)
+    return Joined(
+        like.shape, like.dtype, torch.stack if function.overloadpacket is aten.stack else torch.cat, rows, dim
+    )
 
 
 def _split(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Rows]:

@@ -64,7 +64,9 @@ class TiledTensor(Tensor):
         if packet in FRESH:
             like = outline(function, *_unwrapped((args, kwargs)))
             device = kwargs.get("device") or work.device
-            return torch.zeros(like.shape, dtype=like.dtype, device=device).fill_(packet in (aten.new_ones, aten.ones_like))
+            return torch.zeros(like.shape, dtype=like.dtype, device=device).fill_(
+                packet in (aten.new_ones, aten.ones_like)
+            )
         if packet is aten.slice:
             return _sliced(*args, **kwargs)
         if function._schema.is_mutable:

@@ -1,0 +1,87 @@
+"""Whether images go through the networks as a whole or in tiles, by the memory that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from instar.core.errors import UserError, setting
+from instar.core.events import Listener, ignore
+from instar.inference.memory import Cost, free_bytes
+from instar.inference.tiles.operations import NotLocal
+from instar.inference.tiles.sizes import Tile, check_tile
+from instar.inference.tiles.whole import Translate, gigabytes, planned, tiled, told
+
+ALWAYS_FITS = 2**20
+"""Pixels up to which nobody asks for the memory."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What to do with images that are large.
+
+    Attributes:
+        tile: side of the tiles of an image with more pixels; auto takes tiles where the memory is too small for the
+            whole; None never does.
+        on_event: told what tiles will take (`Noted`), and how far they are (`Worked`).
+    """
+
+    tile: Tile | None = None
+    on_event: Listener = ignore
+
+    def __post_init__(self) -> None:
+        check_tile(self.tile)
+
+
+def fitted(translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting) -> Tensor:
+    """Translate images as a whole or in tiles. The results are the same up to rounding.
+
+    Args:
+        translate: maps (N, C, H, W) on the device to the same shape.
+        x: (N, C, H, W), on any device.
+        device: that computes.
+        cost: measures what a pass takes for each pixel.
+        fitting: what to do with large images.
+
+    Raises:
+        UserError: there is too little memory, or disk; nothing was computed.
+    """
+    tile, pixels = fitting.tile, x.shape[-2] * x.shape[-1]
+    if isinstance(tile, int) and pixels > tile**2:
+        return _in_tiles(translate, x, device, cost, fitting, tile)
+    if len(x) * pixels > ALWAYS_FITS:
+        need, free = cost().bytes * len(x) * pixels, free_bytes(device)
+        if need > free and tile == "auto":
+            return _in_tiles(translate, x, device, cost, fitting, tile)
+        if need > free:
+            raise UserError(_too_large(translate, x, device, f"about {gigabytes(need)} of memory", gigabytes(free)))
+    return translate(x.to(device))
+
+
+def _in_tiles(
+    translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting, tile: Tile
+) -> Tensor:
+    try:
+        plan = planned(translate, x[:1].cpu(), device, tile)
+    except NotLocal as error:
+        height, width = x.shape[-2:]
+        raise UserError(
+            f"{setting('tile', tile)}: this method cannot be run in tiles, it needs {width} x {height} px at once "
+            f"({error}); set a lower {setting('size')}"
+        ) from error
+    told(plan, x, cost(), fitting.on_event)
+    return torch.cat([tiled(translate, one[None].cpu(), device, plan, fitting.on_event) for one in x])
+
+
+def _too_large(translate: Translate, x: Tensor, device: torch.device, need: str, free: str) -> str:
+    height, width = x.shape[-2:]
+    image = f"{width} x {height} px" if len(x) == 1 else f"{len(x)} images of {width} x {height} px"
+    try:
+        planned(translate, x[:1].cpu(), device, "auto")
+        remedy = f"set {setting('tile', 'auto')}, or a lower {setting('size')}"
+    except (NotLocal, UserError):
+        remedy = f"set a lower {setting('size')}"
+    return f"{image} need {need}, {free} are free; {remedy}"
