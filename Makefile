@@ -22,7 +22,7 @@ slow: $(STAMP) ## run the slow tests
 	$(RUN) pytest -m "slow and not gpu"
 
 check: $(STAMP) ## check style, types, the direction of imports, and the documentation
-	$(RUN) ruff check .
+	$(RUN) ruff check --no-cache .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest tests/test_architecture.py

@@ -21,7 +21,7 @@ ALLOWED = {
     "data": {"core"},
     "engine": {"core", "modules"},
     "metrics": {"core"},
-    "testing": {"core", "engine"},
+    "testing": {"core", "losses", "engine"},
     "inference": {"core"},
     "evaluation": {"core", "data", "inference", "metrics"},
     "reports": {"core", "data", "inference", "metrics", "evaluation"},

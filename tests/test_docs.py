@@ -58,11 +58,6 @@ def test_a_documented_command_is_one(line: str, capsys: pytest.CaptureFixture[st
         assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w.-])", text), f"{flag} is not in the help of: {line}"
 
 
-def test_the_readme_says_what_data_methods_need():
-    rows = re.findall(r"^\| \[`([\w-]+)`\]\(.*?\) \|.*?\| (.*?) \|", PAGES[0].read_text(), re.MULTILINE)
-    assert dict(rows) == {name: registry.get(name).data.needs for name in registry.names()}
-
-
 def test_the_page_on_data_shows_the_example_of_a_layout():
     assert f"```python\n{(ROOT / 'examples/pairs_list.py').read_text()}```" in (ROOT / "docs/data.md").read_text()
 

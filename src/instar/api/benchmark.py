@@ -95,7 +95,7 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
     if ray and jobs > 1:
         cluster = f"with {setting('ray')} the cluster decides how many run side by side"
         raise UserError(f"{setting('jobs')} is for this machine; {cluster}")
-    path, listen = Path(spec), on_event or ignore
+    path, listen = Path(spec), ignore if on_event is None else on_event
     grid = read_grid(path)
     _check_only(only, grid, path)
     states = [state_of(job) for job in grid.jobs]
@@ -107,7 +107,7 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
         for job, state in zip(grid.jobs, states, strict=True)
         if not state.done and (not only or job.name in only)
     ]
-    asked = stop or threading.Event()
+    asked = threading.Event() if stop is None else stop
     outcomes = _train(left, jobs, threads, ray, listen, asked) if left else []
     result = BenchmarkResult([state_of(job) for job in grid.jobs] if left else states, outcomes, {})
     for outcome in result.failed:

@@ -59,7 +59,7 @@ def compare(  # noqa: PLR0913  (as the command line has flags)
         extractor=extractor_of(extractor, path_or_none(weights)),
         to=to,
         device=device,
-        on_event=on_event or ignore,
+        on_event=ignore if on_event is None else on_event,
     )
     if folder:
         write(found, strips(found, several(data), to, device), folder)

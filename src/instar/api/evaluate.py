@@ -86,7 +86,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
         every=every,
         extras=extras,
         device=device,
-        on_event=on_event or ignore,
+        on_event=ignore if on_event is None else on_event,
     )
 
 
@@ -127,7 +127,7 @@ def evaluate_folders(
         extractor_of(extractor, path_or_none(weights)),
         inputs=path_or_none(inputs),
         size=size,
-        on_event=on_event or ignore,
+        on_event=ignore if on_event is None else on_event,
     )
 
 

@@ -47,7 +47,7 @@ def inspect(
     for name, value in (("count", count), ("inputs", inputs)):
         if value < 1:
             raise UserError(f"{setting(name, value)}: must be 1 or more")
-    listen = on_event or ignore
+    listen = ignore if on_event is None else on_event
     if out is None:
         return inspect_run(Path(run), several(data), count=count, inputs=inputs, to=to, device=device, on_event=listen)
     file = Path(out)

@@ -73,7 +73,14 @@ def study(  # noqa: PLR0913  (as the command line has flags)
             raise UserError(f"{setting(name, value)}: must be 1 or more")
     folder = new_folder(out)
     shown = study_images(
-        given, several(data), count=count, size=size, to=to, seed=seed, device=device, on_event=on_event or ignore
+        given,
+        several(data),
+        count=count,
+        size=size,
+        to=to,
+        seed=seed,
+        device=device,
+        on_event=ignore if on_event is None else on_event,
     )
     asked = draw_questions(len(given), len(shown.inputs), seed)
     text = question or shown.question

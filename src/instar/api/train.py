@@ -128,8 +128,8 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         **others,
     }
     settings = config_of(kind, images, config, preset, given)
-    record = _Record(Path(out), on_event or ignore)
-    begin(settings, out, record, stop or threading.Event())
+    record = _Record(Path(out), ignore if on_event is None else on_event)
+    begin(settings, out, record, threading.Event() if stop is None else stop)
     return record.result()
 
 
@@ -148,8 +148,8 @@ def resume(run: str | PathLike[str], *, on_event: Listener | None = None, stop: 
     """
     from instar.api.session import go_on
 
-    record = _Record(Path(run), on_event or ignore)
-    go_on(run, record, stop or threading.Event())
+    record = _Record(Path(run), ignore if on_event is None else on_event)
+    go_on(run, record, threading.Event() if stop is None else stop)
     return record.result()
 
 

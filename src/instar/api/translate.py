@@ -98,7 +98,9 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         heatmap=heatmap,
         grid=grid,
     )
-    return translate_files(_model(run), request, device=device, on_event=on_event or ignore, stop=stop)
+    return translate_files(
+        _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop
+    )
 
 
 def styles(
@@ -129,7 +131,9 @@ def styles(
 
     if out is not None:
         check_suffix(Path(out))
-    table = read_styles(_model(run), _texts(inputs), to=to, device=device, on_event=on_event or ignore, stop=stop)
+    table = read_styles(
+        _model(run), _texts(inputs), to=to, device=device, on_event=ignore if on_event is None else on_event, stop=stop
+    )
     if out is not None:
         table.save(Path(out))
     return table

@@ -192,9 +192,7 @@ class UNITAdaptation(Method[Labelled]):
         """Move the discriminator with its classifier, then the generator against it."""
         if batch.labels.max() >= self.cfg.classes:
             classes = setting("method.classes")
-            raise UserError(
-                f"there are {int(batch.labels.max()) + 1} classes: set {classes} to that, not {self.cfg.classes}"
-            )
+            raise UserError(f"there are {int(batch.labels.max()) + 1} classes: set {classes}, not {self.cfg.classes}")
         x, y = self.augmented(batch.a, "a"), self.augmented(batch.b, "b")
         mean, std = self.G.encode_both(x, y)
         # The order of the images is that of x, then y, in both domains: x_a and y_a, x_b and y_b.
