@@ -2,9 +2,10 @@
 
     python benchmarks/tiles.py [--sizes 1024 2048] [--tiles none 1024] [--free 8 2] [--threads 1]
 
-Weights are random. Each case runs in a process of its own, whose largest resident memory is shown beside the estimate
-that users are told before it starts. `--free` is the memory, in GB, that it may take to be free: what tiles keep between
-two operations fills half of it, and goes to disk beyond. The image, 8-bit RGB, goes in and comes out as an array.
+Weights are random. Each case runs in a process of its own. Its largest resident memory, before the image and all in all,
+is shown beside the estimate that users are told before it starts. `--free` is the memory, in GB, that it takes to be
+free: what tiles keep between two operations fills half of it, and goes to disk beyond. The image, 8-bit RGB, goes in and
+comes out as an array.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,20 +41,21 @@ def main() -> None:
     if args.one:
         print(json.dumps(measure(args.sizes[0], args.tiles[0], args.free[0], args.threads)))
         return
-    print("| Side | Tiles | Free | Before | Largest memory | CPU seconds | Estimate |\n| --- | --- | --- | --- | --- | --- |")
+    print("| Side | Tiles | Free | Before | Largest memory | CPU seconds | Estimate |\n|" + " --- |" * 7)
     for size in args.sizes:
         for tile in args.tiles:
             for free in args.free if tile != "none" else args.free[:1]:
                 line = [sys.executable, __file__, "--one", "--sizes", size, "--tiles", tile, "--free", free]
                 command = [*map(str, line), "--threads", str(args.threads)]
                 done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-                cells = [size, tile, f"{free:g} GB" if tile != "none" else "", f"{done['before']:.2f} GB", f"{done['memory']:.2f} GB"]
+                cells = [size, tile, f"{free:g} GB" if tile != "none" else ""]
+                cells += [f"{done[key]:.2f} GB" for key in ("before", "memory")]
                 cells += [f"{done['seconds']:.0f}", done["note"]]
                 print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
-def measure(size: int, tile: str, free: float, threads: int) -> dict[str, object]:
-    """Translate an image of noise and return the largest memory in GB, the seconds of the processor and the estimate."""
+def measure(size: int, tile: str, free: float, threads: int) -> dict[str, Any]:
+    """Translate an image of noise and return the largest memory in GB, the processor's seconds and the estimate."""
     torch.set_num_threads(threads)
     if tile != "none":
         whole.free_bytes = fitting.free_bytes = lambda _: int(free * 2**30)

@@ -63,11 +63,11 @@ def _free_in_group() -> int:
     return most - used + int(stat.get("inactive_file", 0))
 
 
-class _Counted(TorchDispatchMode):
+class _Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that operations make, and the most of them that there are at a time."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0
         self.most = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()

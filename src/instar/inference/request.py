@@ -32,9 +32,9 @@ class TranslationRequest(Settings):
     """Short side at which the network works; results are resized back. For images much larger than those of the
     training, or than the memory allows. The images' own size if not given."""
     tile: Tile | None = None
-    """Translate images with more pixels than a square of this side in parts of so many: any size in little memory. Norms
-    take their statistics from the whole image, so that the result is that of the whole. auto does so where the memory
-    is too small for the whole."""
+    """Translate images with more pixels than a square of this side in parts of so many: any size in little memory.
+    Norms take their statistics from the whole image, so that the result is that of the whole. auto does so where the
+    memory is too small for the whole."""
     batch: PositiveInt = BATCH
     """Most images of one size that go through the network together."""
     seed: NonNegativeInt = 0

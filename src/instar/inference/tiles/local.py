@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 from torch.utils._pytree import tree_leaves, tree_map
+from typing_extensions import override
 
 from instar.inference.tiles.storage import Storage
 
@@ -65,9 +66,11 @@ class Given(Rows):
     device: torch.device
 
     @property
+    @override
     def inputs(self) -> tuple[Rows, ...]:
         return ()
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         return self.tensor[..., first:last, :].to(self.device)
 
@@ -80,9 +83,11 @@ class Stored(Rows):
     device: torch.device
 
     @property
+    @override
     def inputs(self) -> tuple[Rows, ...]:
         return ()
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         strip = self.storage.read(first, last).to(self.device)
         return strip.view(*self.shape[:-2], last - first, self.shape[-1])
@@ -93,6 +98,7 @@ class _OfOne(Rows):
     of: Rows
 
     @property
+    @override
     def inputs(self) -> tuple[Rows, ...]:
         return (self.of,)
 
@@ -106,9 +112,11 @@ class Pointwise(Rows):
     kwargs: dict[str, Any]
 
     @property
+    @override
     def inputs(self) -> tuple[Rows, ...]:
         return tuple(one for one in tree_leaves((self.args, self.kwargs)) if isinstance(one, Rows))
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         def strip(value: Any) -> Any:
             if isinstance(value, Rows):
@@ -131,6 +139,7 @@ class Convolution(_OfOne):
     dilation: tuple[int, int]
     groups: int
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         reach = self.dilation[0] * (self.weight.shape[2] - 1) + 1
         top = first * self.stride[0] - self.padding[0]
@@ -153,6 +162,7 @@ class TransposedConvolution(_OfOne):
     groups: int
     output_padding: tuple[int, int]
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         step, reach = self.stride[0], self.dilation[0] * (self.weight.shape[2] - 1) + 1
         top = max(-((reach - 1 - first - self.padding[0]) // step), 0)
@@ -181,6 +191,7 @@ class Padded(_OfOne):
     mode: str
     value: float = 0.0
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         left, right, top, _ = self.sides
         height = self.of.height
@@ -211,6 +222,7 @@ class Enlarged(_OfOne):
     factors: tuple[int, int]
     mode: str
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         factor = self.factors[0]
         low, high = max(first // factor - 1, 0), min(-(-last // factor) + 1, self.of.height)
@@ -227,6 +239,7 @@ class Pooled(_OfOne):
     stride: int
     function: Callable[[Tensor], Tensor]
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         return self.function(self.of.rows(first * self.stride, (last - 1) * self.stride + self.window))
 
@@ -237,6 +250,7 @@ class Shuffled(_OfOne):
 
     factor: int
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         low, high = first // self.factor, -(-last // self.factor)
         out = nnf.pixel_shuffle(self.of.rows(low, high), self.factor)
@@ -247,6 +261,7 @@ class Shuffled(_OfOne):
 class Reshaped(_OfOne):
     """Another shape with the same rows and columns."""
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         return self.of.rows(first, last).reshape(*self.shape[:-2], last - first, self.shape[-1])
 
@@ -255,16 +270,18 @@ class Reshaped(_OfOne):
 class Joined(Rows):
     """`cat` or `stack` along other dimensions than rows and columns."""
 
-    function: Callable[[list[Tensor], int], Tensor]
     parts: tuple[Rows, ...]
+    join: Callable[[list[Tensor], int], Tensor]
     dim: int
 
     @property
+    @override
     def inputs(self) -> tuple[Rows, ...]:
         return self.parts
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
-        return self.function([part.rows(first, last) for part in self.parts], self.dim)
+        return self.join([part.rows(first, last) for part in self.parts], self.dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,6 +292,7 @@ class Part(_OfOne):
     """Counted from the last one: -2 for rows."""
     start: int
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         if self.dim == -2:
             return self.of.rows(first + self.start, last + self.start)
@@ -291,9 +309,11 @@ class Patched(_OfOne):
     start: int
 
     @property
+    @override
     def inputs(self) -> tuple[Rows, ...]:
         return (self.of, self.patch)
 
+    @override
     def rows(self, first: int, last: int) -> Tensor:
         out, start, size = self.of.rows(first, last), self.start, self.patch.shape[self.dim]
         if self.dim != -2:

@@ -117,7 +117,8 @@ def _pool(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
 
     def pooled(strip: Tensor) -> Tensor:
         out = function(strip, kernel, stride)
-        return out[0] if several else out
+        first: Tensor = out[0] if several else out
+        return first
 
     out = Pooled(like.shape, like.dtype, x, kernel[0], stride[0], pooled)
     return (out, None) if several else out
@@ -142,9 +143,8 @@ def _join(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
     if dim >= -2:
         raise NotLocal("a joining of rows or columns")
     rows = tuple(one if isinstance(one, Rows) else Given(one.shape, one.dtype, one, work.device) for one in parts)
-    return Joined(
-        like.shape, like.dtype, torch.stack if function.overloadpacket is aten.stack else torch.cat, rows, dim
-    )
+    join = torch.stack if function.overloadpacket is aten.stack else torch.cat
+    return Joined(like.shape, like.dtype, rows, join, dim)
 
 
 def _split(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Rows]:
@@ -211,17 +211,17 @@ def _summed(kind: str, work: Work, function: Any, args: Sequence[Any], kwargs: d
         raise NotLocal(f"{kind} over some of rows, columns and channels")
     moments = work.moments(x).over(tuple(d + 2 for d in dims if d < -2))
     count = moments.count
-    divisor = count - _correction(args, kwargs)
-    made = {
-        "mean": lambda: (moments.mean,),
-        "sum": lambda: (moments.mean * count,),
-        "amax": lambda: (moments.largest,),
-        "vector_norm": lambda: ((moments.squares + count * moments.mean.square()).sqrt(),),
-        "var": lambda: (moments.squares / divisor,),
-        "std": lambda: ((moments.squares / divisor).sqrt(),),
-        "var_mean": lambda: (moments.squares / divisor, moments.mean),
-    }[kind]()
-    out = tuple(value.reshape(one.shape).to(work.device, one.dtype) for value in made)
+    mean, var = moments.mean, moments.squares / (count - _correction(args, kwargs))
+    made: dict[str, tuple[Tensor, ...]] = {
+        "mean": (mean,),
+        "sum": (mean * count,),
+        "amax": (moments.largest,),
+        "vector_norm": ((moments.squares + count * mean.square()).sqrt(),),
+        "var": (var,),
+        "std": (var.sqrt(),),
+        "var_mean": (var, mean),
+    }
+    out = tuple(value.reshape(one.shape).to(work.device, one.dtype) for value in made[kind])
     return out if several else out[0]
 
 

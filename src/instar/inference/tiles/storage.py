@@ -70,7 +70,8 @@ class Storage:
         in_memory = space.take(size)
         weakref.finalize(self, space.give, size, in_memory)
         self._rows = torch.empty((height, *self.row) if in_memory and not empty else (0,), dtype=dtype)
-        self._file = None if in_memory or empty else tempfile.TemporaryFile(prefix="instar-", buffering=0)
+        on_disk = not in_memory and not empty
+        self._file = tempfile.TemporaryFile(prefix="instar-", buffering=0) if on_disk else None  # noqa: SIM115 (stays open)
 
     def write(self, first: int, strip: Tensor) -> None:
         """Keep rows `first` and following: (C, rows, W), on any device."""
@@ -79,7 +80,7 @@ class Storage:
             self._rows[first : first + len(rows)] = rows
             return
         self._file.seek(first * self.row_bytes)
-        left = memoryview(rows.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        left = _bytes(rows.cpu().contiguous())
         while left:
             left = left[self._file.write(left) :]
 
@@ -89,7 +90,11 @@ class Storage:
             return self._rows[first:last].transpose(0, 1).contiguous()
         rows = torch.empty((last - first, *self.row), dtype=self.dtype)
         self._file.seek(first * self.row_bytes)
-        left = memoryview(rows.view(-1).view(torch.uint8).numpy())
+        left = _bytes(rows)
         while left:
             left = left[self._file.readinto(left) :]
         return rows.transpose(0, 1).contiguous()
+
+
+def _bytes(x: Tensor) -> memoryview:
+    return memoryview(x.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

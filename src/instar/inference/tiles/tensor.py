@@ -45,18 +45,17 @@ class TiledTensor(Tensor):
     def __new__(
         cls, features: Rows, work: Work, memory: _Memory | None = None, place: _Place | None = None
     ) -> TiledTensor:
-        made: TiledTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, features.shape, dtype=features.dtype, device=work.device
-        )
+        """Make a tensor without numbers."""
+        made: TiledTensor = Tensor._make_wrapper_subclass(cls, features.shape, dtype=features.dtype, device=work.device)
         made.features, made.work, made.place = features, work, place
         made.memory = memory or _Memory()
         made.changes = made.memory.changes
         return made
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         """Do an operation by rows."""
         kwargs = kwargs or {}
         work = next(one.work for one in tree_leaves((args, kwargs)) if isinstance(one, TiledTensor))
@@ -79,7 +78,7 @@ class TiledTensor(Tensor):
         out = done(work, function, *_unwrapped((args, kwargs)))
         return tree_map(lambda one: TiledTensor(one, work, memory) if isinstance(one, Rows) else one, out)
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         """Return shape and type, without the numbers."""
         return f"TiledTensor({tuple(self.shape)}, {self.dtype})"
 

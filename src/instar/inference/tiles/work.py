@@ -81,7 +81,7 @@ class Work:
         return out
 
     def _columns(self, part: Part) -> Tensor | None:
-        """Return some of the outermost columns; both edges are read at once, since whoever reads one reads the other."""
+        """Return some of the outermost columns. Both edges are read at once: whoever reads one reads the other."""
         width, size = part.of.shape[-1], part.shape[-1]
         if width < 2 * THIN or THIN - size < part.start < width - THIN:
             return None
