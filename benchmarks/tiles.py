@@ -2,10 +2,10 @@
 
     python benchmarks/tiles.py [--sizes 1024 2048] [--tiles none 1024] [--free 8 2] [--threads 1]
 
-Weights are random. Each case runs in a process of its own. Its largest resident memory, before the image and all in all,
-is shown beside the estimate that users are told before it starts. `--free` is the memory, in GB, that it takes to be
-free: what tiles keep between two operations fills half of it, and goes to disk beyond. The image, 8-bit RGB, goes in and
-comes out as an array.
+Weights are random. Each case runs in a process of its own. Its largest resident memory, before the image and all in
+all, is shown beside the estimate that users are told before it starts. `--free` is the memory, in GB, that it takes to
+be free: what tiles keep between two operations fills half of it, and goes to disk beyond. The image, 8-bit RGB, goes in
+and comes out as an array.
 """
 
 from __future__ import annotations

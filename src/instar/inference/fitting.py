@@ -18,6 +18,9 @@ from instar.inference.tiles.whole import Translate, gigabytes, planned, tiled, t
 ALWAYS_FITS = 2**20
 """Pixels up to which nobody asks for the memory."""
 
+SPARE = 1.2
+"""Times the memory of all tensors: what allocators take beyond. Measured: see docs/translating.md."""
+
 
 @dataclass(frozen=True)
 class Fitting:
@@ -35,13 +38,18 @@ class Fitting:
     def __post_init__(self) -> None:
         check_tile(self.tile)
 
+    def one_by_one(self, height: int, width: int) -> bool:
+        """Tell whether images of a size may be translated in tiles, which takes them one by one."""
+        largest = self.tile**2 if isinstance(self.tile, int) else ALWAYS_FITS
+        return self.tile is not None and height * width > largest
+
 
 def fitted(translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting) -> Tensor:
     """Translate images as a whole or in tiles. The results are the same up to rounding.
 
     Args:
         translate: maps (N, C, H, W) on the device to the same shape.
-        x: (N, C, H, W), on any device.
+        x: (N, C, H, W), on any device; one image where `fitting` says one by one.
         device: that computes.
         cost: measures what a pass takes for each pixel.
         fitting: what to do with large images.
@@ -50,10 +58,10 @@ def fitted(translate: Translate, x: Tensor, device: torch.device, cost: Callable
         UserError: there is too little memory, or disk; nothing was computed.
     """
     tile, pixels = fitting.tile, x.shape[-2] * x.shape[-1]
-    if isinstance(tile, int) and pixels > tile**2:
+    if isinstance(tile, int) and fitting.one_by_one(*x.shape[-2:]):
         return _in_tiles(translate, x, device, cost, fitting, tile)
     if len(x) * pixels > ALWAYS_FITS:
-        need, free = cost().bytes * len(x) * pixels, free_bytes(device)
+        need, free = SPARE * cost().bytes * len(x) * pixels, free_bytes(device)
         if need > free and tile == "auto":
             return _in_tiles(translate, x, device, cost, fitting, tile)
         if need > free:
@@ -65,7 +73,7 @@ def _in_tiles(
     translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting, tile: Tile
 ) -> Tensor:
     try:
-        plan = planned(translate, x[:1].cpu(), device, tile)
+        plan = planned(translate, x.cpu(), device, tile)
     except NotLocal as error:
         height, width = x.shape[-2:]
         raise UserError(
@@ -73,7 +81,7 @@ def _in_tiles(
             f"({error}); set a lower {setting('size')}"
         ) from error
     told(plan, x, cost(), fitting.on_event)
-    return torch.cat([tiled(translate, one[None].cpu(), device, plan, fitting.on_event) for one in x])
+    return tiled(translate, x.cpu(), device, plan, fitting.on_event)
 
 
 def _too_large(translate: Translate, x: Tensor, device: torch.device, need: str, free: str) -> str:

@@ -148,7 +148,8 @@ class Model:
         given = resized(x, *self.working_size(height, width, size))
         styles = None if style is None else style.to(self.device).expand(len(x), -1)
         # A method that draws one noise for the batch would give an image another one at each place in it.
-        step = 1 if "batch_independent" in self.method.exempt else len(x)
+        alone = "batch_independent" in self.method.exempt or fitting.one_by_one(*given.shape[-2:])
+        step = 1 if alone else len(x)
         parts = [slice(start, start + step) for start in range(0, len(x), step)]
         made = [self._pass(given[i], to, seed, None if styles is None else styles[i], fitting) for i in parts]
         out = made[0] if len(made) == 1 else torch.cat(made)
@@ -176,7 +177,7 @@ class Model:
         translate: Callable[..., Tensor] = self.method.translate
 
         def run(planes: Tensor) -> Tensor:
-            options: dict[str, Any] = {} if style is None else {"style": style[: len(planes)]}
+            options: dict[str, Any] = {} if style is None else {"style": style}
             if self.method.stochastic:
                 options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
             return translate(planes, to=to, **options)

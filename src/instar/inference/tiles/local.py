@@ -210,8 +210,9 @@ class Padded(_OfOne):
     def _constant(self, first: int, last: int) -> Tensor:
         left, right, _, _ = self.sides
         low, high = (min(max(place, 0), self.of.height) for place in (first, last))
-        low = min(low, self.of.height - 1)
-        high = max(high, low + 1)
+        if low == high:
+            shape = (*self.shape[:-2], last - first, self.shape[-1])
+            return self.of.rows(0, 1).new_full(shape, self.value)
         return nnf.pad(self.of.rows(low, high), (left, right, low - first, last - high), value=self.value)
 
 
