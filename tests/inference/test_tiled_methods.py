@@ -16,7 +16,7 @@ from instar.core.errors import UserError
 from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
-CANNOT = {"transgaga": "this method cannot be run in tiles, it needs 160 x 128 px at once"}
+CANNOT = {"transgaga": "this method cannot be run in tiles, it needs 150 x 101 px at once"}
 """Landmarks are means over a softmax of all pixels."""
 ONE_SIZE = ("unit-adaptation",)
 """Takes squares of one size, to which images are squeezed: there is nothing to tile."""
@@ -55,7 +55,7 @@ def test_tiles_equal_the_whole(name: str, options: dict[str, Any], run_directory
     for to in model.targets:
         whole = model.translate(x, to, seed=3)
         tiled = model.translate(x, to, seed=3, tile=64)
-        assert 127.5 * whole.std() > 5
+        assert 127.5 * whole.std() > 3
         assert 127.5 * (tiled - whole).abs().max() < 0.1  # of a grey level; 1 is what is promised
         if name not in ONE_SIZE:
             assert not torch.equal(tiled, whole), "it was not computed in tiles"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError, setting
-from instar.core.events import Listener, ignore
+from instar.core.events import Listener, ignore, note
 from instar.inference.memory import Cost, free_bytes
 from instar.inference.tiles.operations import NotLocal
 from instar.inference.tiles.sizes import Tile, check_tile
@@ -44,7 +44,14 @@ class Fitting:
         return self.tile is not None and height * width > largest
 
 
-def fitted(translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting) -> Tensor:
+def fitted(
+    translate: Translate,
+    x: Tensor,
+    device: torch.device,
+    cost: Callable[[], Cost],
+    fitting: Fitting,
+    image: str,
+) -> Tensor:
     """Translate images as a whole or in tiles. The results are the same up to rounding.
 
     Args:
@@ -53,43 +60,47 @@ def fitted(translate: Translate, x: Tensor, device: torch.device, cost: Callable
         device: that computes.
         cost: measures what a pass takes for each pixel.
         fitting: what to do with large images.
+        image: size of an image, for messages.
 
     Raises:
         UserError: there is too little memory, or disk; nothing was computed.
     """
     tile, pixels = fitting.tile, x.shape[-2] * x.shape[-1]
     if isinstance(tile, int) and fitting.one_by_one(*x.shape[-2:]):
-        return _in_tiles(translate, x, device, cost, fitting, tile)
+        return _in_tiles(translate, x, device, cost, fitting, image)
     if len(x) * pixels > ALWAYS_FITS:
         need, free = SPARE * cost().bytes * len(x) * pixels, free_bytes(device)
         if need > free and tile == "auto":
-            return _in_tiles(translate, x, device, cost, fitting, tile)
+            return _in_tiles(translate, x, device, cost, fitting, image)
         if need > free:
-            raise UserError(_too_large(translate, x, device, f"about {gigabytes(need)} of memory", gigabytes(free)))
+            remedy = _remedy(translate, x, device)
+            images = image if len(x) == 1 else f"{len(x)} images of {image}"
+            raise UserError(
+                f"{images} need about {gigabytes(need)} of memory, {gigabytes(free)} are free; set {remedy}"
+            )
     return translate(x.to(device))
 
 
 def _in_tiles(
-    translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting, tile: Tile
+    translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting, image: str
 ) -> Tensor:
+    tile = fitting.tile or "auto"
     try:
-        plan = planned(translate, x.cpu(), device, tile)
+        plan = planned(translate, x.cpu(), device, tile, image)
     except NotLocal as error:
-        height, width = x.shape[-2:]
         raise UserError(
-            f"{setting('tile', tile)}: this method cannot be run in tiles, it needs {width} x {height} px at once "
-            f"({error}); set a lower {setting('size')}"
+            f"{setting('tile', tile)}: this method cannot be run in tiles, it needs {image} at once ({error}); set a "
+            f"lower {setting('size')}"
         ) from error
-    told(plan, x, cost(), fitting.on_event)
+    seconds = cost().seconds * x.shape[-2] * x.shape[-1]
+    fitting.on_event(note(f"{image} {told(plan, seconds)}"))
     return tiled(translate, x.cpu(), device, plan, fitting.on_event)
 
 
-def _too_large(translate: Translate, x: Tensor, device: torch.device, need: str, free: str) -> str:
-    height, width = x.shape[-2:]
-    image = f"{width} x {height} px" if len(x) == 1 else f"{len(x)} images of {width} x {height} px"
+def _remedy(translate: Translate, x: Tensor, device: torch.device) -> str:
+    lower = f"a lower {setting('size')}"
     try:
-        planned(translate, x[:1].cpu(), device, "auto")
-        remedy = f"set {setting('tile', 'auto')}, or a lower {setting('size')}"
+        planned(translate, x[:1].cpu(), device, "auto", "")
     except (NotLocal, UserError):
-        remedy = f"set a lower {setting('size')}"
-    return f"{image} need {need}, {free} are free; {remedy}"
+        return lower
+    return f"{setting('tile', 'auto')}, or {lower}"

@@ -183,7 +183,8 @@ class Model:
             return translate(planes, to=to, **options)
 
         planes = self.padded(x.float())
-        out = fitted(run, planes, self.device, partial(self._cost, to), fitting)
+        image = f"{x.shape[-1]} x {x.shape[-2]} px"
+        out = fitted(run, planes, self.device, partial(self._cost, to), fitting, image)
         return cropped(out, *x.shape[-2:])
 
     def _cost(self, to: Domain) -> Cost:

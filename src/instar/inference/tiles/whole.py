@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError, setting
-from instar.core.events import Listener, Worked, ignore, note
-from instar.inference.memory import Cost, free_bytes
+from instar.core.events import Listener, Worked, ignore
+from instar.inference.memory import free_bytes
 from instar.inference.tiles.local import Given
 from instar.inference.tiles.operations import NotLocal
 from instar.inference.tiles.sizes import LARGEST_TILE, SMALLEST_TILE, TILES, Tile
@@ -65,8 +65,15 @@ def tiled(translate: Translate, x: Tensor, device: torch.device, plan: Plan, on_
     return _run(translate, x, work)
 
 
-def planned(translate: Translate, x: Tensor, device: torch.device, tile: Tile) -> Plan:
+def planned(translate: Translate, x: Tensor, device: torch.device, tile: Tile, image: str) -> Plan:
     """Return what `tiled` will take. Nothing is computed.
+
+    Args:
+        translate: as of `tiled`.
+        x: as of `tiled`.
+        device: that computes.
+        tile: what is asked for.
+        image: its size, for messages.
 
     Raises:
         NotLocal: the method does something with whole images that cannot be done in strips.
@@ -83,33 +90,26 @@ def planned(translate: Translate, x: Tensor, device: torch.device, tile: Tile) -
             break
         side //= 2
     plan = Plan(side, kept, work.strip_bytes + work.space.most_in_memory, work.space.most_on_disk, work.strips)
-    height, width = x.shape[-2:]
     if work.strip_bytes > free:
         raise UserError(
-            f"{width} x {height} px in tiles of {side} px need about {gigabytes(work.strip_bytes)} of memory, "
+            f"{image} in tiles of {side} px need about {gigabytes(work.strip_bytes)} of memory, "
             f"{gigabytes(free)} are free; set a smaller {setting('tile')} or a lower {setting('size')}"
         )
     folder = tempfile.gettempdir()
     room = shutil.disk_usage(folder).free
     if plan.disk > room:
         raise UserError(
-            f"{width} x {height} px in tiles need {gigabytes(plan.disk)} in {folder}, {gigabytes(room)} are free; set "
+            f"{image} in tiles need {gigabytes(plan.disk)} in {folder}, {gigabytes(room)} are free; set "
             f"the environment variable TMPDIR to a folder with more, or a lower {setting('size')}"
         )
     return plan
 
 
-def told(plan: Plan, x: Tensor, cost: Cost, on_event: Listener) -> None:
-    """Tell what a translation will take."""
-    height, width = x.shape[-2:]
+def told(plan: Plan, seconds: float) -> str:
+    """Return what a translation will take, that takes so many seconds as a whole."""
     disk = f", {gigabytes(plan.disk)} of disk in {tempfile.gettempdir()}" if plan.disk else ""
-    seconds = cost.seconds * height * width * SLOWER
-    on_event(
-        note(
-            f"{width} x {height} px in tiles of {plan.side} px: about {gigabytes(plan.memory)} of memory{disk}, and "
-            f"{_duration(seconds)}"
-        )
-    )
+    time = _duration(seconds * SLOWER)
+    return f"in tiles of {plan.side} px: about {gigabytes(plan.memory)} of memory{disk}, and {time}"
 
 
 def gigabytes(size: float) -> str:
@@ -138,6 +138,6 @@ def _work(
 
 def _duration(seconds: float) -> str:
     for unit, length in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 1.5 * length:
+        if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 1):.0f} seconds"
+    return "less than two minutes"
