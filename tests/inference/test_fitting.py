@@ -46,9 +46,7 @@ def test_an_image_that_will_not_fit_is_refused_before_it_starts(
     free(int(need))  # what allocators take beyond is missing
     monkeypatch.setattr(model.method, "translate", pytest.fail)
     monkeypatch.setattr(fitting, "planned", lambda *_: None)
-    with pytest.raises(
-        UserError, match="^150 x 200 px need about 0.0 GB of memory, 0.0 GB are free; set tile=auto, or"
-    ):
+    with pytest.raises(UserError, match=r"^150 x 200 px need about .* are free; set tile=auto, or a lower size$"):
         model.translate(x)
     monkeypatch.undo()
     free(int(1.3 * need))
@@ -59,9 +57,9 @@ def test_who_cannot_take_tiles_is_not_told_to(run_directory: Runs, free: Callabl
     model = instar.load(run_directory("transgaga"), "cpu")
     model._cost("b")
     free(1000)
-    with pytest.raises(UserError, match="are free; set a lower size$"):
+    with pytest.raises(UserError, match=r"are free; set a lower size$"):
         model.translate(noise())
-    with pytest.raises(UserError, match="^tile=auto: this method cannot be run in tiles"):
+    with pytest.raises(UserError, match=r"^tile=auto: this method cannot be run in tiles"):
         model.translate(noise(), tile="auto")
 
 
@@ -110,7 +108,7 @@ def test_what_goes_beyond_the_memory_lies_on_disk(
 def test_even_tiles_need_some_memory(model: Translator, free: Callable[[int], None]) -> None:
     model._cost("b")
     free(1000)
-    with pytest.raises(UserError, match="in tiles of 64 px need about .* set a smaller tile or a lower size$"):
+    with pytest.raises(UserError, match=r"in tiles of 64 px need about .* set a smaller tile or a lower size$"):
         model.translate(noise(), tile="auto")
 
 

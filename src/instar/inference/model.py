@@ -174,24 +174,23 @@ class Model:
         return padded(x, self.method.size_divisor)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None, fitting: Fitting) -> Tensor:
-        translate: Callable[..., Tensor] = self.method.translate
-
-        def run(planes: Tensor) -> Tensor:
-            options: dict[str, Any] = {} if style is None else {"style": style}
-            if self.method.stochastic:
-                options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
-            return translate(planes, to=to, **options)
-
-        planes = self.padded(x.float())
+        run = partial(self._run, to, seed, style)
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
-        out = fitted(run, planes, self.device, partial(self._cost, to), fitting, image)
+        out = fitted(run, self.padded(x.float()), self.device, partial(self._cost, to), fitting, image)
         return cropped(out, *x.shape[-2:])
+
+    def _run(self, to: Domain, seed: int, style: Tensor | None, planes: Tensor) -> Tensor:
+        options: dict[str, Any] = {} if style is None else {"style": style}
+        if self.method.stochastic:
+            options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
+        translate: Callable[..., Tensor] = self.method.translate
+        return translate(planes, to=to, **options)
 
     def _cost(self, to: Domain) -> Cost:
         """Return what a pass takes for each pixel, measured once."""
         if to not in self._costs:
             blank = self.padded(torch.zeros(1, self.channels, COST_SIDE, COST_SIDE, device=self.device))
-            self._costs[to] = cost(lambda x: self._pass(x, to, 0, None, WHOLE), blank)
+            self._costs[to] = cost(partial(self._run, to, 0, None), blank)
         return self._costs[to]
 
     def _reachable(self) -> str:
