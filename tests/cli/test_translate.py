@@ -350,7 +350,7 @@ def test_what_will_not_fit_names_the_flag(
 ) -> None:
     write(photos / "huge.png", 90, 90)
     monkeypatch.setattr(fitting, "ALWAYS_FITS", 5000)
-    monkeypatch.setattr(fitting, "free_bytes", lambda _: 2**20)
+    monkeypatch.setattr(fitting, "free_bytes", lambda _: 2**17)
     monkeypatch.setattr(fitting, "planned", lambda *_: None)
     assert call(run_directory(), photos, "-o", out) == 1
     (failed,) = (line for line in manifest(out) if line["status"] == "failed")
