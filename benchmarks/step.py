@@ -1,24 +1,25 @@
 """Time a training step of each method, and its peak memory.
 
-    python benchmarks/step.py [--methods cut cyclegan] [--sizes 256] [--batch 1] [--repeat 5] [--against FILE.json]
+    python benchmarks/step.py [--methods cut cyclegan] [--sizes 256] [--batch 1] [--repeat 5] [--authors CHECKOUT]
 
 Each method and size runs in a process of its own, so that the memory is its own. The time is that of a whole step,
-all objectives and optimisers included, on images in memory; the median over `--repeat` steps after one warm-up.
-`--against` takes seconds and gigabytes of another implementation, {"cut 256": [12.5, 3.3]}, measured by you
-on the same machine, and prints the ratios.
+all objectives and optimisers included, on images in memory; the median over `--repeat` steps after one warm-up, by the
+clock and in seconds of the processor, which other programs disturb less.
+
+`--authors` is a checkout of CUT's repository (taesungp/contrastive-unpaired-translation): `benchmarks/authors.py` runs
+its CUT, FastCUT and CycleGAN in turn with ours. Ratios are printed only if the networks are equal: the same number of
+weights, and the same number of floating point operations in a translation, to 1 %. A step may reach the same gradients
+with fewer operations; both counts are printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -28,6 +29,9 @@ from instar.core.method import defaults
 from instar.core.progress import Progress
 from instar.engine.memory import keep_freed_memory
 from instar.engine.optimizers import Optimizers
+
+sys.path.insert(0, str(Path(__file__).parent))
+from timing import timed
 
 CASES = {
     "cyclegan": "paper",
@@ -46,6 +50,10 @@ CASES = {
 """Name in the table and preset; fastcut is a preset of cut. Self-distance, since distances need two images."""
 
 
+AUTHORS = ("cyclegan", "cut", "fastcut")
+"""Those that `authors.py` knows."""
+
+
 def main() -> None:
     """Measure every case, or one, in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,29 +63,55 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--precision", choices=["32", "bf16"], default="32")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--against", type=Path)
+    parser.add_argument("--authors", type=Path, help="checkout of CUT's repository")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         measure(args.methods[0], args.sizes[0], args.batch, args.repeat, args.precision, args.threads)
         return
-    others = json.loads(args.against.read_text()) if args.against else {}
     for method in args.methods:
         for size in args.sizes:
-            flags = ["--methods", method, "--sizes", str(size), "--batch", str(args.batch), "--one"]
-            flags += ["--repeat", str(args.repeat), "--precision", args.precision, "--threads", str(args.threads)]
-            done = subprocess.run([sys.executable, __file__, *flags], check=True, capture_output=True, text=True)
-            seconds, best, gigabytes = json.loads(done.stdout)
-            line = f"{method:<10} {size:>4} px  {seconds:7.3f} s (best {best:.3f})  {gigabytes:5.2f} GB"
-            if f"{method} {size}" in others:
-                their_seconds, their_gigabytes = others[f"{method} {size}"]
-                ratios = their_seconds / best, their_gigabytes / gigabytes
-                line += f"  the other: {ratios[0]:.2f} x the time, {ratios[1]:.2f} x the memory"
-            print(line, flush=True)
+            flags = ["--sizes", str(size), "--batch", str(args.batch)]
+            flags += ["--repeat", str(args.repeat), "--threads", str(args.threads)]
+            own = run(__file__, "--methods", method, "--one", "--precision", args.precision, *flags)
+            print(f"{method:<10} {size:>4} px  {said(own)}", flush=True)
+            if args.authors and method in AUTHORS:
+                theirs = run(str(Path(__file__).with_name("authors.py")), str(args.authors), method, *flags)
+                print(f"{'':<9}authors'  {said(theirs)}  {compared(own, theirs)}", flush=True)
+
+
+Measured = dict[str, float]
+"""Of a step: seconds by the clock and of the processor, gigabytes at the peak, weights, operations, and those of a
+translation."""
+
+
+def run(*command: str) -> Measured:
+    """Run a Python program that prints such numbers as JSON, and return them."""
+    done = subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True)
+    found: Measured = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def said(found: Measured) -> str:
+    """Return the numbers in words."""
+    return (
+        f"{found['seconds']:7.3f} s, {found['processor']:7.3f} s of the processor, {found['gigabytes']:5.2f} GB, "
+        f"{found['weights'] / 1e6:.3f} M weights, {found['operations'] / 1e9:.1f} GFLOP, "
+        f"{found['translation'] / 1e9:.2f} to translate"
+    )
+
+
+def compared(own: Measured, theirs: Measured) -> str:
+    """Return the ratios of ours to theirs, or why they do not compare."""
+    for name in ("weights", "translation"):
+        if abs(own[name] / theirs[name] - 1) > 0.01:
+            return f"not compared: {own[name] / theirs[name]:.3f} x the {name}"
+    ratios = {name: own[name] / theirs[name] for name in ("processor", "seconds", "gigabytes", "operations")}
+    return "ours takes " + ", ".join(f"{ratio:.2f} x the {name}" for name, ratio in ratios.items())
 
 
 def measure(case: str, size: int, batch: int, repeat: int, precision: str, threads: int) -> None:
-    """Print median and best seconds of a step, and the process's peak memory in GB."""
+    """Print the numbers of a step."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     name = "cut" if case == "fastcut" else case
@@ -88,12 +122,12 @@ def measure(case: str, size: int, batch: int, repeat: int, precision: str, threa
         config = replace(config, side=size, width=32 if size > 128 else 64, cluster=0.0)
     method = kind(config)
     optimizers = Optimizers(method)
-    seconds = []
     batch += batch % 2 if name == "bicyclegan" else 0  # half of its batch is encoded: two images instead of one
-    for step in range(repeat + 1):
-        x, y = torch.rand(2, batch, 3, size, size) * 2 - 1
-        begin = time.perf_counter()
-        rounds = method.objectives(kind.data(x, y), Progress(step, 100))
+    images = torch.rand(2, batch, 3, size, size) * 2 - 1
+
+    def step(number: int) -> None:
+        x, y = images
+        rounds = method.objectives(kind.data(x, y), Progress(number, 100))
         while True:
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 objective = next(rounds, None)
@@ -104,10 +138,12 @@ def measure(case: str, size: int, batch: int, repeat: int, precision: str, threa
             for parameter in parameters:
                 parameter.grad = None
             objective.loss.total().backward(inputs=parameters)
-            optimizers.step(names, Progress(step, 100))
-        seconds.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps([median(seconds[1:]), min(seconds[1:]), peak]))
+            optimizers.step(names, Progress(number, 100))
+
+    def translate() -> None:
+        method.translate(images[0], to=method.targets[-1])
+
+    print(json.dumps(timed(step, repeat, sum(p.numel() for p in method.parameters()), translate)))
 
 
 if __name__ == "__main__":
