@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/.installed
-export NO_MKDOCS_2_WARNING = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow check docs clean
@@ -26,12 +25,11 @@ check: $(STAMP) ## check style, types, the direction of imports, and the documen
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest tests/test_architecture.py
-	$(RUN) mkdocs build --strict --quiet
+	$(RUN) zensical build --strict
 
 docs: $(STAMP) ## write METHODS.md and the reference of Python, and build the documentation into site/
-	$(VENV)/bin/python docs/hooks.py
-	$(VENV)/bin/python docs/api.py
-	$(RUN) mkdocs build --strict
+	$(VENV)/bin/python tools/pages.py
+	$(RUN) zensical build --strict
 
 clean: ## remove what the other targets made, the installation included
 	rm -rf $(VENV) site dist build demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

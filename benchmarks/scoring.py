@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from instar.core.images import list_images
+from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.evaluation.references import features_of
 from instar.metrics.extractors import Extractor, load_extractor

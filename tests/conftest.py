@@ -53,11 +53,8 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
             checkpoint.save(
                 Fabric(accelerator="cpu", devices=1),
                 made[key],
-                config,
-                method,
-                Optimizers(method),
-                averages,
-                {"step": 1, "seconds": 90.0},
+                checkpoint.Live(config, method, Optimizers(method), averages),
+                {"step": 1, "phase": "train", "bad_steps": 0, "seconds": 90.0, "meter": {}},
             )
         return made[key]
 

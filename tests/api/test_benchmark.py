@@ -1,5 +1,6 @@
 """A grid with real trainings, small ones. Killed and interrupted ones are in tests/cli/test_benchmark.py."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -27,7 +28,7 @@ score: {extractor: "evaluation.parts:colours"}
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent))  # where the extractor is
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent), prepend=os.pathsep)  # the extractor
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     draw(tmp_path / "drawn", train=8, test=6)
     path = tmp_path / "spec.yaml"
@@ -50,7 +51,7 @@ def test_runs_that_fail_and_runs_that_do_not(spec: Path, capfd: pytest.CaptureFi
     log = spec.parent / "runs/drawn/wrong/seed-0.log"
     log.mkdir(parents=True)
     with quietly(capfd):
-        result = in_a_thread(lambda: benchmark(spec, on_event=events.append))
+        result = in_a_thread(lambda: benchmark(spec, allow_code=True, on_event=events.append))
     assert [run.words for run in result.runs] == ["done", "new, 4 steps"]
     outcomes = {one.title: (one.code, one.stopped) for one in result.outcomes}
     assert outcomes == {"drawn/cut/seed-0": (0, False), "drawn/wrong/seed-0": (2, False)}
@@ -79,7 +80,7 @@ def test_stopped(spec: Path, capfd: pytest.CaptureFixture[str]) -> None:
             stop.set()
 
     with quietly(capfd):
-        result = in_a_thread(lambda: benchmark(spec, on_event=listen, stop=stop))
+        result = in_a_thread(lambda: benchmark(spec, allow_code=True, on_event=listen, stop=stop))
     assert result.stopped
     assert result.failed == []
     assert result.tables == {}
@@ -91,7 +92,7 @@ def test_stopped(spec: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_stop_while_it_scores(spec: Path) -> None:
-    benchmark(spec, only=["cut"])
+    benchmark(spec, only=["cut"], allow_code=True)
     table = spec.parent / "runs/drawn/table.md"
     table.unlink()
     stop = threading.Event()
@@ -100,7 +101,7 @@ def test_a_stop_while_it_scores(spec: Path) -> None:
         if isinstance(event, Worked):
             stop.set()
 
-    result = benchmark(spec, only=["cut"], on_event=listen, stop=stop)
+    result = benchmark(spec, only=["cut"], allow_code=True, on_event=listen, stop=stop)
     assert (result.stopped, result.outcomes, result.tables) == (True, [], {})
     assert not table.exists()
 
@@ -117,3 +118,11 @@ def test_a_stop_while_it_scores(spec: Path) -> None:
 def test_refused(arguments: dict[str, object], message: str, spec: Path) -> None:
     with pytest.raises(UserError, match=message):
         benchmark(spec, **arguments)  # type: ignore[arg-type]
+
+
+def test_code_of_the_spec_is_run_only_if_it_is_allowed(spec: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"extractor=evaluation\.parts:colours is code that would be run.*allow_code=True"
+    ):
+        benchmark(spec)
+    assert not (spec.parent / "runs").exists()

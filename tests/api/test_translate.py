@@ -1,6 +1,7 @@
 """Files in, files out, from Python: what is told, and what is left on the disk."""
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import fields
@@ -173,3 +174,63 @@ def test_styles_without_a_file_or_domains(photos: Path, run_directory: Runs, tmp
     assert not list(tmp_path.glob("*.npz"))
     with pytest.raises(UserError, match=r"^out=styles\.txt: give a file that ends with \.csv or \.npz$"):
         styles(model, photos, "styles.txt")
+
+
+def test_a_second_translation_keeps_the_manifest_of_the_first(
+    photos: Path, run_directory: Runs, tmp_path: Path
+) -> None:
+    model, out = instar.load(run_directory(), "cpu"), tmp_path / "out"
+    inputs = (photos / "1.png", photos / "2.png", photos / "1.png")
+    made = [translate(model, one, out).manifest for one in inputs]
+    assert made == [out / name for name in ("manifest.jsonl", "manifest-2.jsonl", "manifest-3.jsonl")]
+    assert [json.loads(path.read_text())["input"] for path in made if path] == [str(one) for one in inputs]
+
+
+def test_one_result_has_the_name_that_is_asked_for(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    model, out = instar.load(run_directory(), "cpu"), tmp_path / "new" / "made.jpg"
+    done = translate(model, photos / "1.png", out)
+    assert (done.translated, done.out, done.manifest) == (1, out, None)
+    assert files(tmp_path / "new") == {"made.jpg"}
+    assert Image.open(out).format == "JPEG"
+    translate(model, photos / "2.png", out)
+    assert files(tmp_path / "new") == {"made.jpg"}
+    with pytest.raises(UserError, match=r"out=.*made\.jpg is one file, for 3 results or inputs; give a folder"):
+        translate(model, photos, out)
+    with pytest.raises(UserError, match="would be overwritten"):
+        translate(model, photos / "1.png", photos / "1.png")
+    (tmp_path / "folder.png").mkdir()
+    translate(model, photos / "1.png", tmp_path / "folder.png")
+    assert files(tmp_path / "folder.png") == {"1.png", "manifest.jsonl"}
+
+
+def test_metadata_is_kept_only_if_asked_for(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    model, exif = instar.load(run_directory(), "cpu"), Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    Image.open(photos / "1.png").save(photos / "1.jpg", exif=exif, dpi=(300, 300))
+    Image.open(photos / "1.png").save(photos / "1.gif")
+    for metadata, expected in (("strip", None), ("keep", "Maker")):
+        translate(model, photos / "1.jpg", tmp_path / metadata, metadata=metadata)
+        with Image.open(tmp_path / metadata / "1.jpg") as image:
+            assert image.getexif().get(0x010F) == expected
+            assert image.getexif().get(0x0112, 1) == 1
+            assert image.size == (32, 40)
+            assert image.info.get("dpi") == ((300, 300) if expected else None)
+
+
+def test_what_cannot_be_kept_is_in_the_manifest_and_counted(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    frames = [Image.open(photos / f"{number}.png") for number in (1, 2)]
+    frames[0].save(photos / "pages.tif", save_all=True, append_images=frames[1:])
+    done = translate(instar.load(run_directory(), "cpu"), photos, tmp_path / "out", samples=None)
+    word = "2 pages or frames, of which the first is read"
+    lines = [json.loads(line) for line in (tmp_path / "out/manifest.jsonl").read_text().splitlines()]
+    assert {Path(line["input"]).name: line["note"] for line in lines if "note" in line} == {"pages.tif": word}
+    assert done.notes == (f"{word}: 1 image, {photos / 'pages.tif'} first",)
+
+
+def test_what_cannot_be_read_in_a_folder_is_a_failure(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    os.mkfifo(photos / "pipe.png")
+    (photos / "@eaDir").mkdir()
+    done = translate(run_directory(), photos, tmp_path / "out", device="cpu")
+    assert (done.translated, done.total, done.stopped) == (3, 4, False)
+    assert done.failed == ((str(photos / "pipe.png"), "no regular file"),)
+    assert done.notes == (f"left out: 1 hidden or made by the system: {photos / '@eaDir'}",)

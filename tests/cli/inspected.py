@@ -10,6 +10,7 @@ import instar
 from instar.cli import main
 from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
+from instar.core.digests import write_sums
 from instar.core.run import find_checkpoint
 from instar.data import find, shapes
 
@@ -47,4 +48,5 @@ def without_domain_1(run: Path, data: Path, out: Path) -> Path:
     weights["H_ema.net.bias"][0] += (low + high) / 2
     weights["H_ema.net.bias"][1] = -1e4
     save_file(weights, path)
+    write_sums(path.parent)
     return out

@@ -28,7 +28,7 @@ score: {extractor: "evaluation.parts:colours", every: 20}
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent))  # where the extractor is
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent), prepend=os.pathsep)  # the extractor
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     draw(tmp_path / "drawn", train=40, test=12)
     path = tmp_path / "spec.yaml"
@@ -75,7 +75,7 @@ def steps(run: Path) -> list[int]:
 def test_killed_gone_on_with_and_repeated(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = spec.parent / "runs/drawn"
     cut, plain = table / "cut/seed-0", table / "plain/seed-0"
-    process = start(["benchmark", spec])
+    process = start(["benchmark", spec, "--allow-code"])
     wait_for_a_checkpoint(process, cut)
     orphan = trainer_of(cut)
     os.kill(orphan, signal.SIGSTOP)
@@ -83,7 +83,7 @@ def test_killed_gone_on_with_and_repeated(spec: Path, capsys: pytest.CaptureFixt
     process.communicate()
 
     # What the killed benchmark had started still holds its run; the other run is trained all the same.
-    assert main.run(["benchmark", str(spec)]) == 1
+    assert main.run(["benchmark", str(spec), "--allow-code"]) == 1
     out, err = capsys.readouterr()
     assert "failed: drawn/cut/seed-0 (exit code 2): another process is training it" in err
     assert "1 of 2 runs failed; try them again with: instar benchmark" in err
@@ -95,7 +95,7 @@ def test_killed_gone_on_with_and_repeated(spec: Path, capsys: pytest.CaptureFixt
     os.kill(orphan, signal.SIGKILL)
     wait_until_let_go(cut.with_suffix(".log"))
     before = (plain / "run.log").read_bytes()
-    assert main.run(["benchmark", str(spec)]) == 0
+    assert main.run(["benchmark", str(spec), "--allow-code"]) == 0
     out, err = capsys.readouterr()
     assert f"drawn/cut/seed-0: step {at} of 40" in err
     assert "drawn/cut/seed-0: done: step 40" in err
@@ -114,15 +114,15 @@ def test_killed_gone_on_with_and_repeated(spec: Path, capsys: pytest.CaptureFixt
 
     first = (table / "scores.json").read_text()
     (table / "scores.json").unlink()
-    assert main.run(["benchmark", str(spec), "--only", "cut"]) == 0
+    assert main.run(["benchmark", str(spec), "--allow-code", "--only", "cut"]) == 0
     assert (table / "scores.json").read_text() == first
     assert (plain / "run.log").read_bytes() == before
     capsys.readouterr()
 
-    assert main.run(["benchmark", str(spec), "--dry-run"]) == 0
+    assert main.run(["benchmark", str(spec), "--allow-code", "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines() == ["drawn/cut/seed-0: done", "drawn/plain/seed-0: done"]
     spec.write_text(SPEC.replace("IMAGES", "80"))
-    assert main.run(["benchmark", str(spec)]) == 2
+    assert main.run(["benchmark", str(spec), "--allow-code"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"instar: {cut} was trained with train.steps 40, and the spec now says 80: ")
     assert err.count("\n") == 1
@@ -131,7 +131,7 @@ def test_killed_gone_on_with_and_repeated(spec: Path, capsys: pytest.CaptureFixt
 def test_a_signal_is_passed_on(spec: Path) -> None:
     spec.write_text(SPEC.replace("IMAGES", "6000").replace("save_every: 2,", "save_every: 6000,"))
     run = spec.parent / "runs/drawn/cut/seed-0"
-    process = start(["benchmark", spec])
+    process = start(["benchmark", spec, "--allow-code"])
     while not (run / "metrics.jsonl").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -143,7 +143,7 @@ def test_a_signal_is_passed_on(spec: Path) -> None:
     assert 0 < step < 6000
     assert "stopping: each training finishes its step and saves" in err
     assert f"drawn/cut/seed-0: stopped at step {step}; go on with" in err
-    assert err.endswith(f"stopped; go on with: instar benchmark {spec}\n")
+    assert err.endswith(f"stopped; go on with: instar benchmark {spec} --allow-code\n")
     assert "failed" not in err
     assert out == "", "no table"
     assert not (run.parent.parent / "plain/seed-0").exists()
@@ -159,7 +159,7 @@ def test_a_signal_is_passed_on(spec: Path) -> None:
     ],
 )  # fmt: skip
 def test_wrong_flags(flags: list[str], said: str, spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["benchmark", str(spec), *flags]) == 2
+    assert main.run(["benchmark", str(spec), "--allow-code", *flags]) == 2
     err = capsys.readouterr().err
     assert err.startswith("instar: " + said.split(".*", maxsplit=1)[0])
     assert err.endswith(said.rsplit(".*", maxsplit=1)[-1] + "\n") or ".*" not in said
@@ -168,6 +168,6 @@ def test_wrong_flags(flags: list[str], said: str, spec: Path, capsys: pytest.Cap
 
 def test_a_missing_extractor_is_found_before_the_training(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec.write_text(SPEC.replace("IMAGES", "40").replace("evaluation.parts:colours", "mobilenet"))
-    assert main.run(["benchmark", str(spec)]) == 2
+    assert main.run(["benchmark", str(spec), "--allow-code"]) == 2
     assert "mobilenet" in capsys.readouterr().err
     assert not (spec.parent / "runs").exists()

@@ -21,6 +21,7 @@ from instar.core.method import defaults
         (setting("to", "zebra"), "--to zebra"),
         (call("resume", "runs/x"), "instar train --resume runs/x"),
         (call("check"), "instar check DATA"),
+        (call("resume", "runs/x", steps=8, allow_code=True), "instar train --resume runs/x --steps 8 --allow-code"),
     ],
 )
 def test_spelling(text: str, flags: str) -> None:

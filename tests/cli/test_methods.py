@@ -20,7 +20,7 @@ def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"cut", "cyclegan", "pix2pix"} <= set(rows)
     for name, row in rows.items():
         method = registry.get(name)
-        assert str(method.paper.year) in row
+        assert (str(method.paper.year) if method.paper else "no paper") in row
         assert ("pairs" in row) == issubclass(method.data, Paired)
         assert ["two folders" in row, "pairs" in row, "one folder" in row].count(True) == 1
         assert ("one folder" in row) == ("any to any" in row) == issubclass(method.data, Unlabelled)

@@ -91,8 +91,11 @@ def test_help_of_a_method(name: str, capsys: Said) -> None:
     out, err = capsys.readouterr()
     assert err == ""
     method = registry.get(name)
-    assert str(method.paper.year) in out
-    assert method.paper.url in out.replace("\n", "")
+    if method.paper:
+        assert str(method.paper.year) in out
+        assert method.paper.url in out.replace("\n", "")
+    else:
+        assert "Of no paper" in out
     shown = options(out)
     flags = {flag.split()[0] for key in shown for flag in key.split(", ")}
     for flag in ("--steps", "--size", "--batch", "--seed", "--device", "--devices", "--precision", "--channels"):
@@ -278,6 +281,8 @@ FLAGS = {
     "--preset tiny cut DATA -o RUN": "takes the method first, not --preset",
     "--resume RUN": "not a run directory (it has no config.yaml)",
     "--resume DATA": "not a run directory (it has no config.yaml)",
+    "--resume RUN --size 64": "--resume RUN takes --allow-changes, --allow-code, --steps alone",
+    "--resume RUN/checkpoints/step-000000007": "no such checkpoint; there is: none",
     "--resume=DATA": "not a run directory (it has no config.yaml)",
     "--config RUN/config.yaml -o RUN": "/run/config.yaml: no such file",
     "--config DATA/trainA/0000.png -o RUN": "0000.png: not YAML",
@@ -368,13 +373,14 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
     assert list((trained / "tensorboard").glob("events.out.tfevents.*"))
     checkpoint = trained / LAST
     assert {path.name for path in checkpoint.iterdir()} == {
-        *("config.yaml", "training.json", "method.safetensors", "averages.safetensors", "optimizers.safetensors")
+        *("config.yaml", "training.json", "method.safetensors", "averages.safetensors", "optimizers.safetensors"),
+        *("images.txt", "SHA256SUMS"),
     }
     assert json.loads((checkpoint / "training.json").read_text())["step"] == 4
     assert (checkpoint / "config.yaml").read_bytes() == (trained / "config.yaml").read_bytes()
     assert [path.name for path in (trained / "checkpoints").iterdir()] == ["step-000000004"]
     assert {path.name for path in trained.iterdir()} == {
-        *("config.yaml", "metrics.jsonl", "run.log", "samples", "tensorboard", "checkpoints")
+        *("config.yaml", "metrics.jsonl", "run.log", "samples", "tensorboard", "checkpoints", ".lock")
     }
 
 
@@ -411,10 +417,35 @@ def test_resume_finds_no_images(trained: Path, tmp_path: Path, capsys: Said) -> 
     run = shutil.copytree(trained, tmp_path / "run")
     config = run / "config.yaml"
     config.write_text(config.read_text().replace(str(settings(run)["data"]["roots"][0]), str(tmp_path / "gone")))
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"}
     assert call("--resume", run) == 2
     assert f"{tmp_path / 'gone'}: there is no such folder" in refused(capsys)
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != ".lock"} == before
+
+
+def test_resume_lengthens_and_says_what_has_changed(trained: Path, tmp_path: Path, capsys: Said) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    assert call("--resume", run, "--steps", 0) == 2
+    assert "steps must be at least 1, not 0" in refused(capsys)
+    assert call("--resume", run, "--steps", 6) == 0
+    err = capsys.readouterr().err
+    assert "goes on from step 4 of 6" in err
+    assert "done: step 6" in err
+    assert settings(run)["train"]["steps"] == 6
+    assert call("--resume", run) == 0
+    assert f"at its end, step 6; to lengthen it: instar train --resume {run} --steps 12" in capsys.readouterr().err
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("seed: 0", "seed: 5"))
+    assert call("--resume", run, "--steps", 7) == 2
+    said = refused(capsys)
+    assert f"{run}/config.yaml: --seed was 0, is 5 (since step 6); put it back, or go on" in said
+    assert said.endswith(f"instar train --resume {run} --allow-changes\n")
+    (run / "config.yaml").write_text(config.replace("score_with: inception", "score_with: os:system=ls"))
+    assert call("--resume", run) == 2
+    assert refused(capsys).endswith("os:system=ls is code that would be run; if you trust it: --allow-code\n")
+    assert call("--config", run / "config.yaml", "-o", tmp_path / "new") == 2
+    assert refused(capsys).endswith("os:system=ls is code that would be run; if you trust it: --allow-code\n")
+    assert call("--config", run / "config.yaml", "-o", tmp_path / "new", "--allow-code") == 0, "it is not scored"
 
 
 def test_direction(trained: Path, data: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from instar.core.errors import Mention, Message, UserError, call, nearest, setting
-from instar.core.images import UnreadableImage
+from instar.core.reading import UnreadableImage
 
 
 def test_a_message_is_spelled_for_python() -> None:
@@ -24,6 +24,7 @@ def test_a_message_is_spelled_for_python() -> None:
         (setting("to", "zebra"), "to=zebra"),
         (call("resume", Path("runs/first")), "instar.resume('runs/first')"),
         (call("methods"), "instar.methods()"),
+        (call("resume", "runs/x", steps=8, allow_code=True), "instar.resume('runs/x', steps=8, allow_code=True)"),
         ("no setting at all", "no setting at all"),
     ],
 )

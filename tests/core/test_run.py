@@ -1,12 +1,22 @@
 """Finding and loading what a run left behind."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from instar.core.errors import UserError
-from instar.core.run import checkpoints, find_checkpoint, load_method, write_config
+from instar.core.run import (
+    checkpoints,
+    find_checkpoint,
+    is_unused,
+    load_method,
+    read_config,
+    read_tensors,
+    run_of,
+    write_config,
+)
 from instar.testing.runs import build, source_for, tiny, trainer
 
 
@@ -22,7 +32,46 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_checkpoints_oldest_first(run: Path, tmp_path: Path) -> None:
     assert [path.name for path in checkpoints(run)] == ["step-000000002", "step-000000004"]
     (tmp_path / "checkpoints" / ".step-000000006").mkdir(parents=True)  # killed while it was written
+    (tmp_path / "checkpoints" / "step-000000008").symlink_to(run)
     assert checkpoints(tmp_path) == []
+
+
+def test_run_of(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = checkpoints(run)[0]
+    assert run_of(run) == (run, None)
+    assert run_of(first) == (run, first)
+    monkeypatch.chdir(first.parent)
+    relative = Path(first.name)
+    assert run_of(relative)[0].samefile(run)
+    with pytest.raises(UserError, match="no such checkpoint; there is: step-000000002, step-000000004"):
+        run_of(run / "checkpoints" / "step-000000003")
+    with pytest.raises(UserError, match="not a run directory"):
+        run_of(tmp_path)
+
+
+def test_is_unused(run: Path, tmp_path: Path) -> None:
+    assert is_unused(tmp_path / "new")
+    assert is_unused(tmp_path)
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".instar-0.tmp").touch()
+    assert is_unused(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    assert not is_unused(tmp_path)
+    assert not is_unused(tmp_path / "notes.txt")
+    assert not is_unused(run)
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of safetensors it would be no such file."""
+
+    def denied(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "method.safetensors").touch()
+    monkeypatch.setattr(os, "open", denied)
+    for read, name in ((read_config, "config.yaml"), (read_tensors, "method.safetensors")):
+        with pytest.raises(UserError, match=r"cannot be read \(.*Permission denied"):
+            read(tmp_path / name)
 
 
 def test_find_checkpoint(run: Path, tmp_path: Path) -> None:

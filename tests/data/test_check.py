@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -43,10 +44,11 @@ def test_everything_wrong_at_once(make) -> None:
     assert [Path(name).name for name in found.tiny] == ["tiny.png"]
     assert [Path(name).name for name in found.constant] == ["flat.png"]
     assert [Path(name).name for name, _ in found.unreadable] == ["broken.png"]
-    assert found.problems == 6
+    assert found.shared == [(str(root / "trainA/2.png"), str(root / "testB/no-leak.png"))]
+    assert found.problems == 7
     text = "\n".join(found.lines())
     assert "mode RGB (2), L (1)" in text
-    assert "6 problems found" in text
+    assert "7 problems found" in text
 
 
 def test_side_by_side_is_seen_by_the_layout(make) -> None:
@@ -83,3 +85,45 @@ def test_long_lists_are_cut(make) -> None:
     assert "note: there are no test images" in lines
     assert "smaller than 32 pixels: 15" in lines
     assert "  and 5 more" in lines
+
+
+def test_validation_images_are_read(make) -> None:
+    root = make("trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png", "valA/5.png", "valB/6.png", size=(40, 36))
+    (root / "valA/broken.png").write_bytes(b"no image")
+    shutil.copy(root / "trainA/1.png", root / "valA/same.png")
+    shutil.copy(root / "valB/6.png", root / "testB/same.png")
+    found = report(root)
+    assert [(group.split, group.domain) for group in found.groups][4:] == [("val", "A"), ("val", "B")]
+    assert [Path(name).name for name, _ in found.unreadable] == ["broken.png"]
+    assert [tuple(Path(name).parent.name for name in names) for names in found.leaks] == [
+        ("trainA", "valA"),
+        ("testB", "valB"),
+    ]
+    lines = found.lines()
+    assert "same pixels in train and val: 1" in lines
+    assert "same pixels in test and val: 1" in lines
+
+
+def test_the_same_picture_in_both_domains(make) -> None:
+    root = make("trainA/1.png", "trainB/2.png", size=(40, 36))
+    shutil.copy(root / "trainA/1.png", root / "trainB/x.png")
+    found = report(root)
+    assert found.shared == [(str(root / "trainA/1.png"), str(root / "trainB/x.png"))]
+    assert "same pixels in two domains: 1" in found.lines()
+
+
+def test_what_is_left_out_is_counted_and_named(make) -> None:
+    root = make("trainA/1.png", "trainA/2.heic", "trainA/@eaDir/1.png", "trainB/2.png", "trainB/x.txt", size=(40, 36))
+    os.mkfifo(root / "trainA/pipe.png")
+    found = report(root)
+    assert [len(group.facts) for group in found.groups] == [1, 1]
+    assert found.unreadable == [(str(root / "trainA/pipe.png"), "no regular file")]
+    assert found.problems == 1
+    text = "\n".join(found.lines())
+    for said in ("1 .heic file; HEIC is not read", "1 hidden or made by the system", "1 .txt file", "no regular files"):
+        assert said in text
+
+
+def test_what_is_left_out_of_a_plain_folder(make) -> None:
+    found = report(make("1.png", "2.heic", size=(40, 40)))
+    assert any(".heic" in note for note in found.notes)

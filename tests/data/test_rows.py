@@ -1,3 +1,4 @@
+import unicodedata
 from dataclasses import dataclass
 
 import pytest
@@ -145,3 +146,35 @@ def test_without_val_of_both_domains_validation_images_come_from_training(make) 
     found = search(make(*files, "val/A/0.png"), validation=2)
     assert (len(found.train["a"]), len(found.train["b"])) == (4, 4)
     assert {ref.path.parts[-3] for ref in found.val["a"]} == {"train"}
+
+
+def test_full_names_come_first_and_ambiguity_is_said(make) -> None:
+    root = make("trainA/0.jpg", "trainA/0.png", "trainA/1.jpg", "trainB/0.png", "trainB/1.png", "trainB/1.jpeg")
+    data = search(root, paired=True)
+    assert [ref.path.name for ref in data.train["a"]] == ["0.png", "1.jpg"]
+    assert [ref.path.name for ref in data.train["b"]] == ["0.png", "1.jpeg"]
+    (said,) = (note for note in data.notes if "might be others" in note)
+    assert said.endswith("the first is taken: 1.jpg with 1.jpeg")
+
+
+def test_names_in_two_spellings_of_unicode(make) -> None:
+    composed, apart = (unicodedata.normalize(form, "é0") for form in ("NFC", "NFD"))
+    root = make(f"trainA/{composed}.png", f"trainA/{apart}1/1.png", f"trainB/{apart}.png", f"trainB/{composed}1/1.png")
+    data = search(root, paired=True)
+    assert len(data.train["a"]) == 2
+    assert {ref.label for ref in data.train["a"]} == {ref.label for ref in data.train["b"]}
+
+
+def test_what_is_left_out_is_said(make) -> None:
+    root = make("trainA/1.png", "trainA/#recycle/9.png", "trainB/2.png", "trainB/x.heic", "testA/3.png", "testB/n.txt")
+    data = search(root)
+    assert len(data.left_out) == 3
+    assert sum(note.startswith("left out: ") for note in data.notes) == 3
+
+
+def test_a_domain_that_is_a_link(make, tmp_path) -> None:
+    make("trainB/2.png", "../far/1.png")
+    root = tmp_path / "set"
+    (root / "trainA").mkdir()
+    (root / "trainA/more").symlink_to(tmp_path / "far")
+    assert names(search(root).train["a"]) == ["1.png"]

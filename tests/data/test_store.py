@@ -11,7 +11,7 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.events import Worked
-from instar.core.images import list_images
+from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.data import store as store_module
 from instar.data.store import Decoding, ImageStore, fitted, open_stores
@@ -213,7 +213,7 @@ def test_least_recently_used_caches_go_first(make, own_cache: Path, monkeypatch)
 def test_too_large_for_the_cache(make, own_cache: Path, monkeypatch) -> None:
     root = make("1.png", "2.png")
     (root / "0.png").write_bytes(b"")
-    Image.fromarray(np.full((15, 15), 5000, np.uint16)).save(root / "3.png")
+    Image.fromarray(np.full((15, 15), 50000, np.uint16)).save(root / "3.png")
     cached = opened(refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))
     for folder in own_cache.iterdir():
         folder.rename(own_cache / ".part-gone")
@@ -252,3 +252,71 @@ def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
     assert "No space left on device" in store.notes[0]
     assert store[0].shape == (12, 15, 3)
     assert list(own_cache.iterdir()) == []
+
+
+def test_a_thin_strip_is_left_out_and_the_others_are_cached(make) -> None:
+    root = make("1.png", "2.png", size=(20, 20))
+    Image.new("RGB", (65500, 1)).save(root / "strip.jpg")
+    store = opened(refs(root), Decoding(short_side=256, channels=3, max_bad=0.5))
+    assert len(store) == 2
+    assert store.cached_bytes == 2 * 256 * 256 * 3
+    assert store.bad == [
+        (
+            root / "strip.jpg",
+            "65500 x 1 pixels, which would be 16768000 x 256 with the short side of the training: cut it into parts",
+        )
+    ]
+    assert len(opened(refs(root), Decoding(short_side=32, channels=3))) == 3
+
+
+def test_out_of_memory_names_the_file(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(store_module, "to_array", fails)
+    with pytest.raises(UserError, match=r"1\.png: out of memory"):
+        opened(refs(make("1.png")), SMALL)
+
+
+def test_what_files_lack_is_noted_now_and_from_the_cache(make) -> None:
+    root = make("1.png", size=(20, 20))
+    for name in ("2.tif", "3.tif"):
+        frames = [Image.new("L", (20, 20), value) for value in (3, 4)]
+        frames[0].save(root / name, save_all=True, append_images=frames[1:])
+    for _ in range(2):
+        notes = opened(refs(root), SMALL).notes
+        assert notes == [f"2 pages or frames, of which the first is read: 2 images, {root / '2.tif'} first"]
+
+
+def test_images_written_anew_with_equal_size_and_time_are_seen(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make("1.png", size=(20, 20))
+    path = root / "1.bmp"
+    for value in (10, 200):
+        Image.new("L", (20, 20), value).save(path)
+        os.utime(path, ns=(10**18, 10**18))
+        assert opened(refs(root)[:1], SMALL)[0].max() == value
+
+
+@pytest.mark.parametrize("where", [0, -1])
+def test_pixels_that_were_changed_are_decoded_again(make, own_cache: Path, monkeypatch, where: int) -> None:
+    files = refs(make("1.png", "2.png"))
+    before = [image.copy() for image in (opened(files, SMALL)[i] for i in range(2))]
+    file = next(own_cache.iterdir()) / "pixels.bin"
+    pixels = bytearray(file.read_bytes())
+    pixels[where if where == 0 else 12 * 15 * 3 + 20] ^= 1
+    file.write_bytes(pixels)
+    store, decoded = open_counting(monkeypatch, files, SMALL)
+    assert decoded == 2
+    assert all(np.array_equal(store[i], before[i]) for i in range(2))
+    file.write_bytes(bytes(len(pixels)))
+    assert open_counting(monkeypatch, files, SMALL)[1] == 2
+    assert open_counting(monkeypatch, files, SMALL)[1] == 0
+
+
+def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkeypatch) -> None:
+    files = refs(make("1.png", "2.png"))
+    opened(files, SMALL)
+    file = next(own_cache.iterdir()) / "index.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "index": content["index"].replace('"kept": [0, 1]', '"kept": [1, 0]')}))
+    assert open_counting(monkeypatch, files, SMALL)[1] == 2

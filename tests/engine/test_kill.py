@@ -79,7 +79,7 @@ def last_step(run: Path) -> int:
     return max((int(path.name[5:]) for path in (run / "checkpoints").glob("step-*")), default=0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_stopped_politely(number: signal.Signals, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start([*flags(data, run)[:-6], "--steps", 5000, "--train.save-every", 5000, "--train.log-every", 3])

@@ -1,3 +1,5 @@
+import copy
+
 import torch
 from torch import nn
 
@@ -19,6 +21,32 @@ def test_weight_decay_leaves_biases_and_norms_alone() -> None:
             parameter.grad = torch.zeros_like(parameter)
     optimizers.step(["G"], Progress(0, 10))
     assert all(bool((p < 1).all()) if p.dim() > 1 else bool((p == 1).all()) for p in net.parameters())
+
+
+def test_averages_that_were_loaded_move_their_own_weights() -> None:
+    """Also where a network keeps its weights in another order of memory than files do."""
+    method = build(tiny("cyclegan"))
+    method.G.to(memory_format=torch.channels_last)
+    first = Optimizers(method)
+
+    def step(optimizers: Optimizers, seed: int) -> None:
+        chance = torch.Generator().manual_seed(seed)
+        for parameter in optimizers.parameters(["G"]):
+            drawn = torch.randn(parameter.shape, generator=chance)
+            parameter.grad = torch.empty_like(parameter).copy_(drawn)
+        optimizers.step(["G"], Progress(0, 10))
+
+    step(first, 0)
+    state = {key: value.contiguous().clone() for key, value in first.state().items()}
+    weights = copy.deepcopy(method.G.state_dict())
+    step(first, 1)
+    expected = copy.deepcopy(method.G.state_dict())
+    method.G.load_state_dict(weights)
+    second = Optimizers(method)
+    second.load(state)
+    step(second, 1)
+    found = method.G.state_dict()
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
 def test_halved_rate() -> None:

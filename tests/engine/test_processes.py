@@ -62,6 +62,28 @@ def test_resume_of_two_processes_is_exact(tmp_path: Path) -> None:
     assert (tmp_path / "final" / "process-1.safetensors").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks and no such signals")
+def test_one_training_at_a_time(tmp_path: Path) -> None:
+    """Of several processes the first one owns the run; when all are killed, nobody does."""
+    run, data = tmp_path / "run", draw(tmp_path / "data")
+    flags = ["--preset", "tiny", "--batch", 2, "--devices", 2, "--steps", 100_000, "--train.save-every", 2]
+    process = start(["train", "cut", data, "-o", run, *flags, "--device", "cpu"])
+    while len(list((run / "checkpoints").glob("step-*"))) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    code, err = finish(["train", "--resume", run])
+    assert code == 2, err
+    assert err.startswith(f"instar: {run}: another training is at work in it (process ")
+    assert err.count("\n") == 1
+    process.kill()
+    process.communicate()
+    for _ in range(600):  # the others end by themselves, once they see that the first has gone
+        code, err = finish(["train", "--resume", run, "--steps", 1])
+        if "another training" not in err:
+            break
+        time.sleep(0.1)
+    assert "the run stands at step" in err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_politely(number: signal.Signals, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -142,3 +143,41 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in checkpoints(tmp_path)] == ["step-000000002"]
     method, _ = load_method(tmp_path)
     assert all(bool(weight.isfinite().all()) for weight in method.state_dict().values())
+
+
+def test_cutting_the_metrics_never_empties_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the rewriting, all rows are there before and after it."""
+    path = tmp_path / "metrics.jsonl"
+    whole = "".join(json.dumps({"step": step}) + "\n" for step in range(1000))
+    path.write_text(whole)
+    inode = path.stat().st_ino
+    Metrics(tmp_path, Heard())(begun(tmp_path, 1000))
+    assert path.stat().st_ino == inode, "nothing is rewritten where nothing is to be cut"
+    heard, seen = Heard(), []
+
+    def killed(_: int) -> None:
+        seen.append(path.read_text())
+        raise OSError(5, "as a kill would")
+
+    monkeypatch.setattr(os, "fsync", killed)
+    Metrics(tmp_path, heard)(begun(tmp_path, 500))
+    assert seen == [whole]
+    assert path.read_text() == whole
+    assert "metrics.jsonl cannot be written any more" in heard.warnings[0]
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.undo()
+    Metrics(tmp_path, Heard())(begun(tmp_path, 500))
+    assert path.read_text().count("\n") == 501
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "run.log"])
+def test_writers_follow_no_links(name: str, tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    run, heard = tmp_path / "run", Heard()
+    run.mkdir()
+    (run / name).symlink_to(tmp_path / "theirs")
+    write = Metrics(run, heard) if name == "metrics.jsonl" else Log(run, heard)
+    write(logged(1) if name == "metrics.jsonl" else note("hello"))
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert f"{name} cannot be written any more" in heard.warnings[0]
+    assert "link to another place" in heard.warnings[0]

@@ -7,6 +7,7 @@ from statistics import mean, stdev
 import pytest
 from safetensors.torch import load_file, save_file
 
+from instar.core.digests import write_sums
 from instar.core.errors import UserError
 from instar.evaluation.compare import SHOWN, compare_runs, strip
 from instar.evaluation.runs import evaluate_run
@@ -20,6 +21,7 @@ def with_seed(run: Path, folder: Path, seed: int) -> Path:
     """A copy of a run that says it was trained with another seed."""
     shutil.copytree(run, folder)
     for config in folder.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("seed: 0", f"seed: {seed}"))
     return folder
 
@@ -62,8 +64,10 @@ def scored(run: Path, folder: Path, memory: int) -> Path:
     second = shutil.copytree(folder / "checkpoints/step-000000001", folder / "checkpoints/step-000000002")
     weights = load_file(second / "averages.safetensors")
     save_file({name: value * 0.5 for name, value in weights.items()}, second / "averages.safetensors")
-    training = {"step": 2, "seconds": 180.0, "memory": memory, "best": [[1, 0.5]]}
+    training = json.loads((second / "training.json").read_text())
+    training |= {"step": 2, "seconds": 180.0, "memory": memory, "best": [[1, 0.5]]}
     (second / "training.json").write_text(json.dumps(training))
+    write_sums(second)
     return folder
 
 
@@ -106,6 +110,7 @@ def test_directions_that_differ_do_not_compare(run_directory: Runs, tmp_path: Pa
     back = tmp_path / "back"
     shutil.copytree(run_directory("cut"), back)
     for config in back.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         text = config.read_text().replace("source: horse", "source: x").replace("target: zebra", "target: horse")
         config.write_text(text.replace("source: x", "source: zebra"))
     with pytest.raises(UserError, match="different directions do not compare"):
@@ -116,6 +121,7 @@ def test_sizes_that_differ_do_not_compare(run_directory: Runs, tmp_path: Path) -
     large = tmp_path / "large"
     shutil.copytree(run_directory("cut"), large)
     for config in large.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("size: 32", "size: 64"))
     with pytest.raises(UserError, match="different sizes do not compare"):
         compare_runs([run_directory("cut"), large], [data_set(tmp_path / "set")], extractor=extractor())

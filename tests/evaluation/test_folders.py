@@ -1,6 +1,8 @@
+import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from instar.core.errors import UserError
 from instar.evaluation.folders import evaluate_folders
@@ -52,3 +54,41 @@ def test_no_folder_and_an_empty_folder(which: str, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match=rf"{flag}=.*none: no images"):
         evaluate_folders(folders["made"], folders["real"], extractor())
+
+
+def test_what_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
+    made, real = noise(tmp_path / "made", 6), noise(tmp_path / "real", 6, 100, 200)
+    (made / "-first.png").write_bytes(b"no image")
+    for folder in (made, real):
+        (folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
+        os.mkfifo(folder / "pipe.png")
+        (folder / "loop").symlink_to(folder)
+        (folder / "x.heic").touch()
+    report = evaluate_folders(made, real, extractor())
+    assert "6 against 6 images" in report.protocol
+    assert "at 32 px" in report.protocol
+    for said in (
+        "translations: 2 cannot be read",
+        "reference images: 1 cannot be read",
+        "1 .heic file",
+        "regular files",
+    ):
+        assert any(said in note for note in report.notes), said
+
+
+def test_what_files_lack_is_said(tmp_path: Path) -> None:
+    made, real = noise(tmp_path / "made", 4), noise(tmp_path / "real", 4, 100, 200)
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(made / "pages.tif", save_all=True, append_images=frames[1:])
+    notes = evaluate_folders(made, real, extractor()).notes
+    assert any(
+        note.startswith("translations: 2 pages or frames, of which the first is read: 1 image") for note in notes
+    )
+
+
+def test_inputs_of_the_full_name_come_first(tmp_path: Path) -> None:
+    made, inputs = noise(tmp_path / "made", 5), noise(tmp_path / "in", 5)
+    for path in list(inputs.iterdir()):
+        Image.new("RGB", (32, 32), "white").save(path.with_suffix(".bmp"))
+    _, column = evaluate_folders(made, noise(tmp_path / "real", 5), extractor(), inputs=inputs).columns
+    assert next(score for score in column.scores if score.name == "change (L1)").value == 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from instar.core.errors import UserError
-from instar.core.images import UnreadableImage
+from instar.core.reading import UnreadableImage
 from instar.core.run import read_config
 from instar.data import ImageRef
 from instar.evaluation.held_out import AHEAD, BATCH, HeldOut, held_out, loaded, squares

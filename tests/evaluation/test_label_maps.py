@@ -63,6 +63,7 @@ def on(run: Path, source: str, tmp_path: Path) -> Path:
     copy = tmp_path / f"from-{source}"
     shutil.copytree(run, copy)
     for config in copy.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         text = config.read_text().replace("source: horse", f"source: {source}")
         config.write_text(text.replace("target: zebra", f"target: {target}"))
     return copy

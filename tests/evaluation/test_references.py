@@ -15,7 +15,7 @@ from instar.data import ImageRef
 from instar.evaluation.folders import evaluate_folders
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.runs import evaluate_run
-from instar.evaluation.validation import scorer
+from instar.evaluation.validation import ValidationScores
 from instar.metrics.extractors import Extractor
 
 from .parts import data_set, noise
@@ -66,7 +66,7 @@ def test_folders_and_validation_share_them(tmp_path: Path) -> None:
     assert network.seen == 17
     assert evaluate_folders(made, real, extractor) == first
     assert network.seen == 17 + 8
-    scorer(extractor, {"a": refs(real), "b": refs(real)}, 3, 32, 0)
+    ValidationScores(extractor, {"a": refs(real), "b": refs(real)}, 3, 32, 0)
     assert network.seen == 25
     evaluate_folders(made, real, extractor, size=16)
     assert network.seen == 25 + 17

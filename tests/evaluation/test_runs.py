@@ -10,7 +10,8 @@ import torch
 import instar
 from instar.core.errors import UserError
 from instar.core.events import Event, Worked
-from instar.core.images import centre_square, read, to_array, to_tensor
+from instar.core.images import centre_square, to_array, to_tensor
+from instar.core.reading import read
 from instar.evaluation.report import COPY, LAST
 from instar.evaluation.runs import Extras, accuracies, evaluate_run
 from instar.evaluation.scores import Scorer
@@ -62,6 +63,7 @@ def test_another_size_than_that_of_the_training(run_directory: Runs, tmp_path: P
     data = data_set(tmp_path / "set")
     run = shutil.copytree(run_directory("cyclegan"), tmp_path / "run")
     (config,) = run.glob("checkpoints/*/config.yaml")
+    (config.parent / "SHA256SUMS").unlink()
     config.write_text(re.sub("zoom: .*", "zoom: 2.0", config.read_text()))
     shrunk = evaluate_run(run, [data], extractor=extractor())
     assert "centre squares at 32 px" in shrunk.protocol
@@ -122,6 +124,7 @@ def trained_on(run: Path, data: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     for config in copy.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("roots: []", f"roots: [{data}]"))
     return copy
 

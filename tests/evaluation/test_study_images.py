@@ -40,6 +40,7 @@ def test_sizes_and_directions(run_directory: Runs, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(run_directory("cut"), other)
     for config in other.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         config.write_text(config.read_text().replace("size: 32", "size: 64"))
     runs = [run_directory("cyclegan"), other]
     with pytest.raises(UserError, match="say with size at which"):
@@ -50,6 +51,7 @@ def test_sizes_and_directions(run_directory: Runs, tmp_path: Path) -> None:
     back = tmp_path / "back"
     shutil.copytree(run_directory("cut"), back)
     for config in back.rglob("config.yaml"):
+        (config.parent / "SHA256SUMS").unlink(missing_ok=True)
         text = config.read_text().replace("source: horse", "source: x").replace("target: zebra", "target: horse")
         config.write_text(text.replace("source: x", "source: zebra"))
     with pytest.raises(UserError, match="different directions"):

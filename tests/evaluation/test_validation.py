@@ -10,7 +10,7 @@ from instar.core.method import defaults
 from instar.core.registry import get
 from instar.data import ImageRef
 from instar.data.labels import square
-from instar.evaluation.validation import best_checkpoint, extractor_of, scorer
+from instar.evaluation.validation import ValidationScores, best_checkpoint, extractor_of
 from instar.metrics.kid import kernel_distance
 
 from .parts import data_set, extractor, noise
@@ -35,7 +35,7 @@ def test_the_mean_of_both_directions(tmp_path: Path) -> None:
             return -x if to == "a" else x
 
     a, b = refs(noise(tmp_path / "a", 9, 0, 100)), refs(noise(tmp_path / "b", 8, 100, 200))
-    found = scorer(extractor(), {"a": a, "b": b}, 3, 32, 0)(Twice())
+    found = ValidationScores(extractor(), {"a": a, "b": b}, 3, 32, 0)(Twice())
     mean, to_a, to_b = found.values()
     assert next(iter(found)) == "validation/Colours-KID"
     assert mean == pytest.approx((to_a + to_b) / 2)
@@ -68,7 +68,7 @@ class Tinted(torch.nn.Module):
 
 def test_each_image_has_a_style_of_its_own_and_the_same_at_all_times(tmp_path: Path) -> None:
     images = {"a": refs(noise(tmp_path / "a", 9)), "b": refs(noise(tmp_path / "b", 8))}
-    score, method = scorer(extractor(), images, 3, 32, 0), Tinted()
+    score, method = ValidationScores(extractor(), images, 3, 32, 0), Tinted()
     first = score(method)
     assert len(set(method.drawn)) == len(method.drawn) == 9
     torch.manual_seed(7)
@@ -83,13 +83,13 @@ def test_a_one_way_method_has_one_number(tmp_path: Path) -> None:
     images = {"a": refs(noise(tmp_path / "a", 8)), "b": refs(noise(tmp_path / "b", 8))}
     method = get("cut")(defaults("cut", get("cut"), "tiny").method).eval()
     with torch.inference_mode():
-        assert list(scorer(extractor(), images, 3, 32, 0)(method)) == ["validation/Colours-KID"]
+        assert list(ValidationScores(extractor(), images, 3, 32, 0)(method)) == ["validation/Colours-KID"]
 
 
 def test_too_few_images_name_the_flag(tmp_path: Path) -> None:
     few = refs(noise(tmp_path / "a", 7))
     with pytest.raises(UserError, match=r"train\.score_every needs images .* set data\.validation=8 or more"):
-        scorer(extractor(), {"a": few, "b": few}, 3, 32, 0)
+        ValidationScores(extractor(), {"a": few, "b": few}, 3, 32, 0)
 
 
 def test_an_extractor_that_is_not_there() -> None:
@@ -105,7 +105,7 @@ def test_a_run_keeps_its_best_checkpoint_and_evaluate_shows_it(
     assert main.run(["train", "cut", str(data), "-o", str(run), *flags.split()]) == 0
     assert "8 more of each kept to score the run while it trains" in capsys.readouterr().err
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    scores = {row["step"]: score for row in rows for name, score in row.items() if name.startswith("validation/")}
+    scores = {row["step"]: score for row in rows for name, score in row.items() if name.endswith("KID")}
     assert list(scores) == [2, 4, 6, 8]
     best = min(scores, key=lambda step: scores[step])
     kept = {path.name for path in (run / "checkpoints").iterdir()}
@@ -118,6 +118,7 @@ def test_a_run_keeps_its_best_checkpoint_and_evaluate_shows_it(
     titles = [column["title"] for column in json.loads(out.read_text())["columns"]]
     assert titles == [
         "copy of the input",
+        "real images",
         *(["last, best on validation"] if best == 8 else ["last", "best on validation"]),
     ]
 
@@ -153,3 +154,51 @@ def test_a_val_folder_scores_the_run_and_all_training_images_train_it(
     assert "horse: 10 images to train on, 12 held out" in said
     assert "validation images are those of the val folder" in said
     assert any("validation/" in line for line in (run / "metrics.jsonl").read_text().splitlines())
+
+
+class Mixed(torch.nn.Module):
+    """Gives real images of the target for some of its inputs, and the inputs as they are for the others.
+
+    Of all real images the farthest from the others is not counted as looking real.
+    """
+
+    targets = ("b",)
+
+    def __init__(self, real: torch.Tensor, share: float) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.real, self.share = real, share
+
+    def translate(self, x: torch.Tensor, *, to: str) -> torch.Tensor:
+        count = round(self.share * len(x))
+        return torch.cat([self.real[:count], x[count:]])
+
+
+def domains(root: Path, count: int) -> dict[str, list[ImageRef]]:
+    return {"a": refs(noise(root / f"a{count}", count, 0, 100)), "b": refs(noise(root / f"b{count}", count, 150, 250))}
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.0, "copies"), (0.5, "target in 50%"), (1.0, "target in 95%")])
+def test_the_share_that_shows_the_target(tmp_path: Path, share: float, words: str) -> None:
+    images = domains(tmp_path, 20)
+    score = ValidationScores(extractor(), images, 3, 32, 0, training=domains(tmp_path, 40))
+    found = score(Mixed(load(images["b"]), share))
+    assert list(found) == ["validation/Colours-KID", "validation/target share"]
+    assert found["validation/target share"] == pytest.approx(share, abs=0.06)
+    assert score.verdicts == {"b": words}
+
+
+def test_without_training_images_there_is_the_distance_alone(tmp_path: Path) -> None:
+    images = domains(tmp_path, 20)
+    for training in (None, domains(tmp_path, 9)):
+        score = ValidationScores(extractor(), images, 3, 32, 0, training=training)
+        assert list(score(Mixed(load(images["b"]), 0.5))) == ["validation/Colours-KID"]
+        assert score.verdicts == {}
+
+
+def test_a_training_ends_with_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = data_set(tmp_path / "set", train=20)
+    flags = f"{TINY} {COLOURS} --data.validation 8"
+    assert main.run(["train", "cut", str(data), "-o", str(tmp_path / "run"), *flags.split()]) == 0
+    assert "validation images to zebra: " in capsys.readouterr().err
+    assert "validation images to zebra: " in (tmp_path / "run" / "run.log").read_text()

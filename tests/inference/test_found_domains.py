@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import instar
 from instar.cli import main
+from instar.core.digests import write_sums
 from instar.core.errors import UserError
 from instar.core.run import find_checkpoint
 
@@ -36,6 +37,7 @@ def run(run_directory: Runs, tmp_path: Path) -> Path:
     weights["gallery.rows.rows"][-4:] = rows
     weights["gallery.rows.length"] = torch.tensor(4)
     save_file(weights, file)
+    write_sums(file.parent)
     return folder
 
 

@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from instar.core.errors import UserError
+from instar.core.reading import UnreadableImage, read
 from instar.inference.jobs import Job, Naming, collect, image_files
 
 
@@ -43,3 +45,35 @@ def test_image_files_are_listed_once_and_may_have_one_name(photos: Path) -> None
     assert files == ["photos/sub/2.png", "photos/2.png", "photos/10.png"]
     with pytest.raises(UserError, match=r"photos/\*\.tif: no images there"):
         image_files(["photos/*.tif"])
+
+
+def test_pipes_are_lost_and_folders_of_the_system_ignored(photos: Path) -> None:
+    os.mkfifo(photos / "x.png")
+    (photos / "@eaDir").mkdir()
+    (photos / "loop").symlink_to(photos.absolute())
+    told: list[str] = []
+    jobs = collect(["photos"], Path("out"), tell=told.append)
+    found = {job.source: job.lost for job in jobs if not job.output}
+    assert found == {"photos/notes.txt": "", "photos/x.png": "no regular file"}
+    assert told == [
+        "left out: 1 hidden or made by the system: photos/@eaDir",
+        "left out: 1 linked folders that are read already: photos/loop",
+    ]
+    for inputs in (["photos/x.png"], ["photos/x*"]):
+        with pytest.raises(UserError, match=r"no images there \(photos/x.png: no regular file\)"):
+            collect(inputs, Path("out"))
+
+
+def test_heic_alone(photos: Path) -> None:
+    (photos / "a.heic").touch()
+    with pytest.raises(UserError, match=r"\(1 other file\); HEIC is not read, convert it"):
+        collect(["photos/*.heic"], Path("out"))
+    Path("photos/a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(UnreadableImage, match="HEIC is not read"):
+        read(photos / "a.heic")
+
+
+def test_patterns_find_nothing_in_folders_of_the_system(photos: Path) -> None:
+    (photos / "@eaDir").mkdir()
+    (photos / "@eaDir/7.png").touch()
+    assert [job.output for job in collect(["photos/*/*.png"], Path("out"))] == ["2.png"]

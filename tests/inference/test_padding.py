@@ -5,7 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from instar.inference.padding import SMALLEST, content_share, cropped, padded, resized, with_short_side
+from instar.core.errors import UserError
+from instar.inference.padding import SMALLEST, content_share, cropped, enlarged, padded, resized, with_short_side
 
 sides = st.integers(1, 70)
 multiples = st.sampled_from([1, 2, 4, 8, 32])
@@ -70,3 +71,10 @@ def test_a_short_side(height: int, width: int, short: int) -> None:
     assert max(h, w) == pytest.approx(short * max(height, width) / min(height, width), abs=0.5 + 1e-6)
     assert (h > w) <= (height > width)
     assert with_short_side(height, width, None) == (height, width)
+
+
+def test_thin_strips_are_not_enlarged_without_end() -> None:
+    assert enlarged(1, 1000, 16) == (16, 16000)
+    assert enlarged(9000, 9000, None) == (9000, 9000)
+    with pytest.raises(UserError, match="size=256: 65500 x 1 would become 16768000 x 256; leave out size"):
+        enlarged(1, 65500, 256)

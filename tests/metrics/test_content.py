@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from instar.metrics.content import change, looks_inverted, luminance_correlation, structure_distance
+from instar.metrics.content import change, colour_explained, looks_inverted, luminance_correlation, structure_distance
 from instar.metrics.diversity import FeatureDistance
 from instar.metrics.extractors import Extractor
 
@@ -93,3 +93,35 @@ def test_structure_on_real_cats(real_data, network, score):
     same, other = structure_distance(network.maps, x, recoloured), structure_distance(network.maps, x, x.roll(1, 0))
     assert same.max() < other.min()
     assert same.mean() < 0.4 * other.mean()
+
+
+def test_an_affine_map_of_the_colours_is_all_colour() -> None:
+    x = images(4)
+    mixed = torch.einsum("ij,njhw->nihw", torch.tensor([[0.6, 0.2, 0.0], [0.1, 0.5, 0.1], [0.0, 0.3, 0.4]]), x)
+    assert colour_explained(x, mixed + 0.1) == pytest.approx([1] * 4, abs=1e-9)
+    assert colour_explained(x, -x) == pytest.approx([1] * 4, abs=1e-9)
+
+
+def test_what_colours_do_not_explain() -> None:
+    x = images(4)
+    assert (colour_explained(x, x) == 0).all()
+    assert (colour_explained(x, x + 0.1 * images(4, seed=1)) < 0.05).all()
+    spot = x.clone()
+    spot[:, :, 2:5, 2:5] += 1
+    assert (colour_explained(x, spot) < 0.3).all()
+
+
+def test_the_share_of_two_changes() -> None:
+    """A shift by c beside noise of deviation s explains c² / (c² + s²)."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, 64, 64, generator=generator)
+    out = x + 0.3 + 0.3 * torch.randn(x.shape, generator=generator)
+    assert colour_explained(x, out) == pytest.approx([0.5, 0.5], abs=0.03)
+
+
+def test_one_colour_everywhere() -> None:
+    flat = torch.zeros(1, 3, 32, 32)
+    assert colour_explained(flat, flat + 0.5) == pytest.approx([1])
+    assert colour_explained(images(1), flat) == pytest.approx([1])
+    with pytest.raises(ValueError, match="of one size"):
+        colour_explained(flat, flat[:, :, 1:])

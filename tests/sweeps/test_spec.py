@@ -158,7 +158,8 @@ def begin(job: Job, step: int | None) -> None:
     if step is not None:
         checkpoint = job.folder / "checkpoints" / f"step-{step:09d}"
         checkpoint.mkdir(parents=True)
-        (checkpoint / "training.json").write_text(json.dumps({"step": step}))
+        training = {"step": step, "phase": "train", "bad_steps": 0, "seconds": 1.0, "meter": {}}
+        (checkpoint / "training.json").write_text(json.dumps(training))
 
 
 def test_where_a_run_stands(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
     threads: int | None = None,
     ray: str | None = None,
     device: str = "auto",
+    allow_code: bool = False,
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> BenchmarkResult:
@@ -78,6 +79,7 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
             it.
         ray: run on a Ray cluster: "auto", "HOST:PORT", "ray://HOST:PORT", or "local" for this machine alone.
         device: where to score: auto, cpu, cuda or mps; where to train is said in the spec, train.device.
+        allow_code: run the code that the spec names: an extractor module.path:callable.
         on_event: told what the trainings print (`Noted`) and how far the scores are (`Worked`).
         stop: once it is set, each training finishes its step and saves, and no table is written any more. A
             `threading.Event` is one.
@@ -101,6 +103,8 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
     states = [state_of(job) for job in grid.jobs]
     if dry_run:
         return BenchmarkResult(states, [], {})
+    if not allow_code:
+        _check_code(grid, path)
     extractor = _extractor(grid)  # before hours of training: it may be missing
     left = [
         (job, state)
@@ -108,7 +112,7 @@ def benchmark(  # noqa: PLR0913  (as the command line has flags)
         if not state.done and (not only or job.name in only)
     ]
     asked = threading.Event() if stop is None else stop
-    outcomes = _train(left, jobs, threads, ray, listen, asked) if left else []
+    outcomes = _train(left, jobs, threads, ray, listen, asked, allow_code=allow_code) if left else []
     result = BenchmarkResult([state_of(job) for job in grid.jobs] if left else states, outcomes, {})
     for outcome in result.failed:
         listen(warning(f"failed: {outcome.title} (exit code {outcome.code}): {outcome.said}"))
@@ -139,6 +143,16 @@ def _check_only(only: Sequence[str], grid: Grid, path: Path) -> None:
             raise UserError(f"{setting('only', name)}: no such run in {path}{nearest(name, names)}")
 
 
+def _check_code(grid: Grid, path: Path) -> None:
+    from instar.api.directory import check_code, untrusted
+    from instar.core.config import names_code
+
+    if names_code(grid.extractor):
+        raise untrusted(setting("extractor", grid.extractor), path)
+    for job in grid.jobs:
+        check_code(job.config, path)
+
+
 def _extractor(grid: Grid) -> Extractor:
     from instar.metrics.extractors import load_extractor
 
@@ -146,7 +160,14 @@ def _extractor(grid: Grid) -> Extractor:
 
 
 def _train(
-    left: Sequence[tuple[Job, RunState]], jobs: int, threads: int | None, ray: str | None, listen: Listener, stop: Stop
+    left: Sequence[tuple[Job, RunState]],
+    jobs: int,
+    threads: int | None,
+    ray: str | None,
+    listen: Listener,
+    stop: Stop,
+    *,
+    allow_code: bool,
 ) -> list[Outcome]:
     from instar.sweeps.launch import run_here, run_on_ray
     from instar.sweeps.states import share_of_threads, training_of
@@ -156,7 +177,7 @@ def _train(
 
     for _, state in left:
         say(f"{state.title}: {state.words}")
-    trainings = [training_of(job, state) for job, state in left]
+    trainings = [training_of(job, state, allow_code=allow_code) for job, state in left]
     if ray:
         return run_on_ray(trainings, ray, threads, say, stop)
     return run_here(trainings, jobs, share_of_threads(jobs) if threads is None else threads, say, stop)

@@ -51,6 +51,10 @@ class Job:
     """Whether the run is new, not resumed."""
     speller: Speller
     """Writes settings and calls in run.log: a function of a module."""
+    checkpoint: Path | None = None
+    """Of a run that goes on: from which it does; None for the last one."""
+    allow_changes: bool = False
+    """Whether a run may go on with other images."""
 
     def encoded(self) -> bytes:
         """Return it as one line."""
@@ -60,6 +64,8 @@ class Job:
             "out": str(self.out),
             "fresh": self.fresh,
             "speller": f"{self.speller.__module__}:{self.speller.__qualname__}",
+            "checkpoint": self.checkpoint and str(self.checkpoint),
+            "allow_changes": self.allow_changes,
         }
         return json.dumps(job).encode() + b"\n"
 
@@ -71,7 +77,8 @@ class Job:
             registry.restore(job["code"])
         module, name = job["speller"].split(":")
         speller: Speller = getattr(importlib.import_module(module), name)
-        return cls(config_from(yaml.safe_load(job["config"]), Path("config")), Path(job["out"]), job["fresh"], speller)
+        config, start = config_from(yaml.safe_load(job["config"]), Path("config")), job["checkpoint"]
+        return cls(config, Path(job["out"]), job["fresh"], speller, start and Path(start), job["allow_changes"])
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instar.api import processes
+from instar.api import directory, processes
 from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.device import has_bf16
-from instar.core.errors import Speller, UserError, call, in_python, setting
-from instar.core.events import Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
+from instar.core.errors import Speller, UserError, in_python, setting
+from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
 from instar.core.method import Method
-from instar.core.run import CONFIG, checkpoints, read_config, write_config
+from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.core.seed import seeded
 from instar.data import Data, open_data
+from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
@@ -27,7 +28,7 @@ from instar.engine.writers import Board, Log, Metrics
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from instar.engine.inputs import Scorer
+    from instar.evaluation.validation import ValidationScores
 
 SAMPLES = 8
 """Held-out images of each domain in the sample pictures."""
@@ -49,21 +50,46 @@ def begin(
         UserError: the settings, the images or `out` cannot be used, or the run cannot go on.
     """
     folder = Path(out)
-    if parallel.is_main(config.train) and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{out} exists already; go on with `{call('resume', out)}` or choose another {setting('out')}")
-    _train(config, folder, on_event, stop, speller, fresh=True)
+    if parallel.is_main(config.train):
+        directory.check_unused(folder)
+    _train(processes.Job(config, folder, True, speller), on_event, stop)
 
 
-def go_on(run: str | PathLike[str], on_event: Listener, stop: Stop, speller: Speller = in_python) -> None:
-    """Train a run on from its last checkpoint, as `begin` does.
+def go_on(
+    run: str | PathLike[str],
+    on_event: Listener,
+    stop: Stop,
+    speller: Speller = in_python,
+    *,
+    steps: int | None = None,
+    allow_changes: bool = False,
+    allow_code: bool = False,
+) -> None:
+    """Train a run on from a checkpoint, as `begin` does.
+
+    Args:
+        run: its directory, for the last checkpoint, or one of its checkpoints.
+        on_event: as of `begin`.
+        stop: as of `begin`.
+        speller: as of `begin`.
+        steps: new length of the whole run; that in its config.yaml if None.
+        allow_changes: go on although settings or images are not those of the checkpoint.
+        allow_code: run the code that its config.yaml names.
 
     Raises:
-        UserError: `run` is no run directory, or as `begin`.
+        UserError: `run` is no run directory, its files are damaged, or as `begin`.
     """
-    folder = Path(run)
-    if not (folder / CONFIG).is_file():
-        raise UserError(f"{run}: not a run directory (it has no {CONFIG})")
-    _train(read_config(folder / CONFIG), folder, on_event, stop, speller, fresh=False)
+    folder, chosen = run_of(Path(run))
+    config = read_config(folder / CONFIG)
+    if not allow_code:
+        directory.check_code(config, folder / CONFIG)
+    if steps is not None:
+        config = replace(config, train=replace(config.train, steps=steps))
+    start = directory.last_of(folder, chosen)
+    changes = directory.check_settings(config, folder, start) if start else ""
+    if start and changes and not allow_changes:
+        raise directory.refused(changes, folder, start)
+    _train(processes.Job(config, folder, False, speller, chosen, allow_changes), on_event, stop)
 
 
 def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = False) -> None:
@@ -77,7 +103,9 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
     """
     config, out = job.config, job.out
     kind = registry.get(config.name)
-    with parallel.launched(config.train, spawned=spawned) as fabric:
+    with ExitStack() as held, parallel.launched(config.train, spawned=spawned) as fabric:
+        if fabric.is_global_zero and not job.fresh:
+            held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
             data = _open(config, kind, fabric, on_event)
         with seeded(config.train.seed, 0):
@@ -85,11 +113,13 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         _check_size(method, config)
         said = method.check(config)
         config = pinned(config) if job.fresh else config
-        began = "" if checkpoints(out) else take_over(method, config)
+        start = directory.last_of(out, job.checkpoint)
+        began = "" if start else take_over(method, config)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
         config = replace(config, data=config.data.named(data.found.names))
+        images, changes = _images(data, fabric, job, start)
         if fabric.is_global_zero and job.fresh:
-            _make(config, out)
+            held.enter_context(directory.made(config, out))
         fabric.barrier()
         listeners = Listeners()
         with closing(Board(out, listeners)) as board:
@@ -100,13 +130,47 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                     listeners(event)
                 for line in filter(None, (said, began, _precision(config.train.precision, fabric.device.type))):
                     listeners(note(line))
+                if changes:
+                    listeners(warning(changes))
+                listeners.add(_Settings(config, out))
             else:
                 listeners.add(lambda event: on_event(event) if isinstance(event, (Started, Finished)) else None)
-            Trainer(fabric, method, config, out, data.train, data.samples(SAMPLES), scorer, listeners).fit(stop)
+            training = Trainer(
+                fabric,
+                method,
+                config,
+                out,
+                data.train,
+                data.samples(SAMPLES),
+                scorer,
+                listeners,
+                start=job.checkpoint,
+                attached={IMAGES: images},
+            )
+            training.fit(stop)
+            for to, words in scorer.verdicts.items() if scorer else ():
+                listeners(note(f"validation images to {data.found.names[to]}: {words}"))
 
 
-def _train(config: RunConfig, out: Path, on_event: Listener, stop: Stop, speller: Speller, *, fresh: bool) -> None:
-    job = processes.Job(config, out, fresh, speller)
+class _Settings:
+    """Writes config.yaml where a run goes on with other settings: once it is clear that it can."""
+
+    def __init__(self, config: RunConfig, out: Path) -> None:
+        self._config, self._out = config, out
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            with suppress(UserError):
+                if read_config(self._out / CONFIG) == self._config:
+                    return
+            try:
+                write_config(self._config, self._out)
+            except OSError as error:
+                raise UserError(f"{self._out / CONFIG}: cannot be written ({error.strerror})") from error
+
+
+def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:
+    config = job.config
     if config.train.devices > 1 and not parallel.from_outside(config.train):
         parallel.check_devices(config.train)
         processes.run(job, on_event, stop)
@@ -138,20 +202,29 @@ def _check_size(method: Method[Any], config: RunConfig) -> None:
         raise UserError(f"{setting('data.size', size)}: {needs}")
 
 
-def _make(config: RunConfig, out: Path) -> None:
-    """Make the run directory with its settings."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_config(config, out)
-    except OSError as error:
-        raise UserError(f"{setting('out', out)}: cannot be written ({error.strerror})") from error
+def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) -> tuple[bytes, str]:
+    """Return the fingerprint of the training images, and how they differ from those of the checkpoint `start`."""
+    if not fabric.is_global_zero:
+        return b"", ""
+    images = fingerprint(data.found)
+    different = directory.check_images(images, start) if start else ""
+    changes = f"the training images of {job.out} have changed: {different}" if different else ""
+    if start and changes and not job.allow_changes:
+        raise directory.refused(changes, job.out, start)
+    return images, changes
 
 
-def _scorer(config: RunConfig, data: Data) -> Scorer:
-    from instar.evaluation.validation import extractor_of, scorer  # (seconds of import, for runs that are scored)
+def _scorer(config: RunConfig, data: Data) -> ValidationScores:
+    from instar.evaluation.validation import (
+        ValidationScores,
+        extractor_of,
+    )  # (seconds of import, for runs that are scored)
 
     extractor = extractor_of(config.train.score_with)
-    return scorer(extractor, data.found.val, data.channels, config.data.size, config.train.seed)
+    found = data.found
+    return ValidationScores(
+        extractor, found.val, data.channels, config.data.size, config.train.seed, training=found.train
+    )
 
 
 def _about(data: Data) -> Iterator[Noted]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from instar.api.directory import check_code
 from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.errors import SHORT, UserError, nearest, setting
@@ -31,6 +32,8 @@ def config_of(
     config: RunConfig | str | PathLike[str] | None,
     preset: str | None,
     given: Given,
+    *,
+    allow_code: bool = False,
 ) -> RunConfig:
     """Return the settings of a run from what a caller gave.
 
@@ -40,6 +43,10 @@ def config_of(
         config: complete settings, or the config.yaml of a run, from which to start instead of a preset.
         preset: of the method; its first one if None.
         given: settings by short name, such as size, and mappings of the others by section; None is not given.
+        allow_code: accept that `config` names code to be run.
+
+    Raises:
+        UserError: a name or a value is wrong, or `config` names code.
     """
     roots = _roots(images)
     if config is None:
@@ -53,6 +60,8 @@ def config_of(
         base = config if isinstance(config, RunConfig) else read_config(Path(config))
         roots = base.data.roots
     changes = _sections(base, given)
+    if config is not None and not allow_code and "score_with" not in changes["train"]:
+        check_code(base, setting("config") if isinstance(config, RunConfig) else Path(config))
     made = {name: changed(getattr(base, name), changes[name], name) for name in SECTIONS}
     start = made["train"].start_from
     train = replace(made["train"], start_from=start and _absolute(start))

@@ -80,6 +80,7 @@ def train(  # noqa: PLR0913  (the flags of the command line)
     method: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     train: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
     on_event: Listener | None = None,
     stop: Stop | None = None,
     **others: Any,
@@ -110,6 +111,7 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         method: the method's other options by name; nested ones as mappings, {"optim": {"lr": 1e-4}}.
         data: other settings of the images by name.
         train: other settings of the training by name.
+        allow_code: run the code that `config` names, in `train.score_with`. What this call itself names is run anyway.
         on_event: called with what happens (instar.core.events), in the thread of this call. If it raises, the training
             finishes its step, saves it, and raises the same.
         stop: such as a `threading.Event`: once it is set, the training finishes its step, saves it, and returns.
@@ -127,29 +129,47 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         **{"method": method, "data": data, "train": train},
         **others,
     }
-    settings = config_of(kind, images, config, preset, given)
+    settings = config_of(kind, images, config, preset, given, allow_code=allow_code)
     record = _Record(Path(out), ignore if on_event is None else on_event)
     begin(settings, out, record, threading.Event() if stop is None else stop)
     return record.result()
 
 
-def resume(run: str | PathLike[str], *, on_event: Listener | None = None, stop: Stop | None = None) -> TrainResult:
+def resume(
+    run: str | PathLike[str],
+    *,
+    steps: int | None = None,
+    allow_changes: bool = False,
+    allow_code: bool = False,
+    on_event: Listener | None = None,
+    stop: Stop | None = None,
+) -> TrainResult:
     """Train a run on from its last checkpoint, with the settings in its config.yaml.
 
     On a CPU in float32 it ends with the same bits as if it had never been stopped.
 
     Args:
-        run: the run directory.
+        run: the run directory, or one of its checkpoints, to go on from there: later ones are set aside.
+        steps: new length of the whole run. From here on schedules are those that a run of this length has at this step.
+        allow_changes: go on although the images, or settings in config.yaml, are not those of the checkpoint. Without
+            it such a change is an error that says what has changed.
+        allow_code: run the code that config.yaml names, in `train.score_with`.
         on_event: as in `train`.
         stop: as in `train`.
 
     Raises:
-        UserError: it is no run directory, its images are not there, or the training cannot go on.
+        UserError: it is no run directory, its files are damaged, its images are not there or not the same, another
+            training is at work in it, or the training cannot go on.
     """
     from instar.api.session import go_on
+    from instar.core.run import run_of
+    from instar.core.settings import Bounds
 
-    record = _Record(Path(run), ignore if on_event is None else on_event)
-    go_on(run, record, threading.Event() if stop is None else stop)
+    if steps is not None:
+        Bounds(1).check("train.steps", steps)
+    record = _Record(run_of(Path(run))[0], ignore if on_event is None else on_event)
+    stopping = threading.Event() if stop is None else stop
+    go_on(run, record, stopping, steps=steps, allow_changes=allow_changes, allow_code=allow_code)
     return record.result()
 
 

@@ -36,6 +36,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     landmarks: bool = False,
     heatmap: bool = False,
     grid: bool = False,
+    metadata: Literal["strip", "keep"] = "strip",
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -46,7 +47,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     Args:
         run: directory of a run (its last checkpoint is used) or of one checkpoint, or a model from `load`.
         inputs: images, folders with all their subfolders, or patterns such as "photos/**/*.jpg".
-        out: folder for the results; manifest.jsonl in it has a line for every input.
+        out: folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such
+            as "out.png".
         to: domain to translate into, by name; the target of the training if None. TUNIT's own domains have numbers
             from 0; "all" gives cat_domain0.png, cat_domain1.png, ...
         size: short side at which the network works; results are resized back. The images' own size if None.
@@ -69,6 +71,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
+            inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
             what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
@@ -97,6 +101,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks=landmarks,
         heatmap=heatmap,
         grid=grid,
+        metadata=metadata,
     )
     return translate_files(
         _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.parser import console, parse
 from instar.cli.progress import Screen, say
-from instar.engine.signals import stop_on_signals
+from instar.cli.signals import stop_on_signals
 from instar.sweeps.launch import STOPPED
 
 
@@ -34,6 +35,8 @@ class Benchmark:
     """Run on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for this machine alone."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to score; where to train is said in the spec, train.device."""
+    allow_code: bool = False
+    """Run the code that the spec names: an extractor module.path:callable."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -43,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     from instar.reports.compare import summary
 
     screen = console()
-    with Screen(screen) as on_event, stop_on_signals() as stop:
+    stop = threading.Event()
+    with Screen(screen) as on_event, stop_on_signals(stop):
         result = benchmark(
             args.spec,
             only=args.only,
@@ -52,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
             threads=args.threads,
             ray=args.ray,
             device=args.device,
+            allow_code=args.allow_code,
             on_event=on_event,
             stop=stop,
         )
@@ -59,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         for state in result.runs:
             print(f"{state.title}: {state.words}")
         return 0
-    again = f"instar benchmark {args.spec}"
+    again = f"instar benchmark {args.spec}{' --allow-code' * args.allow_code}"
     if result.stopped:
         say(screen, f"stopped; go on with: {again}")
         return STOPPED

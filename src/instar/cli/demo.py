@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
 
     data, where = args.out / "data", args.out / "run"
     if (where / "config.yaml").exists():
-        code = train.resume(where)
+        code = train.resume(train.Resume(resume=where))
     else:
         flags = (
             f"--preset small --method.width 24 --steps {args.steps} --train.preview-every 250 --train.save-every 250"

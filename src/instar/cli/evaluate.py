@@ -35,8 +35,9 @@ class Evaluate:
     inputs: Path | None = None
     """Folder of what the translations were made from, under the same names: adds how much changed."""
     extractor: str = "inception"
-    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, torchvision:NAME,
-    or module.path:callable of your own. none for a method that finds domains: scores its clusters alone."""
+    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
+    torchvision:NAME, or module.path:callable of your own. none for a method that finds domains: scores its clusters
+    alone."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
     to: str | None = None
@@ -138,6 +139,9 @@ def show(report: Report, screen: Console) -> None:
         better = next(score.better for score in found if score)
         table.add_row(f"{name} {ARROWS[better]}", *(cell(score) for score in found))
     screen.print(table)
+    for column in report.columns:
+        if column.verdict:
+            screen.print(f"{column.title}: {column.verdict}", highlight=False, markup=False)
     for note in report.notes:
         screen.print(f"note: {note.spelled(spell)}", highlight=False, markup=False)
 

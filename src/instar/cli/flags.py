@@ -37,7 +37,8 @@ COMMANDS = {
 def spell(mention: Mention) -> str:
     """Write a setting as its flag, a call of a use case as its command."""
     if mention.call:
-        return COMMANDS.get(mention.name, f"instar {mention.name}").format(*mention.values or ("DATA",)).strip()
+        command = COMMANDS.get(mention.name, f"instar {mention.name}").format(*mention.values or ("DATA",)).strip()
+        return " ".join([command, *(spell(Mention(name, (value,))) for name, value in mention.keywords)])
     flag = FLAGS.get(mention.name, "--" + mention.name.replace("_", "-"))
     if mention.values == ("True",):
         return flag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, make_dataclass, replace
+from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +16,14 @@ from instar.cli.progress import TrainScreen
 from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
+from instar.core.settings import PositiveInt
 
 STOPPED = 130
 """Exit code of a training that was stopped."""
 USAGE = """usage: instar train METHOD DATA... -o RUN [--preset P] [--steps N] [--size S] [--batch B] [--seed K]
                     [--device D]
-       instar train --config RUN/config.yaml -o NEW_RUN
-       instar train --resume RUN
+       instar train --config RUN/config.yaml -o NEW_RUN [--allow-code]
+       instar train --resume RUN [--steps N] [--allow-changes] [--allow-code]
 
 instar train METHOD --help lists that method's options. Methods: """
 
@@ -32,7 +33,13 @@ class Resume:
     """Go on with an interrupted run exactly where its last checkpoint stands."""
 
     resume: Path
-    """The run directory."""
+    """The run directory, or one of its checkpoints, to go on from there."""
+    steps: PositiveInt | None = None
+    """New length of the whole run."""
+    allow_changes: bool = False
+    """Go on although the images, or settings in config.yaml, are not those of the checkpoint."""
+    allow_code: bool = False
+    """Run the code that config.yaml names in train.score_with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +50,8 @@ class Repeat:
     """The config.yaml of a run."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """Directory of the new run."""
+    allow_code: bool = False
+    """Run the code that the file names in train.score_with."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,14 +60,13 @@ def run(arguments: Sequence[str]) -> int:
         print(USAGE + ", ".join(registry.names()))
         return 0 if arguments else 2
     if _has(arguments, "--resume"):
-        if len(arguments) > (1 if arguments[0].startswith("--resume=") else 2):
-            raise UserError("--resume RUN stands alone: a run keeps the settings of its config.yaml")
-        return resume(parse(Resume, arguments, "instar train").resume)
+        _check_alone(arguments)
+        return resume(parse(Resume, arguments, "instar train"))
     if _has(arguments, "--config"):
         repeat = parse(Repeat, arguments, "instar train")
-        from instar.core.run import read_config
+        from instar.api.settings import config_of
 
-        return start(read_config(repeat.config), repeat.out)
+        return start(config_of(None, (), repeat.config, None, {}, allow_code=repeat.allow_code), repeat.out)
     config, out = parse_method(arguments[0], arguments[1:])
     return start(config, out)
 
@@ -70,11 +78,21 @@ def start(config: RunConfig, out: Path) -> int:
     return _shown(lambda screen: begin(config, out, screen, screen.stop, spell))
 
 
-def resume(where: Path) -> int:
+def resume(args: Resume) -> int:
     """Go on with a run."""
     from instar.api.session import go_on
 
-    return _shown(lambda screen: go_on(where, screen, screen.stop, spell))
+    return _shown(
+        lambda screen: go_on(
+            args.resume,
+            screen,
+            screen.stop,
+            spell,
+            steps=args.steps,
+            allow_changes=args.allow_changes,
+            allow_code=args.allow_code,
+        )
+    )
 
 
 def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
@@ -88,6 +106,8 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
     base = defaults(name, method, _value(arguments, "--preset"))
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
     sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
+    paper = method.paper
+    about = f"{paper.title}. {paper.authors}, {paper.year}, {paper.url}" if paper else "Of no paper: of known parts."
     kind = make_dataclass(
         "Train",
         [
@@ -103,7 +123,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
         ],
         frozen=True,
         kw_only=True,
-        namespace={"__doc__": f"{method.paper.title}. {method.paper.authors}, {method.paper.year}, {method.paper.url}"},
+        namespace={"__doc__": about},
     )
     args: Any = parse(kind, arguments, f"instar train {given}")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
@@ -118,6 +138,17 @@ def _shown(training: Callable[[TrainScreen], None]) -> int:
     with TrainScreen(console()) as screen:
         training(screen)
     return 0 if screen.reached else STOPPED
+
+
+def _check_alone(arguments: Sequence[str]) -> None:
+    """Refuse flags of a new run, and a method, beside `--resume`."""
+    own = {f"--{field.name.replace('_', '-')}" for field in fields(Resume)}
+    flags = {word.split("=", 1)[0] for word in arguments if word.startswith("-")}
+    if not arguments[0].startswith("-") or not flags <= own | {"-h", "--help", "--no-allow-changes", "--no-allow-code"}:
+        raise UserError(
+            f"--resume RUN takes {', '.join(sorted(own - {'--resume'}))} alone: else a run keeps the settings of its "
+            "config.yaml; for other ones start a new run with --config, or with --train.start-from RUN"
+        )
 
 
 def _has(arguments: Sequence[str], flag: str) -> bool:

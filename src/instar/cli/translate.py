@@ -98,7 +98,7 @@ def _summary(done: TranslationResult) -> str:
         parts.append(f"{len(done.failed)} failed: {first.file}: {first.reason.spelled(spell)}{more}")
     if done.ignored:
         parts.append(f"{done.ignored} other file{'s' * (done.ignored > 1)} ignored")
-    return "; ".join(parts) + f" (all listed in {done.manifest})"
+    return "; ".join(parts) + (f" (all listed in {done.manifest})" if done.manifest else "")
 
 
 @contextmanager

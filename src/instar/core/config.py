@@ -210,6 +210,18 @@ class RunConfig:
     train: TrainConfig
 
 
+def names_code(extractor: str) -> bool:
+    """Return whether the name of an extractor is code to be run: module.path:callable."""
+    kind, colon, _ = extractor.partition("=")[0].partition(":")
+    return bool(colon) and kind != "torchvision"
+
+
+def code_in(config: RunConfig) -> str | None:
+    """Return the setting that names code to be run, if one does."""
+    named = config.train.score_with
+    return setting("train.score_with", named) if names_code(named) else None
+
+
 def to_yaml(config: RunConfig) -> str:
     """Return `config` as YAML; `from_dict` of its parts gives an equal config."""
     return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)

@@ -33,7 +33,8 @@ class Description:
     """Its name in the literature."""
     presets_of_their_own: Mapping[str, str]
     """Further published methods that are presets of this one, by their names in the literature."""
-    paper: Paper
+    paper: Paper | None
+    """The paper that it follows; None for a method made of known parts."""
     data: str
     """What it needs, such as "pairs"."""
     directions: str
@@ -45,7 +46,9 @@ class Description:
 
     @property
     def citation(self) -> str:
-        """The paper in short: Benaim and Wolf 2017."""
+        """The paper in short: Benaim and Wolf 2017; of no paper's method "no paper"."""
+        if self.paper is None:
+            return "no paper"
         authors = self.paper.authors.split(", ")
         short = " and ".join(authors) if len(authors) < 3 else f"{authors[0]} et al."
         return f"{short} {self.paper.year}"

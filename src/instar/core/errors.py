@@ -16,7 +16,8 @@ from difflib import get_close_matches
 from os import fspath
 from pathlib import PurePath
 
-_OPEN, _VALUE, _CLOSE, _CALL = "\ue000", "\ue001", "\ue002", "\ue003"  # of Unicode's private use: in no message
+# Of Unicode's private use: in no message.
+_OPEN, _VALUE, _CLOSE, _CALL, _IS = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _MENTION = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 
 SHORT = {
@@ -43,6 +44,8 @@ class Mention:
     values: tuple[str, ...] = ()
     """The setting's value, if one is mentioned, or the arguments of the call."""
     call: bool = False
+    keywords: tuple[tuple[str, str], ...] = ()
+    """Settings that are given in a call, with their values."""
 
 
 Speller = Callable[[Mention], str]
@@ -97,15 +100,17 @@ def setting(name: str, value: object = None) -> str:
     return _OPEN + _VALUE.join([name, *([] if value is None else [_plain(value)])]) + _CLOSE
 
 
-def call(use_case: str, *arguments: object) -> str:
-    """Return a call of a use case of Instar for a message, such as resume of a run."""
-    return _OPEN + _VALUE.join([_CALL + use_case, *map(_plain, arguments)]) + _CLOSE
+def call(use_case: str, *arguments: object, **settings: object) -> str:
+    """Return a call of a use case of Instar for a message, such as resume of a run, perhaps with settings."""
+    given = [f"{name}{_IS}{_plain(value)}" for name, value in settings.items()]
+    return _OPEN + _VALUE.join([_CALL + use_case, *map(_plain, arguments), *given]) + _CLOSE
 
 
 def in_python(mention: Mention) -> str:
     """Spell a mention as Python does: size=64, method.nce_x=0, instar.resume('runs/first')."""
     if mention.call:
-        return f"instar.{mention.name}({', '.join(repr(value) for value in mention.values)})"
+        given = [*map(repr, mention.values), *(f"{name}={value}" for name, value in mention.keywords)]
+        return f"instar.{mention.name}({', '.join(given)})"
     name = SHORT.get(mention.name, mention.name)
     return f"{name}={mention.values[0]}" if mention.values else name
 
@@ -122,8 +127,10 @@ def _spell(raw: str, speller: Speller) -> str:
 
 
 def _parsed(mention: str) -> Mention:
-    name, *values = mention.split(_VALUE)
-    return Mention(name.removeprefix(_CALL), tuple(values), call=name.startswith(_CALL))
+    name, *given = mention.split(_VALUE)
+    values = tuple(value for value in given if _IS not in value)
+    keywords = tuple((key, value) for key, _, value in (word.partition(_IS) for word in given if _IS in word))
+    return Mention(name.removeprefix(_CALL), values, call=name.startswith(_CALL), keywords=keywords)
 
 
 def _plain(value: object) -> str:

@@ -2,88 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.files import temporary_beside
+from instar.core.listing import SUFFIXES
+from instar.core.metadata import saved_with
+from instar.core.samples import WIDE
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
 """Pixels (H, W, C); 16 bit where the file has 16 bit."""
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
-MAX_PIXELS = 10**9
-# Pillow refuses from 0.18 gigapixels on, which scans and satellite images reach.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R 601, as Pillow uses them."""
 STRIP = 256
 """Rows that are converted at a time."""
-_WIDE = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
-_SAVE_OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}
-
-
-class UnreadableImage(UserError):  # noqa: N818 (it is a UserError)
-    """A file that is no image, or only half of one."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
-
-
-def read(path: Path) -> Image.Image:
-    """Decode the first frame of an image file and turn it upright as its EXIF data say.
-
-    16-bit colour files lose their lower 8 bits: Pillow has no mode for them.
-
-    Raises:
-        UnreadableImage: missing, empty, truncated, no image, above a gigapixel, or of values that fit no range.
-    """
-    try:
-        with Image.open(path) as image:
-            _check_size(path, image)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    except UnreadableImage:
-        raise
-    except Exception as error:  # broken files make Pillow's decoders raise nearly anything
-        raise UnreadableImage(path, _reason(path, error)) from error
-    top = {"I": 65535, "F": 1}.get(upright.mode)
-    if top is not None:
-        values = np.asarray(upright)
-        low, high = values.min(), values.max()
-        if not (low >= 0 and high <= top):
-            kind = "32-bit integers" if upright.mode == "I" else "floating-point numbers"
-            raise UnreadableImage(path, f"holds {kind} from {low:g} to {high:g}; only 0 to {top} is read")
-    return upright
-
-
-def probe(path: Path) -> tuple[int, int, bool]:
-    """Return upright width, height and whether it is a 16-bit image, from the file's header only.
-
-    Raises:
-        UnreadableImage: no header. The pixels after a good header may still turn out broken.
-    """
-    try:
-        with Image.open(path) as image:
-            _check_size(path, image)
-            # The size of a TIFF is upright already, and for the EXIF block of a PNG its pixels must be decoded.
-            turned = image.format in ("JPEG", "MPO", "WEBP") and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = image.size[::-1] if turned else image.size
-            return width, height, image.mode in _WIDE
-    except UnreadableImage:
-        raise
-    except Exception as error:  # as in `read`
-        raise UnreadableImage(path, _reason(path, error)) from error
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
 
 
 def to_array(image: Image.Image, channels: int) -> Array:
@@ -96,7 +42,7 @@ def to_array(image: Image.Image, channels: int) -> Array:
         image: of any mode.
         channels: 1 or 3.
     """
-    if image.mode in _WIDE:
+    if image.mode in WIDE:
         values = np.asarray(image)
         scaled = np.rint(values * 65535.0) if image.mode == "F" else values
         gray = np.clip(scaled, 0, 65535).astype(np.uint16)
@@ -106,7 +52,8 @@ def to_array(image: Image.Image, channels: int) -> Array:
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     elif image.mode not in ("1", "L"):
         image = image.convert("RGB")
-    pixels: NDArray[np.uint8] = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    mode = "L" if channels == 1 else "RGB"
+    pixels: NDArray[np.uint8] = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(image.height, image.width, channels)
 
 
@@ -126,7 +73,7 @@ def to_image(tensor: Tensor, like: Image.Image) -> Image.Image:
     if tuple(tensor.shape[-2:]) != like.size[::-1]:
         raise ValueError(f"a tensor of shape {tuple(tensor.shape)} is no image of {like.width} x {like.height}")
     strips = torch.split(tensor.detach().cpu(), STRIP, 1)  # in double precision a large image would fill the memory
-    if like.mode in _WIDE:
+    if like.mode in WIDE:
         units = (_unit(strip) for strip in strips)
         gray = np.concatenate([unit @ np.array(LUMA) if unit.shape[2] == 3 else unit[:, :, 0] for unit in units])
         result = _wide_image(gray, like)
@@ -164,6 +111,10 @@ def _in_mode(plain: Image.Image, like: Image.Image) -> Image.Image:
         result = plain.convert(like.mode)
         result.putalpha(like.getchannel("A"))
         return result
+    if like.mode in ("RGB", "L") and like.has_transparency_data:
+        result = plain.convert(like.mode)  # a colour that is transparent need not be one of the result's
+        result.putalpha(like.convert("RGBA").getchannel("A"))
+        return result
     return plain.convert("RGB").convert(like.mode)
 
 
@@ -193,7 +144,8 @@ def viewable(image: Image.Image) -> Image.Image:
 def save(image: Image.Image, path: Path) -> None:
     """Write `image` in the format of the path's suffix. The file appears whole or not at all.
 
-    JPEG and WebP are written at quality 95; a colour profile in `image.info` is kept.
+    JPEG, WebP and AVIF are written at quality 95; a colour profile in `image.info` is kept, and what `metadata.give`
+    gave.
 
     Raises:
         UserError: the format cannot hold the image's mode, or the folder cannot be written.
@@ -201,10 +153,10 @@ def save(image: Image.Image, path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(SUFFIXES))}")
     kind = Image.registered_extensions()[path.suffix.lower()]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        options = dict(_SAVE_OPTIONS.get(kind, {}))
+        options = {**_SAVE_OPTIONS.get(kind, {}), **saved_with(image, path)[0]}
         image.save(part, format=kind, icc_profile=image.info.get("icc_profile"), **options)
         part.replace(path)
     except OSError as error:
@@ -240,39 +192,3 @@ def centre_square(array: Array, size: int, resample: Image.Resampling = Image.Re
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return resize(array[top : top + side, left : left + side], size, size, resample)
-
-
-def list_images(folder: Path, recursive: bool) -> list[Path]:
-    """Return the image files of `folder` by suffix, "2.jpg" before "10.jpg"; hidden ones are left out."""
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and is_visible(name)]
-        found += [Path(place, name) for name in files if is_visible(name) and Path(name).suffix.lower() in SUFFIXES]
-    return sorted(found, key=natural)
-
-
-def is_visible(name: str) -> bool:
-    """Tell whether a file or folder is the user's, not the system's."""
-    return not name.startswith(".") and name != "__MACOSX"
-
-
-def natural(path: Path) -> tuple[list[list[str | int]], str]:
-    """Sort key that counts numbers in names by their value."""
-    parts = [re.split(r"(\d+)", part.casefold()) for part in path.parts]
-    return [[int(word) if i % 2 else word for i, word in enumerate(words)] for words in parts], str(path)
-
-
-def _check_size(path: Path, image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadableImage(path, f"{image.width} x {image.height} pixels; at most a gigapixel is read")
-
-
-def _reason(path: Path, error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
-        return "more than a gigapixel"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image" if path.stat().st_size else "the file is empty"
-    words = (getattr(error, "strerror", None) or str(error) or type(error).__name__).split()
-    return " ".join(words)

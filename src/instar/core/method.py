@@ -40,7 +40,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
 
     options: ClassVar[type[MethodConfig]]
     """Its Config dataclass."""
-    paper: ClassVar[Paper]
+    paper: ClassVar[Paper | None] = None
+    """The paper that it follows; None for a method of no paper, whose docstring names its parts."""
     title: ClassVar[str] = ""
     """What it is called in the literature; "" if that is the name of the class."""
     also: ClassVar[Mapping[str, str]] = {}
@@ -53,7 +54,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     translators: tuple[str, ...]
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
     presets: ClassVar[Mapping[str, Preset]]
-    """By name; the first is the default and holds the paper's numbers. "tiny" and "small" must be there."""
+    """By name; the first is the default, and holds the paper's numbers if there is one. "tiny" and "small" must be
+    there."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """By name, changes of the options of "tiny" that bring terms which it does not have. All terms under "tiny" and
     under these, and no others, are documented."""

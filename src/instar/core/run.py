@@ -7,33 +7,49 @@ RUN/checkpoints/step-N/      config.yaml again, so that a checkpoint can be carr
     averages.safetensors     moving averages of the networks that translate
     optimizers.safetensors   Adam's averages
     training.json            where the run stood
+    images.txt               the images that it was trained on, to see whether they change
     process-R.safetensors    with several processes: the pools and banks of process R
+    SHA256SUMS               digests of these files
 RUN/metrics.jsonl  RUN/run.log  RUN/samples/  RUN/tensorboard/
+RUN/.lock                    held by the training that is at work
 ```
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from instar.core import registry
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
+from instar.core.digests import DamagedError, check_sum, listed
 from instar.core.errors import UserError, call, nearest
-from instar.core.files import write_atomically
+from instar.core.files import is_temporary, read_own, write_atomically
 from instar.core.method import Method
 from instar.core.seed import seeded
 from instar.core.settings import from_dict
 
-CONFIG = "config.yaml"
+CONFIG, METHOD, AVERAGES, OPTIMIZERS = (
+    "config.yaml",
+    "method.safetensors",
+    "averages.safetensors",
+    "optimizers.safetensors",
+)
+TRAINING, IMAGES, LOCK = "training.json", "images.txt", ".lock"
+CHECKPOINTS = "checkpoints"
+OWN_FOLDERS = (CHECKPOINTS, "samples", "tensorboard")
+"""Folders of a run that a training writes into."""
+_STEP = re.compile(r"step-\d+")
 _KEYS = ("instar", "code", "name", "preset", "method", "data", "train")
 
 
@@ -48,16 +64,27 @@ def write_config(config: RunConfig, folder: Path) -> None:
     write_atomically(folder / CONFIG, content.encode())
 
 
+def is_unused(folder: Path) -> bool:
+    """Return whether a new run may be made here: nothing is there, or what a training left that was killed at once."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(path.name == LOCK or is_temporary(path) for path in folder.iterdir())
+
+
 def read_config(path: Path) -> RunConfig:
     """Read a config.yaml. An unknown key or a wrong value is a `UserError` naming the file and the nearest key."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give the {CONFIG} of a run")
+    check_sum(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+        with read_own(path) as file:
+            values = yaml.safe_load(file.read().decode("utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give the {CONFIG} of a run") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DamagedError(f"{path}: not YAML ({(str(error).splitlines() or ['too deep'])[0]})") from error
     if not isinstance(values, Mapping):
-        raise UserError(f"{path}: not a config of a run; it should hold {', '.join(_KEYS)}")
+        raise DamagedError(f"{path}: not a config of a run; it should hold {', '.join(_KEYS)}")
     return config_from(values, path)
 
 
@@ -82,29 +109,101 @@ def config_from(values: Mapping[str, Any], path: Path) -> RunConfig:
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """Return the complete checkpoints of a run, oldest first."""
-    found = (run / "checkpoints").glob("step-*")
-    return sorted(path for path in found if re.fullmatch(r"step-\d+", path.name))
+    """Return the complete checkpoints of a run, oldest first. Links are none of them."""
+    found = (run / CHECKPOINTS).glob("step-*")
+    return sorted(path for path in found if _STEP.fullmatch(path.name) and path.is_dir() and not path.is_symlink())
+
+
+def run_of(path: Path) -> tuple[Path, Path | None]:
+    """Return the run that is meant by a run directory, or by one of its checkpoints, and that checkpoint.
+
+    Raises:
+        UserError: it is none of both.
+    """
+    if _STEP.fullmatch(path.absolute().name) and path.absolute().parent.name == CHECKPOINTS:
+        run = path.parent.parent if len(path.parts) > 2 else path.absolute().parent.parent
+        if not path.is_dir():
+            there = ", ".join(one.name for one in checkpoints(run))
+            raise UserError(f"{path}: no such checkpoint; there is: {there or 'none'}")
+        return run, path
+    if not _is_there(path / CONFIG):
+        raise UserError(f"{path}: not a run directory (it has no {CONFIG})")
+    return path, None
 
 
 def find_checkpoint(path: Path) -> Path:
     """Return the checkpoint meant by `path`: itself, or the last one of the run."""
-    if (path / "method.safetensors").is_file():
+    if _is_there(path / METHOD) or _STEP.fullmatch(path.name):
         return path
     found = checkpoints(path)
     if found:
         return found[-1]
-    if not (path / CONFIG).is_file():
+    if not _is_there(path / CONFIG):
         raise UserError(f"{path}: not a run directory (it has no {CONFIG})")
     raise UserError(f"{path}: this run has no checkpoint yet; train it on with: {call('resume', path)}")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file onto the CPU. A damaged one is a `UserError`."""
+    """Read a safetensors file onto the CPU. A damaged one, or numbers that are not finite, are a `UserError`."""
+    check_sum(path)
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+        with read_own(path):  # of a file that may not be read, safetensors says that there is none
+            tensors = load_file(path)
+    except Exception as error:  # whatever the library makes of bytes that could be anything
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DamagedError(f"{path}: cannot be read ({why})") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise DamagedError(f"{path}: {name} holds numbers that are not finite")
+    return tensors
+
+
+def read_training(checkpoint: Path) -> dict[str, Any]:
+    """Return where the run stood at a checkpoint. A damaged file is a `UserError`."""
+    path = checkpoint / TRAINING
+    check_sum(path)
+    try:
+        with read_own(path) as file:
+            training: dict[str, Any] = json.loads(file.read())
+        if not _is_training(training):
+            raise ValueError(training)
+    except OSError as error:
+        raise DamagedError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedError(f"{path}: damaged: it does not say where the run stood") from error
+    return training
+
+
+def last_whole(run: Path, but: Path | None = None) -> Path | None:
+    """Return the last checkpoint of a run, other than `but`, that is not damaged, if there is one."""
+    for folder in (one for one in reversed(checkpoints(run)) if but is None or one.name != but.name):
+        try:
+            for name in listed(folder) or _parts(folder):
+                check_sum(folder / name)
+                if name.endswith(".safetensors"):
+                    read_tensors(folder / name)
+            read_config(folder / CONFIG)
+            read_training(folder)
+        except UserError:
+            continue
+        return folder
+    return None
+
+
+@contextmanager
+def naming_the_last_whole(checkpoint: Path) -> Iterator[None]:
+    """Within this context a damaged `checkpoint` is an error that also names the last whole one of its run."""
+    try:
+        yield
+    except DamagedError as error:
+        run = checkpoint.parent.parent
+        whole = last_whole(run, checkpoint) if checkpoint.parent.name == CHECKPOINTS else None
+        if whole is None:
+            raise
+        advice = (
+            f"the last whole checkpoint is {whole}; give that instead, to train on from it: {call('resume', whole)}"
+        )
+        raise DamagedError(f"{error.message.raw}; {advice}") from error
 
 
 def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunConfig]:
@@ -113,17 +212,54 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
     Args:
         path: a run directory (its last checkpoint is taken) or one checkpoint.
         averaged: put the averaged weights into the networks that translate, if the run kept any.
+
+    Raises:
+        UserError: there is no checkpoint, or it is damaged.
     """
     folder = find_checkpoint(path)
-    config = read_config(folder / CONFIG)
-    kind = registry.get(config.name)
-    with seeded(config.train.seed, 0):  # the initial weights are replaced, but drawing them moves the generators
-        method = kind(config.method)
-    weights = read_tensors(folder / "method.safetensors")
-    if averaged and (folder / "averages.safetensors").is_file():
-        weights |= read_tensors(folder / "averages.safetensors")
+    with naming_the_last_whole(folder):
+        config = read_config(folder / CONFIG)
+        kind = registry.get(config.name)
+        with seeded(config.train.seed, 0):  # the initial weights are replaced, but drawing them moves the generators
+            method = kind(config.method)
+        weights = read_tensors(folder / METHOD)
+        if averaged and (os.path.lexists(folder / AVERAGES) or AVERAGES in listed(folder)):
+            weights |= read_tensors(folder / AVERAGES)
+        fill(method, weights, config, folder)
+    return method.eval().requires_grad_(False), config
+
+
+def fill(method: Method[Any], weights: Mapping[str, Tensor], config: RunConfig, checkpoint: Path) -> None:
+    """Put the weights of a checkpoint into its method. Those of other networks are a `UserError`."""
     try:
         method.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"{folder}: these are not the weights of {config.name} as its {CONFIG} describes it") from error
-    return method.eval().requires_grad_(False), config
+        said = f"these are not the weights of {config.name} as its {CONFIG} describes it"
+        raise DamagedError(f"{checkpoint}: {said}") from error
+
+
+def _is_training(training: Any) -> bool:
+    """Return whether training.json holds what a run goes on with; an error of types and keys says no, too."""
+    number = (int, float)
+    steps = (training["step"], training["bad_steps"], training.get("memory", 0))
+    return (
+        all(isinstance(value, int) and value >= 0 for value in steps)
+        and isinstance(training["phase"], str)
+        and isinstance(training["seconds"], number)
+        and all(isinstance(sum_, number) and isinstance(n, int) and n > 0 for sum_, n in training["meter"].values())
+        and all(isinstance(n, int) for counts in training.get("counts", {}).values() for n in counts)
+        and all(isinstance(step, int) and isinstance(score, number) for step, score in training.get("best", []))
+    )
+
+
+def _parts(checkpoint: Path) -> list[str]:
+    """Return the files of tensors that a checkpoint without digests should have."""
+    return [METHOD, OPTIMIZERS, *([AVERAGES] if (checkpoint / AVERAGES).exists() else [])]
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a file, or one that may not be looked at: reading it will say why."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True

@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +21,14 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from instar.core.images import Array
+from instar.core.stamps import stamp
 from instar.data.refs import ImageRef, Row
 
-_VERSION = 1
+_VERSION = 2
 _TEMPORARY = ".part-"
 _ALIGN = 16
 _STALE_SECONDS = 86_400
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
@@ -40,8 +44,12 @@ class Index:
     """(height, width) of each kept row, the same on all sides."""
     offsets: list[list[int]] = field(default_factory=list)
     """By side: where in the file of pixels an image begins."""
+    checksums: list[list[int]] = field(default_factory=list)
+    """By side: `checksum` of each image."""
     bad: list[tuple[str, str]] = field(default_factory=list)
     """Files that cannot be read, and why."""
+    notes: list[tuple[int, int, list[str]]] = field(default_factory=list)
+    """Row, side and words of images that lack something of their files."""
     cached: bool = True
     """False if this only remembers which files are good."""
 
@@ -57,8 +65,10 @@ def home() -> Path:
 
 
 def key(rows: Sequence[Row], short_side: int, channels: int) -> str:
-    """Return a name that changes with the settings and with the size or time of any file."""
-    files = {path: (str(path.resolve()), _stamp(path)) for path in {ref.path for row in rows for ref in row}}
+    """Return a name that changes with the settings and with any file, as far as `stamp` tells."""
+    paths = list({ref.path for row in rows for ref in row})
+    with ThreadPoolExecutor(_THREADS) as pool:
+        files = {path: (str(path.resolve()), found) for path, found in zip(paths, pool.map(stamp, paths), strict=True)}
 
     def describe(ref: ImageRef) -> tuple[object, ...]:
         where, stamp = files[ref.path]
@@ -69,12 +79,9 @@ def key(rows: Sequence[Row], short_side: int, channels: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:  # gone, or a dangling link: decoding will say so
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
+def checksum(array: Array) -> int:
+    """Return what tells whether pixels are those that were written."""
+    return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def load(name: str) -> tuple[Index, list[list[Array]] | None] | None:
@@ -84,13 +91,29 @@ def load(name: str) -> tuple[Index, list[list[Array]] | None] | None:
     """
     folder = home() / name
     try:
-        index = Index(**json.loads((folder / "index.json").read_text(encoding="utf-8")))
+        index = _parsed((folder / "index.json").read_text(encoding="utf-8"))
         pixels = _map(folder / "pixels.bin", index) if index.cached else None
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     return index, pixels
+
+
+def _text(index: Index) -> str:
+    content = json.dumps(vars(index))
+    return json.dumps({"digest": _digest(content), "index": content})
+
+
+def _parsed(text: str) -> Index:
+    found = json.loads(text)
+    if found["digest"] != _digest(found["index"]):
+        raise ValueError("an index that was changed")
+    return Index(**json.loads(found["index"]))
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _map(path: Path, index: Index) -> list[list[Array]]:
@@ -105,7 +128,16 @@ def _map(path: Path, index: Index) -> list[list[Array]]:
             raw = flat[offset : offset + length]
             images.append((raw.view(np.uint16) if wide else raw).reshape(height, width, index.channels))
         sides.append(images)
+    _check(sides, index, path)
     return sides
+
+
+def _check(sides: list[list[Array]], index: Index, path: Path) -> None:
+    """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for images, expected in zip(sides, index.checksums, strict=True):
+            if list(pool.map(checksum, images)) != expected:
+                raise ValueError(f"{path} holds other pixels than were written")
 
 
 class Writer:
@@ -159,7 +191,7 @@ class Writer:
             return
         try:
             self._file.close()
-            (self._part / "index.json").write_text(json.dumps(vars(index)), encoding="utf-8")
+            (self._part / "index.json").write_text(_text(index), encoding="utf-8")
             self._publish(index)
             _trim(self._most_bytes)
         except OSError as error:

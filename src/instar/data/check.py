@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -15,9 +15,11 @@ from instar.core.batch import Paired, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import UnreadableImage, list_images, to_array
+from instar.core.images import to_array
+from instar.core.listing import LeftOut, Listing, left_out_notes, listed, natural
+from instar.core.reading import UnreadableImage, notes, summed
 from instar.data import layouts
-from instar.data.dataset import DataSet, Split
+from instar.data.dataset import DataSet, Split, Splits
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection, select
 
@@ -36,6 +38,8 @@ class Fact:
     digest: str = ""
     """Equal for equal pixels."""
     constant: bool = False
+    notes: tuple[str, ...] = ()
+    """What of the file is not read."""
     error: str = ""
     """Why it cannot be read."""
 
@@ -63,17 +67,19 @@ class Report:
     duplicates: list[list[str]]
     """Names of images with equal pixels in one split of one domain."""
     leaks: list[tuple[str, str]]
-    """A training image and an equal test image of the same domain."""
+    """An image and an equal one in another split of the same domain."""
     tiny: list[str]
     """Image files with a side shorter than `TINY` pixels; digits in one file are meant to be small."""
     constant: list[str]
     """Images of one colour."""
     notes: list[Message] = field(default_factory=list)
+    shared: list[tuple[str, str]] = field(default_factory=list)
+    """An image and an equal one in another domain."""
 
     @property
     def problems(self) -> int:
         """Number of findings; 0 means that nothing is wrong."""
-        parts = (self.unreadable, self.duplicates, self.leaks, self.tiny, self.constant)
+        parts = (self.unreadable, self.duplicates, self.leaks, self.shared, self.tiny, self.constant)
         return sum(len(part) for part in parts)
 
     def lines(self) -> list[Message]:
@@ -81,12 +87,21 @@ class Report:
         text = [line for group in self.groups for line in _group_lines(group)]
         text += [f"note: {note.raw}" for note in self.notes]
         text += _listed("unreadable", [f"{name}: {reason}" for name, reason in self.unreadable])
-        text += _listed("same pixels in train and test", [f"{train} = {test}" for train, test in self.leaks])
+        text += self._leak_lines()
+        text += _listed("same pixels in two domains", [f"{one} = {other}" for one, other in self.shared])
         text += _listed("same pixels twice", [" = ".join(names) for names in self.duplicates])
         text += _listed(f"smaller than {TINY} pixels", self.tiny)
         text += _listed("of one colour only", self.constant)
         text.append(f"{self.problems} problem{'' if self.problems == 1 else 's'} found")
         return [Message(line) for line in text]
+
+    def _leak_lines(self) -> Iterator[str]:
+        split = {fact.ref.name: group.split for group in self.groups for fact in group.facts}
+        by_splits: dict[tuple[str, str], list[str]] = {}
+        for one, other in self.leaks:
+            by_splits.setdefault((split[one], split[other]), []).append(f"{one} = {other}")
+        for (first, later), names in by_splits.items():
+            yield from _listed(f"same pixels in {first} and {later}", names)
 
 
 def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = ignore) -> Report:
@@ -100,11 +115,11 @@ def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = igno
     Raises:
         UserError: there are no images, or no pairs where `paired` asks for them.
     """
-    found, notes = _listed_images(cfg, paired)
-    total, done = sum(len(refs) for _, _, refs in found), 0
+    found = _found(cfg, paired)
+    total, done = sum(len(refs) for _, _, refs in found.parts), 0
     groups = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for split, domain, refs in found:
+        for split, domain, refs in found.parts:
             facts = []
             for fact in pool.map(_fact, refs):
                 facts.append(fact)
@@ -112,37 +127,63 @@ def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = igno
                 on_event(Worked("reading images", done, total))
             groups += [Group(split, domain, facts)] if facts else []
     readable = [fact for group in groups for fact in group.readable()]
+    lacking = summed((fact.ref.name, fact.notes) for fact in readable)
+    faults = [(str(one.path), one.why.value) for one in found.left_out if one.fault]
     return Report(
         groups=groups,
-        unreadable=[(fact.ref.name, fact.error) for group in groups for fact in group.facts if fact.error],
+        unreadable=[*faults, *((fact.ref.name, fact.error) for group in groups for fact in group.facts if fact.error)],
         duplicates=[names for group in groups for names in _duplicates(group)],
         leaks=list(_leaks(groups)),
+        shared=list(_shared(groups)),
         tiny=[fact.ref.name for fact in readable if min(fact.size) < TINY and not fact.ref.entry],
         constant=[fact.ref.name for fact in readable if fact.constant],
-        notes=notes,
+        notes=[*found.notes, *map(Message, [*left_out_notes(found.left_out), *lacking])],
     )
 
 
-def _listed_images(
-    cfg: DataConfig, paired: bool | None
-) -> tuple[Sequence[tuple[str, str, list[ImageRef]]], list[Message]]:
-    """Return the images by split and domain, and notes."""
-    cfg = replace(cfg, holdout=0)  # as the files lie, not as a run would split them
-    splits: tuple[Split, ...] = ("train", "test")
+@dataclass(frozen=True)
+class _Found:
+    parts: Sequence[tuple[str, str, Sequence[ImageRef]]]
+    """Images by split and domain."""
+    left_out: Sequence[LeftOut]
+    notes: list[Message] = field(default_factory=list)
+
+
+def _found(cfg: DataConfig, paired: bool | None) -> _Found:
+    """Return the images as the files lie, not as a run would split them."""
+    cfg = replace(cfg, holdout=0, validation=0)
     try:
         data = layouts.read(cfg, Unpaired)
         if len(data.domains) > 2 and not paired and cfg == cfg.unnamed():
-            return [(split, name, one.refs(split)) for split in splits for name, one in data.domains.items()], []
+            left_out = [one for domain in data.domains.values() for one in domain.left_out]
+            return _Found(_parts(data.domains), list(dict.fromkeys(left_out)))
         found = select(data, cfg, Paired if paired else Unpaired)
     except UserError as error:
-        images = list_images(cfg.roots[0], recursive=True) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else []
-        if paired or not images:
+        listing = listed(cfg.roots[0]) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else Listing([], [])
+        if paired or not listing.images:
             raise
-        return [("all", cfg.roots[0].name, [ImageRef(path) for path in images])], [error.message]
-    groups = [(split, found.names[domain], refs) for split in splits for domain, refs in found.images(split).items()]
+        refs = [ImageRef(path) for path in sorted(listing.images, key=natural)]
+        return _Found([("all", cfg.roots[0].name, refs)], listing.left_out, [error.message])
+    domains = {name: data.domains[name] for name in found.names.values()}
+    if paired:
+        splits: tuple[Split, ...] = ("train", "test")
+        pairs = [(split, found.names[key], refs) for split in splits for key, refs in found.images(split).items()]
+        return _Found([*pairs, *_parts(domains, ("val",))], found.left_out, _own(found.notes, found.left_out))
     # What has no partner is read nevertheless.
     notes = _notes_on_pairs(data, cfg) if paired is None and _looks_paired(found) else found.notes
-    return groups, notes
+    return _Found(_parts(domains), found.left_out, _own(notes, found.left_out))
+
+
+def _parts(
+    domains: Mapping[str, Splits], splits: Sequence[Split] = ("train", "test", "val")
+) -> list[tuple[str, str, Sequence[ImageRef]]]:
+    return [(split, name, domain.refs(split)) for split in splits for name, domain in domains.items()]
+
+
+def _own(notes: Sequence[Message], left_out: Sequence[LeftOut]) -> list[Message]:
+    """Return notes but for those of what is left out, which the report says at its end."""
+    others = left_out_notes(left_out)
+    return [note for note in notes if note not in others]
 
 
 def _notes_on_pairs(data: DataSet, cfg: DataConfig) -> list[Message]:
@@ -160,13 +201,14 @@ def _looks_paired(found: Selection) -> bool:
 
 def _fact(ref: ImageRef) -> Fact:
     try:
-        image = ref.read()
+        with ref.decoded() as image:
+            pixels = to_array(image, 3)
+            size, mode, said = image.size, image.mode, notes(image)
     except UnreadableImage as error:
         return Fact(ref, error=error.reason)
-    pixels = to_array(image, 3)
     digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
-    return Fact(ref, image.size, image.mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()))
+    return Fact(ref, size, mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()), said)
 
 
 def _duplicates(group: Group) -> list[list[str]]:
@@ -177,11 +219,21 @@ def _duplicates(group: Group) -> list[list[str]]:
 
 
 def _leaks(groups: list[Group]) -> Iterator[tuple[str, str]]:
-    for train in (group for group in groups if group.split == "train"):
-        known = {fact.digest: fact.ref.name for fact in reversed(train.readable())}
-        for test in groups:
-            if test.split == "test" and test.domain == train.domain:
-                yield from ((known[f.digest], f.ref.name) for f in test.readable() if f.digest in known)
+    """Yield images of a domain that are in two of its splits."""
+    for i, first in enumerate(groups):
+        known = {fact.digest: fact.ref.name for fact in reversed(first.readable())}
+        for later in groups[i + 1 :]:
+            if later.domain == first.domain:
+                yield from ((known[f.digest], f.ref.name) for f in later.readable() if f.digest in known)
+
+
+def _shared(groups: list[Group]) -> Iterator[tuple[str, str]]:
+    """Yield images of a domain that are in another one too, each with the first of these."""
+    for i, first in enumerate(groups):
+        known = {fact.digest: fact.ref.name for fact in reversed(first.readable())}
+        for later in groups[i + 1 :]:
+            if later.domain != first.domain:
+                yield from ((known[f.digest], f.ref.name) for f in later.readable() if f.digest in known)
 
 
 def _group_lines(group: Group) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from instar.core.listing import LeftOut
 from instar.data.refs import ImageRef
 
 Split = Literal["train", "test", "val"]
@@ -18,6 +19,8 @@ class Splits:
     train: list[ImageRef]
     test: list[ImageRef] = field(default_factory=list)
     val: list[ImageRef] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    """What else is in their folders."""
 
     def refs(self, split: Split) -> list[ImageRef]:
         """Return the images of a split."""

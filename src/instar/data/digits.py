@@ -67,7 +67,10 @@ def at(root: Path) -> Digits | None:
     train, test = _idx(root, "train"), _idx(root, "t10k")
     if train:
         return Digits(train, test)
-    files = sorted(path for path in root.iterdir() if path.suffix in (".npz", ".h5", ".mat"))
+    try:
+        files = sorted(path for path in root.iterdir() if path.suffix in (".npz", ".h5", ".mat"))
+    except OSError:  # who lists its images says so
+        return None
     if len(files) == 1:
         return _by_file(files[0])
     mats = {path.name: path for path in files}

@@ -11,7 +11,9 @@ from torch import Tensor
 from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError
 from instar.core.evenly import evenly
-from instar.core.images import Array, UnreadableImage, centre_square, natural, resampling, to_array, to_tensor
+from instar.core.images import Array, centre_square, resampling, to_array, to_tensor
+from instar.core.listing import natural
+from instar.core.reading import UnreadableImage
 from instar.data.refs import ImageRef
 
 
@@ -112,5 +114,5 @@ def square(ref: ImageRef, channels: int, size: int) -> Tensor:
 
 def square_pixels(ref: ImageRef, channels: int, size: int) -> Array:
     """Return the largest centred square of an image as pixels (size, size, channels), uint8 or uint16."""
-    image = ref.read()
-    return centre_square(to_array(image, channels), size, resampling(image))
+    with ref.decoded() as image:
+        return centre_square(to_array(image, channels), size, resampling(image))

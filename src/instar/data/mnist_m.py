@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.errors import UserError
-from instar.core.images import list_images, read
+from instar.core.files import temporary_beside
+from instar.core.listing import list_images
+from instar.core.reading import read
 from instar.data import digits
 
 EVERY = 5
@@ -66,7 +68,7 @@ def write(mnist: Path, photographs: Path, out: Path) -> None:
         chosen = [photo for i, photo in enumerate(pixels) if (i % EVERY == EVERY - 1) == (split == "test")]
         arrays[f"x_{split}"] = blend(digits.pixels(part.images, part.array), chosen, seed=int(split == "test"))
         arrays[f"y_{split}"] = np.array([int(label) for label in digits.labels(part)], np.uint8)
-    part_file = out.with_name(f".{out.name}.part.npz")
+    part_file = temporary_beside(out).with_suffix(".npz")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         np.savez(part_file, **arrays)  # type: ignore[arg-type]

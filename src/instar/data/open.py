@@ -14,7 +14,7 @@ from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import UnreadableImage
+from instar.core.reading import UnreadableImage
 from instar.data import labels
 from instar.data.labels import square
 from instar.data.loader import TrainLoader

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
-from instar.core import images
+from instar.core import reading
 from instar.data import digits
 from instar.data.digits import Entry
 
@@ -37,20 +39,25 @@ class ImageRef:
 
     def read(self) -> Image.Image:
         """Decode it. Raises `UnreadableImage`."""
-        if self.entry:
-            return Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
-        image = images.read(self.path)
-        if self.half is None:
+        with self.decoded() as image:
             return image
-        left = 0 if self.half == "left" else image.width // 2
-        return image.crop((left, 0, left + image.width // 2, image.height))
+
+    @contextmanager
+    def decoded(self) -> Iterator[Image.Image]:
+        """Decode it as `instar.core.reading.decoded` does. Raises `UnreadableImage`."""
+        if self.entry:
+            yield Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
+            return
+        with reading.decoded(self.path) as image:
+            left = image.width // 2 if self.half == "right" else 0
+            yield image.crop((left, 0, left + image.width // 2, image.height)) if self.half else image
 
     def probe(self) -> tuple[int, int, bool]:
         """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
         if self.entry:
             height, width = digits.pixels(self.path, self.entry.array).shape[1:3]
             return width, height, False
-        width, height, wide = images.probe(self.path)
+        width, height, wide = reading.probe(self.path)
         return (width // 2 if self.half else width), height, wide
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from instar.core.config import DataConfig
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
+from instar.core.pairing import paired
 from instar.data.dataset import Split, Splits
 from instar.data.refs import ImageRef, Row
 
@@ -42,27 +43,27 @@ def rows_of(domains: Sequence[tuple[str, Splits]], cfg: DataConfig, notes: list[
 
 
 def _matched(names: Sequence[str], sides: Sequence[list[ImageRef]], split: Split, notes: list[str]) -> list[Row]:
-    """Pair the images that have the same key; of several in a domain, such as "1.jpg" and "1.png", the first counts."""
-    keyed: list[dict[str, ImageRef]] = []
-    for side in sides:
-        first: dict[str, ImageRef] = {}
-        for ref in side:
-            first.setdefault(ref.key, ref)
-        keyed.append(first)
-    common = [key for key in keyed[0] if all(key in other for other in keyed[1:])]
-    if not common:
+    """Pair the images of the same full name, then those that have the same key."""
+    found = paired(sides, lambda ref: (ref.key, ref.path.suffix))
+    if not found.rows:
         others, firsts = " and ".join(names[1:]), " against ".join(side[0].path.name for side in sides)
         raise UserError(
             f"no {split} image of {names[0]} has the name of one of {others}: {firsts}; "
             "pairs are matched by file name without the suffix"
         )
-    rows = [tuple(side[key] for side in keyed) for key in common]
-    for name, side, used in zip(names, sides, zip(*rows, strict=True), strict=True):
+    for name, side, used in zip(names, sides, zip(*found.rows, strict=True), strict=True):
         taken = set(used)
         left = [ref for ref in side if ref not in taken]
         if left:
             notes.append(f"{_count(len(left), f'{split} image')} of {name} without a partner: {_some(left)}")
-    return rows
+    if found.ambiguous:
+        rows = {row[0]: row for row in found.rows}
+        first = " with ".join(ref.path.name for ref in rows[found.ambiguous[0]])
+        notes.append(
+            f"{_count(len(found.ambiguous), f'{split} pair')} might be others, for several files have a name that "
+            f"differs by the suffix only; the first is taken: {first}"
+        )
+    return found.rows
 
 
 def hold_out(orders: list[Rows], most: int, notes: list[str], *, spread: bool) -> list[Rows]:

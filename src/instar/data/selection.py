@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from instar.core.batch import Batch, Domain
 from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError, nearest, setting
+from instar.core.listing import LeftOut, composed, left_out_notes
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split
 from instar.data.refs import ImageRef, Row
@@ -30,6 +31,8 @@ class Selection:
     """Images to score a run while it trains, of a val folder or kept from training: no training and no test images."""
     notes: list[Message] = field(default_factory=list)
     """What the user should know, a line each."""
+    left_out: Sequence[LeftOut] = ()
+    """What else is in the folders; notes say it."""
 
     def images(self, split: Split) -> Images:
         """Return the images of a split."""
@@ -82,7 +85,9 @@ def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:
         return {d: [row[part.side] for row in orders[part.order].of(split)] for d, part in kind.parts.items()}
 
     names = {domain: orders[part.order].names[part.side] for domain, part in kind.parts.items()}
-    return Selection(kind, names, images("train"), images("test"), images("val"), [Message(note) for note in notes])
+    left_out = list(dict.fromkeys(one for name in chosen.values() for one in data.domains[name].left_out))
+    told = [Message(note) for note in [*notes, *left_out_notes(left_out)]]
+    return Selection(kind, names, images("train"), images("test"), images("val"), told, left_out)
 
 
 def _chosen(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> dict[Domain, str]:
@@ -97,13 +102,13 @@ def _chosen(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> dict[Domain, s
                 leave = f"leave out {setting(mention[domain])}"
                 raise UserError(f"{said}: this method takes all images of a folder; {leave}")
         return {sources[0]: names[0]}
-    known = {name.casefold(): name for name in names}
+    known = {_folded(name): name for name in names}
     chosen: dict[Domain, str | None] = {}
     for domain in sources:
         name = asked[domain]
-        if name is not None and name.casefold() not in known:
+        if name is not None and _folded(name) not in known:
             raise UserError(f"{setting(mention[domain], name)}: no such domain in {root}{nearest(name, names)}")
-        chosen[domain] = None if name is None else known[name.casefold()]
+        chosen[domain] = None if name is None else known[_folded(name)]
     return _complete(chosen, names, root, list(dict.fromkeys(mention.values())))
 
 
@@ -124,6 +129,10 @@ def _complete(
         raise UserError(f"{settings} {both} {twice}: choose {wanted} domains of {listed}")
     left = iter([name for name in names if name not in given])
     return {domain: next(left) if name is None else name for domain, name in chosen.items()}
+
+
+def _folded(name: str) -> str:
+    return composed(name).casefold()
 
 
 def _setting_of(domain: Domain, kind: type[Batch]) -> str:

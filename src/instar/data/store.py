@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import Array, UnreadableImage, resampling, resize, to_array
+from instar.core.images import Array, resampling, resize, to_array
+from instar.core.reading import UnreadableImage, notes, summed
 from instar.data import cache
 from instar.data.cache import Index
 from instar.data.refs import ImageRef, Row
 
 _CHUNK = 64
+MAX_FITTED = 2**26
+"""Most pixels to which an image is enlarged."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,34 @@ class ImageStore:
         return self.image(i)
 
 
-def decode(ref: ImageRef, channels: int, fit: Callable[[int, int], tuple[int, int]]) -> Array:
+class Decoded(NamedTuple):
+    """Pixels (H, W, C), and what of the file they lack, in words."""
+
+    pixels: Array
+    notes: tuple[str, ...]
+
+
+def decode(ref: ImageRef, channels: int, fit: Callable[[int, int], tuple[int, int]]) -> Decoded:
     """Return the pixels of `ref`, resized from (height, width) to `fit(height, width)`.
 
     Raises:
-        UnreadableImage: the file is broken.
+        UnreadableImage: the file is broken, or the image would become too large.
     """
-    image = ref.read()
-    array = to_array(image, channels)
-    height, width = fit(*array.shape[:2])
-    return resize(array, width, height, resampling(image))
+    try:
+        with ref.decoded() as image:
+            array = to_array(image, channels)
+            height, width = fit(*array.shape[:2])
+            _check_fitted(ref, array.shape[:2], (height, width))
+            return Decoded(resize(array, width, height, resampling(image)), notes(image))
+    except MemoryError as error:
+        raise UnreadableImage(ref.path, "out of memory") from error
+
+
+def _check_fitted(ref: ImageRef, size: tuple[int, ...], resized: tuple[int, int]) -> None:
+    """Refuse what a thin strip becomes when its short side is enlarged."""
+    if resized[0] * resized[1] > max(MAX_FITTED, size[0] * size[1]):
+        becomes = f"{resized[1]} x {resized[0]} with the short side of the training"
+        raise UnreadableImage(ref.path, f"{size[1]} x {size[0]} pixels, which would be {becomes}: cut it into parts")
 
 
 def fitted(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -100,12 +122,14 @@ def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ig
         reason = _too_large(found[0].nbytes(), decoding)
     index, pixels = found
     _check_bad(index, rows, decoding.max_bad)
-    notes = [] if pixels else [Message(f"{reason}: they are decoded each time, which is slower")]
+    words = summed((rows[i][side].name, said) for i, side, said in index.notes)
+    told = [Message(f"{reason}: they are decoded each time, which is slower")] if not pixels else []
+    told += map(Message, words)
     return [
         ImageStore(
             names=[rows[i][side].name for i in index.kept],
             bad=[(Path(path), why) for path, why in index.bad],
-            notes=notes,
+            notes=told,
             cached_bytes=index.nbytes() if pixels else 0,
             image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side),
             labels=[rows[i][side].label for i in index.kept],
@@ -127,8 +151,8 @@ def _check_bad(index: Index, rows: Sequence[Row], max_bad: float) -> None:
 def _decoder(rows: Sequence[Row], index: Index, side: int) -> Callable[[int], Array]:
     def image(i: int) -> Array:
         height, width = index.sizes[i]
-        array = decode(rows[index.kept[i]][side], index.channels, lambda *_: (height, width))
-        return _as_type(array, index.wide[side])
+        found = decode(rows[index.kept[i]][side], index.channels, lambda *_: (height, width))
+        return _as_type(found.pixels, index.wide[side])
 
     return image
 
@@ -152,17 +176,20 @@ def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listene
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         expected, wide = _forecast(pool, rows, decoding)
         fits = _fits(expected, decoding)
-        index = Index(decoding.channels, wide, offsets=[[] for _ in wide], cached=fits)
+        index = Index(decoding.channels, wide, offsets=[[] for _ in wide], checksums=[[] for _ in wide], cached=fits)
         with cache.Writer(name, round(decoding.cache_gb * 1e9), expected if fits else 0) as writer:
             for i, result in _decoded(pool, rows, decoding, on_event):
                 if isinstance(result, UnreadableImage):
                     index.bad.append((str(result.path), result.reason))
                     continue
                 index.kept.append(i)
-                index.sizes.append((result[0].shape[0], result[0].shape[1]))
+                index.sizes.append((result[0].pixels.shape[0], result[0].pixels.shape[1]))
+                index.notes += [(i, side, list(one.notes)) for side, one in enumerate(result) if one.notes]
                 if fits:
-                    for array, is_wide, offsets in zip(result, wide, index.offsets, strict=True):
-                        offsets.append(writer.add(_as_type(array, is_wide)))
+                    for side, one in enumerate(result):
+                        pixels = _as_type(one.pixels, wide[side])
+                        index.offsets[side].append(writer.add(pixels))
+                        index.checksums[side].append(cache.checksum(pixels))
             if index.kept:
                 writer.finish(index)
     if not fits:
@@ -176,9 +203,11 @@ def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding)
     def probe(row: Row) -> tuple[int, list[bool]]:
         try:
             headers = [ref.probe() for ref in row]
+            size = headers[0][1], headers[0][0]
+            height, width = fitted(*size, decoding.short_side)
+            _check_fitted(row[0], size, (height, width))
         except UnreadableImage:  # counted when it is decoded
             return 0, [False] * len(row)
-        height, width = fitted(headers[0][1], headers[0][0], decoding.short_side)
         return height * width, [is_wide for _, _, is_wide in headers]
 
     probed = list(pool.map(probe, rows))
@@ -189,13 +218,13 @@ def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding)
 
 def _decoded(
     pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding, on_event: Listener
-) -> Iterator[tuple[int, list[Array] | UnreadableImage]]:
+) -> Iterator[tuple[int, list[Decoded] | UnreadableImage]]:
     """Yield every row's number and images in order, the partners in the size of the first."""
 
-    def work(row: Row) -> list[Array] | UnreadableImage:
+    def work(row: Row) -> list[Decoded] | UnreadableImage:
         try:
             first = decode(row[0], decoding.channels, lambda h, w: fitted(h, w, decoding.short_side))
-            size = first.shape[0], first.shape[1]
+            size = first.pixels.shape[0], first.pixels.shape[1]
             return [first, *(decode(ref, decoding.channels, lambda *_: size) for ref in row[1:])]
         except UnreadableImage as error:
             return error

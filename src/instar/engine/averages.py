@@ -55,7 +55,9 @@ class Averages:
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` returned."""
+        """Put back what `state` returned. `RuntimeError`: it is of other networks."""
+        if unknown := state.keys() - self.state().keys():
+            raise RuntimeError(f"{min(unknown)} is of no network here")
         for name, average in self.of.items():
             prefix = f"{name}."
             average.net.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})

@@ -5,32 +5,60 @@ At any moment, a kill included, the folder holds whole checkpoints and perhaps a
 
 from __future__ import annotations
 
+import errno
 import json
-import shutil
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from instar.core.config import RunConfig
-from instar.core.files import sync, write_atomically
+from instar.core.digests import DamagedError, write_sums
+from instar.core.files import own_folder, remove, sync, write_atomically
 from instar.core.method import Method
-from instar.core.run import checkpoints, read_tensors, write_config
+from instar.core.run import (
+    AVERAGES,
+    CHECKPOINTS,
+    CONFIG,
+    METHOD,
+    OPTIMIZERS,
+    TRAINING,
+    checkpoints,
+    fill,
+    naming_the_last_whole,
+    read_tensors,
+    read_training,
+    write_config,
+)
 from instar.engine.averages import Averages
 from instar.engine.optimizers import Optimizers
 
+_REST = re.compile(r"\.(old-)?step-\d+")
+"""What a kill leaves: the only hidden entries that are ever removed."""
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
-def save(
-    fabric: Fabric,
-    run: Path,
-    config: RunConfig,
-    method: Method[Any],
-    optimizers: Optimizers,
-    averages: Averages,
-    training: dict[str, Any],
-) -> Path:
+
+@dataclass(frozen=True)
+class Live:
+    """What a checkpoint holds, as it is trained."""
+
+    config: RunConfig
+    method: Method[Any]
+    optimizers: Optimizers
+    averages: Averages
+    attached: Mapping[str, bytes] = field(default_factory=dict)
+    """More files, by name."""
+
+
+def save(fabric: Fabric, run: Path, live: Live, training: dict[str, Any]) -> Path:
     """Write a checkpoint for ``training["step"]``, delete the oldest beyond `keep`, and return the new one's folder.
 
     All processes call this.
@@ -38,66 +66,115 @@ def save(
     Args:
         fabric: the processes. The first one writes; the others add their own buffers: pools and banks differ.
         run: the run directory.
-        config: of the run; a copy goes into the checkpoint.
-        method: its whole state dict is stored.
-        optimizers: their averages are stored.
-        averages: of the translating networks.
+        live: the whole state dict of the method is stored, the optimisers' and networks' averages, and the settings.
         training: what else the loop needs to go on, as JSON can hold it; ``step`` among it, and ``best``, the steps and
             scores of checkpoints that are kept however old they are, as are those that are ``last_of_phase``.
+
+    Raises:
+        OSError: it could not be written. Nothing of it is left.
     """
-    folder = run / "checkpoints"
+    folder = run / CHECKPOINTS
     new = folder / f"step-{training['step']:09d}"
     partial = folder / f".{new.name}"
     if fabric.is_global_zero:
-        folder.mkdir(exist_ok=True)
-        for rest in folder.glob(".*"):
-            shutil.rmtree(rest, ignore_errors=True)
-        partial.mkdir()
-        write_config(config, partial)
-        _write_tensors(method.state_dict(), partial / "method.safetensors")
-        _write_tensors(optimizers.state(), partial / "optimizers.safetensors")
-        if averages.of:
-            _write_tensors(averages.state(), partial / "averages.safetensors")
-        write_atomically(partial / "training.json", json.dumps(training).encode())
+        own_folder(folder)
+        _sweep(folder)
+        _with_room(run, live, training, partial)
     fabric.barrier()
     if not fabric.is_global_zero:
-        trained = dict(method.named_parameters())
-        own = {name: value for name, value in method.state_dict().items() if name not in trained}
+        trained = dict(live.method.named_parameters())
+        own = {name: value for name, value in live.method.state_dict().items() if name not in trained}
         _write_tensors(own, partial / _own_buffers(fabric))
     fabric.barrier()
     if fabric.is_global_zero:
+        write_sums(partial)
         sync(partial)
         if new.exists():  # a run that was stopped and resumed without a step in between
             _remove(new)
         partial.rename(new)
         sync(folder)
-        best = {f"step-{step:09d}" for step, _ in training.get("best", [])}
-        for old in checkpoints(run)[: -config.train.keep] if config.train.keep else []:
-            if old.name not in best and not _training(old).get("last_of_phase"):
-                _remove(old)
+        for old in _expendable(run, live.config.train.keep, training):
+            _remove(old)
     return new
 
 
-def load(
-    fabric: Fabric, run: Path, method: Method[Any], optimizers: Optimizers, averages: Averages
-) -> dict[str, Any] | None:
-    """Put the last checkpoint of `run` into the live objects and return its `training`; None if there is none."""
-    found = checkpoints(run)
-    if not found:
-        return None
-    weights = read_tensors(found[-1] / "method.safetensors")
-    if not fabric.is_global_zero and (found[-1] / _own_buffers(fabric)).is_file():
-        weights |= read_tensors(found[-1] / _own_buffers(fabric))
-    method.load_state_dict(weights)
-    optimizers.load(read_tensors(found[-1] / "optimizers.safetensors"))
-    if averages.of:
-        averages.load(read_tensors(found[-1] / "averages.safetensors"))
-    return _training(found[-1])
+def load(fabric: Fabric, folder: Path, live: Live) -> dict[str, Any]:
+    """Put a checkpoint into the live objects and return its `training`.
 
-
-def _training(checkpoint: Path) -> dict[str, Any]:
-    training: dict[str, Any] = json.loads((checkpoint / "training.json").read_text())
+    Raises:
+        UserError: a file of it is damaged, or holds something else; the last whole checkpoint is named.
+    """
+    with naming_the_last_whole(folder):
+        training = read_training(folder)
+        weights = read_tensors(folder / METHOD)
+        if not fabric.is_global_zero and (folder / _own_buffers(fabric)).is_file():
+            weights |= read_tensors(folder / _own_buffers(fabric))
+        fill(live.method, weights, live.config, folder)
+        moments = read_tensors(folder / OPTIMIZERS)
+        averages = read_tensors(folder / AVERAGES) if live.averages.of else {}
+        try:
+            live.optimizers.load(moments)
+        except (ValueError, KeyError) as error:
+            raise DamagedError(f"{folder / OPTIMIZERS}: these are not the optimisers of this run ({error})") from error
+        try:
+            live.averages.load(averages)
+        except RuntimeError as error:
+            raise DamagedError(f"{folder / AVERAGES}: these are not the averages of this run") from error
     return training
+
+
+def set_aside(run: Path, step: int) -> list[Path]:
+    """Rename the checkpoints after `step`, which a run that goes on from there would take for its own; return them."""
+    moved = []
+    for later in checkpoints(run):
+        if later.name > f"step-{step:09d}":
+            name, number = f"set-aside-{later.name}", 1
+            while (later.parent / name).exists():
+                number += 1
+                name = f"set-aside-{later.name}-{number}"
+            moved.append(later.rename(later.parent / name))
+    return moved
+
+
+def _with_room(run: Path, live: Live, training: dict[str, Any], partial: Path) -> None:
+    """Write the first process's part. On a full disk checkpoints go first that would go afterwards, but not all."""
+    keep = live.config.train.keep
+    while True:
+        try:
+            return _write(live, training, partial)
+        except OSError as error:
+            with suppress(OSError):
+                remove(partial)
+            spare = _expendable(run, keep - 1, training) if keep > 1 else []
+            if error.errno not in _NO_ROOM or not spare:
+                raise
+            _remove(spare[0])
+
+
+def _write(live: Live, training: dict[str, Any], partial: Path) -> None:
+    partial.mkdir()
+    write_config(live.config, partial)
+    for name, content in live.attached.items():
+        write_atomically(partial / name, content)
+    _write_tensors(live.method.state_dict(), partial / METHOD)
+    _write_tensors(live.optimizers.state(), partial / OPTIMIZERS)
+    if live.averages.of:
+        _write_tensors(live.averages.state(), partial / AVERAGES)
+    write_atomically(partial / TRAINING, json.dumps(training).encode())
+
+
+def _expendable(run: Path, keep: int, training: dict[str, Any]) -> list[Path]:
+    """Return the checkpoints, oldest first, that need not be kept beside the last `keep`; 0 keeps all."""
+    best = {f"step-{step:09d}" for step, _ in training.get("best", [])}
+    return [
+        old for old in (checkpoints(run)[:-keep] if keep else []) if old.name not in best and not _last_of_phase(old)
+    ]
+
+
+def _last_of_phase(checkpoint: Path) -> bool:
+    with suppress(DamagedError):  # nobody needs a damaged one
+        return bool(read_training(checkpoint).get("last_of_phase"))
+    return False
 
 
 def _own_buffers(fabric: Fabric) -> str:
@@ -105,12 +182,24 @@ def _own_buffers(fabric: Fabric) -> str:
 
 
 def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # its way to say that the disk is full, or anything else of the system's
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number) if found else str(error), str(path)) from error
+    path.chmod((path.parent / CONFIG).stat().st_mode & 0o777)  # the library makes files for their owner alone
     sync(path)
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.glob(".*"):
+        if _REST.fullmatch(path.name):
+            remove(path)
 
 
 def _remove(checkpoint: Path) -> None:
     # Renamed first: a kill in the middle of the deletion must not leave half a checkpoint under a whole one's name.
     doomed = checkpoint.with_name(f".old-{checkpoint.name}")
     checkpoint.rename(doomed)
-    shutil.rmtree(doomed)
+    remove(doomed)

@@ -55,13 +55,15 @@ class Optimizers:
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` returned."""
+        """Put back what `state` returned. `ValueError`: it is of other networks."""
         for name, adam in self.by_name.items():
             nested: dict[int, dict[str, Tensor]] = {}
             for path, value in state.items():
                 network, index, key = path.split("/")
                 if network == name:
                     nested.setdefault(int(index), {})[key] = value
+            for number, values in nested.items():
+                nested[number] = _fitting(f"{name}/{number}", values, self.parameters([name])[number : number + 1])
             adam.load_state_dict({"state": nested, "param_groups": adam.state_dict()["param_groups"]})
 
 
@@ -72,6 +74,19 @@ def gradient_norm(gradients: Sequence[Tensor], clip: float) -> Tensor:
         for gradient in gradients:
             gradient.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
     return norm
+
+
+def _fitting(where: str, values: dict[str, Tensor], found: Sequence[nn.Parameter]) -> dict[str, Tensor]:
+    """Return Adam's averages with the strides of their parameter: fused Adam goes through both side by side.
+
+    Raises:
+        ValueError: they are not those of this parameter. Adam itself would see it a step later.
+    """
+    shapes = {key: value.shape for key, value in values.items() if key != "step"}
+    if not found or "step" not in values or shapes != dict.fromkeys(("exp_avg", "exp_avg_sq"), found[0].shape):
+        raise ValueError(f"{where} does not fit")
+    laid_out = {key: torch.empty_like(found[0], dtype=values[key].dtype).copy_(values[key]) for key in shapes}
+    return {"step": values["step"], **laid_out}
 
 
 def _trains(net: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torchvision.utils import make_grid
 
 from instar.core.abilities import Styled, supports
 from instar.core.batch import Batch, Domain
+from instar.core.files import own_folder, write_atomically
 from instar.core.method import Method
 from instar.core.seed import seeded
 
@@ -55,7 +57,9 @@ def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[
 
 def save(picture: NDArray[np.uint8], folder: Path, step: int) -> Path:
     """Write a picture (H, W, 3) as step-N.png and return its path."""
-    folder.mkdir(exist_ok=True)
+    own_folder(folder)
     path = folder / f"step-{step:09d}.png"
-    Image.fromarray(picture).save(path)
+    content = BytesIO()
+    Image.fromarray(picture).save(content, "PNG")
+    write_atomically(path, content.getvalue())
     return path

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from instar.core.config import RunConfig
 from instar.core.errors import UserError, nearest, setting
 from instar.core.method import Method
-from instar.core.run import find_checkpoint, read_tensors
+from instar.core.run import METHOD, find_checkpoint, naming_the_last_whole, read_tensors
 
 ALL = "all"
 
@@ -45,7 +45,8 @@ def take_over(method: Method[Any], config: RunConfig) -> str:
     if source is None:
         _demand(method, config, ())
         return ""
-    there, networks = read_tensors(source / "method.safetensors"), _networks(method)
+    with naming_the_last_whole(source):
+        there, networks = read_tensors(source / METHOD), _networks(method)
     taken, unfit = [], {}
     for name in networks if ALL in wanted else wanted:
         if name not in networks:

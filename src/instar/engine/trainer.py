@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from lightning_fabric import Fabric
 
 from instar.core import events
 from instar.core.batch import Batch
-from instar.core.config import RunConfig
+from instar.core.config import RunConfig, code_in
 from instar.core.errors import UserError, call, setting
 from instar.core.method import Method, Objectives
 from instar.core.objective import Objective
 from instar.core.progress import Progress
+from instar.core.run import CONFIG, checkpoints, read_config
 from instar.core.seed import seeded
 from instar.engine import checkpoint, parallel, preview
 from instar.engine.averages import Averages
@@ -34,7 +36,7 @@ from instar.engine.optimizers import Optimizers, gradient_norm
 class Trainer:
     """One run of one method. All that changes over the run is in here and in its checkpoints."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (a run's parts, each made elsewhere)
         self,
         fabric: Fabric,
         method: Method[Any],
@@ -44,6 +46,9 @@ class Trainer:
         samples: Batch,
         scorer: Scorer | None = None,
         listeners: events.Listeners | None = None,
+        *,
+        start: Path | None = None,
+        attached: Mapping[str, bytes] | None = None,
     ) -> None:
         """Build the run; `fit` starts it.
 
@@ -56,6 +61,8 @@ class Trainer:
             samples: fixed held-out images for the pictures.
             scorer: of the method on validation images, if the run is to be scored; the first number decides.
             listeners: told what happens.
+            start: the checkpoint to go on from; later ones are set aside. The last one if None, or the beginning.
+            attached: more files for each checkpoint, by name.
         """
         self.listeners = listeners or events.Listeners()
         self.fabric, self.config, self.run, self.source = fabric, config, run, source
@@ -64,6 +71,8 @@ class Trainer:
         self.samples = samples.to(fabric.device)
         self.optimizers = Optimizers(method)
         self.averages = Averages(method, self.cfg.ema)
+        self.live = checkpoint.Live(config, method, self.optimizers, self.averages, attached or {})
+        self.start = start
         self.meter, self.counts = Meter(), Counts()
         self.step = 0
         self.phase = ""
@@ -84,7 +93,8 @@ class Trainer:
             stop: asked after every step; a run that is stopped has finished its step and saved it.
 
         Raises:
-            UserError: too many steps in a row were not finite. What they would have moved has not moved.
+            UserError: too many steps in a row were not finite, what they would have moved has not moved; the last
+                checkpoint is damaged; the run directory is gone, or a checkpoint cannot be written.
             Exception: what a listener raised, as it is. The run was stopped for it: the step is finished and saved.
         """
         cfg, stop = self.cfg, stop or threading.Event()
@@ -98,6 +108,7 @@ class Trainer:
             stopping = self.stops(stop)
             while self.step < cfg.steps and not stopping:
                 self.train_step(next(stream).to(self.fabric.device))
+                self.check_there()
                 self.seconds = before + time.monotonic() - started
                 self.report(stream.waited)
                 scored = self.score()
@@ -113,10 +124,23 @@ class Trainer:
             minutes, following = self.seconds / 60, call("translate", self.run)
             self.tell(events.note(f"done: step {self.step}, {minutes:.1f} min; translate with: {following}"))
         else:
-            self.tell(events.note(f"stopped at step {self.step}; go on with: {call('resume', self.run)}"))
+            self.tell(events.note(f"stopped at step {self.step}; go on with: {self.again}"))
         self.tell(events.Finished(self.step, reached, self.seconds))
         self.listeners.raise_error()
         return reached
+
+    @property
+    def again(self) -> str:
+        """The call that goes on with this run, for messages."""
+        return call("resume", self.run, **({"allow_code": True} if code_in(self.config) else {}))
+
+    def check_there(self) -> None:
+        """Stop where the run directory is gone: nothing of what follows could be kept."""
+        if self.fabric.is_global_zero and not self.run.is_dir():
+            raise UserError(
+                f"{self.run}: the run directory was moved or deleted while it was trained, at step {self.step}; "
+                f"put it back and go on from its last checkpoint with: {self.again}"
+            )
 
     def tell(self, event: events.Event) -> None:
         """Give an event to the listeners. Not to be called where chance is seeded: other trainings wait there."""
@@ -211,7 +235,7 @@ class Trainer:
                 f"stopped: {self.bad_steps} steps in a row were not finite, the last in {cause} with {images}; "
                 f"look at these images ({call('check')}), lower {setting('method.optim.lr')} or set "
                 f"{setting('train.clip', 1)}, and start anew or go on from the last checkpoint with: "
-                f"{call('resume', self.run)}"
+                f"{self.again}"
             )
 
     def report(self, waited: float) -> None:
@@ -267,24 +291,48 @@ class Trainer:
             "best": self.best,
         }
         try:
-            path = checkpoint.save(
-                self.fabric, self.run, self.config, self.method, self.optimizers, self.averages, training
-            )
+            path = checkpoint.save(self.fabric, self.run, self.live, training)
         except OSError as error:
+            self.check_there()
             raise UserError(
                 f"{self.run}: the checkpoint of step {self.step} could not be written ({error}); "
-                f"make room, then go on with: {call('resume', self.run)}"
+                f"make room, then go on with: {self.again}"
             ) from error
         self.tell(events.Saved(self.step, path))
 
     def resume(self) -> None:
-        """Take up the last checkpoint, if there is one."""
-        training = checkpoint.load(self.fabric, self.run, self.method, self.optimizers, self.averages)
-        if training is None:
+        """Take up the checkpoint to go on from, if there is one."""
+        there = [self.start] if self.start else checkpoints(self.run)
+        if not there:
             return
+        training = checkpoint.load(self.fabric, there[-1], self.live)
+        self.check_length(training, read_config(there[-1] / CONFIG).train.steps)
         self.step, self.phase = training["step"], training["phase"]
         self.bad_steps, self.seconds = training["bad_steps"], training["seconds"]
         self.memory = training.get("memory", 0)
         self.best = [(step, score) for step, score in training.get("best", [])]
         self.meter.load(training["meter"], self.fabric.device)
         self.counts.load(training.get("counts", {}), self.fabric.device)
+        self.fabric.barrier()  # the others may still be looking for the last checkpoint
+        if self.start and self.fabric.is_global_zero:
+            self.best = [(step, score) for step, score in self.best if step <= self.step]
+            for moved in checkpoint.set_aside(self.run, self.step):
+                self.tell(events.note(f"a later checkpoint is set aside: {moved}"))
+        if self.step < self.cfg.steps:
+            self.tell(events.note(f"goes on from step {self.step} of {self.cfg.steps}"))
+        else:
+            longer = call("resume", self.run, steps=2 * self.cfg.steps)
+            self.tell(events.note(f"the run is at its end, step {self.step}; to lengthen it: {longer}"))
+
+    def check_length(self, training: Mapping[str, Any], before: int) -> None:
+        """Refuse another length of the run, `before` until now, that does not fit where it stands."""
+        asked, step = setting("train.steps", self.cfg.steps), training["step"]
+        if step > self.cfg.steps:
+            raise UserError(f"{asked}: the run stands at step {step} already; give a larger number")
+        at = {steps: Progress(step, steps, self.source.epoch_length) for steps in (before, self.cfg.steps)}
+        come_to, now = {training["phase"], self.method.phase(at[before])}, self.method.phase(at[self.cfg.steps])
+        if step and now not in come_to:
+            raise UserError(
+                f"{asked}: at step {step} a run of that length is in the phase {now!r}, and this one, of {before} "
+                f"steps, has come to {training['phase']!r}; choose a length at which they are the same"
+            )

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from instar.core.errors import Speller, in_python
 from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, warning
+from instar.core.files import open_own, own_folder, read_own, replacing
 
 Row = Mapping[str, float | list[int]]
 
@@ -56,8 +57,8 @@ class Metrics(Writer):
             _cut(path, event.step)
         row = _row(event)
         if row:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            with open_own(path, "ab") as file:
+                file.write(json.dumps(row).encode() + b"\n")
 
 
 class Board(Writer):
@@ -74,6 +75,7 @@ class Board(Writer):
         if isinstance(event, Started):
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (seconds of import)
 
+            own_folder(self.run / "tensorboard")
             self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=event.step + 1)
         elif isinstance(event, Pictured):
             self._board.add_image("samples", event.picture, event.step, dataformats="HWC")
@@ -104,8 +106,8 @@ class Log(Writer):
         """Append a line."""
         if isinstance(event, Noted):
             time = datetime.now().isoformat(" ", "milliseconds").replace(".", ",")
-            with (self.run / "run.log").open("a", encoding="utf-8") as file:
-                file.write(f"{time} {event.level.upper()} {event.text.spelled(self._speller)}\n")
+            with open_own(self.run / "run.log", "ab") as file:
+                file.write(f"{time} {event.level.upper()} {event.text.spelled(self._speller)}\n".encode())
 
 
 def _row(event: Event) -> Row:
@@ -126,15 +128,23 @@ def _scalars(row: Row) -> Iterator[tuple[str, float]]:
 
 
 def _cut(path: Path, step: int) -> None:
-    """Drop the rows after `step`, and a last line that a kill left unfinished."""
+    """Drop the rows after `step`, and a last line that a kill left unfinished.
+
+    What is kept is copied to a new file that takes the place of the old one: at no moment are rows missing.
+    """
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if row["step"] <= step:
-            kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    with read_own(path) as file:
+        lines = file.read().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith(b"\n") and _is_row(line, step)]
+    if len(kept) < len(lines):
+        with replacing(path) as file:
+            file.writelines(kept)
+
+
+def _is_row(line: bytes, step: int) -> bool:
+    """Return whether a line is a whole row of a step up to `step`."""
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, TypeError, KeyError):
+        return False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -16,12 +16,13 @@ from instar.core.config import RunConfig, to_yaml
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.run import find_checkpoint, load_method, read_config
+from instar.core.run import find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.held_out import held_out
 from instar.evaluation.progress import part_of
-from instar.evaluation.report import BEST, COPY, Column, Report
+from instar.evaluation.report import BEST, COPY, REAL, Column, Report
 from instar.evaluation.runs import evaluate_run
 from instar.evaluation.score import Better
+from instar.evaluation.verdict import verdict
 from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
@@ -50,6 +51,8 @@ class Weights:
     minutes: float | None
     """Of training up to there; the mean over the runs."""
     cells: dict[str, Cell]
+    verdict: str = ""
+    """The scores in words (`instar.evaluation.verdict`), where there are enough of them."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Comparison:
     better: dict[str, Better]
     """lower, higher or nothing, for each score."""
     notes: list[Message]
+    real: dict[str, Cell] = field(default_factory=dict)
+    """The scores of real images of the target in the place of translations, those that they have."""
 
     def as_json(self) -> str:
         """Return it as JSON."""
@@ -128,20 +133,23 @@ def compare_runs(
     groups: dict[str, list[int]] = {}
     for i, config in enumerate(configs):
         groups.setdefault(titles[i] if titles else _settings(config), []).append(i)
+    columns = [column for report in reports for column in report.columns]
+    copy, real = (_cells([column for column in columns if column.title == title][:1]) for title in (COPY, REAL))
     rows = [
         _row(
             title if titles else f"{configs[of[0]].name}, {configs[of[0]].preset}",
             [configs[i] for i in of],
             [reports[i] for i in of],
+            copy,
+            real,
         )
         for title, of in groups.items()
     ]
-    columns = [column for report in reports for column in report.columns]
-    first = next((column for column in columns if column.title == COPY), None)
     return Comparison(
         direction=reports[0].direction,
         protocol=reports[0].protocol,
-        copy=_cells([first]) if first else {},
+        copy=copy,
+        real=real,
         rows=_distinguished(rows),
         better={score.name: score.better for column in columns for score in column.scores},
         notes=list(dict.fromkeys(note for report in reports for note in report.notes)),
@@ -180,31 +188,37 @@ def _settings(config: RunConfig) -> str:
     return to_yaml(replace(config, train=train, data=replace(config.data, roots=())))
 
 
-def _row(title: str, configs: list[RunConfig], reports: list[Report]) -> Row:
-    last = [next(column for column in report.columns if column.title != COPY) for report in reports]
+def _row(
+    title: str, configs: list[RunConfig], reports: list[Report], copy: Mapping[str, Cell], real: Mapping[str, Cell]
+) -> Row:
+    last = [next(column for column in report.columns if column.title not in (COPY, REAL)) for report in reports]
     best = [next((column for column in report.columns if BEST in column.title), None) for report in reports]
     there = [column for column in best if column is not None]
     folders = [find_checkpoint(Path(report.run)) for report in reports]
     method, _ = load_method(folders[0], averaged=False)
-    peaks = [json.loads((folder / "training.json").read_text()).get("memory", 0) for folder in folders]
+    peaks = [read_training(folder).get("memory", 0) for folder in folders]
     return Row(
         title=title,
         seeds=tuple(config.train.seed for config in configs),
-        last=_weights(configs, last),
-        best=_weights(configs, there) if len(there) == len(reports) else None,
+        last=_weights(configs, last, copy, real),
+        best=_weights(configs, there, copy, real) if len(there) == len(reports) else None,
         memory=max(peaks) or None,
         parameters=sum(p.numel() for p in method.parameters()),
         runs=tuple(report.run for report in reports),
     )
 
 
-def _weights(configs: list[RunConfig], columns: list[Column]) -> Weights:
+def _weights(
+    configs: list[RunConfig], columns: list[Column], copy: Mapping[str, Cell], real: Mapping[str, Cell]
+) -> Weights:
     steps = [column.step or config.train.steps for config, column in zip(configs, columns, strict=True)]
     minutes = [column.minutes for column in columns if column.minutes is not None]
+    cells = _cells(columns)
     return Weights(
         images=tuple(step * config.train.batch for step, config in zip(steps, configs, strict=True)),
         minutes=mean(minutes) if minutes else None,
-        cells=_cells(columns),
+        cells=cells,
+        verdict=verdict(*({name: cell.mean for name, cell in part.items()} for part in (cells, copy, real))),
     )
 
 
@@ -218,6 +232,8 @@ def _distinguished(rows: list[Row]) -> list[Row]:
 
 
 def _cells(columns: Sequence[Column]) -> dict[str, Cell]:
+    if not columns:
+        return {}
     scores = [{score.name: score for score in column.scores} for column in columns]
     cells = {}
     for name, score in scores[0].items():

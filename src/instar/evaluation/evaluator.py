@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,7 +11,10 @@ from torch import Tensor
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.events import Listener, ignore
+from instar.data.drawn.oracle import Reading
+from instar.evaluation.appearance import Appearance
 from instar.evaluation.by_class import Classes, agreement
+from instar.evaluation.drawn import DrawnTruth
 from instar.evaluation.held_out import HeldOut
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
 from instar.evaluation.progress import counted
@@ -53,7 +56,11 @@ class Evaluator:
     """Where one side of the pairs are label maps and they are to be scored."""
     classes: Classes | None = None
     """Where the images are of one folder and have classes."""
+    drawn: DrawnTruth | None = None
+    """Where the images are those of a drawn set."""
     on_event: Listener = ignore
+    notes: list[str] = field(default_factory=list)
+    """About the real images."""
 
     @classmethod
     def of(
@@ -72,8 +79,11 @@ class Evaluator:
         maps = label_maps(labels, images, translator.device, on_event) if labels else None
         real = real_features(extractor, images.targets, images.channels, images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
-        scorer = Scorer(extractor, real.features, reference_images(images.real))
-        return cls(images, scorer, maps, found if found and found.there else None, on_event)
+        appearance, notes = Appearance.of(extractor, images, real.features, on_event)
+        drawn, said = DrawnTruth.of(images.inputs, images.size)
+        scorer = Scorer(extractor, real.features, reference_images(images.real), appearance)
+        classes = found if found and found.there else None
+        return cls(images, scorer, maps, classes, drawn, on_event, [*notes, *said])
 
     def protocol(self, translator: Translator) -> str:
         """Return how a model is scored, in words."""
@@ -85,14 +95,24 @@ class Evaluator:
         """Score the inputs themselves, as a method does that changes nothing."""
         scores, _ = self._scores(lambda x, places: x, COPY)
         more, notes = self.classes.copy() if self.classes else ([], [])
-        return [*scores, *more], [*notes, *(self.maps.notes if self.maps else [])]
+        return [*scores, *more], [*self.notes, *notes, *(self.maps.notes if self.maps else [])]
 
     def ceiling(self) -> list[Score]:
-        """Return what the segmenter scores on the real photographs; nothing where there is no segmenter."""
-        if not self.maps or not self.maps.segmenter:
-            return []
-        rows = self._rows(REAL)
-        return self.maps.scores([self.maps.counts(truth, places) for places, _, truth in rows if truth is not None])
+        """Return what real images of the target score in the place of translations, where that can be had."""
+        found: list[Score] = []
+        if appearance := self.scorer.appearance:
+            found += appearance.ceiling(self.scorer.real, self._beside_inputs())
+        if self.maps and self.maps.segmenter:
+            rows = self._rows(REAL)
+            counts = [self.maps.counts(truth, places) for places, _, truth in rows if truth is not None]
+            found += self.maps.scores(counts)
+        return found
+
+    def _beside_inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs, and as many real images of the target: their truths if they are pairs, else any others."""
+        for (_, x, _), y in zip(self.images.rows(), self.images.real(), strict=False):
+            count = min(len(x), len(y))
+            yield x[:count], y[:count]
 
     def scores(self, translator: Translator, to: Domain, what: str) -> Found:
         """Score the translations of a model, which is called `what` while it is worked at."""
@@ -106,16 +126,20 @@ class Evaluator:
 
     def _scores(self, translate: Callable[[Tensor, list[int]], Tensor], what: str) -> Found:
         counts: list[Tensor] = []
+        readings: list[Reading] = []
 
         def batches() -> Iterator[Batch]:
             for places, x, truth in self._rows(what):
                 y = translate(x, places)
                 if self.maps:
                     counts.append(self.maps.counts(y, places))
+                if self.drawn:
+                    readings.extend(self.drawn.read(y, places))
                 yield x, y, truth
 
         scores, notes = self.scorer.scores(batches())
-        return [*scores, *(self.maps.scores(counts) if self.maps else [])], notes
+        more = [*(self.maps.scores(counts) if self.maps else []), *(self.drawn.scores(readings) if self.drawn else [])]
+        return [*scores, *more], notes
 
     def _rows(self, what: str) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
         return counted(self.images.rows(), lambda row: len(row[0]), what, len(self.images.inputs), self.on_event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,7 +11,10 @@ from torch import Tensor
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, list_images, natural, to_tensor
+from instar.core.images import Array, to_tensor
+from instar.core.listing import composed, left_out_notes, listed, natural
+from instar.core.pairing import paired
+from instar.core.reading import UnreadableImage
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
@@ -49,8 +53,9 @@ def evaluate_folders(
     Raises:
         UserError: a folder holds no images, or no input has the name of a translation.
     """
-    made, real = _refs(images, "images"), _refs(reference, "reference")
-    side = size or min(made[0].probe()[:2])
+    left_out: list[str] = []
+    made, real = _refs(images, "images", left_out), _refs(reference, "reference", left_out)
+    side = size or _short_side(made)
     notes = [*set_notes(made, "translations"), *set_notes(real, "reference images")]
     notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
     notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
@@ -62,7 +67,7 @@ def evaluate_folders(
         shown = [made[place] for place in places]
         means = _registered(made, side, scorer)
     else:
-        pairs = _by_name(_refs(inputs, "inputs"), inputs, made, images)
+        pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
         copies = ((x, x, None) for _, x, _ in _rows(pairs, side, COPY, on_event))
         columns.append(Column(COPY, scorer.scores(copies)[0]))
         shown = []
@@ -78,7 +83,7 @@ def evaluate_folders(
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
     columns.append(Column(str(images), [*scorer.distances(seen), *means, *more]))
     protocol = f"{extractor.describe((len(seen), len(scorer.real)))}; centre squares at {side} px"
-    told = [Message(note) for note in [*notes, *said]]
+    told = [Message(note) for note in [*notes, *said, *dict.fromkeys(left_out)]]
     return Report(str(images), "", f"{images} against {reference}", protocol, columns, told)
 
 
@@ -92,29 +97,40 @@ def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:
     return registered.scores()
 
 
-def _refs(folder: Path, parameter: str) -> list[ImageRef]:
-    """Return the images of a folder; their classes are the folders in it."""
+def _refs(folder: Path, parameter: str, left_out: list[str]) -> list[ImageRef]:
+    """Return the images of a folder; their classes are the folders in it. Add to lines about what is left out."""
     if not folder.is_dir():
         raise UserError(f"{setting(parameter, folder)}: there is no such folder")
-    found = sorted(list_images(folder, recursive=True), key=natural)
-    if not found:
-        raise UserError(f"{setting(parameter, folder)}: no images")
-    inside = [path.relative_to(folder).parts for path in found]
-    return [ImageRef(path, label=parts[0] if parts[1:] else None) for path, parts in zip(found, inside, strict=True)]
+    listing = listed(folder)
+    lines = left_out_notes(listing.left_out)
+    if not listing.images:
+        raise UserError("; ".join([f"{setting(parameter, folder)}: no images", *lines]))
+    left_out += lines
+    refs = []
+    for path in sorted(listing.images, key=natural):
+        inside = path.relative_to(folder)
+        label = composed(inside.parts[0]) if inside.parts[1:] else None
+        refs.append(ImageRef(path, label=label, key=inside.with_suffix("").as_posix()))
+    return refs
 
 
-def _by_name(
-    inputs: list[ImageRef], inputs_root: Path, made: list[ImageRef], made_root: Path
-) -> list[tuple[ImageRef, ImageRef]]:
-    """Pair inputs and translations that have the same path but for the suffix."""
-    known = {ref.path.relative_to(inputs_root).with_suffix(""): ref for ref in inputs}
-    keyed = [(known.get(ref.path.relative_to(made_root).with_suffix("")), ref) for ref in made]
-    pairs = [(x, y) for x, y in keyed if x is not None]
-    if len(pairs) < len(made):
-        missing = next(y for x, y in keyed if x is None)
-        said = f"{len(made) - len(pairs)} translations have no input, {missing.path} first"
-        raise UserError(f"{setting('inputs', inputs_root)}: {said}")
-    return pairs
+def _short_side(refs: list[ImageRef]) -> int:
+    """Return the short side of the first image that can be read."""
+    for ref in refs:
+        with suppress(UnreadableImage):
+            return min(ref.probe()[:2])
+    raise UserError(f"none of the {len(refs)} images can be read, the first is {refs[0].path}")
+
+
+def _by_name(inputs: list[ImageRef], root: Path, made: list[ImageRef]) -> list[tuple[ImageRef, ImageRef]]:
+    """Pair inputs and translations that have the same path, or else the same but for the suffix."""
+    found = paired([made, inputs], lambda ref: (ref.key, ref.path.suffix))
+    pairs = {row[0]: row[1] for row in found.rows}
+    missing = [ref for ref in made if ref not in pairs]
+    if missing:
+        said = f"{len(missing)} translations have no input, {missing[0].path} first"
+        raise UserError(f"{setting('inputs', root)}: {said}")
+    return [(pairs[ref], ref) for ref in made]
 
 
 def _rows(

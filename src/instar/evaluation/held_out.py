@@ -17,7 +17,9 @@ from torch import Tensor
 from instar.core.batch import Domain, Paired
 from instar.core.config import LARGE, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.images import Array, UnreadableImage, to_tensor
+from instar.core.images import Array, to_tensor
+from instar.core.listing import left_out_notes
+from instar.core.reading import UnreadableImage
 from instar.core.registry import get
 from instar.data import ImageRef, find
 from instar.data.labels import known_classes, labelled, square_pixels
@@ -155,7 +157,8 @@ def held_out(
     names, training = (found.names[source], found.names[to]), (found.train[source], found.train[to])
     if not a or not b:
         raise UserError(f"{cfg.roots[0]}: there are no test images; put some into {names[0]} and {names[1]} under test")
-    notes: list[str] = [note for note in found.notes if "test" in note]
+    left_out = left_out_notes(found.left_out)
+    notes: list[str] = [note for note in found.notes if "test" in note and note not in left_out] + left_out
     for name, refs in zip(names, (a, b), strict=True):
         notes += set_notes(refs, f"test images of {name}")
     notes += _leaks([*a, *b], config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,10 @@ from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import UnreadableImage
+from instar.core.listing import left_out_notes
+from instar.core.reading import UnreadableImage
 from instar.core.registry import get
-from instar.core.run import find_checkpoint, read_config
+from instar.core.run import find_checkpoint, read_config, read_training
 from instar.data import ImageRef, find
 from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
@@ -157,7 +157,7 @@ def inspect_run(
     seen = _seen(translator, evenly(everything, count), domain, on_event)
     reachable = translator.own_domains() if supports(translator.method, Clustered) else []
     x = _squares(sources, inputs, translator)
-    step = json.loads((folder / "training.json").read_text())["step"]
+    step = read_training(folder)["step"]
     return Inspection(
         run=str(path),
         method=config.name,
@@ -183,7 +183,7 @@ def _images(
     found = find(cfg.unnamed() if one else cfg, kind)  # one folder may have any name
     source = next(domain for domain in kind.parts if domain != to)
     notes = [] if one else [f"Styles are read from the images of {found.names[to]}."]
-    return found.shown[source], found.train[to], found.test[to], notes
+    return found.shown[source], found.train[to], found.test[to], [*notes, *left_out_notes(found.left_out)]
 
 
 def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain: Domain, on_event: Listener) -> Seen:

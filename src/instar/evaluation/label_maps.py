@@ -222,5 +222,6 @@ def _pixels(ref: ImageRef, size: int) -> Pixels:
 
 
 def _eight_bit(ref: ImageRef) -> Pixels:
-    array = to_array(ref.read(), 3)
+    with ref.decoded() as image:
+        array = to_array(image, 3)
     return (array // 257 if array.dtype == np.uint16 else array).astype(np.uint8)

@@ -21,6 +21,8 @@ class Column:
     step: int | None = None
     minutes: float | None = None
     """Of training up to there."""
+    verdict: str = ""
+    """The scores in words (`instar.evaluation.verdict`), where there are enough of them."""
 
     def __post_init__(self) -> None:
         names = [score.name for score in self.scores]

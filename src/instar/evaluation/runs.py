@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from instar.core.abilities import Classifying, Clustered, supports
 from instar.core.batch import Domain
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
-from instar.core.run import checkpoints, find_checkpoint, load_method, read_config
+from instar.core.run import checkpoints, find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.by_class import agreement
 from instar.evaluation.evaluator import Evaluator
 from instar.evaluation.held_out import HeldOut, held_out
@@ -25,8 +24,9 @@ from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.pixels import colour
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
-from instar.evaluation.score import Score
+from instar.evaluation.score import Score, by_name
 from instar.evaluation.validation import best_checkpoint
+from instar.evaluation.verdict import verdict
 from instar.inference.translator import Translator
 from instar.metrics.accuracy import accuracy_over
 from instar.metrics.diversity import SAMPLES, ImageDistance, diversity
@@ -106,8 +106,8 @@ def _distances(
     evaluator: Evaluator, translator: Translator, to: Domain, scored: Sequence[_Checkpoint], extras: Extras
 ) -> tuple[list[Column], list[str]]:
     """Return the scores of a copy of the input, of real images if they have any, and of checkpoints."""
-    scores, notes = evaluator.copy()
-    columns = [Column(COPY, scores)]
+    copy, notes = evaluator.copy()
+    columns = [Column(COPY, copy)]
     if ceiling := evaluator.ceiling():
         columns.append(Column(REAL, ceiling))
     for checkpoint in scored:
@@ -116,7 +116,8 @@ def _distances(
             score, about = spread_of_styles(translator, to, evaluator.images, extras.distance, evaluator.on_event)
             scores.append(score)
             notes += about
-        columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes))
+        words = verdict(by_name(scores), by_name(copy), by_name(ceiling))
+        columns.append(Column(checkpoint.title, scores, checkpoint.step, checkpoint.minutes, words))
         notes += [f"{checkpoint.title}: {note}" for note in said]
     return columns, notes
 
@@ -215,7 +216,7 @@ class _Checkpoint:
 def _checkpoints(path: Path, last: Path, every: bool) -> list[_Checkpoint]:
     """Return the checkpoints of a run that are scored: the last or all, and the best on the validation images."""
     wanted = [last] if last == path or not every else checkpoints(path)
-    best = None if last == path else best_checkpoint(json.loads((last / "training.json").read_text()), path)
+    best = None if last == path else best_checkpoint(read_training(last), path)
     wanted += [best] if best and best not in wanted else []
     return [_Checkpoint(one, _title(one, last, best), one == last, *_when(one)) for one in wanted]
 
@@ -227,5 +228,5 @@ def _title(checkpoint: Path, last: Path, best: Path | None) -> str:
 
 
 def _when(checkpoint: Path) -> tuple[int, float]:
-    training = json.loads((checkpoint / "training.json").read_text())
+    training = read_training(checkpoint)
     return training["step"], training["seconds"] / 60

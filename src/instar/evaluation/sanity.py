@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from instar.core.images import UnreadableImage
+from instar.core.listing import LOSSY
+from instar.core.reading import UnreadableImage, header_notes, summed
 from instar.data import ImageRef
 
 FEW = 50
@@ -37,7 +39,8 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
     if unreadable:
         notes.append(f"{what}: {unreadable} cannot be read and are left out")
-    files = (ref.path for ref in images if not ref.entry and ref.half != "right")
+    files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
+    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
@@ -70,10 +73,7 @@ def leak_notes(
 
 def format_notes(translations: Iterable[Path], real: Iterable[Path]) -> list[str]:
     """Return a sentence if one side is compressed with losses and the other is not: features see that."""
-    lossy = [
-        {path.suffix.lower() in (".jpg", ".jpeg", ".webp") for path in side}
-        for side in (list(translations), list(real))
-    ]
+    lossy = [{path.suffix.lower() in LOSSY for path in side} for side in (list(translations), list(real))]
     if len(lossy[0]) == len(lossy[1]) == 1 and lossy[0] != lossy[1]:
         which = "the images" if True in lossy[0] else "the reference images"
         return [f"{which} are JPEG or WebP, the others are not: part of the distance is compression"]
@@ -84,9 +84,11 @@ def duplicate_files(paths: Iterable[Path]) -> list[list[Path]]:
     """Return groups of files with the same bytes; only files of equal length are read."""
     by_length: dict[int, list[Path]] = defaultdict(list)
     for path in dict.fromkeys(paths):
-        by_length[path.stat().st_size].append(path)
+        with suppress(OSError):  # a link that leads nowhere: it is said where images are read
+            by_length[path.stat().st_size].append(path)
     by_bytes: dict[bytes, list[Path]] = defaultdict(list)
     for group in by_length.values():
         for path in group if len(group) > 1 else ():
-            by_bytes[hashlib.blake2b(path.read_bytes(), digest_size=16).digest()].append(path)
+            with suppress(OSError):
+                by_bytes[hashlib.blake2b(path.read_bytes(), digest_size=16).digest()].append(path)
     return [group for group in by_bytes.values() if len(group) > 1]

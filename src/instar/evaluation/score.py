@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,3 +33,8 @@ def mean_of(name: str, values: Tensor, better: Better) -> Score:
     if len(values) < 4 or not values.isfinite().all():
         return Score(name, values.double().mean().item(), better)
     return Score(name, values.double().mean().item(), better, *mean_interval(values.double().numpy()))
+
+
+def by_name(scores: Iterable[Score]) -> dict[str, float]:
+    """Return the numbers of scores by their names."""
+    return {score.name: score.value for score in scores}

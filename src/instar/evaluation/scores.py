@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from instar.evaluation.appearance import BETTER, Appearance
 from instar.evaluation.pixels import colour, rounded
 from instar.evaluation.registered_scores import RegisteredScores
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics import paired
-from instar.metrics.content import looks_inverted, luminance_correlation, structure_distance
+from instar.metrics.content import colour_explained, looks_inverted, luminance_correlation, structure_distance
 from instar.metrics.coverage import coverage, coverage_intervals
 from instar.metrics.extractors import Extractor
 from instar.metrics.frechet import frechet_distance, frechet_distance_interval
@@ -34,8 +35,14 @@ PER_PAIR: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {
 }
 """Of a translation and its truth, one number per image."""
 
-CHANGE, LUMINANCE = "change (L1)", "luminance correlation"
+CHANGE, LUMINANCE, COLOURS = "change (L1)", "luminance correlation", "change by colours alone"
 """Between input and translation: neither is good or bad in itself."""
+BETWEEN: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    CHANGE: paired.l1,
+    LUMINANCE: luminance_correlation,
+    COLOURS: colour_explained,
+}
+"""Of an input and its translation, one number per image."""
 
 MOST_FOR_FD_BOUNDS = 1000
 """Images above which the Fréchet distance is printed without an interval."""
@@ -53,6 +60,8 @@ class Scorer:
     """(M, D), of the real images."""
     reference: Callable[[], Tensor] | None = None
     """The real images themselves, for registered metrics (`instar.evaluation.registered_scores.reference_images`)."""
+    appearance: Appearance | None = None
+    """Where training images say how the target looks."""
 
     @classmethod
     def of(cls, extractor: Extractor, real: Iterable[Tensor]) -> Scorer:
@@ -76,8 +85,10 @@ class Scorer:
             y = rounded(given)
             registered.add(y, x, truth)
             seen.append(self.extractor.features([colour(y)]))
-            numbers.setdefault(CHANGE, []).append(paired.l1(y, x))
-            numbers.setdefault(LUMINANCE, []).append(luminance_correlation(x, y))
+            for name, measure in BETWEEN.items():
+                numbers.setdefault(name, []).append(measure(x, y))
+            for name, values in self.appearance.artefacts_in(x, y).items() if self.appearance else ():
+                numbers.setdefault(name, []).append(values)
             if self.extractor.maps:
                 apart = structure_distance(self.extractor.maps, colour(x), colour(y))
                 numbers.setdefault(f"{self.extractor.name} self-similarity distance", []).append(apart)
@@ -85,7 +96,8 @@ class Scorer:
                 assert truth is not None
                 numbers.setdefault(name, []).append(score(y, truth))
         whole = {name: torch.cat(values) for name, values in numbers.items()}
-        means = [mean_of(name, values, PER_PAIR[name][1] if name in PER_PAIR else "") for name, values in whole.items()]
+        better = {**BETTER, **{name: way for name, (_, way) in PER_PAIR.items()}}
+        means = [mean_of(name, values, better.get(name, "")) for name, values in whole.items()]
         notes = []
         if len(whole[LUMINANCE]) >= 4 and looks_inverted(whole[LUMINANCE]):
             notes.append("light and dark are swapped between inputs and translations (luminance correlation below 0)")
@@ -98,7 +110,10 @@ class Scorer:
         return frechet_distance_interval(seen, self.real)
 
     def distances(self, seen: Features) -> list[Score]:
-        """Return how far features (N, D) of translations are from those of the real images, and how these overlap."""
+        """Return what features (N, D) of translations say: of each for itself, and of all against the real images."""
+        return [*(self.appearance.scores(seen) if self.appearance else []), *self._between_sets(seen)]
+
+    def _between_sets(self, seen: Features) -> list[Score]:
         fewest = min(len(seen), len(self.real))
         bounds = kernel_distance_interval(seen, self.real) if fewest >= 4 else (None, None)
         found = [

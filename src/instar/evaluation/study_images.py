@@ -15,7 +15,7 @@ from torchvision.transforms.functional import to_pil_image
 from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
-from instar.core.images import UnreadableImage
+from instar.core.reading import UnreadableImage
 from instar.core.run import find_checkpoint, read_config
 from instar.data.labels import square
 from instar.data.refs import ImageRef

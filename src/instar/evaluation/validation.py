@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from instar.core.abilities import Styled, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
+from instar.core.evenly import evenly
 from instar.core.method import Method
 from instar.core.seed import seeded
 from instar.data import ImageRef
+from instar.evaluation.appearance import LEAST as ENOUGH
+from instar.evaluation.appearance import TARGET, TRAINING, target_scores
 from instar.evaluation.held_out import squares
 from instar.evaluation.pixels import colour
 from instar.evaluation.references import real_features
+from instar.evaluation.score import by_name
+from instar.evaluation.scores import BETWEEN
+from instar.evaluation.verdict import verdict
 from instar.metrics.extractors import Extractor, load_extractor
+from instar.metrics.frechet import Samples
 from instar.metrics.kid import kernel_distance
+from instar.metrics.target import TargetDetector
 
+Images = Mapping[Domain, Sequence[ImageRef]]
+"""By domain."""
 LEAST = 8
 """Images per domain below which such a score is noise alone."""
 
@@ -33,47 +45,106 @@ def extractor_of(text: str) -> Extractor:
         raise UserError(f"{setting('train.score_with', text)}: {error.message.raw}") from error
 
 
-def scorer(
-    extractor: Extractor, images: Mapping[Domain, Sequence[ImageRef]], channels: int, size: int, seed: int
-) -> Callable[[Method[Any]], dict[str, float]]:
-    """Return a function from a method in eval mode to its kernel distances on the validation images.
+class ValidationScores:
+    """Scores a method in eval mode on the validation images: kernel distances, and shares that show the target.
 
-    Args:
-        extractor: of the features in which the distance is taken.
-        images: validation images by domain, cut to centre squares.
-        channels: of the method.
-        size: of the squares.
-        seed: of the method's noise and styles: the same ones at all times, a style for each image.
-
-    Returns:
-        A function; its first number is the mean over the targets, then comes each of several targets. What a target is
-        compared with are the translations of all other domains.
-
-    Raises:
-        UserError: there are too few images.
+    Attributes:
+        verdicts: what the translations were at the last call, in words, by the domain that they were translated into.
     """
-    if min(len(refs) for refs in images.values()) < LEAST:
-        enough = setting("data.validation", LEAST)
-        raise UserError(f"{setting('train.score_every')} needs images to score with: set {enough} or more")
-    real = {to: real_features(extractor, refs, channels, size).features for to, refs in images.items()}
-    name = f"validation/{extractor.title('KID')}"
 
-    def score(method: Method[Any]) -> dict[str, float]:
+    def __init__(
+        self,
+        extractor: Extractor,
+        images: Images,
+        channels: int,
+        size: int,
+        seed: int,
+        training: Images | None = None,
+    ) -> None:
+        """Look at the real images.
+
+        Args:
+            extractor: of the features in which all is scored.
+            images: validation images by domain, cut to centre squares.
+            channels: of the method.
+            size: of the squares.
+            seed: of the method's noise and styles: the same ones at all times, a style for each image.
+            training: training images by domain, which say what the domains look like; without them, or with few, there
+                are kernel distances alone.
+
+        Raises:
+            UserError: there are too few images.
+        """
+        if min(len(refs) for refs in images.values()) < LEAST:
+            enough = setting("data.validation", LEAST)
+            raise UserError(f"{setting('train.score_every')} needs images to score with: set {enough} or more")
+        self._extractor, self._images, self._training = extractor, images, training or {}
+        self._channels, self._size, self._seed = channels, size, seed
+        self._real = {to: self._features(refs) for to, refs in images.items()}
+        self._detectors: dict[Domain, TargetDetector | None] = {}
+        self.verdicts: dict[Domain, str] = {}
+
+    def __call__(self, method: Method[Any]) -> dict[str, float]:
+        """Score a method.
+
+        Returns:
+            Kernel distances, then shares that show the target: of each the mean over the targets, then that of each of
+            several targets. A target is compared with the translations of all other domains.
+        """
+        found = {to: self._scores(method, to) for to in method.targets}
+        scores: dict[str, float] = {}
+        for name in (self._extractor.title("KID"), TARGET):
+            each = {to: values[name] for to, values in found.items() if name in values}
+            if each:
+                scores[f"validation/{name}"] = sum(each.values()) / len(each)
+                scores |= {f"validation/{name} to {to}": one for to, one in each.items()} if len(found) > 1 else {}
+        return scores
+
+    def _scores(self, method: Method[Any], to: Domain) -> dict[str, float]:
         device = next(method.parameters()).device
-        found: dict[str, float] = {}
-        for to in method.targets:
-            made: list[Tensor] = []
-            sources = [ref for domain, refs in images.items() if domain != to for ref in refs]
-            for batch in squares(sources, channels, size):
-                # A method that draws one style for its batch gets one image at a time.
-                for x in batch[:, None] if supports(method, Styled) else (batch,):
-                    with seeded(seed, len(made)):
-                        made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
-            found[f"{name} to {to}"] = kernel_distance(extractor.features(made), real[to])
-        mean = sum(found.values()) / len(found)
-        return {name: mean, **(found if len(found) > 1 else {})}
+        made: list[Tensor] = []
+        changes: dict[str, list[Tensor]] = {name: [] for name in BETWEEN}
+        for batch in squares(self._sources(self._images, to), self._channels, self._size):
+            # A method that draws one style for its batch gets one image at a time.
+            for x in batch[:, None] if supports(method, Styled) else (batch,):
+                with seeded(self._seed, len(made)):
+                    made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
+                for name, measure in BETWEEN.items():
+                    changes[name].append(measure(colour(x), made[-1]))
+        features = self._extractor.features(made)
+        kernel = self._extractor.title("KID")
+        found = {kernel: kernel_distance(features, self._real[to])}
+        detector = self._detector(to)
+        if not detector:
+            return found
+        inputs = self._features(self._sources(self._images, to))
+        copy = {**_shares(detector, inputs), kernel: kernel_distance(inputs, self._real[to])}
+        found |= {**_shares(detector, features), **{name: float(torch.cat(v).mean()) for name, v in changes.items()}}
+        self.verdicts[to] = verdict(found, copy, _shares(detector, self._real[to]))
+        return found
 
-    return score
+    def _detector(self, to: Domain) -> TargetDetector | None:
+        """Return what says whether a translation shows a domain; None where that cannot be known."""
+        if to not in self._detectors:
+            self._detectors[to] = None
+            sources, targets = self._sources(self._training, to), self._training.get(to, ())
+            if min(len(sources), len(targets)) >= ENOUGH:
+                source, target = (self._features(evenly(refs, TRAINING)) for refs in (sources, targets))
+                inputs = self._features(self._sources(self._images, to))
+                with suppress(ValueError):  # real images that are all alike say nothing
+                    self._detectors[to] = TargetDetector.fit(source, target, inputs, self._real[to])
+        return self._detectors[to]
+
+    def _features(self, refs: Sequence[ImageRef]) -> Samples:
+        return real_features(self._extractor, refs, self._channels, self._size).features
+
+    @staticmethod
+    def _sources(images: Images, to: Domain) -> list[ImageRef]:
+        return [ref for domain, refs in images.items() if domain != to for ref in refs]
+
+
+def _shares(detector: TargetDetector, features: Samples) -> dict[str, float]:
+    return by_name(target_scores(detector.read(features)))
 
 
 def best_checkpoint(training: dict[str, Any], run: Path) -> Path | None:

@@ -11,7 +11,7 @@ import torch
 from PIL.Image import Image
 
 from instar.core.errors import UserError, setting
-from instar.core.images import UnreadableImage, probe, read
+from instar.core.reading import UnreadableImage, notes, probe, read
 from instar.inference.batches import SizeAndVariant, chunks
 from instar.inference.jobs import Job
 from instar.inference.manifest import Tally
@@ -73,7 +73,7 @@ def work(
 class _Written(NamedTuple):
     number: int
     image: Image
-    future: Future[None]
+    future: Future[tuple[str, ...]]
     rows: Iterable[Sequence[object]]
 
 
@@ -86,7 +86,9 @@ def _sizes(
         probed = pool.map(lambda job: _size(job[1]), window)
         sizes = {}
         for (number, job), size in zip(window, probed, strict=True):
-            if size is None:
+            if job.lost:
+                tally.fail(number, job, job.lost)
+            elif size is None:
                 tally.ignore(number, job)
             elif isinstance(size, str):
                 tally.fail(number, job, size)
@@ -150,7 +152,7 @@ def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
     for number, image, future, rows in written:
         error = future.exception()
         if error is None:
-            tally.done(number, jobs[number], image, rows)
+            tally.done(number, jobs[number], image, rows, [*notes(image), *future.result()])
         else:
             tally.fail(number, jobs[number], _reason(error, image), image)
 

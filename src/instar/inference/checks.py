@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL.Image import Image
 from torch import Tensor
 
-from instar.core.images import read
+from instar.core.reading import read
 
 Picture = Image | str | PathLike[str]
 """A PIL image, or the path of a file."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from instar.core.errors import UserError, setting
-from instar.core.images import UnreadableImage, read, save, viewable
+from instar.core.images import save, viewable
+from instar.core.reading import UnreadableImage, read
 from instar.inference.jobs import Job, Naming
 
 GRID = "grid.png"

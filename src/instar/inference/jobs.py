@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from instar.core.errors import UserError, setting
-from instar.core.images import SUFFIXES, is_visible, natural
+from instar.core.listing import (
+    NO_HEIC,
+    SUFFIXES,
+    LeftOut,
+    Why,
+    in_folders,
+    is_heic,
+    is_image,
+    is_visible,
+    left_out_notes,
+    listed,
+    natural,
+)
 
 MANIFEST = "manifest.jsonl"
 
@@ -23,6 +35,8 @@ class Job(NamedTuple):
     """Relative to the output folder; empty for a file that is no image by its suffix."""
     variant: int = 0
     """Which of the results that are made of each input."""
+    lost: str = ""
+    """Why images may be missing there, if so; then there is no output."""
 
 
 class Naming(NamedTuple):
@@ -39,30 +53,61 @@ class Naming(NamedTuple):
         return path.with_name(f"{path.stem}{self.ending}{self.suffix or path.suffix}").as_posix()
 
 
-def collect(inputs: Sequence[str], out: Path, variants: Sequence[Naming] = (Naming(),)) -> list[Job]:
+def collect(
+    inputs: Sequence[str],
+    out: Path,
+    variants: Sequence[Naming] = (Naming(),),
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Job]:
     """Return the jobs that files, folders and patterns stand for, each folder's in natural order.
 
-    Each image gives one job for every variant; a file that is no image gives one.
+    Each image gives one job for every variant; a file that is no image gives one, and so does what cannot be read.
+
+    Args:
+        inputs: files, folders and patterns.
+        out: folder for the results, or a file for the only one (`is_file`).
+        variants: how they are named.
+        tell: told in a line what else is left out, such as folders of the system.
 
     Raises:
         UserError: an input is missing or holds no image, two have the same output, or an output is an input.
     """
-    plain = _unique([job for text in inputs for job in _jobs(text, out)])
+    left_out: list[LeftOut] = []
+    file = is_file(out)
+    plain = _unique([job for text in inputs for job in _jobs(text, left_out, None if file else out)])
     jobs = _unique([named for job in plain for named in _named(job, variants)])
-    _refuse_overwriting(jobs, out)
+    if file:
+        jobs = [_only(jobs, out)]
+    _refuse_overwriting(jobs, out.parent if file else out, set() if file else {MANIFEST})
+    for line in left_out_notes(left_out):
+        tell(line)
     return jobs
+
+
+def is_file(out: Path) -> bool:
+    """Tell whether a place for results is a file for one, such as out.png, and no folder."""
+    return is_image(out) and not out.is_dir()
+
+
+def _only(jobs: Sequence[Job], out: Path) -> Job:
+    found = [job for job in jobs if job.output]
+    if len(found) != 1 or len(jobs) > 1:
+        raise UserError(f"{setting('out', out)} is one file, for {len(jobs)} results or inputs; give a folder")
+    return found[0]._replace(output=out.name)
 
 
 def image_files(inputs: Sequence[str]) -> list[str]:
     """Return the images that files, folders and patterns stand for, each once, each folder's in natural order.
+
+    What cannot be read, such as a folder of another user, is among them: reading it says so.
 
     Raises:
         UserError: an input is missing or holds no image.
     """
     found: dict[Path, str] = {}
     for text in inputs:
-        for job in _jobs(text):
-            if job.output:
+        for job in _jobs(text, []):
+            if job.output or job.lost:
                 found.setdefault(Path(job.source).absolute(), job.source)
     return list(found.values())
 
@@ -73,46 +118,56 @@ def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     return [Job(job.source, naming.of(job.output), number) for number, naming in enumerate(variants)]
 
 
-def _jobs(text: str, out: Path | None = None) -> list[Job]:
+def _jobs(text: str, left_out: list[LeftOut], out: Path | None = None) -> list[Job]:
     """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
     path = Path(text)
     if path.is_file():
         return [Job(str(path), path.name)]
     if path.is_dir():
-        skip = _out_below(path, out)
-        found = [_job(str(file), file.relative_to(path).as_posix()) for file in _walk(path, skip)]
+        found = _in_folder(path, _out_below(path, out), left_out)
+    elif path.exists():
+        found = [_job(path, path.name)]
     elif glob.has_magic(text):
-        skip = _out_below(_fixed_part(path), out)
-        matches = (Path(match) for match in glob.iglob(text, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute one)
-        files = sorted((match for match in matches if match.is_file() and not _is_below(match, skip)), key=natural)
-        found = [_job(str(file), file.name) for file in files]
+        found = _matching(text, _out_below(_fixed_part(path), out))
     else:
         raise UserError(f"{text}: there is no such file or folder")
     if not any(job.output for job in found):
-        others = f" ({len(found)} other file{'s' * (len(found) > 1)})" if found else ""
-        raise UserError(f"{text}: no images there{others}; what is read: {' '.join(sorted(SUFFIXES))}")
+        raise UserError(f"{text}: no images there{_instead(found)}; what is read: {' '.join(sorted(SUFFIXES))}")
     return found
 
 
-def _job(source: str, output: str) -> Job:
-    return Job(source, output if Path(source).suffix.lower() in SUFFIXES else "")
+def _instead(found: Sequence[Job]) -> str:
+    lost = next((job for job in found if job.lost), None)
+    if lost:
+        return f" ({lost.source}: {lost.lost})"
+    others = f" ({len(found)} other file{'s' * (len(found) > 1)})" if found else ""
+    return others + (f"; {NO_HEIC}" if any(is_heic(Path(job.source)) for job in found) else "")
 
 
-def _walk(folder: Path, skip: str | None, above: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Yield the visible files of a folder, then of its subfolders. Links are followed, but not in a circle."""
-    real = os.path.realpath(folder)
-    if real == skip or real in above:
-        return
-    try:
-        with os.scandir(folder) as entries:
-            visible = {Path(folder, entry.name): entry.is_dir() for entry in entries if is_visible(entry.name)}
-    except OSError as error:
-        raise UserError(f"{folder}: the folder cannot be read ({error.strerror})") from error
-    ordered = sorted(visible, key=natural)
-    yield from (path for path in ordered if not visible[path])
-    for path in ordered:
-        if visible[path]:
-            yield from _walk(path, skip, (*above, real))
+def _job(source: Path, output: str) -> Job:
+    if not is_image(source):
+        return Job(str(source), "")
+    if source.exists() and not source.is_file():
+        return Job(str(source), "", lost=Why.SPECIAL.value)
+    return Job(str(source), output)
+
+
+def _in_folder(folder: Path, skip: str | None, left_out: list[LeftOut]) -> list[Job]:
+    listing = listed(folder, skip=None if skip is None else Path(skip))
+    found = {path: Job(str(path), path.relative_to(folder).as_posix()) for path in listing.images}
+    for one in listing.left_out:
+        if one.fault or one.why is Why.OTHER:
+            found[one.path] = Job(str(one.path), "", lost=one.why.value if one.fault else "")
+        else:
+            left_out.append(one)
+    return [found[path] for path in sorted(found, key=lambda path: in_folders(path.relative_to(folder)))]
+
+
+def _matching(pattern: str, skip: str | None) -> list[Job]:
+    start = len(_fixed_part(Path(pattern)).parts)
+    matches = (Path(match) for match in glob.iglob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute one)
+    kept = [path for path in matches if not path.is_dir() and all(map(is_visible, path.parts[start:]))]
+    return [_job(path, path.name) for path in sorted(kept, key=natural) if not _is_below(path, skip)]
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -151,14 +206,14 @@ def _unique(jobs: Sequence[Job]) -> list[Job]:
     return kept
 
 
-def _refuse_overwriting(jobs: Sequence[Job], out: Path) -> None:
+def _refuse_overwriting(jobs: Sequence[Job], out: Path, others: set[str]) -> None:
     """Compare places of directory entries, for writing replaces the entry, and what links among the inputs mean."""
     real_folder = lru_cache(maxsize=1024)(os.path.realpath)
 
     def place(path: Path) -> str:
         return os.path.normcase(Path(real_folder(path.parent), path.name))
 
-    outputs = {place(out / MANIFEST)} | {place(out / job.output) for job in jobs if job.output}
+    outputs = {place(out / name) for name in [*others, *(job.output for job in jobs if job.output)]}
     for job in jobs:
         source = Path(job.source)
         if place(source) in outputs or (source.is_symlink() and os.path.realpath(source) in outputs):

@@ -17,7 +17,7 @@ from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixe
 from instar.inference.checks import check_equal_sizes, check_tensor
 from instar.inference.fitting import Fitting
 from instar.inference.model import WHOLE, Model, without_gradients
-from instar.inference.padding import with_short_side
+from instar.inference.padding import enlarged
 from instar.inference.styles import Style, checked_style
 
 
@@ -64,7 +64,7 @@ def translated_array(model: Model, x: NDArray[PixelT], options: Options) -> NDAr
 def translated_images(model: Model, batch: Sequence[Image], options: Options) -> list[Image]:
     """Translate PIL images of one size in one pass."""
     check_equal_sizes(batch)
-    height, width = with_short_side(batch[0].height, batch[0].width, options.size)
+    height, width = enlarged(batch[0].height, batch[0].width, options.size)
     x = images_to_tensor(batch, model.channels, height, width)
     style = _styles(model, options, len(batch))
     out = model.tensors(x, options.domain, seed=options.seed, style=style, fitting=options.fitting)

@@ -27,9 +27,10 @@ class Marked:
     input: Points
     output: Points
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> tuple[str, ...]:
         """Write the picture."""
         save(self.picture, path)
+        return ()
 
     def rows(self, file: str) -> Iterator[tuple[str | int, ...]]:
         """Yield the rows of the table for an input file."""

@@ -33,6 +33,7 @@ class Tally:
         ok: results that were written.
         failed: those that were not.
         ignored: inputs that are no images.
+        lacking: what could not be kept of inputs, in words.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Tally:
         self.file, self.tick, self.table, self.spell = file, tick, table, spell
         self.ok = self.ignored = 0
         self.failed: list[Failure] = []
+        self.lacking: dict[str, dict[str, None]] = {}
         self._early: dict[int, tuple[str, str]] = {}
         self._next = 0
         if table:
@@ -73,10 +75,21 @@ class Tally:
         self._write(number, {"input": job.source, "output": None, "status": "failed", **_kind(image), "error": error})
         self.tick()
 
-    def done(self, number: int, job: Job, image: Image, rows: Iterable[Sequence[object]] = ()) -> None:
-        """Note an image that was translated and written, and what of it is for the table."""
+    def done(
+        self,
+        number: int,
+        job: Job,
+        image: Image,
+        rows: Iterable[Sequence[object]] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Note an image that was translated and written, what of it is for the table, and what could not be kept."""
         self.ok += 1
-        self._write(number, {"input": job.source, "output": job.output, "status": "ok", **_kind(image)}, _csv(rows))
+        line = {"input": job.source, "output": job.output, "status": "ok", **_kind(image)}
+        if notes:
+            self.lacking.setdefault(job.source, {}).update(dict.fromkeys(notes))
+            line["note"] = "; ".join(notes)
+        self._write(number, line, _csv(rows))
         self.tick()
 
     def flush(self) -> None:

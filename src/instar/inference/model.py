@@ -25,7 +25,7 @@ from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
 from instar.inference.fitting import Fitting, fitted
 from instar.inference.memory import Cost, cost
-from instar.inference.padding import cropped, padded, resized, with_short_side
+from instar.inference.padding import cropped, enlarged, padded, resized
 
 WHOLE = Fitting()
 """As a whole, if the memory is enough."""
@@ -162,7 +162,7 @@ class Model:
         """
         if self.method.fixed_size:
             return self.method.fixed_size, self.method.fixed_size
-        return with_short_side(height, width, size)
+        return enlarged(height, width, size)
 
     def planes(self, batch: Sequence[Image], size: int | None = None) -> Tensor:
         """Return PIL images of one size as a tensor (N, C, H, W) on the device, at the size the networks work at."""

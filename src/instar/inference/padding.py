@@ -6,6 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.errors import UserError, setting
+
+MOST = 2**26
+"""Pixels to which images are enlarged."""
 SMALLEST = 16
 """Sides are padded to at least this: generators pad by reflection inside, which a map of 1 pixel does not allow."""
 
@@ -46,3 +50,16 @@ def with_short_side(height: int, width: int, short_side: int | None) -> tuple[in
         return height, width
     scale = short_side / min(height, width)
     return round(height * scale), round(width * scale)
+
+
+def enlarged(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Return what `with_short_side` does, for an image that is to be translated so.
+
+    Raises:
+        UserError: a thin strip would be enlarged to more than `MOST` pixels.
+    """
+    high, wide = with_short_side(height, width, short_side)
+    if high * wide > max(MOST, height * width):
+        remedy = f"leave out {setting('size')}, or cut the image into parts"
+        raise UserError(f"{setting('size', short_side)}: {width} x {height} would become {wide} x {high}; {remedy}")
+    return high, wide

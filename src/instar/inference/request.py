@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from instar.core import registry
 from instar.core.abilities import Attentive, Coded, Landmarked, Styled, StyleEncoding, supports
@@ -24,7 +24,8 @@ class TranslationRequest(Settings):
     inputs: tuple[str, ...] = ()
     """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'."""
     out: Path
-    """Folder for the results; manifest.jsonl in it has a line for every input."""
+    """Folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such as
+    out.png."""
     to: str | None = None
     """Domain to translate into, by its name or as A or B; B, the target of the training, if not given. TUNIT's own
     domains have numbers from 0; all gives cat_domain0.png, cat_domain1.png, ..."""
@@ -63,6 +64,9 @@ class TranslationRequest(Settings):
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
     grid: bool = False
     """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
+    metadata: Literal["strip", "keep"] = "strip"
+    """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
+    leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,10 @@ from typing import Protocol
 
 from PIL import Image
 
+from instar.core.files import temporary_beside
 from instar.core.images import save
+from instar.core.metadata import saved_with
+from instar.core.modes import fit_for
 
 FRAME_MS = 120
 """Of an animation."""
@@ -18,8 +21,11 @@ FRAME_MS = 120
 class Result(Protocol):
     """Something to write for one input."""
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> tuple[str, ...]:
         """Write it at `path`, whole or not at all.
+
+        Returns:
+            what the file cannot hold of it, in words.
 
         Raises:
             UserError: it cannot be written.
@@ -35,9 +41,11 @@ class Picture:
 
     image: Image.Image
 
-    def save(self, path: Path) -> None:
-        """Write the image."""
-        save(self.image, path)
+    def save(self, path: Path) -> tuple[str, ...]:
+        """Write the image, in a mode that the format holds."""
+        image, words = fit_for(self.image, path)
+        save(image, path)
+        return *words, *saved_with(image, path)[1]
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""
@@ -50,7 +58,7 @@ class Film:
 
     frames: list[Image.Image]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> tuple[str, ...]:
         """Write the frames side by side at `path`, and moving, there and back, beside it as a GIF."""
         width, height = self.frames[0].size
         strip = Image.new("RGB", (width * len(self.frames), height))
@@ -58,12 +66,13 @@ class Film:
             strip.paste(frame, (i * width, 0))
         save(strip, path)
         first, *others = self.frames + self.frames[-2:0:-1]
-        part = path.with_name(f".{path.stem}.part")
+        part = temporary_beside(path)
         try:
             first.save(part, format="GIF", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
             part.replace(path.with_suffix(".gif"))
         finally:
             part.unlink(missing_ok=True)
+        return ()
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""

@@ -17,7 +17,7 @@ from instar.core.abilities import Clustered, supports
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Stop, Worked, ignore
 from instar.core.files import write_atomically
-from instar.core.images import UnreadableImage, read
+from instar.core.reading import UnreadableImage, read
 from instar.inference.jobs import image_files
 from instar.inference.manifest import Failure
 from instar.inference.translator import Translator

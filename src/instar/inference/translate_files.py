@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 from instar.core.config import LARGE
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
+from instar.core.reading import summed
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Size, work
 from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
-from instar.inference.jobs import MANIFEST, Job, collect
+from instar.inference.jobs import MANIFEST, Job, collect, is_file
 from instar.inference.landmark_pictures import COLUMNS
 from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
@@ -31,13 +34,14 @@ class TranslationResult:
     """What became of a translation of files.
 
     Attributes:
-        out: folder with the results.
+        out: folder with the results, or the file of the only one.
         translated: results that were written; there may be several for each input.
         total: results that were asked for.
         failed: those that there are not, each with the input and the reason.
         ignored: files among the inputs that are no images.
         stopped: whether it ended before the last input.
-        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error.
+        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note.
+            That of an earlier translation is kept: it is then manifest-2.jsonl. None if `out` is a file.
         landmarks: table of the landmarks, if they were asked for.
         grid: picture of the first inputs with their results, if one was asked for and there are any.
         notes: lines that a user should read.
@@ -49,7 +53,7 @@ class TranslationResult:
     failed: tuple[Failure, ...]
     ignored: int
     stopped: bool
-    manifest: Path
+    manifest: Path | None
     landmarks: Path | None = None
     grid: Path | None = None
     notes: tuple[Message, ...] = ()
@@ -89,23 +93,31 @@ def translate_files(
             notes.append(event)
         on_event(event)
 
+    def tell(text: str) -> None:
+        hear(note(text))
+
     made = variants(request, translator, hear)
-    jobs = collect(request.inputs, request.out, [variant.naming for variant in made])
+
+    jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    total = sum(bool(job.output) for job in jobs)
+    total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
         on_event(Worked(WORK, tally.ok + len(tally.failed), total))
 
-    table = _opened(request.out / LANDMARKS) if request.landmarks else nullcontext()
-    with _opened(request.out / MANIFEST) as lines, table as rows:
+    file = is_file(request.out)
+    folder = request.out.parent if file else request.out
+    manifest = None if file else _unused(folder / MANIFEST)
+    landmarks = _unused(folder / LANDMARKS) if request.landmarks else None
+    table = _opened(landmarks) if landmarks else nullcontext()
+    with _opened(manifest) if manifest else nullcontext(StringIO()) as lines, table as rows:
         tally = Tally(lines, tick, rows, COLUMNS, spell)
         tick()
         try:
             work(
                 jobs,
-                request.out,
+                folder,
                 [variant.make for variant in made],
                 tally,
                 batch=request.batch,
@@ -115,6 +127,8 @@ def translate_files(
             )
         finally:
             tally.flush()
+    for line in summed(tally.lacking.items()):
+        tell(line)
     return TranslationResult(
         out=request.out,
         translated=tally.ok,
@@ -122,9 +136,9 @@ def translate_files(
         failed=tuple(tally.failed),
         ignored=tally.ignored,
         stopped=tally.ok + len(tally.failed) < total,
-        manifest=request.out / MANIFEST,
-        landmarks=request.out / LANDMARKS if request.landmarks else None,
-        grid=_grid(jobs, made, request.out) if request.grid else None,
+        manifest=manifest,
+        landmarks=landmarks,
+        grid=_grid(jobs, made, folder) if request.grid else None,
         notes=tuple(one.text for one in notes),
     )
 
@@ -149,6 +163,12 @@ def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:
             )
 
     return look
+
+
+def _unused(path: Path) -> Path:
+    """Return `path`, or the first of path-2, path-3 and so on that there is not."""
+    names = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return path if not path.exists() else next(name for name in names if not name.exists())
 
 
 @contextmanager

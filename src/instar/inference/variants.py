@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from instar.core.abilities import Styled, supports
 from instar.core.events import Listener, ignore
-from instar.core.images import read, viewable
+from instar.core.images import viewable
+from instar.core.metadata import give
+from instar.core.reading import read
 from instar.inference.attention import overlay
 from instar.inference.jobs import Naming
 from instar.inference.landmark_edit import LandmarkEdit
@@ -57,6 +59,8 @@ def variants(request: TranslationRequest, model: Translator, on_event: Listener 
     model.domain(request.domain)
     images = _images(request, model, on_event)
     found = _translations(request, model, images) or [Variant(Naming(), partial(_pictures, images))]
+    if request.metadata == "keep":
+        found = [replace(one, make=partial(_with_metadata, one.make)) for one in found]
     if request.landmarks:
         edit = LandmarkEdit.of(request, model)
         found.append(Variant(Naming("_landmarks", ".png"), partial(_marked, edit)))
@@ -126,6 +130,14 @@ def _ends(request: TranslationRequest, model: Translator, given: list[tuple[str,
 
 def _pictures(images: Images, batch: list[Image.Image]) -> list[Picture]:
     return [Picture(image) for image in images(batch)]
+
+
+def _with_metadata(make: Callable[[list[Image.Image]], Sequence[Result]], batch: list[Image.Image]) -> Sequence[Result]:
+    results = make(batch)
+    for image, result in zip(batch, results, strict=True):
+        if isinstance(result, Picture):
+            give(image, result.image)
+    return results
 
 
 def _style_films(images: Images, styles: Sequence[Tensor], batch: list[Image.Image]) -> list[Film]:

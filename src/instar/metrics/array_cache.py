@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
+
+from instar.core.stamps import stamp
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -42,28 +45,18 @@ def cached(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
     return found
 
 
-def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Return place, size and time of each file, which tell whether it is still the same.
-
-    A file that is gone has the size -1: reading it will say so.
-    """
-    return [(str(path.resolve()), *_stamp(path)) for path in files]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
+def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int, int, str]]:
+    """Return place and stamp of each file, which tell whether it is still the same."""
+    return [(str(path.resolve()), *stamp(path)) for path in files]
 
 
 def _load(folder: Path) -> Arrays | None:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        found = load_file(folder / _FILE)
-        if index != _index(found):
+        content = (folder / _FILE).read_bytes()
+        if index != _index(content):
             return None
+        found = load(content)
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
     except (OSError, ValueError, SafetensorError):
@@ -71,8 +64,8 @@ def _load(folder: Path) -> Arrays | None:
     return found
 
 
-def _index(arrays: Arrays) -> dict[str, list[int]]:
-    return {name: list(array.shape) for name, array in arrays.items()}
+def _index(content: bytes) -> dict[str, str]:
+    return {"digest": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
 
 def _store(folder: Path, arrays: Arrays) -> None:
@@ -80,8 +73,9 @@ def _store(folder: Path, arrays: Arrays) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        save_file({name: np.array(array, order="C") for name, array in arrays.items()}, part / _FILE)
-        (part / "index.json").write_text(json.dumps(_index(arrays)), encoding="utf-8")
+        content = save({name: np.array(array, order="C") for name, array in arrays.items()})
+        (part / _FILE).write_bytes(content)
+        (part / "index.json").write_text(json.dumps(_index(content)), encoding="utf-8")
         if folder.exists() and _load(folder) is None:  # half of it, from a disk that was full
             shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)

@@ -74,6 +74,29 @@ def looks_inverted(correlations: Tensor) -> bool:
     return high < 0
 
 
+def colour_explained(x: Tensor, out: Tensor) -> Tensor:
+    r"""Return which share of the change an affine map of the colours alone would make (N,), 0..1; 0 without a change.
+
+    \(1 - \min_{A, b} |y - A x - b|^2 / |y - x|^2\), with one map for all places of an image, found by least squares.
+    Near 1 nothing but colours changed: tint, brightness, contrast, greyness.
+
+    Args:
+        x: inputs (N, C, H, W).
+        out: their translations, of the same shape.
+    """
+    if x.ndim != 4 or x.shape != out.shape:
+        raise ValueError(f"input and translation must be of one size, got {tuple(x.shape)} and {tuple(out.shape)}")
+    a, b = (images.detach().cpu().double().flatten(2).transpose(1, 2) for images in (x, out))
+    whole = (b - a).square().sum((1, 2))
+    a, b = (colours - colours.mean(1, keepdim=True) for colours in (a, b))
+    # The pseudo-inverse, as images of one colour have no least-squares solution of their own.
+    best = a @ (torch.linalg.pinv(a.transpose(1, 2) @ a, hermitian=True) @ (a.transpose(1, 2) @ b))
+    left = (b - best).square().sum((1, 2))
+    unchanged = whole <= _FLAT**2 * a.shape[1]
+    share: Tensor = (1 - left / whole.masked_fill(unchanged, 1.0)).clamp(0, 1)
+    return share.masked_fill(unchanged, 0.0)
+
+
 def structure_distance(maps: Callable[[Tensor], Tensor], x: Tensor, out: Tensor) -> Tensor:
     r"""Return how differently the parts of input and translation relate to each other (N,); 0 is best.
 

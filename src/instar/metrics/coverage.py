@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from instar.metrics.distances import square_distances
 from instar.metrics.frechet import Samples, check_samples
 from instar.metrics.interval import Bounds, Members, spread
 
@@ -46,7 +47,7 @@ def coverage(x: Samples, y: Samples, k: int = 5) -> Coverage:
     """
     x, y = check_samples(x, y)
     _check(len(x), len(y), k)
-    return _scores(_squares(x, x), _squares(y, y), _squares(x, y), k)
+    return _scores(square_distances(x, x), square_distances(y, y), square_distances(x, y), k)
 
 
 def coverage_intervals(x: Samples, y: Samples, k: int = 5, draws: int = 50, seed: int = 0) -> dict[str, Bounds]:
@@ -56,7 +57,7 @@ def coverage_intervals(x: Samples, y: Samples, k: int = 5, draws: int = 50, seed
     """
     x, y = check_samples(x, y)
     _check(len(x) // 2, len(y) // 2, k)
-    xx, yy, xy = _squares(x, x), _squares(y, y), _squares(x, y)
+    xx, yy, xy = square_distances(x, x), square_distances(y, y), square_distances(x, y)
 
     def score(in_x: Members, in_y: Members) -> Coverage:
         return _scores(xx[np.ix_(in_x, in_x)], yy[np.ix_(in_y, in_y)], xy[np.ix_(in_x, in_y)], k)
@@ -79,16 +80,6 @@ def _scores(xx: _Matrix, yy: _Matrix, xy: _Matrix, k: int) -> Coverage:
         density=float(in_real.sum(1).mean() / k),
         coverage=float(in_real.any(0).mean()),
     )
-
-
-def _squares(x: _Matrix, y: _Matrix) -> _Matrix:
-    """Return the squared distances (N, M). Those within rounding of zero are zero, so that equal images are equal."""
-    middle = y.mean(0)  # far from the origin |x|² + |y|² - 2 xy would lose digits
-    x, y = x - middle, y - middle
-    norms = np.square(x).sum(1)[:, None] + np.square(y).sum(1)
-    squares: _Matrix = norms - 2 * x @ y.T
-    squares[squares <= 1e-11 * norms] = 0
-    return squares
 
 
 def _check(n: int, m: int, k: int) -> None:

@@ -3,6 +3,7 @@
 - ``mobilenet``: MobileNetV2 0.35 from an ``.npz`` (`instar.metrics.features`). MobileNet-FD, MobileNet-KID.
 - ``inception``: the network of FID (Szegedy et al. 2015 as trained in 2015-12-05; Heusel et al. 2017) through the
   library torch-fidelity. Only with the published weights are its distances called FID and KID.
+- ``efficientnet``: EfficientNet-Lite0 (`instar.metrics.efficientnet`), whose weights an optional package brings along.
 - ``torchvision:NAME``: a classifier of torchvision up to its last linear layer, e.g. ``torchvision:resnet50``.
 - ``module.path:callable``: a function or class of the user's that returns an ``nn.Module``.
 """
@@ -24,11 +25,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from instar.core.errors import UserError, nearest, setting
 from instar.core.seed import seeded
+from instar.metrics.efficientnet import EfficientNetFeatures
 from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
 from instar.metrics.published_weights import folder, published_weights
 from instar.metrics.user_code import load_network
 
-NAMES = ("mobilenet", "inception", "torchvision:NAME", "module.path:callable")
+NAMES = ("mobilenet", "inception", "efficientnet", "torchvision:NAME", "module.path:callable")
 
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION_FILE}"
@@ -111,6 +113,8 @@ def load_extractor(name: str, weights: Path | None = None) -> Extractor:
         return _mobilenet(weights)
     if name == "inception":
         return _inception(weights)
+    if name == "efficientnet":
+        return _efficientnet(weights)
     if kind == "torchvision" and rest:
         return _torchvision(rest, weights)
     if kind and rest:
@@ -128,6 +132,15 @@ def _mobilenet(weights: Path | None) -> Extractor:
     except (FileNotFoundError, ValueError) as error:
         raise UserError(f"{setting('weights')}: {error}") from error
     return Extractor(network, "MobileNet", f"{SIZE} px PIL bilinear", maps=network.maps)
+
+
+def _efficientnet(weights: Path | None) -> Extractor:
+    if weights is not None:
+        raise UserError(
+            f"{setting('extractor', 'efficientnet')} brings its weights along; leave out {setting('weights')}"
+        )
+    network = EfficientNetFeatures.load()
+    return Extractor(network, "EfficientNet-Lite0", f"{SIZE} px PIL bilinear", maps=network.maps)
 
 
 class InceptionFeatures(nn.Module):

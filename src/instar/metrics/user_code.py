@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ def load_network(name: str, parameter: str, *arguments: object) -> nn.Module:
         arguments: what it is given.
 
     Raises:
-        UserError: there is no such callable, or it returns no `nn.Module`.
+        UserError: there is no such function or class of `nn.Module`, or it returns no `nn.Module`.
     """
     module, _, attribute = name.partition(":")
     try:
@@ -29,6 +30,8 @@ def load_network(name: str, parameter: str, *arguments: object) -> nn.Module:
     except (ImportError, AttributeError) as error:
         said = f"{error}; write module.path:callable, from this folder"
         raise UserError(f"{setting(parameter, name)}: {said}") from error
+    if not (inspect.isfunction(make) or (inspect.isclass(make) and issubclass(make, nn.Module))):
+        raise UserError(f"{setting(parameter, name)}: it is neither a Python function nor a class of nn.Module")
     network = make(*arguments)
     if not isinstance(network, nn.Module):
         raise UserError(f"{setting(parameter, name)}: it returns a {type(network).__name__}, not an nn.Module")

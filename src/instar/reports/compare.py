@@ -15,13 +15,15 @@ from instar.core.errors import UserError
 from instar.core.files import write_atomically
 from instar.evaluation.compare import Cell as Value
 from instar.evaluation.compare import Comparison, Row, Weights
-from instar.evaluation.report import BEST
+from instar.evaluation.report import BEST, COPY, REAL
 from instar.evaluation.score import ARROWS
 from instar.reports import data_uris
 from instar.reports.render import render
 
 FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
 """Of a run, beside its scores."""
+VERDICT = "verdict"
+"""The scores in words."""
 TITLE, LETTER, BETWEEN, MARGINS = 6.0, 0.52, 0.8, 4.0
 """Widths in the page, in rem: of a run's title at least, of a letter, between columns, beside the table."""
 
@@ -138,27 +140,33 @@ def number(value: float) -> str:
 def table(found: Comparison) -> Table:
     """Return the comparison in words."""
     names = list(dict.fromkeys(name for row in found.rows for name in row.last.cells))
-    header = ["", *FACTS, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
+    worded = any(weights.verdict for row in found.rows for weights in (row.last, row.best) if weights)
+    facts = [VERDICT, *FACTS] if worded else FACTS
+    header = ["", *facts, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
     rows: list[list[Cell]] = []
-    if found.copy:
-        facts = [Cell("copy of the input"), *[Cell("")] * len(FACTS)]
-        rows.append([*facts, *(_cell(found.copy.get(name)) for name in names)])
+    for title, cells in ((COPY, found.copy), (REAL, found.real)):
+        if cells:
+            rows.append([Cell(title), *[Cell("")] * len(facts), *(_cell(cells.get(name)) for name in names)])
     last = {name: _winner(found, name, [row.last for row in found.rows]) for name in names}
     best = {name: _winner(found, name, [row.best for row in found.rows if row.best]) for name in names}
     for row in found.rows:
         memory = "" if row.memory is None else f"{row.memory / 1e9:.2f} GB"
-        rows.append(_row(row.title, row.last, [_seeds(row), memory, f"{row.parameters:,}"], last))
+        words = [row.last.verdict] if worded else []
+        rows.append(_row([row.title, *words], row.last, [_seeds(row), memory, f"{row.parameters:,}"], last))
         if row.best:
-            rows.append(_row(f"{row.title}: {BEST}", row.best, ["", "", ""], best))
+            words = [row.best.verdict] if worded else []
+            rows.append(_row([f"{row.title}: {BEST}", *words], row.best, ["", "", ""], best))
     return Table(header, rows, [*_legend(found), *found.notes])
 
 
-def _row(title: str, weights: Weights, of_the_run: list[str], winners: Mapping[str, Weights | None]) -> list[Cell]:
+def _row(
+    first: list[str], weights: Weights, of_the_run: list[str], winners: Mapping[str, Weights | None]
+) -> list[Cell]:
     low, high = min(weights.images), max(weights.images)
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     minutes = "" if weights.minutes is None else f"{weights.minutes:.1f}"
     seeds, memory, parameters = of_the_run
-    facts = [Cell(text) for text in (title, seeds, images, minutes, memory, parameters)]
+    facts = [Cell(text) for text in (*first, seeds, images, minutes, memory, parameters)]
     return [*facts, *(_cell(weights.cells.get(name), weights is winner) for name, winner in winners.items())]
 
 

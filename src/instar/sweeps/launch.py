@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Stop
+from instar.core.files import lock
 
 POLL = 0.2
 """Seconds between looks at the processes."""
@@ -58,7 +59,7 @@ class Child:
     def __init__(self, training: Training, threads: int | None) -> None:
         """Start it. A `UserError` says that another process is at it, or that nothing can be written."""
         with _opened(training.log) as log:
-            if not _lock(log):
+            if not lock(log):
                 raise UserError(f"another process is training it; what it prints is in {training.log}")
             self.output = training.log.open("rb")
             self.output.seek(0, os.SEEK_END)
@@ -212,16 +213,3 @@ def _opened(path: Path) -> IO[bytes]:
         return path.open("ab")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file for as long as any process has it open from here. Return whether nobody else has."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: there two benchmarks of one grid may run at once
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from instar.core import registry
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.errors import UserError, nearest
 from instar.core.method import defaults
-from instar.core.run import CONFIG, checkpoints, read_config
+from instar.core.run import CONFIG, checkpoints, is_unused, read_config, read_training
 from instar.core.settings import from_dict
 from instar.data import find
 from instar.evaluation.validation import LEAST
@@ -119,7 +118,7 @@ def standing(job: Job) -> int | None:
     Raises:
         UserError: its folder holds something else, or a run with other settings.
     """
-    if not job.folder.exists() or (job.folder.is_dir() and not any(job.folder.iterdir())):
+    if is_unused(job.folder):
         return None
     if not (job.folder / CONFIG).is_file():
         raise UserError(f"{job.folder}: not a run directory (it has no {CONFIG}); move it away")
@@ -138,7 +137,7 @@ def standing(job: Job) -> int | None:
     kept = checkpoints(job.folder)
     if not kept:
         return 0
-    step: int = json.loads((kept[-1] / "training.json").read_text())["step"]
+    step: int = read_training(kept[-1])["step"]
     return step
 
 

@@ -56,7 +56,7 @@ def state_of(job: Job) -> RunState:
     return RunState(job.data, job.name, train.seed, job.folder, standing(job), train.steps)
 
 
-def training_of(job: Job, state: RunState) -> Training:
+def training_of(job: Job, state: RunState, *, allow_code: bool = False) -> Training:
     """Return the process that trains a run, after writing the settings of a new one beside its folder."""
     arguments = ["train", "--resume", str(job.folder)]
     if state.step is None:
@@ -67,6 +67,8 @@ def training_of(job: Job, state: RunState) -> Training:
         except OSError as error:
             raise UserError(f"{settings}: cannot be written ({error.strerror})") from error
         arguments = ["train", "--config", str(settings), "-o", str(job.folder)]
+    if allow_code:
+        arguments.append("--allow-code")
     train = job.config.train
     gpus = {"cuda": train.devices, "auto": None}.get(train.device, 0)
     return Training(job.title, tuple(arguments), job.folder.with_suffix(".log"), gpus)

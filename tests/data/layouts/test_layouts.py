@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from instar.core.batch import Batch, Paired, Part, Unlabelled, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
-from instar.core.images import natural
+from instar.core.listing import natural
 from instar.data import DataSet, ImageRef, Layout, Splits, find, layouts
 
 from ..searching import search

@@ -527,9 +527,7 @@ def test_a_saved_model_translates_the_same_bit_for_bit(tmp_path: Path) -> None:
     play = trainer(config, tmp_path, method, source_for(config))
     for step in range(5):
         play.train_step(play.source.batch(step))
-    checkpoint.save(
-        Fabric(accelerator="cpu", devices=1), tmp_path, config, method, play.optimizers, play.averages, {"step": 5}
-    )
+    checkpoint.save(Fabric(accelerator="cpu", devices=1), tmp_path, play.live, {"step": 5})
     loaded, _ = load_method(tmp_path)
     x = play.source.batch(9).a
     assert method.pca.a.fitted  # type: ignore[union-attr, operator]

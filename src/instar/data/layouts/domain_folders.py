@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import final
 
 from instar.core.config import DataConfig
+from instar.core.listing import holds_images, sub_folders
 from instar.data import digits
 from instar.data.dataset import DataSet
 from instar.data.layouts import tree
@@ -29,9 +30,9 @@ class DomainFolders(Layout):
         """Read the folders that hold images, sorted by name."""
         domains = _domains(cfg.roots[0])
         if len(domains) < 2:
-            raise tree.too_few(cfg.roots[0], tree.folders(cfg.roots[0]), domains)
+            raise tree.too_few(cfg.roots[0], sub_folders(cfg.roots[0]), domains)
         return DataSet({folder.name: tree.own_domain(folder) for folder in domains})
 
 
 def _domains(root: Path) -> list[Path]:
-    return [folder for folder in tree.folders(root) if tree.holds_images(folder) or digits.at(folder)]
+    return [folder for folder in sub_folders(root) if holds_images(folder) or digits.at(folder)]

@@ -45,4 +45,5 @@ def _together(data: DataSet) -> Splits:
     def refs(split: Split) -> list[ImageRef]:
         return [replace(ref, label=name) for name, domain in data.domains.items() for ref in domain.refs(split)]
 
-    return Splits(refs("train"), refs("test"), refs("val"))
+    left_out = [one for domain in data.domains.values() for one in domain.left_out]
+    return Splits(refs("train"), refs("test"), refs("val"), left_out)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
 
-from instar.core import images
 from instar.core.config import DataConfig
-from instar.core.images import list_images
+from instar.core.listing import Listing, holds_images, list_images, listed, sub_folders
+from instar.core.reading import UnreadableImage, probe
 from instar.data import digits
 from instar.data.dataset import DataSet, Splits
 from instar.data.layouts import tree
@@ -31,23 +31,22 @@ class SideBySide(Layout):
         root = roots[0]
         if not root.is_dir():
             return False
-        place = tree.by_split(tree.folders(root))["train"].get("", root)
+        place = tree.by_split(sub_folders(root))["train"].get("", root)
         if not list_images(place, recursive=False):
             return False
-        return not any(
-            tree.holds_images(folder) or (place == root and digits.at(folder)) for folder in tree.folders(place)
-        )
+        return not any(holds_images(folder) or (place == root and digits.at(folder)) for folder in sub_folders(place))
 
     def read(self, cfg: DataConfig) -> DataSet:
         """Cut the files of each split in halves."""
         root = cfg.roots[0]
-        splits = tree.by_split(tree.folders(root))
+        splits = tree.by_split(sub_folders(root))
         train = splits["train"].get("", root)
         test, val = (held.get("") if "" in splits["train"] else None for held in tree.held_out(splits))
-        files = [list_images(folder, recursive=False) if folder else [] for folder in (train, test, val)]
+        found = [listed(folder, recursive=False) if folder else Listing([], []) for folder in (train, test, val)]
+        files = [one.images for one in found]
         sizes = [(path, *size) for paths in files for path in paths if (size := _size(path))]
         return DataSet(
-            {name: Splits(*(_halves(paths, half) for paths in files)) for name, half in _HALVES.items()},
+            {name: _splits(found, half) for name, half in _HALVES.items()},
             paired_error=next(filter(None, (_fault(*size) for size in sizes)), ""),
             unpaired_error=next(filter(None, (_fault_unpaired(root, *size) for size in sizes)), ""),
             unpaired_note=f"{root} holds pairs side by side: their halves are used as two domains",
@@ -57,6 +56,11 @@ class SideBySide(Layout):
 _HALVES: dict[str, Half] = {"A": "left", "B": "right"}
 
 
+def _splits(found: Sequence[Listing], half: Half) -> Splits:
+    train, test, val = (_halves(listing.images, half) for listing in found)
+    return Splits(train, test, val, [one for listing in found for one in listing.left_out])
+
+
 def _halves(paths: Iterable[Path], half: Half) -> list[ImageRef]:
     return [ImageRef(path, half, key=path.name) for path in paths]
 
@@ -64,8 +68,8 @@ def _halves(paths: Iterable[Path], half: Half) -> list[ImageRef]:
 def _size(path: Path) -> tuple[int, int] | None:
     """Return width and height; None if it cannot be read, which is reported where files are decoded."""
     try:
-        return images.probe(path)[:2]
-    except images.UnreadableImage:
+        return probe(path)[:2]
+    except UnreadableImage:
         return None
 
 

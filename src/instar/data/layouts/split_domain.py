@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import final
 
 from instar.core.config import DataConfig
+from instar.core.listing import sub_folders
 from instar.data.dataset import DataSet
 from instar.data.layouts import tree
 from instar.data.layouts.layout import Layout
@@ -26,11 +27,11 @@ class SplitDomain(Layout):
 
     def claims(self, roots: tuple[Path, ...]) -> bool:
         """Folders such as trainA."""
-        return roots[0].is_dir() and tree.are_splits(tree.folders(roots[0]))
+        return roots[0].is_dir() and tree.are_splits(sub_folders(roots[0]))
 
     def read(self, cfg: DataConfig) -> DataSet:
         """Read the domains, sorted by name."""
-        splits = tree.by_split(tree.folders(cfg.roots[0]))
+        splits = tree.by_split(sub_folders(cfg.roots[0]))
         train, (test, val) = splits["train"], tree.held_out(splits)
         if len(train) == 1:
             raise tree.too_few(cfg.roots[0], [], list(train.values()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import final
 
 from instar.core.config import DataConfig
+from instar.core.listing import holds_images, sub_folders
 from instar.data.dataset import DataSet
 from instar.data.layouts import tree
 from instar.data.layouts.layout import Layout
@@ -22,14 +23,14 @@ class SplitThenDomain(Layout):
 
     def claims(self, roots: tuple[Path, ...]) -> bool:
         """A folder of training images that no domain has for itself."""
-        return roots[0].is_dir() and set(tree.by_split(tree.folders(roots[0]))["train"]) == {""}
+        return roots[0].is_dir() and set(tree.by_split(sub_folders(roots[0]))["train"]) == {""}
 
     def read(self, cfg: DataConfig) -> DataSet:
         """Read the folders of `train`, sorted by name."""
-        splits = tree.by_split(tree.folders(cfg.roots[0]))
+        splits = tree.by_split(sub_folders(cfg.roots[0]))
         train = splits["train"][""]
-        found = tree.folders(train)
-        domains = [folder for folder in found if tree.holds_images(folder)]
+        found = sub_folders(train)
+        domains = [folder for folder in found if holds_images(folder)]
         if len(domains) < 2:
             raise tree.too_few(train, found, domains)
         test, val = (_by_name(held.get("")) for held in tree.held_out(splits))
@@ -38,4 +39,4 @@ class SplitThenDomain(Layout):
 
 
 def _by_name(folder: Path | None) -> dict[str, Path]:
-    return {found.name.casefold(): found for found in tree.folders(folder)} if folder else {}
+    return {found.name.casefold(): found for found in sub_folders(folder)} if folder else {}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from instar.core.errors import UserError
-from instar.core.images import SUFFIXES, is_visible, list_images, natural
+from instar.core.listing import Listing, Why, composed, holds_images, listed, natural, sub_folders, suffixes
 from instar.data import digits
 from instar.data.dataset import Splits
 from instar.data.digits import Entry, Part
@@ -17,11 +15,6 @@ from instar.data.refs import ImageRef
 
 # "trainA", "train_A", "trainannot", "val": a split, then the domain. The longer words first.
 _SPLIT = re.compile(r"(training|train|testing|test|validation|valid|val)[ _-]*(.*)", re.IGNORECASE)
-
-
-def folders(folder: Path) -> list[Path]:
-    """Return the visible sub-folders, "2" before "10"."""
-    return sorted((path for path in folder.iterdir() if path.is_dir() and is_visible(path.name)), key=natural)
 
 
 def by_split(found: Iterable[Path]) -> dict[str, dict[str, Path]]:
@@ -49,15 +42,6 @@ def held_out(splits: dict[str, dict[str, Path]]) -> tuple[dict[str, Path], dict[
     return (splits["test"], splits["val"]) if splits["test"] else (splits["val"], {})
 
 
-def holds_images(folder: Path) -> bool:
-    """Tell whether there is an image in a folder or below."""
-    for _, below, files in os.walk(folder):
-        below[:] = [name for name in below if is_visible(name)]
-        if any(is_visible(name) and Path(name).suffix.lower() in SUFFIXES for name in files):
-            return True
-    return False
-
-
 def name_of(root: Path) -> str:
     """Return what a domain is called that has a folder or a file of its own."""
     return root.resolve().stem if root.is_file() else root.resolve().name
@@ -69,7 +53,7 @@ def split_domain(train: Path, test: Path | None, val: Path | None) -> Splits:
     Raises:
         UserError: there are no training images.
     """
-    return Splits(_refs(_images(train), train), _refs_in(test), _refs_in(val))
+    return _splits(train, _listed(train), test, val)
 
 
 def own_domain(folder: Path) -> Splits:
@@ -83,16 +67,16 @@ def own_domain(folder: Path) -> Splits:
         return Splits(_entries(found.train), _entries(found.test) if found.test else [])
     if folder.is_file():
         raise not_a_folder(folder)
-    splits = by_split(folders(folder))
+    splits = by_split(sub_folders(folder))
     train, (test, val) = splits["train"].get(""), (held.get("") for held in held_out(splits))
     if train:
         return split_domain(train, test, val)
     apart = [kept for kept in (splits["test"].get(""), splits["val"].get("")) if kept]
-    everything = _images(folder)
-    files = [path for path in everything if not any(kept in path.parents for kept in apart)]
+    everything = _listed(folder)
+    files = [path for path in everything.images if not any(kept in path.parents for kept in apart)]
     if not files:
         raise UserError(f"{folder}: there are test images only; training needs others")
-    return Splits(_refs(files, folder), _refs_in(test), _refs_in(val))
+    return _splits(folder, Listing(files, everything.left_out), test, val)
 
 
 def too_few(root: Path, found: list[Path], domains: list[Path]) -> UserError:
@@ -121,9 +105,17 @@ def not_a_folder(file: Path) -> UserError:
     return UserError(f"{file} is a file: give the folder that holds the images")
 
 
-def _images(folder: Path) -> list[Path]:
-    found = list_images(folder, recursive=True)
-    if not found:
+def _splits(folder: Path, train: Listing, test: Path | None, val: Path | None) -> Splits:
+    held = [(place, listed(place)) if place else None for place in (test, val)]
+    refs = [_refs(one[1].images, one[0]) if one else [] for one in held]
+    left_out = [left for one in held if one for left in one[1].left_out]
+    left_out = list(dict.fromkeys([*train.left_out, *left_out]))
+    return Splits(_refs(train.images, folder), refs[0], refs[1], left_out)
+
+
+def _listed(folder: Path) -> Listing:
+    found = listed(folder)
+    if not found.images:
         raise no_images(folder)
     return found
 
@@ -131,15 +123,11 @@ def _images(folder: Path) -> list[Path]:
 def _refs(files: list[Path], folder: Path) -> list[ImageRef]:
     """Return the images with their classes: the sub-folders of `folder` in which they lie."""
     found = []
-    for path in files:
+    for path in sorted(files, key=natural):
         inside = path.relative_to(folder)
-        label = inside.parts[0] if len(inside.parts) > 1 else None
+        label = composed(inside.parts[0]) if len(inside.parts) > 1 else None
         found.append(ImageRef(path, label=label, key=inside.with_suffix("").as_posix()))
     return found
-
-
-def _refs_in(folder: Path | None) -> list[ImageRef]:
-    return _refs(list_images(folder, recursive=True), folder) if folder else []
 
 
 def _entries(part: Part) -> list[ImageRef]:
@@ -150,7 +138,9 @@ def _entries(part: Part) -> list[ImageRef]:
 
 
 def _contents(folder: Path) -> str:
-    suffixes = Counter(path.suffix.lower() or "unnamed" for path in folder.rglob("*") if path.is_file())
-    if not suffixes:
-        return "the folder is empty"
-    return "found " + ", ".join(f"{n} {suffix} file{'s' * (n > 1)}" for suffix, n in suffixes.most_common(3))
+    left_out = listed(folder).left_out
+    faults = [one for one in left_out if one.fault]
+    if faults:
+        return f"{faults[0].path}: {faults[0].why.value}"
+    files = [one.path for one in left_out if one.why is Why.OTHER]
+    return f"found {suffixes(files)}" if files else "the folder is empty"

@@ -17,7 +17,7 @@ from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
 from instar.losses.gan import vanilla as gan
-from instar.methods.pix2pix.diffaug import augmented
+from instar.modules.diffaug import augmented
 from instar.modules.init import normal
 from instar.networks.patchgan import PatchGAN, PatchNorm
 from instar.networks.unet import UNet

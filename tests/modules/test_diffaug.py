@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from instar.methods.pix2pix.diffaug import augmented, diffaug
+from instar.modules.diffaug import augmented, diffaug
 
 
 def images(n: int = 64, size: int = 16, channels: int = 3) -> Tensor:

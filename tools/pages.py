@@ -1,7 +1,7 @@
-"""Pages written from the code, so that they cannot drift from it.
+"""Writes the parts of pages that come from the code, so that they cannot drift from it: `python tools/pages.py`.
 
-MkDocs calls `on_page_markdown`, which replaces lines such as ``{{ terms cut }}``. ``python docs/hooks.py`` writes
-METHODS.md, and the table of methods in README.md.
+In a page such a part begins with a line ``<!-- terms cut -->``, the name of a writer below and what it is given, and
+ends with ``<!-- end -->``. What stands between them is written here; everything else by hand. A test compares.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,16 +22,24 @@ from instar.core.describe import Description, describe
 from instar.core.settings import field_docs
 from instar.data.layouts import OWN
 
+sys.path.insert(0, str(Path(__file__).parent))
+from api_page import api
+
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- Methods: written by `make docs` from the code; do not edit. -->", "<!-- End of methods. -->"
+PAGES = [ROOT / "README.md", ROOT / "METHODS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HELPERS = {"halves", "over_scales", "probabilities"}
 """Functions beside the losses that are none."""
-MARKER = re.compile(r"^\{\{ (\w+) ?(.*?) \}\}$", re.MULTILINE)
+PART = re.compile(r"^(<!-- (\w+)((?: [^\n]*)?) -->)\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the markers of a page."""
-    return MARKER.sub(lambda match: WRITERS[match[1]](match[2]), markdown)
+def page(text: str) -> str:
+    """Return a page with all parts written anew. A part whose writer is not known is an error."""
+
+    def part(match: re.Match[str]) -> str:
+        head, writer, argument = match[1], match[2], match[3].strip()
+        return f"{head}\n\n{WRITERS[writer](argument)}\n\n<!-- end -->"
+
+    return PART.sub(part, text)
 
 
 def objective(name: str) -> str:
@@ -52,9 +61,13 @@ def terms(name: str) -> str:
 
 
 def differs(name: str) -> str:
-    """Return the list of deviations; in the docstring each ends with a line that ends with a full stop."""
-    text = _docstring(name)["Differs from the paper"].strip()
-    return "\n".join("- " + " ".join(item.split()) for item in re.split(r"(?<=\.)\n", text))
+    """Return the list of deviations from the paper."""
+    return _items(name, "Differs from the paper")
+
+
+def parts(name: str) -> str:
+    """Return the list of parts of a method of no paper, their addresses as links."""
+    return re.sub(r"\((https://[^)]+)\)", r"(<\1>)", _items(name, "Parts"))
 
 
 def presets(name: str) -> str:
@@ -79,10 +92,8 @@ def paper(name: str) -> str:
     """Return one line about the paper, the data and the directions."""
     found = describe(name)
     where = found.paper
-    return (
-        f"[{where.title}]({where.url}), {where.authors}, {where.year}. Data: {found.data}. "
-        f"Translates {_directions(found)}."
-    )
+    cited = f"[{where.title}]({where.url}), {where.authors}, {where.year}" if where else "Of no paper: of known parts"
+    return f"{cited}. Data: {found.data}. Translates {_directions(found)}."
 
 
 def layouts(_: str) -> str:
@@ -109,7 +120,7 @@ def index(links: str) -> str:
             [
                 f"[{found.name}](methods/{path.stem}.md)" if links else f"[{found.name}](docs/methods/{path.stem}.md)",
                 _title(found),
-                f"[{found.citation}]({found.paper.url})",
+                _cited(found),
                 f"`{where}`" if links else f"[{where}]({where})",
                 ", ".join(f"{', '.join(keys)}: {kind}" for kind, keys in found.networks.items()),
                 ", ".join(_losses(path)),
@@ -120,22 +131,24 @@ def index(links: str) -> str:
     return _table(["Method", "Name", "Paper", "Source", "Networks", "Losses", "Data", "Translates"], rows)
 
 
-def methods_index() -> str:
-    """Return the text of METHODS.md."""
-    return f"# Methods\n\n<!-- Written by `make docs` from the code; do not edit. -->\n\n{index('')}\n"
-
-
-def readme() -> str:
-    """Return the text of README.md with the table of methods written anew."""
+def methods(_: str) -> str:
+    """Return the table of all of Instar's own methods for the README."""
     rows = []
     for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
         found = describe(path.stem.replace("_", "-"))
         link = f"[`{found.name}`](docs/methods/{path.stem}.md)"
-        cited = f"[{found.citation}]({found.paper.url})"
-        rows.append([link, _title(found), cited, found.data, _directions(found)])
-    table = _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
-    before, rest = (ROOT / "README.md").read_text(encoding="utf-8").split(BEGIN, 1)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.split(END, 1)[1]}"
+        rows.append([link, _title(found), _cited(found), found.data, _directions(found)])
+    return _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
+
+
+def _cited(found: Description) -> str:
+    return f"[{found.citation}]({found.paper.url})" if found.paper else found.citation
+
+
+def _items(name: str, heading: str) -> str:
+    """Return a part of the docstring as a list; each item ends with a line that ends with a full stop."""
+    text = _docstring(name)[heading].strip()
+    return "\n".join("- " + " ".join(item.split()) for item in re.split(r"(?<=\.)\n", text))
 
 
 def _title(found: Description) -> str:
@@ -254,9 +267,10 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 WRITERS = {
-    writer.__name__: writer for writer in (objective, terms, differs, presets, options, paper, layouts, section, index)
+    writer.__name__: writer
+    for writer in (objective, terms, differs, parts, presets, options, paper, layouts, section, index, methods, api)
 }
 
 if __name__ == "__main__":
-    (ROOT / "METHODS.md").write_text(methods_index(), encoding="utf-8")
-    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,8 +1,4 @@
-"""Writes the reference of the public names into api.md, from signatures and docstrings: `python docs/api.py`.
-
-In the page a block begins with ``<!-- api NAME -->``, where NAME is instar.train or instar.core.events.Stepped, and
-ends with ``<!-- end -->``. What stands between them is written here; everything else by hand.
-"""
+"""The reference of the public names, from signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -12,28 +8,15 @@ import json
 import re
 from collections.abc import Iterator
 from functools import reduce
-from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-PAGE = Path(__file__).resolve().parent / "api.md"
-BLOCK = re.compile(r"<!-- api ([\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
 WIDTH = 100
 """Characters after which a signature goes over several lines."""
 
 
-def page(text: str) -> str:
-    """Return the page with all blocks written anew."""
-    return BLOCK.sub(lambda found: f"<!-- api {found[1]} -->\n{block(found[1])}\n<!-- end -->", text)
-
-
-def names(text: str) -> list[str]:
-    """Return the names that the page documents."""
-    return BLOCK.findall(text)
-
-
-def block(name: str) -> str:
-    """Return the Markdown about a name."""
+def api(name: str) -> str:
+    """Return the Markdown about a name: instar.train or instar.core.events.Stepped."""
     value = found(name)
     if not inspect.isclass(value):
         return "\n\n".join([f"### `{name}`", *function(name, value)])
@@ -85,7 +68,8 @@ def parameter(one: inspect.Parameter) -> str:
     stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
     value = json.dumps(one.default) if isinstance(one.default, str) else repr(one.default)
     default = "" if one.default is one.empty else f" = {getattr(one.default, '__name__', value)}"
-    return f"{stars}{one.name}: {one.annotation}{default}"
+    kind = str(one.annotation).replace("'", '"')  # postponed annotations come back with single quotes
+    return f"{stars}{one.name}: {kind}{default}"
 
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
@@ -115,7 +99,3 @@ def described(value: Any) -> Iterator[str]:
             [f"| {title} | |", "| --- | --- |"]
             + [f"| `{name.strip()}` | {' '.join(said.split()).replace('|', chr(92) + '|')} |" for name, said in split]
         )
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

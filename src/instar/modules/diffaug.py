@@ -29,7 +29,7 @@ def _before(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | 
     return (diffaug(inputs[0]), *inputs[1:]) if net.training else None
 
 
-def diffaug(x: Tensor) -> Tensor:
+def diffaug(x: Tensor, *, hole: float = HOLE, holed: float = 1.0, mirrored: bool = False) -> Tensor:
     """Move each image by up to an eighth of its sides, over gray, and cut a gray hole of half its sides anywhere.
 
     The paper changes brightness, saturation and contrast too. A translation may change colours, and a discriminator
@@ -38,29 +38,34 @@ def diffaug(x: Tensor) -> Tensor:
 
     Args:
         x: images (N, C, H, W) in [-1, 1].
+        hole: side of a hole in sides of the image. A change that large holes often hide is not learnt.
+        holed: share of the images that get one.
+        mirrored: move over the image's mirror image instead of gray.
 
     Returns:
         Images like `x`, differentiable with respect to it.
     """
-    return _cut(_move(x))
+    return _cut(_move(x, mirrored), hole, holed)
 
 
-def _move(x: Tensor) -> Tensor:
+def _move(x: Tensor, mirrored: bool) -> Tensor:
     height, width = x.shape[2:]
     most = [round(side * SHIFT) for side in (height, width)]
-    padded = nnf.pad(x, (most[1], most[1], most[0], most[0]))
+    padded = nnf.pad(x, (most[1], most[1], most[0], most[0]), mode="reflect" if mirrored else "constant")
     places = zip(*(torch.randint(2 * far + 1, (len(x),)).tolist() for far in most), strict=True)
     return torch.stack(
         [one[:, top : top + height, left : left + width] for one, (top, left) in zip(padded, places, strict=True)]
     )
 
 
-def _cut(x: Tensor) -> Tensor:
+def _cut(x: Tensor, hole: float, holed: float) -> Tensor:
     holes = torch.zeros(len(x), 1, *x.shape[2:], dtype=torch.bool)
     for one in holes:
+        if holed < 1 and torch.rand(()) >= holed:
+            continue
         spans = []
         for side in x.shape[2:]:
-            middle, half = int(torch.randint(side + 1, ())), round(side * HOLE / 2)
+            middle, half = int(torch.randint(side + 1, ())), round(side * hole / 2)
             spans.append(slice(max(0, middle - half), middle + half))
         one[:, spans[0], spans[1]] = True
     return x.masked_fill(holes.to(x.device), 0)

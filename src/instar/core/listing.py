@@ -1,0 +1,290 @@
+"""Which files of a folder are images, and what of it is left out: the same for every use case."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from instar.core.errors import UserError
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
+    | {".pgm"}
+)
+"""Of files that count as images, in small letters."""
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
+"""Those of files that are mostly compressed with losses."""
+_HEIC = frozenset({".heic", ".heif", ".hif"})
+_SYSTEM = frozenset(
+    {"__macosx", "@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
+    | {"lost+found", "thumbs.db", "desktop.ini"}
+)
+NO_HEIC = "HEIC is not read, convert it to JPEG or PNG"
+_NAMED = 3
+"""Files of a kind that are named where they are counted."""
+
+
+class Why(Enum):
+    """Why something in a folder is left out."""
+
+    OTHER = "no image by its suffix"
+    SYSTEM = "hidden or made by the system"
+    TWICE = "link to a folder that is read already"
+    SPECIAL = "no regular file"
+    CLOSED = "folder that cannot be read"
+
+
+_SAID = {
+    Why.SYSTEM: "hidden or made by the system",
+    Why.TWICE: "linked folders that are read already",
+    Why.SPECIAL: "that are no regular files",
+    Why.CLOSED: "folders that cannot be read",
+}
+"""The reasons, after a number."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is not read."""
+
+    path: Path
+    why: Why
+
+    @property
+    def fault(self) -> bool:
+        """Whether images may be missing because of it."""
+        return self.why in (Why.SPECIAL, Why.CLOSED)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        images: files with a suffix of an image, a folder's own before those of its sub-folders, "2.jpg" before
+            "10.jpg". A link that leads nowhere is among them: reading it says so.
+        left_out: everything else, but for files of the system that have no suffix of an image.
+    """
+
+    images: list[Path]
+    left_out: list[LeftOut]
+
+
+def listed(folder: Path, *, recursive: bool = True, skip: Path | None = None) -> Listing:
+    """Find the images of a folder.
+
+    Links are followed, each folder is read once. Folders of the system and hidden ones are not read.
+
+    Args:
+        folder: where to look.
+        recursive: whether to look into its sub-folders.
+        skip: folder in it that is not to be read, nor counted.
+
+    Raises:
+        UserError: the folder itself cannot be read.
+    """
+    walk = _Walk(folder, recursive, skip)
+    images = sorted(walk.images(), key=lambda path: in_folders(path.relative_to(folder)))
+    left_out = sorted(walk.left_out, key=lambda one: in_folders(one.path.relative_to(folder)))
+    return Listing(images, left_out)
+
+
+def holds_images(folder: Path) -> bool:
+    """Tell whether there is an image in a folder or below.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    return next(_Walk(folder, True, None).images(), None) is not None
+
+
+def list_images(folder: Path, recursive: bool) -> list[Path]:
+    """Return the image files of `folder`, sorted by all parts of their paths, "2.jpg" before "10.jpg".
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    return sorted(listed(folder, recursive=recursive).images, key=natural)
+
+
+def sub_folders(folder: Path) -> list[Path]:
+    """Return the sub-folders that are the user's, "2" before "10". Links back to where they lie are none.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    try:
+        found = [path for path in folder.iterdir() if is_visible(path.name) and path.is_dir()]
+    except OSError as error:
+        raise _closed(folder, error) from error
+    real = Path(os.path.realpath(folder))
+    back = {real, *real.parents}
+    return sorted((path for path in found if Path(os.path.realpath(path)) not in back), key=natural)
+
+
+def left_out_notes(left_out: Iterable[LeftOut]) -> list[str]:
+    """Return a line for each kind of files and folders that are left out, with their number and the first names."""
+    by_why: dict[Why, list[Path]] = {why: [] for why in Why}
+    for one in dict.fromkeys(left_out):
+        by_why[one.why].append(one.path)
+    other = by_why.pop(Why.OTHER)
+    heic = [path for path in other if is_heic(path)]
+    rest = [path for path in other if not is_heic(path)]
+    kinds = [
+        (suffixes(heic), heic),
+        (f"{suffixes(rest)}, no images by the suffix", rest),
+        *((f"{len(paths)} {_SAID[why]}", paths) for why, paths in by_why.items()),
+    ]
+    return [f"left out: {said}: {_names(paths)}" for said, paths in kinds if paths]
+
+
+def suffixes(files: Iterable[Path]) -> str:
+    """Return the suffixes of files with their numbers, such as "3 .txt files, 1 .csv file"."""
+    counts = Counter(path.suffix.lower() or "unnamed" for path in files).most_common(3)
+    said = ", ".join(f"{n} {suffix} file{'s' * (n > 1)}" for suffix, n in counts)
+    return f"{said}; {NO_HEIC}" if any(suffix in _HEIC for suffix, _ in counts) else said
+
+
+def is_visible(name: str) -> bool:
+    """Tell whether a file or folder is the user's, not the system's."""
+    return not name.startswith(".") and name.casefold() not in _SYSTEM
+
+
+def is_image(path: Path) -> bool:
+    """Tell whether a file is an image by its suffix."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_heic(path: Path) -> bool:
+    """Tell whether a file is a HEIC image by its suffix."""
+    return path.suffix.lower() in _HEIC
+
+
+def natural(path: Path) -> tuple[list[list[str | int]], str]:
+    """Sort key that counts numbers in names by their value."""
+    return [_words(part) for part in path.parts], str(path)
+
+
+def composed(name: str) -> str:
+    """Return a name as Unicode composes it: file systems store "é" as one character or as two."""
+    return unicodedata.normalize("NFC", name)
+
+
+class _Walk:
+    """One reading of a folder: its real sub-folders first, then what links among them lead to.
+
+    A link is so never taken in place of the folder itself, and no circle is walked twice.
+    """
+
+    def __init__(self, folder: Path, recursive: bool, skip: Path | None) -> None:
+        self.left_out: list[LeftOut] = []
+        self._folder, self._recursive = folder, recursive
+        self._above = {str(path) for path in Path(os.path.realpath(folder)).parents}
+        self._skip = None if skip is None else os.path.realpath(skip)
+        self._seen: set[str] = set()
+        self._links: list[Path] = []
+
+    def images(self) -> Iterator[Path]:
+        """Yield the images in no order; what is left out is known at the end."""
+        try:
+            os.scandir(self._folder).close()
+        except OSError as error:
+            raise _closed(self._folder, error) from error
+        yield from self._below(self._folder)
+        while self._links:
+            links, self._links = sorted(self._links, key=natural), []
+            for link in links:
+                yield from self._linked(link)
+
+    def _linked(self, link: Path) -> Iterator[Path]:
+        real = os.path.realpath(link)
+        if real in self._seen or real in self._above:
+            self._leave(link, Why.TWICE)
+        else:
+            yield from self._below(link)
+
+    def _below(self, folder: Path) -> Iterator[Path]:
+        waiting = [folder]
+        while waiting:
+            place = waiting.pop()
+            real = os.path.realpath(place)
+            if real in self._seen or real == self._skip:
+                continue
+            self._seen.add(real)
+            try:
+                with os.scandir(place) as entries:
+                    inside = list(entries)
+            except OSError:
+                self._leave(place, Why.CLOSED)
+                continue
+            for entry in inside:
+                path = Path(place, entry.name)
+                if _is_folder(entry):
+                    waiting += self._sub_folder(path, entry)
+                elif self._is_read(path, entry):
+                    yield path
+
+    def _sub_folder(self, path: Path, entry: os.DirEntry[str]) -> list[Path]:
+        """Return a folder that is to be read now; a link is kept for later."""
+        if not self._recursive:
+            return []
+        if not is_visible(path.name):
+            self._leave(path, Why.SYSTEM)
+            return []
+        if not entry.is_symlink():
+            return [path]
+        self._links.append(path)
+        return []
+
+    def _is_read(self, path: Path, entry: os.DirEntry[str]) -> bool:
+        if not is_visible(path.name):
+            if is_image(path):
+                self._leave(path, Why.SYSTEM)
+            return False
+        if is_image(path) and not _is_special(entry):
+            return True
+        self._leave(path, Why.SPECIAL if is_image(path) else Why.OTHER)
+        return False
+
+    def _leave(self, path: Path, why: Why) -> None:
+        self.left_out.append(LeftOut(path, why))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """Tell whether reading a file may wait for ever: a named pipe, a socket, a device."""
+    try:
+        return not entry.is_file() and not stat.S_ISREG(entry.stat().st_mode)
+    except OSError:  # a link that leads nowhere, or what may not be looked at: reading it says so
+        return False
+
+
+def in_folders(path: Path) -> list[tuple[int, list[str | int], str]]:
+    """Sort key: a folder's own files first, then its sub-folders."""
+    last = len(path.parts) - 1
+    return [(int(i < last), _words(part), part) for i, part in enumerate(path.parts)]
+
+
+def _words(name: str) -> list[str | int]:
+    return [int(word) if i % 2 else word for i, word in enumerate(re.split(r"(\d+)", name.casefold()))]
+
+
+def _closed(folder: Path, error: OSError) -> UserError:
+    return UserError(f"{folder}: the folder cannot be read ({error.strerror})")
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths[:_NAMED])) + (", ..." if len(paths) > _NAMED else "")

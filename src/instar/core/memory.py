@@ -1,0 +1,59 @@
+"""Memory that threads share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from threading import Condition
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
+
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class Budget:
+    """Bytes that threads reserve before they need them; who asks for more than is left waits."""
+
+    def __init__(self, total: Callable[[], int]) -> None:
+        """Make one from which nothing is taken.
+
+        Args:
+            total: bytes of all, asked whenever some are reserved.
+        """
+        self.total = total
+        self._used = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def reserved(self, nbytes: int) -> Iterator[None]:
+        """Reserve bytes for the time of a context. In it a thread must not reserve again."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + nbytes <= self.total())
+            self._used += nbytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= nbytes
+                self._changed.notify_all()
+
+
+@lru_cache(maxsize=1)
+def memory() -> int:
+    """Return the bytes that this process may use: those of the machine, of its container, or of its limit."""
+    found = [2**63 - 1]
+    with suppress(AttributeError, OSError, ValueError):  # not on Windows
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for path in _CGROUPS:
+        with suppress(OSError, ValueError):  # no container, or "max"
+            found.append(int(Path(path).read_text()))
+    if resource:
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        found += [limit] if limit > 0 else []
+    return min(found)

@@ -1,0 +1,63 @@
+"""The scores of translations in words, from limits that stand here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from instar.evaluation.appearance import PROBE, RUINS, TARGET
+from instar.evaluation.scores import CHANGE, COLOURS, LUMINANCE
+
+SEPARABLE = 0.5
+"""Probe share of real images above that of inputs, below which the features cannot tell the domains apart."""
+RUINED = 0.5
+"""Share of ruins from which all is called so."""
+SHOWS = 0.1
+"""Target share above that of the inputs, from which the target is there at all."""
+UNCHANGED = 6.0
+"""Mean change in grey levels below which translations are copies: compression and rounding make 1 to 4."""
+COLOURED = 0.7
+"""Share of the change that an affine map of the colours makes, from which only colours changed."""
+KEPT = 0.5
+"""Luminance correlation with the inputs, of either sign, that has to be left where only colours changed."""
+
+Values = Mapping[str, float]
+"""Scores by name."""
+
+
+def verdict(found: Values, copy: Values, real: Values) -> str:
+    """Return what translations are, in words; "" where the scores for it are missing.
+
+    In this order: unknown, where the domains cannot be told apart; ruins; the share of images that show the target, and
+    where that is hardly more than of the inputs: copies, colour only, or worse than a copy, by the kernel distance.
+
+    Args:
+        found: scores of the translations.
+        copy: of the inputs themselves.
+        real: of real images of the target.
+    """
+    needed = {TARGET, PROBE, RUINS, CHANGE, COLOURS, LUMINANCE}
+    if not needed <= found.keys() or not {TARGET, PROBE} <= copy.keys() & real.keys():
+        return ""
+    if real[PROBE] - copy[PROBE] < SEPARABLE:
+        taken = f"{real[PROBE]:.0%} of the real images for the target, and {copy[PROBE]:.0%} of the inputs"
+        return f"unknown: the features take {taken}"
+    if found[RUINS] >= RUINED:
+        return "ruins"
+    kernel = next((name for name in found if name.endswith("KID")), None)
+    worse = bool(kernel and found[kernel] > copy.get(kernel, float("inf")))
+    if found[TARGET] - copy[TARGET] < SHOWS:
+        return _absent(found, worse)
+    return f"{_share(found)}, but worse than a copy as a set" if worse else _share(found)
+
+
+def _absent(found: Values, worse: bool) -> str:
+    """Return what translations are that hardly show the target; `worse` by the kernel distance than copies."""
+    if found[CHANGE] < UNCHANGED:
+        return "copies"
+    if found[COLOURS] >= COLOURED and abs(found[LUMINANCE]) >= KEPT:
+        return "colour only"
+    return "worse than a copy" if worse else _share(found)
+
+
+def _share(found: Values) -> str:
+    return f"target in {found[TARGET]:.0%}"

@@ -1,0 +1,180 @@
+"""The networks of `quick`: a generator that paints over its input, and a discriminator that sees the whole image.
+
+Both are without norms. Instance norm throws away how bright and how coloured an image is, and lets a spot of huge
+values steer a whole channel (Karras et al. 2020, section 2). Equalised layers keep the scale in its place.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from instar.core.precision import full_precision
+from instar.methods.quick.equalised import EqualConv, activate
+
+GRID = 32
+"""Places along a side to which an image is folded before the first convolution."""
+COLOURS = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+"""From luma, Cb and Cr to red, green and blue (JFIF)."""
+
+
+class BlendGenerator(nn.Module):
+    """G(x) = x + m (c - x): m in (0, 1) says where, c what is painted, as in GANimation (Pumarola et al. 2018).
+
+    Most of the work is done on a grid of 16 x 16. Content has brightness in full detail and colour in that of the grid:
+    the eye, and the discriminator, look for edges in brightness, and colour without edges has no fringes.
+    """
+
+    size_divisor: int
+    """Sides of an image are multiples of this."""
+
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int = 4,
+        tail: int = 16,
+        side: int = 64,
+        *,
+        floor: float = 0.0,
+    ) -> None:
+        """Draw the weights.
+
+        Args:
+            channels: of an image: 3, or 1 for gray.
+            width: channels on the grid of 16 x 16.
+            blocks: residual blocks there.
+            tail: channels at the image's own size.
+            side: of the images in training, 32 times a power of two; other sizes are translated at that scale.
+            floor: least value of the mask.
+        """
+        super().__init__()
+        self.floor = floor
+        self.fold = side // GRID
+        self.size_divisor = 4 * self.fold
+        half, wide = width // 2, 3 * width // 2
+        self.stem = EqualConv(channels * self.fold**2, half, gain=1)
+        self.enter = EqualConv(half, half)
+        self.down = EqualConv(half, width, stride=2)
+        self.blocks = nn.Sequential(*(Residual(width) for _ in range(blocks)))
+        self.coarse_down = EqualConv(width, wide, stride=2)
+        self.coarse = nn.Sequential(*(Residual(wide) for _ in range(blocks // 2)))
+        self.coarse_up = EqualConv(wide, width)
+        self.merged = Residual(width)
+        self.up = EqualConv(width, half)
+        self.joined = EqualConv(2 * half, half)
+        self.colour = EqualConv(half, 2, gain=1, start=0.3) if channels == 3 else None
+        widths = [half, *(tail for _ in range(int(math.log2(self.fold))))]
+        self.finer = nn.ModuleList(Finer(cin, cout, channels) for cin, cout in pairwise(widths))
+        self.out = EqualConv(widths[-1], 2, gain=1, start=0.3)
+        with torch.no_grad():
+            self.out.bias[1] = -1.0  # a mask of a quarter: most of the input shows at first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) in [-1, 1] to images of the same shape; colours may leave the range a little."""
+        return self.blended(x)[0]
+
+    def blended(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` returns, and the mask (N, 1, H, W) in (0, 1)."""
+        stem = self.enter(activate(self.stem(nnf.pixel_unshuffle(x, self.fold))))
+        middle = self.blocks(self.down(activate(stem)))
+        coarse = self.coarse(self.coarse_down(activate(middle)))
+        middle = self.merged(middle + self.coarse_up(nnf.interpolate(activate(coarse), scale_factor=2)))
+        wide = self.up(nnf.interpolate(activate(middle), scale_factor=2))
+        wide = activate(self.joined(activate(torch.cat([wide, stem], 1))))
+        fine = wide
+        for finer in self.finer:
+            fine = finer(fine, x)
+        out = full_precision(self.out(fine))
+        content, mask = out[:, :1].tanh(), self.floor + (1 - self.floor) * out[:, 1:].sigmoid()
+        if self.colour is not None:
+            colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
+            content = torch.einsum("rc,nchw->nrhw", content.new_tensor(COLOURS), torch.cat([content, colour], 1))
+        return x + mask * (content - x), mask
+
+
+class Residual(nn.Module):
+    """x + conv(conv(x)), activations first; it starts near the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = EqualConv(width, width)
+        self.second = EqualConv(width, width, start=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width, H, W) to the same shape."""
+        out: Tensor = x + self.second(activate(self.first(activate(x))))
+        return out
+
+
+class Finer(nn.Module):
+    """Twice the sides, with a look at the input."""
+
+    def __init__(self, cin: int, cout: int, channels: int) -> None:
+        super().__init__()
+        self.first = EqualConv(cin, cout)
+        self.second = EqualConv(cout + channels, cout)
+
+    def forward(self, features: Tensor, x: Tensor) -> Tensor:
+        """Map features (N, cin, h, w) and the input (N, C, H, W) to activations (N, cout, 2h, 2w)."""
+        features = activate(enlarged(self.first(features), 2))
+        shrink = x.shape[2] // features.shape[2]
+        seen = nnf.avg_pool2d(x, shrink) if shrink > 1 else x
+        out: Tensor = activate(self.second(torch.cat([features, seen.to(features.dtype)], 1)))
+        return out
+
+
+def enlarged(x: Tensor, factor: int) -> Tensor:
+    """Return maps (N, C, H, W) at `factor` times the sides, between places in straight lines: no grid is seen."""
+    return nnf.interpolate(x, scale_factor=factor, mode="bilinear")
+
+
+class WholeDiscriminator(nn.Module):
+    """One number for an image: whether a nose fits to its ears is seen by nobody who looks at patches."""
+
+    def __init__(self, channels: int = 3, width: int = 32, side: int = 64) -> None:
+        """Draw the weights.
+
+        Args:
+            channels: of an image.
+            width: channels at half the sides, six times as many at the end.
+            side: of all images, 32 times a power of two.
+        """
+        super().__init__()
+        self.folded = EqualConv(4 * channels, width)
+        self.first = EqualConv(channels, width // 2)
+        self.second = EqualConv(width // 2, width, stride=2)
+        halvings = int(math.log2(side)) - 3
+        widths = [width, width, width, 2 * width, 4 * width, 6 * width][-(halvings + 1) :]
+        widths[0] = width
+        self.blocks = nn.Sequential(*(Halving(cin, cout) for cin, cout in pairwise(widths)))
+        self.last = EqualConv(widths[-1], 4 * width)
+        self.score = nn.Linear(4 * width * 16, 1, bias=False)  # only differences of outputs count
+        nn.init.normal_(self.score.weight, std=1 / math.sqrt(self.score.in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, side, side) to raw outputs (N,), large where an image looks real."""
+        features = self.folded(nnf.pixel_unshuffle(x, 2)) + self.second(activate(self.first(x)))
+        features = self.last(activate(self.blocks(features / math.sqrt(2))))
+        out: Tensor = self.score(activate(features).flatten(1)).squeeze(1)
+        return out
+
+
+class Halving(nn.Module):
+    """A residual block that halves the sides."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__()
+        self.first = EqualConv(cin, cin)
+        self.second = EqualConv(cin, cout, stride=2)
+        self.skip = EqualConv(cin, cout, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, cin, H, W) to (N, cout, H / 2, W / 2)."""
+        changed = self.second(activate(self.first(activate(x))))
+        out: Tensor = (changed + self.skip(nnf.avg_pool2d(x, 2))) / math.sqrt(2)
+        return out
