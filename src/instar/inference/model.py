@@ -25,6 +25,7 @@ from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
 from instar.inference.fitting import Fitting, fitted
 from instar.inference.memory import Cost, cost
+from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
 from instar.inference.padding import cropped, enlarged, padded, resized
 
 WHOLE = Fitting()
@@ -59,7 +60,9 @@ class Model:
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Self:
-        """Load a run directory's last checkpoint, or one checkpoint."""
+        """Load a run directory's last checkpoint, one checkpoint, or a file that `instar.export` has written."""
+        if path.suffix.lower() == SUFFIX:
+            return cls(*load_onnx(path, device), device="cpu")
         return cls(*load_method(path), device=device)
 
     @property
@@ -170,10 +173,13 @@ class Model:
         return images_to_tensor(batch, self.channels, height, width).to(self.device)
 
     def padded(self, x: Tensor) -> Tensor:
-        """Pad (N, C, H, W) right and below, to the multiples that the networks need."""
-        return padded(x, self.method.size_divisor)
+        """Pad (N, C, H, W) right and below, to the multiples that the networks need; exported graphs pad themselves."""
+        return x if isinstance(self.method, OnnxMethod) else padded(x, self.method.size_divisor)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None, fitting: Fitting) -> Tensor:
+        if fitting.one_by_one(*x.shape[-2:]) and isinstance(self.method, OnnxMethod):
+            tile = setting("tile", fitting.tile)
+            raise UserError(f"{tile}: an exported graph takes whole images; take the run, or a lower {setting('size')}")
         run = partial(self._run, to, seed, style)
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
         out = fitted(run, self.padded(x.float()), self.device, partial(self._cost, to), fitting, image)
