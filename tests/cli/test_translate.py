@@ -18,7 +18,7 @@ import instar
 from instar.cli import main, translate
 from instar.core.images import to_array
 from instar.core.reading import read
-from instar.inference import results
+from instar.inference import fitting, results
 from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
@@ -231,6 +231,7 @@ def test_bad_files_are_told_and_the_rest_is_done(
         ([], [], ["nothing to translate"]),
         (["photos"], ["--to", "donkey"], ["--to donkey", "horse or zebra"]),
         (["photos"], ["--size", "4"], ["--size must be at least 8"]),
+        (["photos"], ["--tile", "4"], ["--tile must be at least 64"]),
         (["photos"], ["--batch", "0"], ["--batch must be at least 1"]),
         (["photos"], ["--seed", "-1"], ["--seed must be at least 0"]),
     ],
@@ -330,6 +331,35 @@ def test_noise_follows_the_seed(run_directory: Runs, photos: Path, tmp_path: Pat
     content = {place: [(tmp_path / place / name).read_bytes() for name in ("10.png", "2.png")] for place in "abc"}
     assert content["a"] == content["b"]
     assert content["a"][0] != content["c"][0]
+
+
+def test_tiles(run_directory: Runs, photos: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files larger than a tile come out as without tiles; what that takes is told once for each size."""
+    for name in ("large.png", "larger.png"):
+        write(photos / name, 120, 90)
+    assert call(run_directory(), photos, "-o", out / "whole") == 0
+    assert call(run_directory(), photos, "-o", out / "tiles", "--tile", 64) == 0
+    assert outputs(out / "tiles") == outputs(out / "whole")
+    for name in outputs(out / "whole") - {"sub/deep/x.JPG"}:
+        one, other = (np.int16(to_array(read(out / folder / name), 3)) for folder in ("whole", "tiles"))
+        assert np.abs(one - other).max() <= 1
+    told = capsys.readouterr().err
+    assert told.count("note: 120 x 90 px in tiles of 64 px: about 0.0 GB of memory") == 1
+    assert told.count("in tiles") == 1
+
+
+def test_what_will_not_fit_names_the_flag(
+    run_directory: Runs, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(photos / "huge.png", 90, 90)
+    monkeypatch.setattr(fitting, "ALWAYS_FITS", 5000)
+    monkeypatch.setattr(fitting, "free_bytes", lambda _: 2**17)
+    monkeypatch.setattr(fitting, "planned", lambda *_: None)
+    assert call(run_directory(), photos, "-o", out) == 1
+    (failed,) = (line for line in manifest(out) if line["status"] == "failed")
+    assert failed["error"] == (
+        "90 x 90 px need about 0.0 GB of memory, 0.0 GB are free; set --tile auto, or a lower --size"
+    )
 
 
 def test_out_of_memory(run_directory: Runs, photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ def request(**options: Any) -> TranslationRequest:
     [
         ({"inputs": ()}, "nothing to translate: give images, folders, or patterns"),
         ({"size": 7}, "size must be at least 8, not 7"),
+        ({"tile": 63}, "tile must be at least 64, not 63"),
+        ({"tile": "large"}, "tile=large: give tile=auto or a number of pixels"),
         ({"batch": 0}, "batch must be at least 1, not 0"),
         ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"samples": 0}, "samples must be at least 1, not 0"),
@@ -41,6 +43,9 @@ def test_what_does_not_go_together(options: dict[str, Any], message: str) -> Non
     [
         ("cyclegan", {"samples": 3}, "samples: cyclegan cannot do that; methods that can: bicyclegan, munit"),
         ("cyclegan", {"heatmap": True}, "heatmap: cyclegan cannot do that; methods that can: ugatit"),
+        ("ugatit", {"tile": 64, "heatmap": True}, "tile and heatmap: give one of the two; the second takes the whole"),
+        ("transgaga", {"tile": "auto", "landmarks": True}, "tile and landmarks: give one of the two"),
+        ("unit", {"tile": 64, "interpolate": 3, "reference": (Path("x.png"),)}, "tile and interpolate: give one of"),
         ("munit", {"source": "horse"}, "source: munit cannot do that; methods that can: transgaga"),
         ("munit", {"move": ("1:0,0",)}, "move: munit cannot do that"),
         ("munit", {"landmarks": True}, "landmarks: munit cannot do that"),

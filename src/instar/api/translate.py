@@ -23,6 +23,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     *,
     to: str | None = None,
     size: int | None = None,
+    tile: int | Literal["auto"] | None = None,
     batch: int = 8,
     device: str = "auto",
     seed: int = 0,
@@ -51,6 +52,9 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         to: domain to translate into, by name; the target of the training if None. TUNIT's own domains have numbers
             from 0; "all" gives cat_domain0.png, cat_domain1.png, ...
         size: short side at which the network works; results are resized back. The images' own size if None.
+        tile: translate images with more pixels than a square of this side in parts of so many: any size in little
+            memory. Norms take their statistics from the whole image, so that the result is that of the whole. "auto"
+            does so where the memory is too small for the whole.
         batch: most images of one size that go through the network together.
         device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
         seed: of the model's noise or style, if it has any.
@@ -69,7 +73,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
-        on_event: told of each result (`Worked`) and of what a user should know (`Noted`).
+        on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
+            what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
 
     Raises:
@@ -84,6 +89,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         out=Path(out),
         to=to,
         size=size,
+        tile=tile,
         batch=batch,
         seed=seed,
         samples=samples,

@@ -24,6 +24,7 @@ from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.settings import field_docs
 from instar.inference.request import TranslationRequest
+from instar.inference.tiles.sizes import TILES
 
 if TYPE_CHECKING:
     from instar.inference.translate_files import TranslationResult
@@ -103,13 +104,23 @@ def _summary(done: TranslationResult) -> str:
 @contextmanager
 def _bar(screen: Console) -> Iterator[Callable[[Worked], None]]:
     """Show a progress line in a terminal, and give the function that moves it."""
-    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
-        task = shown.add_task("", total=None, speed="")
+        images, tiles = (shown.add_task("", total=None, speed="", visible=seen) for seen in (True, False))
         began = time.monotonic()
 
         def move(event: Worked) -> None:
+            if event.what == TILES:
+                going = event.done < event.total
+                shown.update(tiles, completed=event.done, total=event.total, description="tiles", visible=going)
+                return
             speed = event.done / max(time.monotonic() - began, 1e-9)
-            shown.update(task, completed=event.done, total=event.total, speed=f"{speed:.1f} images/s")
+            shown.update(images, completed=event.done, total=event.total, speed=f"{speed:.1f} images/s")
 
         yield move

@@ -23,6 +23,8 @@ Array = NDArray[np.uint8] | NDArray[np.uint16]
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray: ITU-R 601, as Pillow uses them."""
+STRIP = 256
+"""Rows that are converted at a time."""
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
@@ -70,17 +72,23 @@ def to_image(tensor: Tensor, like: Image.Image) -> Image.Image:
     """
     if tuple(tensor.shape[-2:]) != like.size[::-1]:
         raise ValueError(f"a tensor of shape {tuple(tensor.shape)} is no image of {like.width} x {like.height}")
-    unit = (tensor.detach().cpu().float().permute(1, 2, 0).numpy().clip(-1, 1).astype(np.float64) + 1) / 2
+    strips = torch.split(tensor.detach().cpu(), STRIP, 1)  # in double precision a large image would fill the memory
     if like.mode in WIDE:
-        gray = unit @ np.array(LUMA) if unit.shape[2] == 3 else unit[:, :, 0]
+        units = (_unit(strip) for strip in strips)
+        gray = np.concatenate([unit @ np.array(LUMA) if unit.shape[2] == 3 else unit[:, :, 0] for unit in units])
         result = _wide_image(gray, like)
     else:
-        pixels = np.rint(unit * 255).astype(np.uint8)
+        pixels = np.concatenate([np.rint(_unit(strip) * 255).astype(np.uint8) for strip in strips])
         plain = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
         result = _in_mode(plain, like)
     if "icc_profile" in like.info:
         result.info["icc_profile"] = like.info["icc_profile"]
     return result
+
+
+def _unit(strip: Tensor) -> NDArray[np.float64]:
+    """Return (C, H, W) in [-1, 1] as (H, W, C) in [0, 1]."""
+    return (strip.float().permute(1, 2, 0).numpy().clip(-1, 1).astype(np.float64) + 1) / 2
 
 
 def _wide_image(gray: NDArray[np.float64], like: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
-from instar.core.images import LUMA, Array, resampling, resize, to_array, to_image, to_tensor
+from instar.core.images import LUMA, STRIP, Array, resampling, resize, to_array, to_image, to_tensor
 from instar.inference.padding import resized
 
 PixelT = TypeVar("PixelT", np.uint8, np.uint16)
@@ -59,9 +59,12 @@ def array_to_tensor(x: NDArray[Any], channels: int) -> Tensor:
 
 def tensor_to_array(out: Tensor, x: NDArray[PixelT]) -> NDArray[PixelT]:
     """Return a tensor (N, C, H, W) as an array of the shape and type of the one that it was made from."""
-    top = np.iinfo(x.dtype).max
-    unit = with_channels(out, _as_batch(x).shape[3]).permute(0, 2, 3, 1).double().clamp(-1, 1).add(1)
-    return unit.mul(top / 2).round().numpy().astype(x.dtype).reshape(x.shape)
+    top, made = np.iinfo(x.dtype).max, np.empty_like(_as_batch(x), order="C")
+    for first in range(0, out.shape[2], STRIP):  # in double precision a large image would fill the memory
+        rows = slice(first, first + STRIP)
+        unit = with_channels(out[:, :, rows], made.shape[3]).permute(0, 2, 3, 1).double().clamp(-1, 1).add(1)
+        made[:, rows] = unit.mul(top / 2).round().numpy()
+    return made.reshape(x.shape)
 
 
 def _as_batch(x: NDArray[Any]) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from instar.core.settings import Bounds
 from instar.inference.arrays import PixelT, array_to_tensor, images_to_tensor, tensor_to_array, tensor_to_images
 from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixels_for
 from instar.inference.checks import check_equal_sizes, check_tensor
-from instar.inference.model import Model, without_gradients
+from instar.inference.fitting import Fitting
+from instar.inference.model import WHOLE, Model, without_gradients
 from instar.inference.padding import enlarged
 from instar.inference.styles import Style, checked_style
 
@@ -30,6 +31,7 @@ class Options:
         seed: of the model's noise or style.
         style: (S,) for all images or (N, S); drawn from the seed if None.
         batch: most images of one size that go through the networks together.
+        fitting: what to do with images that are large.
     """
 
     domain: Domain
@@ -37,6 +39,7 @@ class Options:
     seed: int = 0
     style: Style | None = None
     batch: int = BATCH
+    fitting: Fitting = WHOLE
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -64,7 +67,8 @@ def translated_images(model: Model, batch: Sequence[Image], options: Options) ->
     height, width = enlarged(batch[0].height, batch[0].width, options.size)
     x = images_to_tensor(batch, model.channels, height, width)
     style = _styles(model, options, len(batch))
-    return tensor_to_images(model.tensors(x, options.domain, seed=options.seed, style=style), batch)
+    out = model.tensors(x, options.domain, seed=options.seed, style=style, fitting=options.fitting)
+    return tensor_to_images(out, batch)
 
 
 def translated_list(model: Model, images: Sequence[Image], options: Options) -> list[Image]:
@@ -73,7 +77,7 @@ def translated_list(model: Model, images: Sequence[Image], options: Options) -> 
     sizes = {number: (*image.size, 0) for number, image in enumerate(images)}
     made: dict[int, Image] = {}
     for numbers in chunks(sizes, options.batch, pixels_for(model.device.type)):
-        these = Options(options.domain, options.size, options.seed, None if styles is None else styles[numbers])
+        these = replace(options, style=None if styles is None else styles[numbers])
         made |= zip(numbers, translated_images(model, [images[number] for number in numbers], these), strict=True)
     return [made[number] for number in range(len(images))]
 
@@ -82,18 +86,18 @@ def _in_parts(model: Model, x: Tensor, options: Options) -> Tensor:
     styles = _styles(model, options, len(x))
     height, width = model.working_size(x.shape[-2], x.shape[-1], options.size)
     step = at_once(width, height, options.batch, pixels_for(model.device.type))
-    return torch.cat(
-        [
-            model.tensors(
-                x[start : start + step],
-                options.domain,
-                size=options.size,
-                seed=options.seed,
-                style=None if styles is None else styles[start : start + step],
-            )
-            for start in range(0, len(x), step)
-        ]
-    )
+    made = [
+        model.tensors(
+            x[start : start + step],
+            options.domain,
+            size=options.size,
+            seed=options.seed,
+            style=None if styles is None else styles[start : start + step],
+            fitting=options.fitting,
+        )
+        for start in range(0, len(x), step)
+    ]
+    return made[0] if len(made) == 1 else torch.cat(made)
 
 
 def _styles(model: Model, options: Options, count: int) -> Tensor | None:

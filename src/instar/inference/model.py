@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,15 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
+from instar.inference.fitting import Fitting, fitted
+from instar.inference.memory import Cost, cost
 from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
 from instar.inference.padding import cropped, enlarged, padded, resized
+
+WHOLE = Fitting()
+"""As a whole, if the memory is enough."""
+COST_SIDE = 256
+"""Of the image with which it is measured what a pass takes."""
 
 
 @contextmanager
@@ -48,6 +56,7 @@ class Model:
         self.method = method.eval().requires_grad_(False).to(self.device)
         self.config = config
         self.keys = Domains.of(config, method.data.parts, method.targets)
+        self._costs: dict[Domain, Cost] = {}
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Self:
@@ -111,9 +120,16 @@ class Model:
 
     @without_gradients()
     def tensors(
-        self, x: Tensor, to: Domain, *, size: int | None = None, seed: int = 0, style: Tensor | None = None
+        self,
+        x: Tensor,
+        to: Domain,
+        *,
+        size: int | None = None,
+        seed: int = 0,
+        style: Tensor | None = None,
+        fitting: Fitting = WHOLE,
     ) -> Tensor:
-        """Translate a tensor in one pass.
+        """Translate a tensor in one pass, or in tiles.
 
         What an image becomes does not depend on the others of its batch: noise is drawn anew from `seed` for each.
 
@@ -123,17 +139,23 @@ class Model:
             size: short side to work at; the images' own if None.
             seed: of the model's noise or style.
             style: (S,) for all, or (N, S), on any device.
+            fitting: what to do with images that are large.
 
         Returns:
             The same shape, range, type and device.
+
+        Raises:
+            UserError: there is too little memory; nothing was computed.
         """
         height, width = x.shape[-2:]
         given = resized(x, *self.working_size(height, width, size))
         styles = None if style is None else style.to(self.device).expand(len(x), -1)
         # A method that draws one noise for the batch would give an image another one at each place in it.
-        step = 1 if "batch_independent" in self.method.exempt else len(x)
+        alone = "batch_independent" in self.method.exempt or fitting.one_by_one(*given.shape[-2:])
+        step = 1 if alone else len(x)
         parts = [slice(start, start + step) for start in range(0, len(x), step)]
-        out = torch.cat([self._pass(given[i], to, seed, None if styles is None else styles[i]) for i in parts])
+        made = [self._pass(given[i], to, seed, None if styles is None else styles[i], fitting) for i in parts]
+        out = made[0] if len(made) == 1 else torch.cat(made)
         return resized(out, height, width).to(x.device, x.dtype)
 
     def working_size(self, height: int, width: int, size: int | None = None) -> tuple[int, int]:
@@ -154,13 +176,28 @@ class Model:
         """Pad (N, C, H, W) right and below, to the multiples that the networks need; exported graphs pad themselves."""
         return x if isinstance(self.method, OnnxMethod) else padded(x, self.method.size_divisor)
 
-    def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
+    def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None, fitting: Fitting) -> Tensor:
+        if fitting.one_by_one(*x.shape[-2:]) and isinstance(self.method, OnnxMethod):
+            tile = setting("tile", fitting.tile)
+            raise UserError(f"{tile}: an exported graph takes whole images; take the run, or a lower {setting('size')}")
+        run = partial(self._run, to, seed, style)
+        image = f"{x.shape[-1]} x {x.shape[-2]} px"
+        out = fitted(run, self.padded(x.float()), self.device, partial(self._cost, to), fitting, image)
+        return cropped(out, *x.shape[-2:])
+
+    def _run(self, to: Domain, seed: int, style: Tensor | None, planes: Tensor) -> Tensor:
         options: dict[str, Any] = {} if style is None else {"style": style}
         if self.method.stochastic:
             options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
         translate: Callable[..., Tensor] = self.method.translate
-        out = translate(self.padded(x.to(self.device, torch.float32)), to=to, **options)
-        return cropped(out, *x.shape[-2:])
+        return translate(planes, to=to, **options)
+
+    def _cost(self, to: Domain) -> Cost:
+        """Return what a pass takes for each pixel, measured once."""
+        if to not in self._costs:
+            blank = self.padded(torch.zeros(1, self.channels, COST_SIDE, COST_SIDE, device=self.device))
+            self._costs[to] = cost(partial(self._run, to, 0, None), blank)
+        return self._costs[to]
 
     def _reachable(self) -> str:
         names = " or ".join(self.targets)

@@ -11,6 +11,7 @@ from instar.core.abilities import Attentive, Coded, Landmarked, Styled, StyleEnc
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
+from instar.inference.tiles.sizes import Tile, check_tile
 
 ALL = "all"
 """In place of a domain's name: every domain that the model found."""
@@ -31,6 +32,10 @@ class TranslationRequest(Settings):
     size: Annotated[int | None, Bounds(SMALLEST_SIZE)] = None
     """Short side at which the network works; results are resized back. For images much larger than those of the
     training, or than the memory allows. The images' own size if not given."""
+    tile: Tile | None = None
+    """Translate images with more pixels than a square of this side in parts of so many: any size in little memory.
+    Norms take their statistics from the whole image, so that the result is that of the whole. auto does so where the
+    memory is too small for the whole."""
     batch: PositiveInt = BATCH
     """Most images of one size that go through the network together."""
     seed: NonNegativeInt = 0
@@ -65,6 +70,7 @@ class TranslationRequest(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_tile(self.tile)
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]
@@ -110,11 +116,26 @@ class TranslationRequest(Settings):
                 others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
                 trained = ", as it was trained" * isinstance(method, ability)
                 raise UserError(f"{setting(option)}: {name} cannot do that{trained}; methods that can: {others}")
+        self._check_tile(styled=styled)
         if self.towards and not self.interpolate:
             number = setting("interpolate", "N")
             raise UserError(f"{setting('towards')}: give also {number}, the number of pictures on the way")
         if self.interpolate:
             self._check_ends(name, styled=styled)
+
+    def _check_tile(self, *, styled: bool) -> None:
+        """Refuse what needs the whole image at once beside tiles."""
+        whole = {
+            "landmarks": self.landmarks,
+            "move": self.move,
+            "source": self.source,
+            "heatmap": self.heatmap,
+            "interpolate": self.interpolate and (self.towards or not styled),
+        }
+        for other, given in whole.items():
+            if self.tile and given:
+                both = f"{setting('tile')} and {setting(other)}"
+                raise UserError(f"{both}: give one of the two; the second takes the whole image at once")
 
     def _check_ends(self, name: str, *, styled: bool) -> None:
         """Refuse a way without an end, or with too many."""

@@ -12,7 +12,7 @@ from typing import IO
 
 from instar.core.config import LARGE
 from instar.core.errors import Message, Speller, UserError, in_python, setting
-from instar.core.events import Listener, Stop, Worked, ignore, note
+from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.reading import summed
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Size, work
@@ -74,7 +74,8 @@ def translate_files(
         model: a translator, or the directory of a run or of a checkpoint.
         request: which files, and what to make of them.
         device: auto, cpu, cuda or mps; where to load the model.
-        on_event: told of each result (`Worked`) and of what a user should know (`Noted`).
+        on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
+            what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end.
         spell: how settings are written in the manifest.
 
@@ -83,12 +84,19 @@ def translate_files(
     """
     collect(request.inputs, request.out)  # what is wrong with the inputs is told before seconds of loading
     translator = model if isinstance(model, Translator) else Translator.load(model, device)
-    made = variants(request, translator)
-    notes = []
+    notes: list[Noted] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Noted):
+            if event in notes:  # the same for each image of a size
+                return
+            notes.append(event)
+        on_event(event)
 
     def tell(text: str) -> None:
-        notes.append(note(text))
-        on_event(notes[-1])
+        hear(note(text))
+
+    made = variants(request, translator, hear)
 
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
@@ -114,7 +122,7 @@ def translate_files(
                 tally,
                 batch=request.batch,
                 pixels=pixels_for(translator.device.type),
-                look=_looker(None if request.size else translator.config.data.short_side, tell),
+                look=_looker(None if request.size else translator.config.data.short_side, hear),
                 stopped=stop.is_set if stop else lambda: False,
             )
         finally:
@@ -139,7 +147,7 @@ def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | Non
     return write_grid(jobs, [variant.naming for variant in made], [variant.reference for variant in made], out)
 
 
-def _looker(trained: int | None, tell: Callable[[str], None]) -> Callable[[Job, Size], None]:
+def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:
     """Return a function that names `size` once, at the first image far larger than the `trained` short side."""
     told = trained is None
 
@@ -147,9 +155,11 @@ def _looker(trained: int | None, tell: Callable[[str], None]) -> Callable[[Job, 
         nonlocal told
         if not told and trained is not None and min(size) > LARGE * trained:
             told = True
-            tell(
-                f"{job.source} is {size[0]} x {size[1]}, the model was trained on images of short side "
-                f"{trained}; if the results disappoint, try {setting('size', trained)}"
+            hear(
+                note(
+                    f"{job.source} is {size[0]} x {size[1]}, the model was trained on images of short side "
+                    f"{trained}; if the results disappoint, try {setting('size', trained)}"
+                )
             )
 
     return look

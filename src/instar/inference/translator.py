@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
+from instar.core.events import Listener, ignore
 from instar.inference.arrays import PixelT
 from instar.inference.attention import attention_map
 from instar.inference.batches import BATCH
 from instar.inference.checks import Picture, check_equal_sizes, opened
 from instar.inference.codes import translations_between
+from instar.inference.fitting import Fitting
 from instar.inference.kinds import (
     Options,
     translated_array,
@@ -33,6 +35,7 @@ from instar.inference.styles import (
     encoded_style,
     style_of_own_domain,
 )
+from instar.inference.tiles.sizes import Tile
 
 
 class Translator(Model):
@@ -52,6 +55,8 @@ class Translator(Model):
         seed: int = 0,
         style: Style | None = None,
         batch: int = BATCH,
+        tile: Tile | None = None,
+        on_event: Listener = ignore,
     ) -> Image: ...
     @overload
     def translate(
@@ -63,6 +68,8 @@ class Translator(Model):
         seed: int = 0,
         style: Style | None = None,
         batch: int = BATCH,
+        tile: Tile | None = None,
+        on_event: Listener = ignore,
     ) -> list[Image]: ...
     @overload
     def translate(
@@ -74,6 +81,8 @@ class Translator(Model):
         seed: int = 0,
         style: Style | None = None,
         batch: int = BATCH,
+        tile: Tile | None = None,
+        on_event: Listener = ignore,
     ) -> NDArray[PixelT]: ...
     @overload
     def translate(
@@ -85,6 +94,8 @@ class Translator(Model):
         seed: int = 0,
         style: Style | None = None,
         batch: int = BATCH,
+        tile: Tile | None = None,
+        on_event: Listener = ignore,
     ) -> Tensor: ...
 
     def translate(
@@ -96,6 +107,8 @@ class Translator(Model):
         seed: int = 0,
         style: Style | None = None,
         batch: int = BATCH,
+        tile: Tile | None = None,
+        on_event: Listener = ignore,
     ) -> Image | list[Image] | NDArray[PixelT] | Tensor:
         """Translate one image or many.
 
@@ -109,16 +122,22 @@ class Translator(Model):
             seed: of the model's noise or style, if it has any. All images share one noise.
             style: from `styles` or `style_of`: (S,) for all images, or (N, S), one for each; drawn from `seed` if None.
             batch: most images of one size that go through the network together; fewer do where they are large.
+            tile: translate images with more pixels than a square of this side in parts of so many, each norm with the
+                statistics of the whole image: the result is that of the whole in little memory. "auto" does so where
+                the memory is too small for the whole.
+            on_event: told what tiles will take (`Noted`), and how far an image is (`Worked`).
 
         Returns:
             The same kind, size, mode, type and batch shape as `image`; a PIL image for a path.
 
         Raises:
-            UserError: the model has no such domain or no styles, a file cannot be read, or a setting is out of bounds.
+            UserError: the model has no such domain or no styles, a file cannot be read, a setting is out of bounds, or
+                the memory is too small, of which one hears before anything is computed.
             ValueError: an array, a tensor or a style has the wrong shape, type or values.
             TypeError: `image` is nothing of the above.
         """
-        options = Options(self.domain(to), size, seed, self.style_to(to) if style is None else style, batch)
+        chosen = self.style_to(to) if style is None else style
+        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event))
         if isinstance(image, Tensor):
             return translated_tensor(self, image, options)
         if isinstance(image, np.ndarray):
@@ -135,9 +154,12 @@ class Translator(Model):
         size: int | None = None,
         seed: int = 0,
         style: Style | None = None,
+        tile: Tile | None = None,
+        on_event: Listener = ignore,
     ) -> list[Image]:
         """Translate PIL images of one size in one pass; everything else is as for `translate`."""
-        return translated_images(self, batch, Options(self.domain(to), size, seed, style))
+        fitting = Fitting(tile, on_event)
+        return translated_images(self, batch, Options(self.domain(to), size, seed, style, fitting=fitting))
 
     def styles(self, count: int, *, seed: int = 0) -> Tensor:
         """Draw styles (count, S). The first is the one that `translate` draws from this seed."""

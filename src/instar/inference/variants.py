@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from instar.core.abilities import Styled, supports
+from instar.core.events import Listener, ignore
 from instar.core.images import viewable
 from instar.core.metadata import give
 from instar.core.reading import read
@@ -43,15 +44,20 @@ class Variant:
     reference: Path | None = None
 
 
-def variants(request: TranslationRequest, model: Translator) -> list[Variant]:
+def variants(request: TranslationRequest, model: Translator, on_event: Listener = ignore) -> list[Variant]:
     """Return what is asked for.
+
+    Args:
+        request: says it.
+        model: that translates.
+        on_event: told of the tiles of large images.
 
     Raises:
         UserError: the model has no such thing, or an image that is named cannot be read; one line.
     """
     request.check(model.name, model.method)
     model.domain(request.domain)
-    images = _images(request, model)
+    images = _images(request, model, on_event)
     found = _translations(request, model, images) or [Variant(Naming(), partial(_pictures, images))]
     if request.metadata == "keep":
         found = [replace(one, make=partial(_with_metadata, one.make)) for one in found]
@@ -79,12 +85,20 @@ def _translations(request: TranslationRequest, model: Translator, images: Images
     return [*found, *(styled(f"_like-{path.stem}", style, path) for path, style in likes)]
 
 
-def _images(request: TranslationRequest, model: Translator) -> Images:
+def _images(request: TranslationRequest, model: Translator, on_event: Listener) -> Images:
     """Return what makes images of one size into others, of which only the style is left to choose."""
     style = model.style_to(request.to)
     if request.move or request.source:
         return partial(LandmarkEdit.of(request, model).images, style=style)
-    return partial(model.images, to=request.domain, size=request.size, seed=request.seed, style=style)
+    return partial(
+        model.images,
+        to=request.domain,
+        size=request.size,
+        seed=request.seed,
+        style=style,
+        tile=request.tile,
+        on_event=on_event,
+    )
 
 
 def _strip(request: TranslationRequest, model: Translator, images: Images, count: int) -> Variant:

@@ -21,15 +21,12 @@ class UpConv(nn.Conv2d):
         """Map (N, C, H, W) to (N, C', 2H, 2W)."""
         height, width = x.shape[2:]
         padded = nnf.pad(x, (1, 1, 1, 1), mode="replicate")  # of the small map: the same as reflecting the large one
-        rows = []
-        for r, (up, down) in enumerate(_halves(self.weight, 2)):
-            tall = torch.stack((up, down), 2)
-            cells = [
-                nnf.conv2d(padded[..., r : r + height + 1, c : c + width + 1], torch.stack(halves, 3))
-                for c, halves in enumerate(_halves(tall, 3))
-            ]
-            rows.append(torch.stack(cells, 4))
-        return torch.stack(rows, 3).flatten(4, 5).flatten(2, 3)
+        cells = [
+            nnf.conv2d(padded[..., r : r + height + 1, c : c + width + 1], torch.stack(halves, 3))
+            for r, rows in enumerate(_halves(self.weight, 2))
+            for c, halves in enumerate(_halves(torch.stack(rows, 2), 3))
+        ]
+        return nnf.pixel_shuffle(torch.stack(cells, 2).flatten(1, 2), 2)
 
 
 def _halves(weight: Tensor, axis: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
