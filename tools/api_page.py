@@ -68,7 +68,8 @@ def parameter(one: inspect.Parameter) -> str:
     stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
     value = json.dumps(one.default) if isinstance(one.default, str) else repr(one.default)
     default = "" if one.default is one.empty else f" = {getattr(one.default, '__name__', value)}"
-    return f"{stars}{one.name}: {one.annotation}{default}"
+    kind = str(one.annotation).replace("'", '"')  # postponed annotations come back with single quotes
+    return f"{stars}{one.name}: {kind}{default}"
 
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:

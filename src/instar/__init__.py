@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from instar.api.evaluate import evaluate as evaluate
     from instar.api.evaluate import evaluate_folders as evaluate_folders
     from instar.api.evaluate import register_metric as register_metric
+    from instar.api.export import export as export
     from instar.api.inspect import inspect as inspect
     from instar.api.load import load as load
     from instar.api.study import score_study as score_study
@@ -41,6 +42,7 @@ _HOMES = {
     "evaluate": "instar.api.evaluate",
     "evaluate_folders": "instar.api.evaluate",
     "register_metric": "instar.api.evaluate",
+    "export": "instar.api.export",
     "inspect": "instar.api.inspect",
     "load": "instar.api.load",
     "score_study": "instar.api.study",

@@ -58,7 +58,7 @@ def test_an_unknown_command_names_the_nearest(word: str, meant: str, capsys: pyt
     assert out == ""
     assert err.startswith(f"instar: there is no command {word!r}; ")
     assert err.count("\n") == 1
-    known = "benchmark, check, compare, demo, evaluate, inspect, methods, study, styles, train, translate"
+    known = "benchmark, check, compare, demo, evaluate, export, inspect, methods, study, styles, train, translate"
     assert (f"did you mean {meant!r}?" if meant else known) in err
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as nnf
 
-from instar.modules.dropout import dropout
+from instar.modules.dropout import Masks, dropout
 
 
 def test_a_generator_draws_what_the_global_one_would() -> None:
@@ -21,3 +21,11 @@ def test_what_is_kept_keeps_the_mean(p: float) -> None:
         found = dropout(torch.ones(100_000), p, generator)
         assert found[found != 0].unique().tolist() == pytest.approx([1 / (1 - p)])
         assert float(found.mean()) == pytest.approx(1, abs=0.02)
+
+
+def test_masks_that_are_handed_in_take_the_place_of_chance() -> None:
+    x = torch.arange(6.0).reshape(2, 3)
+    first, second = torch.tensor([[2.0, 0, 2], [0, 0, 2]]), torch.zeros(2, 3)
+    masks = Masks(iter([first, second]))
+    assert torch.equal(dropout(x, 0.5, masks), x * first)
+    assert torch.equal(dropout(x, 0.5, masks), x * second)

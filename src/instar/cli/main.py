@@ -33,6 +33,7 @@ COMMANDS = {
     "benchmark": Command(
         "SPEC.yaml", "train and score a grid of methods, data sets and seeds; goes on where it stopped"
     ),
+    "export": Command("RUN -o MODEL.onnx", "write a trained model as one file for another runtime, and compare both"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"
     ),

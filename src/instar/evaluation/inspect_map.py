@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,13 @@ PERPLEXITY = 30.0
 
 def library() -> Any:
     """Return scikit-learn's module of maps. A missing one is a `UserError`."""
+    before = random.getstate()
     try:
         return importlib.import_module("sklearn.manifold")
     except ImportError as error:
         raise UserError("the map of styles needs scikit-learn: pip install 'instar[inspect]'") from error
+    finally:
+        random.setstate(before)  # its first import draws from Python's generator, which is the caller's
 
 
 def places(styles: Tensor) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
+from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
 from instar.inference.padding import cropped, enlarged, padded, resized
 
 
@@ -50,7 +51,9 @@ class Model:
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Self:
-        """Load a run directory's last checkpoint, or one checkpoint."""
+        """Load a run directory's last checkpoint, one checkpoint, or a file that `instar.export` has written."""
+        if path.suffix.lower() == SUFFIX:
+            return cls(*load_onnx(path, device), device="cpu")
         return cls(*load_method(path), device=device)
 
     @property
@@ -148,8 +151,8 @@ class Model:
         return images_to_tensor(batch, self.channels, height, width).to(self.device)
 
     def padded(self, x: Tensor) -> Tensor:
-        """Pad (N, C, H, W) right and below, to the multiples that the networks need."""
-        return padded(x, self.method.size_divisor)
+        """Pad (N, C, H, W) right and below, to the multiples that the networks need; exported graphs pad themselves."""
+        return x if isinstance(self.method, OnnxMethod) else padded(x, self.method.size_divisor)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None) -> Tensor:
         options: dict[str, Any] = {} if style is None else {"style": style}

@@ -59,6 +59,8 @@ def adaptive_instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         shift: means (N, C).
     """
     n, c, *sides = x.shape
+    if torch.onnx.is_in_onnx_export():  # its operators have a fixed number of groups, which would fix the batch
+        return nnf.group_norm(x, c) * scale[:, :, None, None] + shift[:, :, None, None]
     # One image of N * C groups: normalisation, scale and shift in one kernel, as in `InstanceNorm`.
     out = nnf.group_norm(x.reshape(1, n * c, *sides), n * c, scale.reshape(-1), shift.reshape(-1))
     return out.view(x.shape)

@@ -312,7 +312,7 @@ class BicycleGAN(Method[Paired]):
     ) -> Tensor:
         """Translate with G, without dropout, in the styles (N, S); None draws one for all images."""
         style = self.sample_style(1, generator) if style is None else style
-        out: Tensor = self.G(x, style.expand(len(x), -1), noise=False)
+        out: Tensor = self.G(x, style.expand(x.shape[0], -1), noise=False)
         return out
 
 

@@ -80,7 +80,7 @@ class Pipeline:
     def transform(self, z: Tensor, a: Tensor, to: Domain) -> Parts:
         """Take components (N, M) and appearances (N, S) of the other domain into domain `to`."""
         z = self.phi[to].geometry(z) * self.pca[to].active
-        points = kept_inside(self.pca[to].inverse(z).view(len(z), -1, 2))
+        points = kept_inside(self.pca[to].inverse(z).view(z.shape[0], -1, 2))
         a = self.phi[to].appearance(a)
         return Parts(points, z, a, torch.full_like(a, -torch.inf))
 

@@ -1,0 +1,50 @@
+"""Every method, in every direction, is exported, and translates as the run does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import instar
+from instar.core.abilities import Styled, supports
+from instar.exporting.onnx_file import write_onnx
+from instar.inference.translator import Translator
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+Runs = Callable[..., Path]
+FAST = "cut"
+SHAPES = [(1, 32, 32), (3, 45, 71), (2, 9, 70), (1, 64, 33), (2, 5, 7)]
+"""Batch, height and width: multiples, none, less than is needed, one block and several."""
+
+
+def directions() -> list[object]:
+    return [pytest.param(name, marks=[] if name == FAST else [pytest.mark.slow]) for name in instar.names()]
+
+
+def differences(run: Translator, exported: Translator, to: str) -> list[float]:
+    found = []
+    for count, height, width in SHAPES:
+        x = torch.rand(count, run.channels, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        styles = run.styles(count, seed=5) if supports(run.method, Styled) else None
+        one = run.translate(x, to, seed=3, style=styles)
+        two = exported.translate(x, seed=3, style=styles)
+        assert two.shape == x.shape
+        assert one.std() > 0.001
+        found.append((one - two).abs().max().item() / 2)
+    return found
+
+
+@pytest.mark.parametrize("name", directions())
+def test_it_translates_as_the_run_does(name: str, run_directory: Runs, tmp_path: Path) -> None:
+    run = instar.load(run_directory(name), "cpu")
+    for key in run.keys.targets:
+        card = write_onnx(run, key, tmp_path / "model.onnx")
+        exported = instar.load(tmp_path / "model.onnx")
+        assert max(differences(run, exported, run.keys.names[key])) < 1 / 255
+        assert (card.source, card.target) == (run.keys.names[run.keys.opposite(key)], run.keys.names[key])
+        assert exported.targets == (card.target,)
+        assert exported.domains == (card.source, card.target)
