@@ -1,7 +1,6 @@
 """What a method can do may depend on its settings."""
 
 import pytest
-from contract.playing import build, tiny
 
 from instar.core import registry
 from instar.core.abilities import (
@@ -17,6 +16,7 @@ from instar.core.abilities import (
     supports,
 )
 from instar.core.method import defaults, outline
+from instar.testing.runs import build, tiny
 
 
 @pytest.mark.parametrize(

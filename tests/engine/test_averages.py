@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import pytest
 import torch
-from contract.playing import build, source_for, tiny, trainer
 from torch import nn
 
 from instar.engine.averages import RAMP, Averages
+from instar.testing.runs import build, source_for, tiny, trainer
 
 
 class OneNumber(nn.Module):

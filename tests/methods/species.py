@@ -13,12 +13,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from contract.playing import Stream
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from instar.core.batch import Unpaired
 from instar.core.images import to_tensor
+from instar.testing.runs import NoiseStream
 
 Species = Literal["a", "b"]
 NECKS: dict[Species, tuple[float, float]] = {"a": (0.10, 0.20), "b": (0.35, 0.50)}
@@ -160,5 +160,5 @@ class World:
             chosen.append(herd(species, 0, self.images, self.size).images[rows])  # type: ignore[arg-type]
         return Unpaired(*chosen)
 
-    def stream(self, start_step: int) -> Stream:
-        return Stream(self, start_step)  # type: ignore[arg-type]
+    def stream(self, start_step: int) -> NoiseStream:
+        return NoiseStream(self, start_step)  # type: ignore[arg-type]

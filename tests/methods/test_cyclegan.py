@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -16,6 +14,7 @@ from instar.core.progress import Progress
 from instar.core.schedule import linear
 from instar.core.seed import seed_step
 from instar.methods.cyclegan import Config, CycleGAN
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values
 
 STEPS = 6
@@ -103,7 +102,7 @@ def test_steps_equal_a_hand_written_loop(
 
 @pytest.mark.parametrize("pool", [0, 2])
 def test_resume_with_a_pool_in_use(tmp_path: Path, pool: int) -> None:
-    assert_interrupted_equals_whole("cyclegan", tmp_path, pool=pool)
+    interrupted_equals_whole("cyclegan", tmp_path, pool=pool)
 
 
 def test_parameter_counts() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -21,6 +20,7 @@ from instar.core.schedule import halving
 from instar.core.seed import seed_step
 from instar.engine.checkpoint import read_tensors
 from instar.methods.munit import MUNIT, Config
+from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
 STEPS = 4

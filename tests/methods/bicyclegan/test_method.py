@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -21,6 +19,7 @@ from instar.core.progress import Progress
 from instar.core.schedule import linear
 from instar.core.seed import seed_step
 from instar.methods.bicyclegan import BicycleGAN, Config
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
 STEPS = 4
@@ -361,7 +360,7 @@ def test_terms_of_the_ablations(batch: Paired, mode: str, terms: dict[str, float
 
 @pytest.mark.parametrize("options", [{"mode": "clr"}, {"mode": "pix2pix"}, {"same_d": True}], ids=str)
 def test_resume_of_the_ablations(tmp_path: Path, options: dict[str, Any]) -> None:
-    assert_interrupted_equals_whole("bicyclegan", tmp_path, **options)
+    interrupted_equals_whole("bicyclegan", tmp_path, **options)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from contract.playing import Stream, build, tiny, trainer
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from instar.core.batch import Paired
 from instar.core.images import to_tensor
 from instar.core.method import Method
+from instar.testing.runs import NoiseStream, build, tiny, trainer
 
 SIDE, SAMPLES, HELD_OUT = 32, 20, 5
 RED, YELLOW, MAGENTA = (230, 40, 40), (230, 200, 40), (230, 40, 200)
@@ -61,8 +61,8 @@ class Toys:
         toys = [toy(step * self.size + i) for i in range(self.size)]
         return Paired(torch.stack([t.outline for t in toys]), torch.stack([t.filled for t in toys]))
 
-    def stream(self, start_step: int) -> Stream:
-        return Stream(self, start_step)  # type: ignore[arg-type]
+    def stream(self, start_step: int) -> NoiseStream:
+        return NoiseStream(self, start_step)  # type: ignore[arg-type]
 
 
 def trained(folder: Path, seed: int, steps: int, **options: Any) -> Method[Any]:

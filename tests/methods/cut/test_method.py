@@ -7,8 +7,6 @@ from typing import Any, cast
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -22,6 +20,7 @@ from instar.methods.cut import CUT, Config
 from instar.modules.init import normal
 from instar.modules.vector_queue import VectorQueue
 from instar.networks.resnet import ResnetGenerator
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, count, scramble, values
 
 STEPS = 4
@@ -169,7 +168,7 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
 
 @pytest.mark.parametrize("options", [FAST, {"negatives": "both", "bank": 40}], ids=["fastcut", "both"])
 def test_resume(tmp_path: Path, options: dict[str, Any]) -> None:
-    assert_interrupted_equals_whole("cut", tmp_path, **options)
+    interrupted_equals_whole("cut", tmp_path, **options)
 
 
 def test_parameter_counts() -> None:

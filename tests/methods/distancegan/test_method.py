@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -20,6 +18,7 @@ from instar.core.progress import Progress
 from instar.methods.distancegan import Config, DistanceGAN
 from instar.methods.distancegan.distance import distances
 from instar.methods.distancegan.standard_scaler import StandardScaler
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, count, scramble, values
 
 STEPS = 4
@@ -325,7 +324,7 @@ def test_runs_that_can(config: RunConfig) -> None:
 
 
 def test_statistics_outlive_an_interruption(tmp_path: Path) -> None:
-    resumed = assert_interrupted_equals_whole("distancegan", tmp_path, pool=2)
+    resumed = interrupted_equals_whole("distancegan", tmp_path, pool=2)
     assert resumed.method.units_x.deviation < 1  # measured, and not again on resuming
     assert "train" in resumed.phase
 

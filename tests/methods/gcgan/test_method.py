@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -17,6 +15,7 @@ from instar.core.progress import Progress
 from instar.core.seed import seed_step
 from instar.methods.gcgan import Config, GcGAN
 from instar.methods.gcgan.geometry import transform
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values
 
 STEPS = 4
@@ -278,7 +277,7 @@ def test_a_step_draws_one_map(batch: Unpaired) -> None:
 )
 def test_resume_is_exact(tmp_path: Path, options: dict[str, Any]) -> None:
     """Also while a map's discriminator has never moved, or with a generator for each view."""
-    assert_interrupted_equals_whole("gcgan", tmp_path, **options)
+    interrupted_equals_whole("gcgan", tmp_path, **options)
 
 
 def test_pools_are_separate() -> None:

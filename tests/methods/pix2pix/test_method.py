@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -18,6 +16,7 @@ from instar.core.progress import Progress
 from instar.core.schedule import linear
 from instar.core.seed import seed_step
 from instar.methods.pix2pix import Config, Pix2Pix
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values
 
 STEPS = 4
@@ -82,7 +81,7 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
 
 
 def test_resume_with_instance_norm_and_batches(tmp_path: Path) -> None:
-    assert_interrupted_equals_whole("pix2pix", tmp_path, norm="instance", optim={"hold": 0.5})
+    interrupted_equals_whole("pix2pix", tmp_path, norm="instance", optim={"hold": 0.5})
 
 
 def test_parameter_counts() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -16,6 +15,7 @@ from instar.core.method import defaults
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
 from instar.methods.quick.method import LAZY, Config, Quick, augment, coarse_change
+from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import values
 
 STEPS = LAZY + 2

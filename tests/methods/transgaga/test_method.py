@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
+from contract.test_resume import interrupted_equals_whole
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from instar.core.run import load_method
 from instar.core.seed import seed_step
 from instar.engine import checkpoint
 from instar.methods.transgaga import Config, TransGaGa
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
 STEPS = 6
@@ -216,7 +216,7 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
 @pytest.mark.parametrize("options", [{"stages": (0.3, 0.4)}, {"stages": (0.3, 0.2), "shared": True}], ids=str)
 def test_resume_within_a_stage_and_across(tmp_path: Path, options: dict[str, Any]) -> None:
     """The first is cut in the second stage: its components come from the checkpoint. The third comes later."""
-    assert_interrupted_equals_whole("transgaga", tmp_path, **options)
+    interrupted_equals_whole("transgaga", tmp_path, **options)
 
 
 def test_parameters() -> None:

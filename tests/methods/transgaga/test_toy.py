@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import build, tiny, trainer
 from torch import Tensor
 
+from instar.testing.runs import build, tiny, trainer
 from methods.species import NECKS, World, animal, herd, write
 
 HELD_OUT = 10**6

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -26,6 +24,7 @@ from instar.methods.tunit import head_restarts as restarts
 from instar.methods.tunit import method as tunit
 from instar.methods.tunit.clustering import iic
 from instar.methods.tunit.views import random_view
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
 STEPS = 4
@@ -467,19 +466,19 @@ def test_a_better_head_in_the_middle(batch: Unlabelled, monkeypatch: pytest.Monk
 
 
 def test_interrupted_before_the_phase_changes(tmp_path: Path) -> None:
-    resumed = assert_interrupted_equals_whole("tunit", tmp_path, cluster=0.7)
+    resumed = interrupted_equals_whole("tunit", tmp_path, cluster=0.7)
     assert resumed.phase == "translate"
 
 
 def test_interrupted_before_a_better_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarts, "STEPS", 20)
-    resumed = assert_interrupted_equals_whole("tunit", tmp_path, cluster=1.0, restarts=2)
+    resumed = interrupted_equals_whole("tunit", tmp_path, cluster=1.0, restarts=2)
     assert resumed.phase == "settle"
 
 
 @pytest.mark.parametrize("mode", ["separate", "semi"])
 def test_interrupted_in_other_modes(mode: str, tmp_path: Path) -> None:
-    assert_interrupted_equals_whole("tunit", tmp_path, mode=mode, cluster=0.34 if mode == "separate" else 0.7)
+    interrupted_equals_whole("tunit", tmp_path, mode=mode, cluster=0.34 if mode == "separate" else 0.7)
 
 
 def test_what_cannot_be_trained(batch: Unlabelled) -> None:

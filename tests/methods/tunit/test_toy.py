@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from contract.playing import Stream, build, tiny, trainer
 from torch import Tensor
 
 from instar.core.batch import Unlabelled
 from instar.core.progress import Progress
 from instar.methods.tunit import TUNIT
 from instar.metrics.clusters import matched_accuracy, purity
+from instar.testing.runs import NoiseStream, build, tiny, trainer
 
 SIDE, DOMAINS, HELD_OUT = 32, 4, 10**6
 DARK = ((0.1, 0.3, 0.1), (0.1, 0.15, 0.4), (0.4, 0.1, 0.1), (0.2, 0.2, 0.2))
@@ -73,8 +73,8 @@ class Toys:
         images = torch.stack([toy(step * self.size + i).image for i in range(self.size)])
         return Unlabelled(images, images)
 
-    def stream(self, start_step: int) -> Stream:
-        return Stream(self, start_step)  # type: ignore[arg-type]
+    def stream(self, start_step: int) -> NoiseStream:
+        return NoiseStream(self, start_step)  # type: ignore[arg-type]
 
 
 def held_out(count: int) -> tuple[Tensor, Tensor]:

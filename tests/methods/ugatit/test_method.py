@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -24,6 +23,7 @@ from instar.engine.optimizers import Optimizers
 from instar.methods.ugatit import UGATIT, Config
 from instar.methods.ugatit.adalin import AdaLIN
 from instar.methods.ugatit.networks import Outputs
+from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import Constant, count, scramble, values
 
 STEPS = 5

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -19,6 +18,7 @@ from instar.core.seed import seed_step
 from instar.core.settings import with_changes
 from instar.engine.optimizers import Optimizers
 from instar.methods.unit.method import UNIT, Config, energy
+from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
 STEPS = 3

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract.playing import Noise, build, source_for, tiny, trainer
-from contract.test_resume import assert_interrupted_equals_whole
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -19,6 +17,7 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seed_step
 from instar.methods.unit_adaptation.method import Config, UNITAdaptation, by_path, entropy, squares
+from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
 STEPS = 3
@@ -87,7 +86,7 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, gray: str) -> None:
 
 
 def test_resume_with_inverted_and_painted_images(tmp_path: Path) -> None:
-    assert_interrupted_equals_whole("unit-adaptation", tmp_path, invert="a", paint="b")
+    interrupted_equals_whole("unit-adaptation", tmp_path, invert="a", paint="b")
 
 
 def test_dropout_follows_the_seed() -> None:
