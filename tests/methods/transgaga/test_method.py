@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from contract.test_resume import interrupted_equals_whole
 from lightning_fabric import Fabric
 from torch import Tensor
 
