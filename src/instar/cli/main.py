@@ -54,7 +54,10 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit code: 0 done, 1 some files failed, 2 wrong input, 130 stopped."""
+    """Run a command line and return its exit code.
+
+    0 done, 1 some files failed, 2 wrong input, 3 memory or disk gave out, 70 an error of Instar itself, 130 stopped.
+    """
     arguments, plugins = _without_plugins(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
@@ -64,14 +67,18 @@ def run(arguments: Sequence[str]) -> int:
 
         print(f"instar {version('instar')}")
         return 0
+    return _run(arguments[0], arguments[1:], plugins)
+
+
+def _run(name: str, arguments: Sequence[str], plugins: Sequence[str]) -> int:
+    """Run a sub-command, and turn what it raises into a line and an exit code."""
     try:
-        name = arguments[0]
         if name not in COMMANDS:
             raise UserError(f"there is no command {name!r}{nearest(name, COMMANDS)}")
         for file in plugins:
             register(file)
         module = importlib.import_module(f"instar.cli.{name}")
-        code: int = module.run(list(arguments[1:]))
+        code: int = module.run(list(arguments))
     except UserError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes says it for all
             from instar.cli.flags import spell
@@ -84,6 +91,10 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output, `head` perhaps, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        from instar.cli.boundary import last_words
+
+        return last_words(error)
     return code
 
 

@@ -1,0 +1,41 @@
+"""What the command line says of errors that are nobody's input: a line, and an exit code of their own."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+MACHINE = 3
+"""Exit code where the machine gave out: memory, a disk, the rights of a file."""
+BUG = 70
+"""Exit code of an error in Instar itself (EX_SOFTWARE of sysexits)."""
+SMALLER = "try a smaller batch, smaller images (`--size`) or, where there is one, --tile"
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+"""What RuntimeErrors of PyTorch's allocators say."""
+
+
+def last_words(error: Exception) -> int:
+    """Print what happened to stderr, and return the exit code.
+
+    A full memory, an error of the operating system and too deep a nesting are one line. Of anything else the traceback
+    is printed, with a line that asks for a report.
+    """
+    line, code = _line(error)
+    if code == BUG:
+        traceback.print_exception(error)
+    print(f"instar: {line}", file=sys.stderr)
+    return code
+
+
+def _line(error: Exception) -> tuple[str, int]:
+    said = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in said.lower() for words in _OUT_OF_MEMORY)
+    ):
+        return f"out of memory; {SMALLER}", MACHINE
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or said or type(error).__name__}", MACHINE
+    if isinstance(error, RecursionError):
+        return "a file is nested too deeply to be read", MACHINE
+    return f"this is an error of Instar ({type(error).__name__}); please report it with the lines above", BUG

@@ -1,0 +1,60 @@
+import errno
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from instar.cli import main
+from instar.cli.boundary import BUG, MACHINE
+
+
+def running(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Run a command that ends with an error; return the exit code and what stderr says."""
+
+    def run(_: Sequence[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(main.importlib, "import_module", lambda _: SimpleNamespace(run=run))
+    code = main.run(["check"])
+    return code, capsys.readouterr().err
+
+
+def allocator_error() -> RuntimeError:
+    """What PyTorch raises where the memory is not enough."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError(), "out of memory; try a smaller batch"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory; try a smaller batch"),
+        (OSError(errno.ENOSPC, "No space left on device", "a/b.png"), "a/b.png: No space left on device"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (RecursionError("maximum recursion depth exceeded"), "a file is nested too deeply"),
+    ],
+)
+def test_a_machine_that_gives_out_is_one_line(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = running(error, monkeypatch, capsys)
+    assert code == MACHINE
+    assert said.startswith(f"instar: {line}")
+    assert said.count("\n") == 1
+
+
+def test_the_allocator_of_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = running(allocator_error(), monkeypatch, capsys)
+    assert (code, said.count("\n")) == (MACHINE, 1)
+
+
+def test_an_error_of_its_own_is_no_failed_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = running(KeyError("x"), monkeypatch, capsys)
+    assert code == BUG
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("instar: this is an error of Instar (KeyError); please report it")
