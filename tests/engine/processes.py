@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,8 +28,14 @@ def start(arguments: Sequence[object], *, start_new_session: bool = False, **env
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=start_new_session,
+        preexec_fn=_heed_hangups,  # noqa: PLW1509  (it sets a signal, nothing else)
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     )
+
+
+def _heed_hangups() -> None:
+    """Undo what nohup does, under which the tests may run: their processes would inherit it."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def finish(arguments: Sequence[object], **environment: str) -> tuple[int, str]:

@@ -52,6 +52,7 @@ LAYERS: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
     "average of overlapping windows": lambda: nn.AvgPool2d(3, 2),
     "maximum": lambda: nn.MaxPool2d(3, 2),
     "shuffle": lambda: nn.PixelShuffle(2),
+    "unshuffle": lambda: nn.Sequential(nn.ConstantPad2d((0, 1, 0, 1), 0.0), nn.PixelUnshuffle(2)),
     "instance norm": InstanceNorm,
     "group norm": lambda: nn.GroupNorm(4, C),
     "batch norm per image": lambda: BatchNorm(C),

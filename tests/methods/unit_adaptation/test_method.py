@@ -292,7 +292,7 @@ def test_what_cannot_be_trained(batch: Labelled) -> None:
         method.check(tiny("unit-adaptation", {"batch": 1}))
     with pytest.raises(UserError, match="at least 2 images"):
         method.check(tiny("unit-adaptation", {"batch": 2, "devices": 2}))
-    with pytest.raises(UserError, match=r"there are 1\d classes: set method\.classes to that, not 10"):
+    with pytest.raises(UserError, match=r"there are 1\d classes: set method\.classes, not 10"):
         next(method.objectives(replace(batch, labels=batch.labels + 10), Progress(0, 10)))
     with pytest.raises(UserError, match=r"method\.alike needs domains with the same channels"):
         Config(alike=True)

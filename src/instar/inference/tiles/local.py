@@ -259,6 +259,17 @@ class Shuffled(_OfOne):
 
 
 @dataclass(frozen=True, eq=False)
+class Unshuffled(_OfOne):
+    """`pixel_unshuffle`."""
+
+    factor: int
+
+    @override
+    def rows(self, first: int, last: int) -> Tensor:
+        return nnf.pixel_unshuffle(self.of.rows(first * self.factor, last * self.factor), self.factor)
+
+
+@dataclass(frozen=True, eq=False)
 class Reshaped(_OfOne):
     """Another shape with the same rows and columns."""
 

@@ -23,6 +23,7 @@ from instar.inference.tiles.local import (
     Rows,
     Shuffled,
     TransposedConvolution,
+    Unshuffled,
 )
 from instar.inference.tiles.work import Work
 
@@ -124,9 +125,11 @@ def _pool(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
     return (out, None) if several else out
 
 
-def _shuffle(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Rows:
+def _shuffle(
+    kind: type[Shuffled] | type[Unshuffled], work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Rows:
     like = outline(function, args, kwargs)
-    return Shuffled(like.shape, like.dtype, args[0], args[1])
+    return kind(like.shape, like.dtype, args[0], args[1])
 
 
 def _reshape(work: Work, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Rows:
@@ -254,7 +257,8 @@ TABLE: dict[Any, Operation] = {
     aten.upsample_bilinear2d: partial(_enlarge, "bilinear"),
     aten.avg_pool2d: _pool,
     aten.max_pool2d_with_indices: _pool,
-    aten.pixel_shuffle: _shuffle,
+    aten.pixel_shuffle: partial(_shuffle, Shuffled),
+    aten.pixel_unshuffle: partial(_shuffle, Unshuffled),
     aten.cat: _join,
     aten.stack: _join,
     aten.split: _split,

@@ -93,7 +93,7 @@ class BlendGenerator(nn.Module):
         content, mask = out[:, :1].tanh(), self.floor + (1 - self.floor) * out[:, 1:].sigmoid()
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
-            content = torch.einsum("rc,nchw->nrhw", content.new_tensor(COLOURS), torch.cat([content, colour], 1))
+            content = nnf.conv2d(torch.cat([content, colour], 1), content.new_tensor(COLOURS)[:, :, None, None])
         return x + mask * (content - x), mask
 
 
