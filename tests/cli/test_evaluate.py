@@ -1,13 +1,18 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evaluation.parts import data_set, noise
 from PIL import Image
+from rich.console import Console
 
 from instar.cli import main
+from instar.cli.evaluate import show
+from instar.evaluation.report import Column, Report
+from instar.evaluation.score import Score
 
 Runs = Callable[..., Path]
 COLOURS = ["--extractor", "evaluation.parts:colours"]
@@ -28,6 +33,21 @@ def test_a_run_on_other_images(
     assert "note: only 12 test images of horse" in printed
     kid = json.loads(out.read_text())["columns"][1]["scores"][0]
     assert f"{kid['value']:.4f}" in printed
+
+
+def test_at_80_columns_intervals_have_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    column = Column("copy of the input", [Score("target share", 0.7, "higher", 0.6, 0.7805)])
+    others = [replace(column, title="real images"), replace(column, title="last", step=4000, minutes=22.9)]
+    report = Report("runs/quick", "quick", "cat -> dog", "KID", [column, *others], [])
+    for width in (80, 200):
+        show(report, Console(width=width))
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        once = "0.7000 (0.6000 to 0.7805)"
+        if width == 80:
+            assert "target share ↑ 0.7000 0.7000 0.7000" in lines
+            assert " ".join(3 * ["(0.6000 to 0.7805)"]) in lines
+        else:
+            assert f"target share ↑ {once} {once} {once}" in lines
 
 
 def test_pictures_of_any_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -12,7 +13,6 @@ from instar.core.config import Optim
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.schedule import linear
-from instar.core.seed import seed_step
 from instar.methods.cyclegan import Config, CycleGAN
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values

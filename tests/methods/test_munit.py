@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -17,7 +18,6 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.run import load_method
 from instar.core.schedule import halving
-from instar.core.seed import seed_step
 from instar.engine.checkpoint import read_tensors
 from instar.methods.munit import MUNIT, Config
 from instar.testing.runs import Noise, build, source_for, tiny, trainer

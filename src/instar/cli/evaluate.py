@@ -124,21 +124,11 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
 
 def show(report: Report, screen: Console) -> None:
     """Print the scores as a table, a row for each."""
-    from instar.evaluation.score import ARROWS
-
     screen.print(f"{report.run}  {report.method}  {report.direction}".strip(), highlight=False, markup=False)
     screen.print(report.protocol, highlight=False, markup=False)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for column in report.columns:
-        when = f"\nstep {column.step:,}, {column.minutes:.1f} min" if column.step is not None else ""
-        table.add_column(column.title + when, justify="right")
-    names = list(dict.fromkeys(score.name for column in report.columns for score in column.scores))
-    for name in names:
-        found = [{score.name: score for score in column.scores}.get(name) for column in report.columns]
-        better = next(score.better for score in found if score)
-        table.add_row(f"{name} {ARROWS[better]}", *(cell(score) for score in found))
-    screen.print(table)
+    table = _table(report, " ")
+    wide = screen.measure(table, options=screen.options.update(width=10_000)).maximum
+    screen.print(table if wide <= screen.width else _table(report, "\n"))
     for column in report.columns:
         if column.verdict:
             screen.print(f"{column.title}: {column.verdict}", highlight=False, markup=False)
@@ -146,12 +136,29 @@ def show(report: Report, screen: Console) -> None:
         screen.print(f"note: {note.spelled(spell)}", highlight=False, markup=False)
 
 
-def cell(score: Score | None) -> str:
+def _table(report: Report, between: str) -> Table:
+    """Return a row for each score; `between` stands before intervals, which may have a line of their own."""
+    from instar.evaluation.score import ARROWS
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for column in report.columns:
+        when = f"\nstep {column.step:,},{between}{column.minutes:.1f} min" if column.step is not None else ""
+        table.add_column(column.title + when, justify="right")
+    names = list(dict.fromkeys(score.name for column in report.columns for score in column.scores))
+    for name in names:
+        found = [{score.name: score for score in column.scores}.get(name) for column in report.columns]
+        better = next(score.better for score in found if score)
+        table.add_row(f"{name} {ARROWS[better]}".strip(), *(cell(score, between) for score in found))
+    return table
+
+
+def cell(score: Score | None, between: str = " ") -> str:
     """Return a score and its 95 % interval, with as many digits as its size deserves."""
     if score is None:
         return ""
     places = 1 if abs(score.value) >= 20 else 2 if abs(score.value) >= 5 else 4
     text = f"{score.value:.{places}f}"
     if score.low is not None and score.high is not None:
-        text += f" ({score.low:.{places}f} to {score.high:.{places}f})"
+        text += f"{between}({score.low:.{places}f} to {score.high:.{places}f})"
     return text

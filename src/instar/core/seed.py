@@ -49,8 +49,3 @@ def seeded(*numbers: int) -> Iterator[None]:
                 torch.cuda.set_rng_state_all(before_cuda)
             if before_mps is not None:
                 torch.mps.set_rng_state(before_mps)
-
-
-def seed_step(seed: int, step: int) -> None:
-    """Seed torch's global generators, of all devices, for one step of a run."""
-    torch.manual_seed(mix(seed, step))

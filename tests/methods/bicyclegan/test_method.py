@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -17,7 +18,6 @@ from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.schedule import linear
-from instar.core.seed import seed_step
 from instar.methods.bicyclegan import BicycleGAN, Config
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values

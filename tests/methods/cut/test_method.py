@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -15,7 +16,6 @@ from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.schedule import linear
-from instar.core.seed import seed_step
 from instar.methods.cut import CUT, Config
 from instar.modules.init import normal
 from instar.modules.vector_queue import VectorQueue

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
 from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
-from instar.core.seed import seed_step
 from instar.methods.gcgan import Config, GcGAN
 from instar.methods.gcgan.geometry import transform
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -14,7 +15,6 @@ from instar.core.batch import Paired
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.schedule import linear
-from instar.core.seed import seed_step
 from instar.methods.pix2pix import Config, Pix2Pix
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -13,7 +14,6 @@ from instar.core.batch import Unpaired
 from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.core.progress import Progress
-from instar.core.seed import seed_step
 from instar.methods.quick.method import LAZY, Config, Quick, augment, coarse_change
 from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import values

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -17,7 +18,6 @@ from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.run import load_method
-from instar.core.seed import seed_step
 from instar.engine import checkpoint
 from instar.methods.transgaga import Config, TransGaGa
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer

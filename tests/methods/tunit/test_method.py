@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -18,7 +19,6 @@ from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
-from instar.core.seed import seed_step
 from instar.methods.tunit import TUNIT, Config
 from instar.methods.tunit import head_restarts as restarts
 from instar.methods.tunit import method as tunit

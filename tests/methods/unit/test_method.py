@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 
 from instar.core.batch import Unpaired
@@ -14,7 +15,6 @@ from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
-from instar.core.seed import seed_step
 from instar.core.settings import with_changes
 from instar.engine.optimizers import Optimizers
 from instar.methods.unit.method import UNIT, Config, energy

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from chance import seed_step
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
@@ -15,7 +16,6 @@ from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
-from instar.core.seed import seed_step
 from instar.methods.unit_adaptation.method import Config, UNITAdaptation, by_path, entropy, squares
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values
