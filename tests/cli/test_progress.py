@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -34,6 +35,25 @@ def test_a_pause_does_not_look_like_slowness(monkeypatch: pytest.MonkeyPatch) ->
     first, second = out.getvalue().splitlines()
     assert first.startswith("step 290/1000  37.4 images/s  1 min to go  waiting for data")
     assert second.startswith("step 591/1000  37.5 images/s  1 min to go  waiting for data")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_losses_are_cut_where_the_line_is_short(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step, speed and time to go stay whole, on one line."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with progress.bar(Console(file=out, width=width, force_terminal=True), steps=266800, start=0, batch=4) as shown:
+        shown.terms({f"G/term_{number}": 0.123 for number in range(6)})
+        now[0] += 40
+        shown.step(1028, waited=1.0)
+        shown.bar.refresh()
+        line = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue()).replace("\r", "\n").strip().splitlines()[-1]
+    assert len(line) <= width
+    assert "1028/266800" in line
+    assert "102.8 images/s" in line
+    assert re.search(r"\d:\d\d|-:--", line)
+    assert line.rstrip().endswith("…")
 
 
 def console(terminal: bool) -> tuple[Console, io.StringIO]:

@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from typing_extensions import Self
 
 from instar.cli.flags import spell
@@ -62,20 +64,22 @@ class Bar:
             self.bar.console.print(
                 f"step {step}/{self.steps}  {self.speed:.1f} images/s  {left / 60:.0f} min to go{waiting}  {self.note}",
                 highlight=False,
+                soft_wrap=True,
             )
 
 
 @contextmanager
 def bar(console: Console, steps: int, start: int, batch: int) -> Iterator[Bar]:
     """Show a progress line on `console` for the duration of the context."""
+    whole, cut = partial(Column, no_wrap=True), Column(no_wrap=True, overflow="ellipsis", ratio=1)
     columns = (
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+        BarColumn(bar_width=12, table_column=whole()),
+        MofNCompleteColumn(table_column=whole()),
+        TextColumn("{task.fields[speed]}", table_column=whole()),
+        TimeRemainingColumn(table_column=whole()),
+        TextColumn("{task.fields[note]}", style="dim", table_column=cut),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as shown:
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True, expand=True) as shown:
         yield Bar(shown, steps, start, batch)
 
 
