@@ -35,8 +35,14 @@ def test_what_is_reserved_comes_back_after_an_error() -> None:
 
 
 def test_one_alone_never_waits() -> None:
-    with Budget(lambda: 100).reserved(1000):
-        pass
+    entered = threading.Event()
+
+    def reserve() -> None:
+        with Budget(lambda: 100).reserved(1000):
+            entered.set()
+
+    threading.Thread(target=reserve, daemon=True).start()
+    assert entered.wait(60)
 
 
 def test_memory_of_this_machine() -> None:
