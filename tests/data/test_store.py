@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -320,3 +321,10 @@ def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkey
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "index": content["index"].replace('"kept": [0, 1]', '"kept": [1, 0]')}))
     assert open_counting(monkeypatch, files, SMALL)[1] == 2
+
+
+def test_a_link_to_itself_is_an_unreadable_file(make) -> None:
+    root = make(*(f"{i}.png" for i in range(3)), size=(20, 20))
+    (root / "9.png").symlink_to("9.png")
+    store = opened(refs(root), replace(SMALL, max_bad=0.5))
+    assert (len(store), [path.name for path, _ in store.bad]) == (3, ["9.png"])

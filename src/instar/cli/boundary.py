@@ -10,8 +10,11 @@ MACHINE = 3
 BUG = 70
 """Exit code of an error in Instar itself (EX_SOFTWARE of sysexits)."""
 SMALLER = "try a smaller batch, smaller images (`--size`) or, where there is one, --tile"
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-"""What RuntimeErrors of PyTorch's allocators say."""
+_OUT_OF_MEMORY = (
+    *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
+    *("could not create a primitive", "can't start new thread"),
+)
+"""What RuntimeErrors of PyTorch's allocators, of oneDNN and of Python's threads say."""
 
 
 def last_words(error: Exception) -> int:

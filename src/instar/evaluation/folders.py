@@ -23,7 +23,7 @@ from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
 from instar.evaluation.report import COPY, Column, Report
-from instar.evaluation.sanity import format_notes, leak_notes, set_notes
+from instar.evaluation.sanity import format_notes, leak_notes, lost_notes, set_notes
 from instar.evaluation.score import Score
 from instar.evaluation.scores import Batch, Scorer
 from instar.metrics.extractors import Extractor
@@ -60,11 +60,13 @@ def evaluate_folders(
     notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
     notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
     found = real_features(extractor, real, 3, side, on_event)
+    notes += lost_notes(real, set(found.places), "reference images")
     scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, 3, side)))
     columns = []
     if inputs is None:
         seen, places = features_of(extractor, made, 3, side, "translations", on_event)
         shown = [made[place] for place in places]
+        notes += lost_notes(made, set(places), "translations")
         means = _registered(made, side, scorer)
     else:
         pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
@@ -78,7 +80,8 @@ def evaluate_folders(
                 yield x, y, None
 
         seen, means, said = scorer.measure(batches())
-        notes += said
+        read = set(shown)
+        notes += [*lost_notes(made, {i for i, ref in enumerate(made) if ref in read}, "translations"), *said]
     of_real = [real[place].label for place in found.places]
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
     columns.append(Column(str(images), [*scorer.distances(seen), *means, *more]))

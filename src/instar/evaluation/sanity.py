@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from instar.data import ImageRef
 
 FEW = 50
 """Images below which a distance between sets says little."""
+_NAMED = 3
 
 
 def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
-    """Return what is to be known about a set of images: too few, of several sizes, some of them equal, unreadable.
+    """Return what is to be known about a set of images: too few, of several sizes, some of them equal.
 
     Args:
         images: the set.
@@ -26,25 +27,35 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     notes = []
     if len(images) < FEW:
         notes.append(f"only {len(images)} {what}: distances of so few say little")
-    sizes, unreadable = Counter[tuple[int, int]](), 0
+    sizes = Counter[tuple[int, int]]()
     for ref in images:
-        try:
+        with suppress(UnreadableImage):  # said by who reads them, see `lost_notes`
             width, height, _ = ref.probe()
-        except UnreadableImage:
-            unreadable += 1
-            continue
-        sizes[width, height] += 1
+            sizes[width, height] += 1
     if len(sizes) > 1:
         (width, height), most = sizes.most_common(1)[0]
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
-    if unreadable:
-        notes.append(f"{what}: {unreadable} cannot be read and are left out")
     files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
     notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
     return notes
+
+
+def lost_notes(images: Sequence[ImageRef], kept: Collection[int], what: str) -> list[str]:
+    """Return a sentence if images could not be read, with their number and the names of some.
+
+    Args:
+        images: all of the set.
+        kept: places of those that could be read.
+        what: name of the set in the sentence.
+    """
+    lost = [ref.name for place, ref in enumerate(images) if place not in kept]
+    if not lost:
+        return []
+    named = ", ".join(lost[:_NAMED]) + ", ..." * (len(lost) > _NAMED)
+    return [f"{what}: {len(lost)} cannot be read and are left out: {named}"]
 
 
 def leak_notes(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from io import StringIO
-from itertools import count
+from io import StringIO, TextIOWrapper
+from itertools import chain, count
 from pathlib import Path
 from typing import IO
 
 from instar.core.config import LARGE
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
+from instar.core.files import open_new
 from instar.core.reading import summed
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Size, work
@@ -168,14 +170,14 @@ def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:
 def _unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3 and so on that there is not."""
     names = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return path if not path.exists() else next(name for name in names if not name.exists())
+    return next(name for name in chain([path], names) if not os.path.lexists(name))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", encoding="utf-8", newline="\n")
+        file = TextIOWrapper(open_new(path), encoding="utf-8", errors="surrogateescape", newline="\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     with file:
