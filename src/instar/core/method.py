@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from instar.core.batch import Batch, BatchT, Domain
 from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig
+from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
 from instar.core.errors import UserError, nearest, setting
 from instar.core.objective import Objective
 from instar.core.progress import Progress
@@ -19,16 +19,6 @@ from instar.core.settings import with_changes
 
 Objectives = Generator[Objective, None, None]
 """The objectives of a step, one after the other."""
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from."""
-
-    title: str
-    authors: str
-    year: int
-    url: str
 
 
 class Method(nn.Module, ABC, Generic[BatchT]):
