@@ -15,9 +15,9 @@ from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, in_python, setting
 from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
-from instar.core.method import Method
+from instar.core.memory import memory
+from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
-from instar.core.seed import seeded
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SAMPLES = 8
 """Held-out images of each domain in the sample pictures."""
+_WITH_ADAM = 4
+"""Numbers for each weight: itself, its gradient and Adam's two averages."""
 
 
 def begin(
@@ -108,8 +110,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
             data = _open(config, kind, fabric, on_event)
-        with seeded(config.train.seed, 0):
-            method = kind(config.method)
+        on_cpu = fabric.device.type == "cpu"
+        method = build(kind, config.method, config.train.seed, copies=_WITH_ADAM if on_cpu else 1)
         _check_size(method, config)
         said = method.check(config)
         config = pinned(config) if job.fresh else config
@@ -200,6 +202,11 @@ def _check_size(method: Method[Any], config: RunConfig) -> None:
     if size % method.size_divisor:
         needs = f"{config.name} with these options needs a multiple of {method.size_divisor}"
         raise UserError(f"{setting('data.size', size)}: {needs}")
+    batch = config.train.batch
+    pixels = 4 * batch // config.train.devices * config.method.channels * size**2
+    if pixels > memory():
+        images = f"{setting('train.batch', batch)} and {setting('data.size', size)}"
+        raise UserError(f"{images}: the images of one step alone take {pixels / 1e9:,.0f} GB; choose smaller ones")
 
 
 def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) -> tuple[bytes, str]:

@@ -35,8 +35,7 @@ from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.digests import DamagedError, check_sum, listed
 from instar.core.errors import UserError, call, nearest
 from instar.core.files import is_temporary, read_own, write_atomically
-from instar.core.method import Method
-from instar.core.seed import seeded
+from instar.core.method import Method, build
 from instar.core.settings import from_dict
 
 CONFIG, METHOD, AVERAGES, OPTIMIZERS = (
@@ -219,9 +218,7 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
     folder = find_checkpoint(path)
     with naming_the_last_whole(folder):
         config = read_config(folder / CONFIG)
-        kind = registry.get(config.name)
-        with seeded(config.train.seed, 0):  # the initial weights are replaced, but drawing them moves the generators
-            method = kind(config.method)
+        method = build(registry.get(config.name), config.method, config.train.seed)
         weights = read_tensors(folder / METHOD)
         if averaged and (os.path.lexists(folder / AVERAGES) or AVERAGES in listed(folder)):
             weights |= read_tensors(folder / AVERAGES)
