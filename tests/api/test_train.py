@@ -386,7 +386,7 @@ def test_the_result_says_what_it_is() -> None:
     ("settings", "said"),
     [
         ({"method": {"width": 60_000}}, "Pix2Pix with these settings takes more than"),
-        ({"batch": 10**12}, "batch=1000000000000 and size=32: the images of one step alone take"),
+        ({"batch": 10**12}, "12 training images, fewer than batch=1000000000000"),
         ({"train": {"clip": float("nan")}}, "train.clip must be a finite number, not nan"),
         ({"data": {"zoom": float("inf")}}, "data.zoom must be a finite number, not inf"),
     ],

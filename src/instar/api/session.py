@@ -15,7 +15,6 @@ from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, in_python, setting
 from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
-from instar.core.memory import memory
 from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
@@ -202,11 +201,6 @@ def _check_size(method: Method[Any], config: RunConfig) -> None:
     if size % method.size_divisor:
         needs = f"{config.name} with these options needs a multiple of {method.size_divisor}"
         raise UserError(f"{setting('data.size', size)}: {needs}")
-    batch = config.train.batch
-    pixels = 4 * batch // config.train.devices * config.method.channels * size**2
-    if pixels > memory():
-        images = f"{setting('train.batch', batch)} and {setting('data.size', size)}"
-        raise UserError(f"{images}: the images of one step alone take {pixels / 1e9:,.0f} GB; choose smaller ones")
 
 
 def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) -> tuple[bytes, str]:
