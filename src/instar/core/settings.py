@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, g
 
 import cattrs
 
-from instar.core.errors import UserError, nearest, setting
+from instar.core.errors import UserError, nearest, setting, shown
 
 SettingsT = TypeVar("SettingsT")
 
@@ -158,7 +158,7 @@ def _bounds_in(hint: Any) -> Iterator[Bounds]:
 def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the values whose keys are fields; another key is an error, unless it was one once and changes nothing."""
     if not isinstance(values, Mapping):
-        raise UserError(f"{where}: expected settings of {cls.__name__}, found {values!r}")
+        raise UserError(f"{where}: expected settings of {cls.__name__}, found {shown(values)}")
     names = [field.name for field in fields(cls)]
     types = get_type_hints(cls)
     removed: Mapping[str, tuple[object, ...]] = getattr(cls, "removed", {})
@@ -168,12 +168,12 @@ def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
             found[key] = _known(types[key], value, where) if is_dataclass(types[key]) else value
             if get_origin(types[key]) is Literal and value not in get_args(types[key]):
                 choices = ", ".join(map(str, get_args(types[key])))
-                raise UserError(f"{where}: {key} must be one of {choices}, not {value!r}")
+                raise UserError(f"{where}: {key} must be one of {choices}, not {shown(value)}")
         elif key not in removed:
-            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), names)}")
+            raise UserError(f"{where}: unknown setting {shown(key)}{nearest(str(key), names)}")
         elif value not in removed[key]:
             raise UserError(
-                f"{where}: the setting {key!r} is gone, and what {value!r} did with it; "
+                f"{where}: the setting {key!r} is gone, and what {shown(value)} did with it; "
                 "use the version of Instar that the file names"
             )
     return found
@@ -198,8 +198,7 @@ def _reason(error: BaseException, kind: type | None) -> str:
 
 class _WrongValueError(ValueError):
     def __init__(self, wanted: str, value: Any) -> None:
-        shown = repr(value)
-        super().__init__(f"{wanted} wanted, not {shown if len(shown) <= 60 else f'{shown[:60]}…'}")
+        super().__init__(f"{wanted} wanted, not {shown(value)}")
 
 
 def _whole(value: Any, _: type) -> int:
