@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from instar.cli.parser import parse
 from instar.core import registry
@@ -27,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     found = [description(name) for name in registry.names()]
     for method in found:
         styles = "many" if "many styles" in method.abilities else "one"
-        table.add_row(method.name, method.citation, method.data, method.directions, styles)
+        table.add_row(*map(Text, (method.name, method.citation, method.data, method.directions, styles)))
     Console().print(table)
     for method in found:
         for title, preset in method.presets_of_their_own.items():
