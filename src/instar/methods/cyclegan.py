@@ -22,6 +22,7 @@ from instar.losses.gan import r1
 from instar.losses.relativistic import more_real
 from instar.modules.init import normal
 from instar.modules.pool import ImagePool
+from instar.networks.blend import BlendGenerator
 from instar.networks.light import (
     LAZY,
     LIGHT,
@@ -36,6 +37,7 @@ from instar.networks.light import (
     outputs,
     whole_discriminator,
 )
+from instar.networks.resnet import ResnetGenerator
 from instar.networks.resnet_patchgan import SMALL, patch_discriminator, resnet_generator
 
 
@@ -123,7 +125,7 @@ class CycleGAN(Method[Unpaired]):
             about="64 px on a CPU: light generators, a quarter of an hour on one core with bf16",
             method={**LIGHT, "cycle_x": 1.0, "cycle_y": 1.0, "identity": 0.0},
             data={"size": 64, "zoom": 1.0},
-            train={"steps": 3000, "batch": 4, "ema": 3000, "save_every": 1000, "preview_every": 1000},
+            train={"steps": 3000, "batch": 4, "ema": 1500, "save_every": 1000, "preview_every": 1000},
         ),
         "tiny": Preset(
             about="32 px, for tests: seconds",
@@ -224,7 +226,8 @@ class CycleGAN(Method[Unpaired]):
         return out
 
 
-Networks = tuple[nn.Module, nn.Module, nn.Module, nn.Module]
+Generator = ResnetGenerator | BlendGenerator
+Networks = tuple[Generator, Generator, nn.Module, nn.Module]
 """G, F, D_X, D_Y."""
 
 

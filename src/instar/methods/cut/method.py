@@ -137,7 +137,7 @@ class CUT(Method[Unpaired]):
             about="64 px on a CPU: a light generator, six minutes on one core with bf16",
             method={**LIGHT, "nce_x": 0.5, "nce_y": 0.0, "layers": ("pixels", "stem", "down", "middle"), "patches": 64},
             data={"size": 64, "zoom": 1.0},
-            train={"steps": 3000, "batch": 4, "ema": 3000, "save_every": 1000, "preview_every": 1000},
+            train={"steps": 3000, "batch": 4, "ema": 1500, "save_every": 1000, "preview_every": 1000},
         ),
         "fastcut-small": Preset(
             about="FastCUT, 64 px on a CPU: a quarter of an hour on one core with bf16",
@@ -236,8 +236,7 @@ class CUT(Method[Unpaired]):
             real: of light networks, D's outputs (N,) for y.
         """
         w, n = self.cfg, len(fake)
-        light = real is not None
-        gan_value = more_real(self.D(augment(fake)), real.detach()) if light else gan.generator(self.D(fake))
+        gan_value = gan.generator(self.D(fake)) if real is None else more_real(self.D(augment(fake)), real.detach())
         nce_x = self.contrast(query, key, slice(None, n))
         if not w.nce_y:
             return term("gan", gan_value) + w.nce_x * term("nce_x", nce_x)
