@@ -115,10 +115,10 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         return optim
 
 
-def same_side(config: RunConfig, side: int) -> None:
-    """Refuse a size that the networks were not built for."""
+def same_side(config: RunConfig, side: int, name: str = "side") -> None:
+    """Refuse a size that the networks were not built for, as an option of the method with that name says."""
     if (size := config.data.size) != side:
-        fits, other = setting("data.size", side), setting("method.side")
+        fits, other = setting("data.size", side), setting(f"method.{name}")
         raise UserError(f"{setting('data.size', size)}: these networks take {side} px; set {fits} or another {other}")
 
 
