@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instar.api.paths import AnyPath, Paths, new_folder, several, written_at_once
-from instar.core.errors import Message, UserError, setting
+from instar.core.errors import Message, UserError
 from instar.core.events import Listener, ignore
 from instar.core.settings import Bounds
 
