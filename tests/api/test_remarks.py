@@ -18,6 +18,7 @@ from instar.api.remarks import LONG, MEASURED, Estimate
 from instar.core import registry
 from instar.core.events import Noted, Started, Stepped
 from instar.core.method import defaults
+from instar.methods.cut import CUT
 
 
 def written(root: Path, count: int = 24, side: int = 40, mode: str = "RGB") -> Path:
@@ -114,3 +115,12 @@ def test_days_are_said_after_a_few_steps(
         assert str(heard[0].text).startswith(expected)
         assert ("preset" in str(heard[0].text)) == (preset is None)
     assert LONG == 86_400
+
+
+def test_a_training_that_ends_with_copies_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = written(tmp_path / "data")
+    assert not any("nearly a copy" in line for line in said("cut", data, tmp_path / "other")[1])
+    monkeypatch.setattr(CUT, "translate", lambda _, x, to: x + 0.02)
+    _, warnings = said("cut", data, tmp_path / "run")
+    change = "the mean change is 2.5 of 255 grey levels on the sample pictures"
+    assert warnings == [f"translations to B are nearly a copy: {change}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from statistics import median
 
@@ -17,6 +17,7 @@ from instar.core.images import Array
 from instar.core.reading import UnreadableImage
 from instar.data import Data
 from instar.data.likeness import MOST, UNLIKE, unlike
+from instar.engine.trainer import Trainer
 
 LONG = 86_400.0
 """Seconds from which a training on a CPU is said to be long."""
@@ -51,6 +52,26 @@ def about_precision(precision: str, device: str) -> str:
         return ""
     asked = setting("train.precision", "bf16")
     return f"note: {asked}: this processor has no instructions for it; steps are many times faster without"
+
+
+def about_result(training: Trainer, data: Data, verdicts: Mapping[Domain, str]) -> Iterator[Noted]:
+    """Yield lines about what a training has come to: its verdicts, or that it still copies its inputs.
+
+    Args:
+        training: that has ended.
+        data: its images.
+        verdicts: on the validation images, by the domain translated into; empty if the run was not scored.
+    """
+    from instar.evaluation.verdict import NEARLY_A_COPY, UNCHANGED  # (seconds of import)
+
+    names = data.found.names
+    for to, words in verdicts.items():
+        yield note(f"validation images to {names[to]}: {words}")
+    if not verdicts and training.step == training.cfg.steps and training.fabric.is_global_zero:
+        for to, change in training.changes().items():
+            if change < UNCHANGED:
+                shown = f"the mean change is {change:.1f} of 255 grey levels on the sample pictures"
+                yield warning(f"translations to {names.get(to, to)} are {NEARLY_A_COPY}: {shown}")
 
 
 class Estimate:

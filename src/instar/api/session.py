@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instar.api import directory, processes
-from instar.api.remarks import Estimate, about_images, about_precision
+from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.errors import Speller, UserError, in_python, setting
@@ -150,8 +150,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 attached={IMAGES: images},
             )
             training.fit(stop)
-            for to, words in scorer.verdicts.items() if scorer else ():
-                listeners(note(f"validation images to {data.found.names[to]}: {words}"))
+            for event in about_result(training, data, scorer.verdicts if scorer else {}):
+                listeners(event)
 
 
 class _Settings:

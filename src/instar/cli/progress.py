@@ -64,8 +64,8 @@ class Bar:
             self.speed = (step - step_then) * self.batch / elapsed
             self.starved = (waited - waited_then) / elapsed > STARVED
             note = "waiting for data  " + self.note if self.starved else self.note
-            left = duration((self.steps - step) * self.batch / self.speed)
-            self.bar.update(self.task, speed=f"{self.speed:.1f} images/s", left=left, note=note)
+            to_go = duration((self.steps - step) * self.batch / self.speed)
+            self.bar.update(self.task, speed=f"{self.speed:.1f} images/s", left=to_go, note=note)
         self.bar.update(self.task, completed=step)
         if not self.bar.console.is_terminal and now - self.printed > PLAIN_SECONDS:
             self.printed = now
