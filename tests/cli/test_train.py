@@ -109,7 +109,8 @@ def test_help_of_a_method(name: str, capsys: Said) -> None:
 
     for key, text in shown.items():
         if key != "-h, --help":
-            assert re.fullmatch(r"\S.{10,} \((default: .+|required)\)", text), f"{key}: {text}"
+            # A flag without a default says in words what its absence means.
+            assert re.fullmatch(r"\S.{10,}(\.| \((default: .+|required)\))", text), f"{key}: {text}"
     preset = next(text for key, text in shown.items() if key.startswith("--preset"))
     assert all(f"{known}: " in preset for known in method.presets)
 

@@ -31,7 +31,7 @@ def about_images(data: Data, config: RunConfig) -> Iterator[Noted]:
     found = data.found
     for domain in found.kind.sources():
         train, test = data.train.stores[domain], found.test[domain]
-        yield note(f"{found.names[domain]}: {len(train)} images to train on, {len(test)} held out")
+        yield note(f"{found.names[domain]}: {_count(len(train), 'image')} to train on, {len(test)} held out")
     for first, *others in found.kind.rows():
         for other in others:
             yield from _about_pairs(data, config, first, other)
@@ -104,7 +104,7 @@ class Estimate:
 def _about_pairs(data: Data, config: RunConfig, first: Domain, other: Domain) -> Iterator[Noted]:
     """Yield how many pairs there are, and a warning if they do not look like some."""
     names, one, partner = data.found.names, data.train.stores[first], data.train.stores[other]
-    yield note(f"{names[first]} and {names[other]}: {len(one)} pairs to train on")
+    yield note(f"{names[first]} and {names[other]}: {_count(len(one), 'pair')} to train on")
     places = evenly(range(len(one)), MOST)
     if unlike([one[i] for i in places], [partner[i] for i in places]):
         roots = config.data.roots
@@ -136,6 +136,10 @@ def _about_pixels(data: Data, config: RunConfig) -> Iterator[Noted]:
                 f"{found.names[domain]}: images of {side} px (the median of their short sides) are enlarged for "
                 f"{setting('data.size', config.data.size)}; {fits} shows as much and is faster"
             )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _gray(pixels: Array) -> bool:

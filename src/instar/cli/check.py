@@ -18,7 +18,7 @@ from instar.cli.progress import Screen
 class Check:
     """Read every file of a data set and report what is wrong with it. Exit code 1 if anything is."""
 
-    data: Positional[tuple[Path, ...]]
+    data: Annotated[Positional[tuple[Path, ...]], arg(metavar="DATA...")]
     """A data set folder, or one folder for each domain."""
     source: Annotated[str | None, arg(name="from")] = None
     """Domain to translate from, by name."""

@@ -96,7 +96,8 @@ class Report:
         """Return the report as plain text."""
         text = [line for group in self.groups for line in _group_lines(group)]
         if self.domains:
-            text.append(f"{len(self.pairs)} pairs to train on, for methods that take pairs")
+            plural = "s" * (len(self.pairs) != 1)
+            text.append(f"{len(self.pairs)} pair{plural} to train on, for methods that take pairs")
         text += [f"note: {note.raw}" for note in self.notes]
         text += _listed("unreadable", [f"{name}: {reason}" for name, reason in self.unreadable])
         text += self._leak_lines()
