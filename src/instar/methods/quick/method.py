@@ -15,7 +15,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, same_side
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Blocks, Bounds, NonNegativeFloat, Width
 from instar.losses.gan import r1
 from instar.losses.relativistic import more_real
 from instar.methods.quick.structure import local_correlation_loss
@@ -55,9 +55,9 @@ class Config(MethodConfig):
     """γ of the penalties on the discriminator's gradient; it needs more at larger sizes."""
     side: Annotated[int, Bounds(32, 256)] = 64
     """Side of the images that the networks are built for: 32, 64, 128 or 256."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels of the generator on its grid of 16 x 16; the discriminator begins with half as many."""
-    blocks: NonNegativeInt = 4
+    blocks: Blocks = 4
     """Residual blocks of the generator on that grid."""
 
     def __post_init__(self) -> None:
