@@ -31,11 +31,8 @@ def test_few_images_of_several_sizes_some_equal_one_broken(tmp_path: Path) -> No
 def test_what_could_not_be_read_is_named(tmp_path: Path) -> None:
     images = refs(noise(tmp_path / "a", 6))
     assert lost_notes(images, range(6), "cats") == []
-    assert lost_notes(images, {0, 1, 2, 3, 5}, "cats") == [
-        f"cats: 1 cannot be read and are left out: {tmp_path / 'a' / '4.png'}"
-    ]
-    named = ", ".join(str(tmp_path / "a" / f"{i}.png") for i in (1, 2, 3))
-    assert lost_notes(images, {0}, "cats") == [f"cats: 5 cannot be read and are left out: {named}, ..."]
+    first = tmp_path / "a" / "3.png"
+    assert lost_notes(images, {0, 1, 2, 5}, "cats") == [f"cats: 2 cannot be read and are left out, {first} first"]
 
 
 def test_leaks_are_found_under_other_names(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_corpus(forks: Forks, runs: Path, tmp_path: Path, campaign: Campaign) ->
     with campaign("images") as found:
         for number in times(3):
             home = tmp_path / f"{number}"
-            draw(home / "data", 10, 6)
+            draw(home / "data", 10, 40)  # enough that scores are not refused
             kinds = {
                 split: corpus.write(home / "data" / split, FILES, f"{split} {number}") for split in ("trainA", "testA")
             }

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instar.api.paths import AnyPath, Paths, new_folder, several, written_at_once
-from instar.core.errors import Message, UserError, setting
+from instar.core.errors import Message, UserError
 from instar.core.events import Listener, ignore
 from instar.core.files import text_bytes
+from instar.core.settings import Bounds
 
 if TYPE_CHECKING:
     from instar.evaluation.study import Key, StudyResult
@@ -71,8 +72,9 @@ def study(  # noqa: PLR0913  (as the command line has flags)
     if len({os.path.realpath(path) for path in given}) < len(given):
         raise UserError("a run is given twice")
     for name, value in (("count", count), ("size", size)):
-        if value is not None and value < 1:
-            raise UserError(f"{setting(name, value)}: must be 1 or more")
+        if value is not None:
+            Bounds(1).check(name, value)
+    Bounds(0).check("seed", seed)
     folder = new_folder(out)
     shown = study_images(
         given,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from instar.core.files import read_own
+from instar.core.plain import read_json
 
 COUNTS = "domains"
 """Name under which methods count the images of their domains (`Objective.counts`)."""
@@ -42,8 +42,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[int]]]:
         return
     for line in lines:
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):  # the last line, while training goes on
+            row = read_json(line)
+        except ValueError:  # the last line, while training goes on
             continue
         if not isinstance(row, dict) or not isinstance(row.get(COUNTS), list):
             continue

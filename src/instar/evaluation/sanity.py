@@ -14,7 +14,6 @@ from instar.data import ImageRef
 
 FEW = 50
 """Images below which a distance between sets says little."""
-_NAMED = 3
 
 
 def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
@@ -44,7 +43,7 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
 
 
 def lost_notes(images: Sequence[ImageRef], kept: Collection[int], what: str) -> list[str]:
-    """Return a sentence if images could not be read, with their number and the names of some.
+    """Return a sentence if images could not be read, with their number and the first of them.
 
     Args:
         images: all of the set.
@@ -52,10 +51,7 @@ def lost_notes(images: Sequence[ImageRef], kept: Collection[int], what: str) -> 
         what: name of the set in the sentence.
     """
     lost = [ref.name for place, ref in enumerate(images) if place not in kept]
-    if not lost:
-        return []
-    named = ", ".join(lost[:_NAMED]) + ", ..." * (len(lost) > _NAMED)
-    return [f"{what}: {len(lost)} cannot be read and are left out: {named}"]
+    return [f"{what}: {len(lost)} cannot be read and are left out, {lost[0]} first"] if lost else []
 
 
 def leak_notes(

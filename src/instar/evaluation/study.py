@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from instar.core.errors import Message, UserError
 from instar.core.files import read_own
+from instar.core.plain import read_json
 
 SIDES = ("left", "right", "unsure")
 FEW = 10
@@ -272,7 +273,7 @@ def _habits(people: Sequence[Answers], key: Key) -> list[str]:
 def _read(path: Path, missing: str) -> dict[str, Any]:
     try:
         with read_own(path) as file:
-            values = json.loads(file.read())
+            values = read_json(file.read())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(missing) from error
     except (OSError, ValueError) as error:

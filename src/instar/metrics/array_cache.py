@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from instar.core.files import read_own
+from instar.core.plain import read_json
 from instar.core.stamps import stamp
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -54,7 +55,7 @@ def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int, int, str]]:
 def _load(folder: Path) -> Arrays | None:
     try:
         with read_own(folder / "index.json") as described, read_own(folder / _FILE) as file:
-            index, content = json.loads(described.read()), file.read()
+            index, content = read_json(described.read()), file.read()
         if index != _index(content):
             return None
         found = load(content)
