@@ -85,12 +85,12 @@ class Board(Writer):
         elif isinstance(event, Pictured):
             from torch.utils.tensorboard.summary import image  # noqa: PLC0415  (seconds of import)
 
-            self._add(event.step, image("samples", event.picture, dataformats="HWC"))
+            self._add(event.step, image("samples", event.picture, dataformats="HWC"))  # type: ignore[no-untyped-call]
         elif isinstance(event, (Logged, Scored)):
             from torch.utils.tensorboard.summary import scalar  # noqa: PLC0415
 
             for name, number in _scalars(_row(event)):
-                self._add(event.step, scalar(name, number))
+                self._add(event.step, scalar(name, number))  # type: ignore[no-untyped-call]
 
     def _begin(self, step: int) -> None:
         """Open a new file. What others say of later steps, of a run that was interrupted, is not shown any more."""
