@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from os import PathLike
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from instar.api import directory, processes
 from instar.core import registry
+from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, in_python, setting
 from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
+from instar.core.formats import DomainFormat
 from instar.core.method import Method
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.core.seed import seeded
@@ -107,7 +109,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         if fabric.is_global_zero and not job.fresh:
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
-            data = _open(config, kind, fabric, on_event)
+            data = _open(config, kind, fabric, on_event, fresh=job.fresh)
         with seeded(config.train.seed, 0):
             method = kind(config.method)
         _check_size(method, config)
@@ -116,7 +118,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         start = directory.last_of(out, job.checkpoint)
         began = "" if start else take_over(method, config)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
-        config = replace(config, data=config.data.named(data.found.names))
+        config = replace(config, data=config.data.named(data.found.names), formats=_kept(data.formats))
         images, changes = _images(data, fabric, job, start)
         if fabric.is_global_zero and job.fresh:
             held.enter_context(directory.made(config, out))
@@ -178,7 +180,7 @@ def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:
         work(job, on_event, stop)
 
 
-def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener) -> Data:
+def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener, *, fresh: bool) -> Data:
     roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
     if not roots:
         raise UserError("no data set given: name its folder, or one folder per domain")
@@ -191,6 +193,7 @@ def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: 
         cfg.seed,
         rank=rank,
         world=world,
+        formats=None if fresh else config.formats,
         on_event=ignore if rank else on_event,
     )
 
@@ -214,6 +217,12 @@ def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) 
     return images, changes
 
 
+def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:
+    """Return the formats that a run remembers: none where all are plain."""
+    found = tuple(formats.values())
+    return () if all(form.plain for form in found) else found
+
+
 def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     from instar.evaluation.validation import (
         ValidationScores,
@@ -223,7 +232,7 @@ def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     extractor = extractor_of(config.train.score_with)
     found = data.found
     return ValidationScores(
-        extractor, found.val, data.channels, config.data.size, config.train.seed, training=found.train
+        extractor, found.val, data.formats, config.data.size, config.train.seed, training=found.train
     )
 
 

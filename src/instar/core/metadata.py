@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from instar.core.raster import Picture
+
 _KEY = "instar.tags"
 """In `info` of an image: tags of its TIFF that place it on the earth."""
 _GIVEN = "instar.metadata"
@@ -31,18 +33,18 @@ def remember_tags(image: Image.Image, upright: Image.Image) -> None:
             upright.info[_KEY] = found
 
 
-def give(image: Image.Image, result: Image.Image) -> None:
+def give(image: Picture, result: Picture) -> None:
     """Let a result have the EXIF data (with place and camera), resolution and georeference of an image."""
     result.info[_GIVEN] = {key: image.info[key] for key in _HELD if key in image.info}
 
 
-def pass_on(result: Image.Image, other: Image.Image) -> None:
+def pass_on(result: Picture, other: Picture) -> None:
     """Let an image made from a result be saved with what was given to that."""
     if _GIVEN in result.info:
         other.info[_GIVEN] = result.info[_GIVEN]
 
 
-def saved_with(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def saved_with(image: Picture, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the options with which Pillow writes what an image was given, and what the file cannot hold, in words."""
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
     there: dict[str, Any] = image.info.get(_GIVEN, {})

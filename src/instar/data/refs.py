@@ -11,6 +11,7 @@ from typing import Literal
 from PIL import Image
 
 from instar.core import reading
+from instar.core.raster import Header, Picture
 from instar.data import digits
 from instar.data.digits import Entry
 
@@ -37,13 +38,13 @@ class ImageRef:
             return f"{self.path} ({self.entry.array} {self.entry.number})"
         return f"{self.path} ({self.half} half)" if self.half else str(self.path)
 
-    def read(self) -> Image.Image:
+    def read(self) -> Picture:
         """Decode it. Raises `UnreadableImage`."""
         with self.decoded() as image:
             return image
 
     @contextmanager
-    def decoded(self) -> Iterator[Image.Image]:
+    def decoded(self) -> Iterator[Picture]:
         """Decode it as `instar.core.reading.decoded` does. Raises `UnreadableImage`."""
         if self.entry:
             yield Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
@@ -52,13 +53,13 @@ class ImageRef:
             left = image.width // 2 if self.half == "right" else 0
             yield image.crop((left, 0, left + image.width // 2, image.height)) if self.half else image
 
-    def probe(self) -> tuple[int, int, bool]:
-        """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
+    def probe(self) -> Header:
+        """Return what its header says. Raises `UnreadableImage`."""
         if self.entry:
-            height, width = digits.pixels(self.path, self.entry.array).shape[1:3]
-            return width, height, False
-        width, height, wide = reading.probe(self.path)
-        return (width // 2 if self.half else width), height, wide
+            height, width, *bands = digits.pixels(self.path, self.entry.array).shape[1:]
+            return Header(width, height, bands=bands[0] if bands else 1)
+        header = reading.probe(self.path)
+        return header._replace(width=header.width // 2) if self.half else header
 
 
 Row = tuple[ImageRef, ...]

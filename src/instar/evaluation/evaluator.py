@@ -77,7 +77,7 @@ class Evaluator:
             UserError: no real image can be read, or the label maps are not as `labels` says.
         """
         maps = label_maps(labels, images, translator.device, on_event) if labels else None
-        real = real_features(extractor, images.targets, images.channels, images.size, on_event)
+        real = real_features(extractor, images.targets, images.formats[1], images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
         appearance, notes = Appearance.of(extractor, images, real.features, on_event)
         drawn, said = DrawnTruth.of(images.inputs, images.size)

@@ -16,12 +16,12 @@ from instar.core.abilities import Classifying, Clustered, supports
 from instar.core.batch import Domain
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
+from instar.core.images import colour
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.by_class import agreement
 from instar.evaluation.evaluator import Evaluator
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
-from instar.evaluation.pixels import colour
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
 from instar.evaluation.score import Score, by_name

@@ -29,7 +29,7 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     sizes, unreadable = Counter[tuple[int, int]](), 0
     for ref in images:
         try:
-            width, height, _ = ref.probe()
+            width, height = ref.probe()[:2]
         except UnreadableImage:
             unreadable += 1
             continue

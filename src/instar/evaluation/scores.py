@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from instar.core.images import colour
 from instar.evaluation.appearance import BETTER, Appearance
-from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.pixels import rounded
 from instar.evaluation.registered_scores import RegisteredScores
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics import paired

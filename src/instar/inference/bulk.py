@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from PIL.Image import Image
 
 from instar.core.errors import UserError, setting
+from instar.core.raster import Picture
 from instar.core.reading import UnreadableImage, notes, probe, read
 from instar.inference.batches import SizeAndVariant, chunks
 from instar.inference.jobs import Job
@@ -24,7 +24,7 @@ WINDOW = 64
 saved."""
 
 Size = tuple[int, int]
-Network = Callable[[list[Image]], Sequence[Result]]
+Network = Callable[[list[Picture]], Sequence[Result]]
 """Makes results of images of one size."""
 
 
@@ -72,7 +72,7 @@ def work(
 
 class _Written(NamedTuple):
     number: int
-    image: Image
+    image: Picture
     future: Future[tuple[str, ...]]
     rows: Iterable[Sequence[object]]
 
@@ -109,9 +109,9 @@ def _size(job: Job) -> Size | str | None:
 
 def _loaded(
     pool: ThreadPoolExecutor, batches: Iterator[list[int]], jobs: Sequence[Job], tally: Tally
-) -> Iterator[list[tuple[int, Image]]]:
+) -> Iterator[list[tuple[int, Picture]]]:
     """Yield decoded batches; while one is in use, the next one is being read."""
-    reading: list[tuple[int, Future[Image]]] = []
+    reading: list[tuple[int, Future[Picture]]] = []
     for numbers in batches:
         following = [(number, pool.submit(read, Path(jobs[number].source))) for number in numbers]
         yield from _read(reading, jobs, tally)
@@ -120,8 +120,8 @@ def _loaded(
 
 
 def _read(
-    reading: list[tuple[int, Future[Image]]], jobs: Sequence[Job], tally: Tally
-) -> Iterator[list[tuple[int, Image]]]:
+    reading: list[tuple[int, Future[Picture]]], jobs: Sequence[Job], tally: Tally
+) -> Iterator[list[tuple[int, Picture]]]:
     images = []
     for number, future in reading:
         try:
@@ -134,7 +134,7 @@ def _read(
         yield images
 
 
-def _translated(network: Network, images: list[Image]) -> Sequence[Result | str]:
+def _translated(network: Network, images: list[Picture]) -> Sequence[Result | str]:
     """Return the results, or why there is none.
 
     If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is
@@ -157,7 +157,7 @@ def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
             tally.fail(number, jobs[number], _reason(error, image), image)
 
 
-def _reason(error: BaseException, image: Image) -> str:
+def _reason(error: BaseException, image: Picture) -> str:
     message = " ".join(str(error).split())
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):

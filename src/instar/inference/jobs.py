@@ -25,6 +25,8 @@ from instar.core.listing import (
 )
 
 MANIFEST = "manifest.jsonl"
+TIFF = ".tif"
+"""Of files that hold any values."""
 
 
 class Job(NamedTuple):
@@ -46,11 +48,16 @@ class Naming(NamedTuple):
     """Put before the suffix."""
     suffix: str = ""
     """Of the file; the input's if empty."""
+    held: frozenset[str] | None = None
+    """Suffixes of files that hold the result; an input of another one gives a .tif. None: all do."""
 
     def of(self, output: str) -> str:
         """Return the path of the result for an input's path."""
         path = PurePosixPath(output)
-        return path.with_name(f"{path.stem}{self.ending}{self.suffix or path.suffix}").as_posix()
+        suffix = self.suffix or path.suffix
+        if self.held is not None and suffix.lower() not in self.held:
+            suffix = TIFF
+        return path.with_name(f"{path.stem}{self.ending}{suffix}").as_posix()
 
 
 def collect(

@@ -8,9 +8,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, NamedTuple
 
-from PIL.Image import Image
-
 from instar.core.errors import Message, Speller, in_python
+from instar.core.raster import Picture
 from instar.inference.jobs import Job
 
 
@@ -67,7 +66,7 @@ class Tally:
         self.ignored += 1
         self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None)})
 
-    def fail(self, number: int, job: Job, reason: str, image: Image | None = None) -> None:
+    def fail(self, number: int, job: Job, reason: str, image: Picture | None = None) -> None:
         """Note an image that could not be read, translated or written."""
         failure = Failure(job.source, Message(reason))
         self.failed.append(failure)
@@ -79,7 +78,7 @@ class Tally:
         self,
         number: int,
         job: Job,
-        image: Image,
+        image: Picture,
         rows: Iterable[Sequence[object]] = (),
         notes: Sequence[str] = (),
     ) -> None:
@@ -118,5 +117,5 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _kind(image: Image | None) -> dict[str, Any]:
+def _kind(image: Picture | None) -> dict[str, Any]:
     return {key: getattr(image, key, None) for key in ("width", "height", "mode")}

@@ -13,6 +13,7 @@ from instar.core.files import temporary_beside
 from instar.core.images import save
 from instar.core.metadata import saved_with
 from instar.core.modes import fit_for
+from instar.core.raster import Picture
 
 FRAME_MS = 120
 """Of an animation."""
@@ -36,10 +37,10 @@ class Result(Protocol):
 
 
 @dataclass(frozen=True)
-class Picture:
+class Single:
     """An image, in the format of its file's suffix."""
 
-    image: Image.Image
+    image: Picture
 
     def save(self, path: Path) -> tuple[str, ...]:
         """Write the image, in a mode that the format holds."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.core.images import LUMA
 from instar.core.precision import full_precision
+from instar.core.raster import LUMA
 
 SIDE = 9
 """Side of a neighbourhood in pixels."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.core.images import LUMA
+from instar.core.raster import LUMA
 
 DEGREES, SHIFT, SHEAR = 20.0, 0.1, 10.0
 AREA, RATIO = (0.9, 1.1), (0.9, 1.1)

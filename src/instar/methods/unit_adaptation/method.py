@@ -13,11 +13,11 @@ from torch.nn.functional import cross_entropy, mse_loss
 from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.images import LUMA
 from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
 from instar.core.progress import Progress
+from instar.core.raster import LUMA
 from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard

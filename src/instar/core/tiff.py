@@ -1,0 +1,143 @@
+"""TIFF files that Pillow has no mode for: any number of bands, integers and floats of any depth, stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from tifffile import PHOTOMETRIC, TIFF, TiffFile, TiffPage
+
+from instar.core.raster import TURNED, Header, Raster, upright
+
+_READ = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
+_OPACITY = (1, 2)
+"""Kinds of extra bands that say how opaque pixels are."""
+_PROFILE, _ORIENTATION = 34675, 274
+
+Page = tuple[Any, ...]
+"""What makes a page: one directory, or one for each band."""
+
+
+class NotRead(Exception):  # noqa: N818 (it is caught where it is raised, and becomes another)
+    """A TIFF that is not read, and why."""
+
+
+def header(path: Path) -> Header:
+    """Return what a TIFF says of its first page.
+
+    Raises:
+        NotRead: its kind of values or of compression is not read.
+    """
+    with TiffFile(path) as tif:
+        pages = _pages(tif)
+        first = pages[0][0].keyframe
+        _check(first)
+        height, width = first.imagelength, first.imagewidth
+        if _orientation(first) >= TURNED:
+            height, width = width, height
+        alpha = _has_alpha(pages[0])
+        return Header(
+            width=width,
+            height=height,
+            bands=len(pages[0]) * first.samplesperpixel - alpha,
+            dtype=_type(first).name,
+            plain=False,
+            alpha=alpha,
+            inverted=first.photometric == PHOTOMETRIC.MINISWHITE,
+            pages=len(pages),
+        )
+
+
+def read(path: Path, number: int = 0) -> Raster:
+    """Decode a page of a TIFF and turn it upright.
+
+    Raises:
+        NotRead: as `header`.
+    """
+    with TiffFile(path) as tif:
+        pages = _pages(tif)
+        page = pages[number]
+        first = page[0].keyframe
+        _check(first)
+        pixels = np.concatenate([_pixels(one) for one in page], axis=2).astype(_type(first), copy=False)
+        info = {"icc_profile": first.tags[_PROFILE].value} if _PROFILE in first.tags else {}
+        return Raster(
+            upright(pixels, _orientation(first)),
+            alpha=_has_alpha(page),
+            inverted=first.photometric == PHOTOMETRIC.MINISWHITE,
+            info=info,
+        )
+
+
+def write(raster: Raster, path: Path, options: Mapping[str, Any]) -> None:
+    """Write a raster as a file of one page, without compression.
+
+    Args:
+        raster: of any type and number of bands.
+        path: of the file.
+        options: `icc_profile`, if there is one.
+    """
+    coloured = raster.bands == 3 and not raster.inverted
+    photometric = "rgb" if coloured else "miniswhite" if raster.inverted and raster.bands == 1 else "minisblack"
+    extra = raster.pixels.shape[2] - (3 if coloured else 1)
+    kinds = ["unspecified"] * (extra - raster.alpha) + ["unassalpha"] * raster.alpha
+    tifffile.imwrite(
+        path,
+        raster.pixels if raster.pixels.shape[2] > 1 else raster.pixels[:, :, 0],
+        photometric=photometric,
+        planarconfig="contig" if raster.pixels.shape[2] > 1 else None,
+        extrasamples=kinds or None,
+        iccprofile=options.get("icc_profile"),
+        metadata=None,
+    )
+
+
+def _pages(tif: TiffFile) -> list[Page]:
+    """Return the pages of a file, each with the directories of its bands; no thumbnails and smaller copies."""
+    series = tif.series[0] if tif.is_ome or tif.is_imagej else None
+    leading = str(series.axes).rstrip("S").removesuffix("YX") if series is not None else ""
+    if series is None or not leading or len(series.pages) != int(np.prod(tuple(series.shape)[: len(leading)])):
+        whole = [page for page in tif.pages if page.keyframe is None or not page.keyframe.is_reduced]
+        return [(one,) for one in whole or tif.pages[:1]]
+    numbers: NDArray[Any] = np.arange(len(series.pages)).reshape(tuple(series.shape)[: len(leading)])
+    numbers = np.moveaxis(numbers, leading.index("C"), -1) if "C" in leading else numbers[..., None]
+    return [tuple(series.pages[int(one)] for one in row) for row in numbers.reshape(-1, numbers.shape[-1])]
+
+
+def _check(page: Any) -> None:
+    if page.photometric not in _READ:
+        raise NotRead(f"colours as {page.photometric.name}: only gray, RGB and bands without meaning are read")
+    if page.dtype is None or page.dtype.kind not in "iuf" or (page.dtype.kind in "iu" and page.dtype.itemsize > 4):
+        kind = page.dtype.name if page.dtype is not None else f"{page.bitspersample}-bit numbers"
+        raise NotRead(f"{kind}: only integers of 8, 16 and 32 bits and floating-point numbers are read")
+    if page.imagedepth != 1:
+        raise NotRead("voxels in one page: only flat pages are read")
+    if page.compression not in TIFF.DECOMPRESSORS or page.predictor not in TIFF.UNPREDICTORS:
+        raise NotRead(f"compressed as {page.compression.name}: pip install 'instar[science]' to read it")
+
+
+def _type(page: TiffPage) -> np.dtype[Any]:
+    """Return the type in which values are kept: that of the file, in the machine's order; half floats as floats."""
+    assert page.dtype is not None
+    return np.dtype(np.float32) if page.dtype.itemsize == 2 and page.dtype.kind == "f" else page.dtype.newbyteorder("=")
+
+
+def _pixels(page: Any) -> NDArray[Any]:
+    """Return (H, W, S) of a directory."""
+    found: NDArray[Any] = page.asarray()
+    if found.ndim == 2:
+        return found[:, :, None]
+    return np.moveaxis(found, 0, 2) if page.keyframe.axes.startswith("S") else found
+
+
+def _has_alpha(page: Page) -> bool:
+    extra = page[0].keyframe.extrasamples
+    return len(page) == 1 and bool(extra) and int(extra[-1]) in _OPACITY
+
+
+def _orientation(page: TiffPage) -> int:
+    return int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
