@@ -8,7 +8,7 @@ from PIL import Image
 from instar.inference import bulk
 from instar.inference.jobs import collect
 from instar.inference.manifest import Tally
-from instar.inference.results import Picture
+from instar.inference.results import Single
 
 
 def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,10 +20,10 @@ def test_memory_does_not_grow_with_the_inputs(tmp_path: Path, monkeypatch: pytes
     real, translated = bulk.read, []
     monkeypatch.setattr(bulk, "read", lambda path: ahead.append(1) or real(path))
 
-    def network(batch: list[Image.Image]) -> list[Picture]:
+    def network(batch: list[Image.Image]) -> list[Single]:
         translated.extend(batch)
         assert len(ahead) <= len(translated) + 2
-        return [Picture(image) for image in batch]
+        return [Single(image) for image in batch]
 
     tally, out = Tally(io.StringIO(), lambda: None), tmp_path / "out"
     listed = collect([str(tmp_path / "in")], out)

@@ -16,6 +16,8 @@ FLAGS = {
     **{name: f"--{short}" for name, short in SHORT.items()},
     "data.source": "--from",
     "data.target": "--to",
+    "data.range_a": "--range-a",
+    "data.range_b": "--range-b",
     "source": "--from",
     "out": "-o",
 }
