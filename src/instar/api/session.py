@@ -187,7 +187,7 @@ def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: 
     cfg = config.train
     return open_data(
         config.data,
-        config.method.channels,
+        {domain: config.method.channels_of(domain) for domain in kind.data.parts},
         kind.data,
         cfg.batch,
         cfg.seed,

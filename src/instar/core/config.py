@@ -56,8 +56,19 @@ class MethodConfig(Settings):
     channels: PositiveInt = 3
     """Channels of the images: 3 for colour, 1 for gray (files are converted as they are read), others for as many bands
     of TIFFs."""
+    target_channels: PositiveInt | None = field(default=None, metadata=IF_SET)
+    """Channels of the target domain, if they are others than those of the source, for methods that can."""
     optim: Optim = field(default_factory=Optim)
     """Adam and its schedule."""
+
+    def channels_of(self, domain: str) -> int:
+        """Return the channels of a domain's images, by its key."""
+        return self.channels if domain == "a" or self.target_channels is None else self.target_channels
+
+    @property
+    def equal_channels(self) -> bool:
+        """Whether the images of both domains have as many channels."""
+        return self.target_channels in (None, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +273,7 @@ class RunConfig:
             domains: the keys of all.
         """
         if not self.formats:
-            return DomainFormat(channels=self.method.channels)
+            return DomainFormat(channels=self.method.channels_of(domain))
         return dict(zip(domains, self.formats, strict=True))[domain]
 
 

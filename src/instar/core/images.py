@@ -226,6 +226,11 @@ def viewable(image: Picture, form: DomainFormat | None = None) -> Image.Image:
     return plain
 
 
+def comparable(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two batches of images as they are if both are gray or in colour, else both as `colour` shows them."""
+    return (x, y) if x.shape[1] == y.shape[1] and x.shape[1] in (1, 3) else (colour(x), colour(y))
+
+
 def eight_bit(image: Picture) -> NDArray[np.uint8]:
     """Return the colours (H, W, 3) of a picture with 8 bits."""
     if isinstance(image, Raster):

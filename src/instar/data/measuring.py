@@ -61,7 +61,8 @@ def find_formats(found: Selection, cfg: DataConfig, channels: Mapping[Domain, in
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         probed = {d: [one for one in pool.map(_header, evenly(found.train[d], PROBED)) if one] for d in sources}
     ranges = cfg.ranges_of(tuple(found.kind.parts))
-    if not any(_differs(probed[d], channels[d], ranges[d], cfg.measure) for d in sources):
+    alike = len({channels[domain] for domain in sources}) == 1  # else a result has other bands than its input
+    if alike and not any(_differs(probed[d], channels[d], ranges[d], cfg.measure) for d in sources):
         return Formats({d: DomainFormat(channels=channels[d]) for d in found.kind.parts})
     made, notes = {}, []
     for domain in sources:

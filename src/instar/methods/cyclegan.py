@@ -12,7 +12,7 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import Preset
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper
+from instar.core.method import Method, Objectives, Paper, compares_domains
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt
@@ -79,6 +79,7 @@ class CycleGAN(Method[Unpaired]):
     )
     data = Unpaired
     targets = ("a", "b")
+    one_number_of_channels = ""
     translators = ("G", "F")
     presets = {
         "paper": Preset(about="256 px as in the paper; days on a GPU", train={"steps": 266_800}),
@@ -106,9 +107,10 @@ class CycleGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
+        compares_domains(cfg, "identity", cfg.identity, "G(y) with y")
         self.G = normal(resnet_generator(cfg))
-        self.F = normal(resnet_generator(cfg))
-        self.D_X = normal(patch_discriminator(cfg))
+        self.F = normal(resnet_generator(cfg, "a"))
+        self.D_X = normal(patch_discriminator(cfg, "a"))
         self.D_Y = normal(patch_discriminator(cfg))
         self.pool_x = ImagePool(cfg.pool)
         self.pool_y = ImagePool(cfg.pool)
@@ -119,8 +121,8 @@ class CycleGAN(Method[Unpaired]):
         x, y = batch.a, batch.b
         # One pass of each generator makes the fakes and, for the identity terms, sees images of its own target.
         extra = len(x) if self.cfg.identity else 0
-        fake_y, same_y = self.G(torch.cat([x, y[:extra]])).split([len(x), extra])
-        fake_x, same_x = self.F(torch.cat([y, x[:extra]])).split([len(y), extra])
+        fake_y, same_y = self.G(torch.cat([x, y]) if extra else x).split([len(x), extra])
+        fake_x, same_x = self.F(torch.cat([y, x]) if extra else y).split([len(y), extra])
         loss = self.generator_loss(x, y, fake_x, fake_y, same_x, same_y)
         yield Objective("G", over=(self.G, self.F), loss=loss)
         yield Objective("D", over=(self.D_X, self.D_Y), loss=self.discriminator_loss(x, y, fake_x, fake_y))

@@ -55,6 +55,8 @@ def random_colours(x: Tensor, strength: float) -> Tensor:
     x = (x * bright).clamp(0, 1)
     if channels == 1:
         return x.mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
+    if channels != 3:  # bands of no colour: contrast around the mean of all
+        return x.mean((1, 2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     luma = x.new_tensor(LUMA).view(1, 3, 1, 1)
     x = (x * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     x = (x * luma).sum(1, keepdim=True).lerp(x, saturation).clamp(0, 1)

@@ -80,6 +80,10 @@ class Config(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.channels not in (1, 3):
+            raise UserError(
+                f"{setting('method.channels', self.channels)}: this method takes digits, gray (1) or in colour (3)"
+            )
         if self.alike and self.planes[0] != self.planes[1]:
             none = setting("method.gray", "none")
             raise UserError(
