@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from instar.core.config import DataConfig
+from instar.core.config import DataConfig, Pages
 from instar.core.events import Listener, ignore
 from instar.data.check import Report
 from instar.data.check import check as check_files
@@ -19,6 +19,7 @@ def check(
     source: str | None = None,
     target: str | None = None,
     *,
+    pages: Pages = "first",
     on_event: Listener = ignore,
 ) -> Report:
     """Read every file of a data set and report what is wrong with it; it is not changed.
@@ -27,10 +28,12 @@ def check(
         data: a data set folder, a plain folder of images, or a folder for each of two domains.
         source: domain to translate from, by name; all domains are read if neither is given.
         target: domain to translate to, by name.
+        pages: of files of several: "all", "first" or the number of one, from 1.
         on_event: told how many images are read (`Worked`).
 
     Raises:
         UserError: there are no images.
     """
     roots = (data,) if isinstance(data, (str, PathLike)) else tuple(data)
-    return check_files(DataConfig(roots=tuple(map(Path, roots)), source=source, target=target), on_event=on_event)
+    cfg = DataConfig(roots=tuple(map(Path, roots)), source=source, target=target, pages=pages)
+    return check_files(cfg, on_event=on_event)

@@ -36,6 +36,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     landmarks: bool = False,
     heatmap: bool = False,
     grid: bool = False,
+    pages: int | Literal["all", "first"] = "first",
     metadata: Literal["strip", "keep"] = "strip",
     on_event: Listener | None = None,
     stop: Stop | None = None,
@@ -71,6 +72,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        pages: of files of several pages or frames (TIFF, GIF, APNG, WebP): "all", which gives files of as many, with
+            their times; "first"; or the number of one, from 1.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
@@ -101,6 +104,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks=landmarks,
         heatmap=heatmap,
         grid=grid,
+        pages=pages,
         metadata=metadata,
     )
     return translate_files(

@@ -23,10 +23,20 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Pages = int | Literal["all", "first"]
+"""Of a file of several: all, the first, or the one of this number, from 1."""
 
 LARGE = 1.5
 """Images with a short side this many times that of the training show things at another scale: at twice it shapes are
 lost, and users are told."""
+
+
+def check_pages(name: str, pages: object) -> None:
+    """Refuse what is no choice of pages."""
+    if isinstance(pages, int) and not isinstance(pages, bool):
+        Bounds(1).check(name, pages)
+    elif pages not in ("all", "first"):
+        raise UserError(f"{setting(name, pages)}: give all, first, or the number of a page, from 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +124,13 @@ class DataConfig(Settings):
     percentiles: tuple[float, float] = field(default=(0.1, 99.9), metadata=IF_SET)
     """Of the values of up to 64 training images, which become black and white where a range is measured."""
 
+    pages: Pages = field(default="first", metadata=IF_SET)
+    """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, each an image; the first; or the number of one,
+    from 1."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_pages("data.pages", self.pages)
         pairs = {"range_a": self.range_a, "range_b": self.range_b, "percentiles": self.percentiles}
         for name, pair in pairs.items():
             if pair and pair[0] == pair[1]:

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -37,6 +38,14 @@ _NOTES = "instar"
 """In `info` of an image."""
 
 
+class HasInfo(Protocol):
+    """A picture, or pages of which the first one says what holds of all."""
+
+    @property
+    def info(self) -> dict[Any, Any]:
+        """What is known of it."""
+
+
 class UnreadableImage(UserError):  # noqa: N818 (it is a UserError)
     """A file that is no image, or only half of one."""
 
@@ -46,49 +55,69 @@ class UnreadableImage(UserError):  # noqa: N818 (it is a UserError)
         self.reason = reason
 
 
-def read(path: Path) -> Picture:
-    """Decode the first page of an image file and turn it upright as its EXIF data say.
+def read(path: Path, page: int | None = None) -> Picture:
+    """Decode a page of an image file and turn it upright as its EXIF data say.
 
     What Pillow holds is a PIL image; bands beyond colours, deep colours, signed numbers, 32 bits and floats are a
     `Raster`. `notes` says what is lost.
 
+    Args:
+        path: of the file.
+        page: number of the page or frame, from 0; the first if None, and then further ones are said to be lost.
+
     Raises:
         UnreadableImage: missing, empty, truncated, no image of `FORMATS`, too large, or of numbers that are not read.
     """
-    with decoded(path) as image:
+    with decoded(path, page) as image:
         return image
 
 
 @contextmanager
-def decoded(path: Path) -> Iterator[Picture]:
+def decoded(path: Path, page: int | None = None) -> Iterator[Picture]:
     """Do what `read` does, and keep the memory reserved in which the image is made something smaller.
 
     In the context no other image must be read by this thread.
     """
-    image = _opened(path)
+    image = _opened(path, page)
     with DECODING.reserved(_bytes(_header(path, image))):
         try:
-            upright = _raster(path, image) if isinstance(image, Header) else _loaded(path, image)
+            upright = _raster(path, image, page) if isinstance(image, Header) else _loaded(path, image, page)
         finally:
             if isinstance(image, Image.Image):
                 image.close()  # with its pixels, of which `upright` is a copy
         yield upright
 
 
-def probe(path: Path) -> Header:
-    """Return what the header of a file says of its picture, turned upright.
+def probe(path: Path, page: int | None = None) -> Header:
+    """Return what the header of a file says of a page, by default of the first, turned upright.
 
     Raises:
         UnreadableImage: no header. The pixels after a good header may still turn out broken.
     """
-    image = _opened(path)
+    image = _opened(path, page)
     if isinstance(image, Header):
         return image
     with image:
         return _header(path, image)
 
 
-def notes(image: Picture) -> tuple[str, ...]:
+def page_count(path: Path) -> int:
+    """Return how many pages or frames a file has.
+
+    Raises:
+        UnreadableImage: as `probe`.
+    """
+    image = _opened(path)
+    if isinstance(image, Header):
+        return image.pages
+    with image:
+        try:
+            return int(getattr(image, "n_frames", 1))
+        except Exception as error:  # as in `_opened`
+            raise UnreadableImage(path, _reason(path, error)) from error
+
+
+def notes(image: HasInfo) -> tuple[str, ...]:
     """Return what of its file a picture from `read` lacks, in words."""
     found: tuple[str, ...] = image.info.get(_NOTES, ())
     return found
@@ -119,8 +148,8 @@ def summed(found: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
     return [f"{word}: {len(names)} image{'s' * (len(names) > 1)}, {names[0]} first" for word, names in by_word.items()]
 
 
-def _opened(path: Path) -> Image.Image | Header:
-    """Open a file that may be read; of what Pillow has no mode for return the header. No pixels are decoded yet."""
+def _opened(path: Path, page: int | None = None) -> Image.Image | Header:
+    """Open a file at a page; of what Pillow has no mode for return the header. No pixels are decoded yet."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableImage(path, "not a regular file")
@@ -128,14 +157,15 @@ def _opened(path: Path) -> Image.Image | Header:
     except UnidentifiedImageError as error:
         if not is_tiff(path):
             raise UnreadableImage(path, _reason(path, error)) from error
-        return _fitting(path, _raster_header(path))
+        return _fitting(path, _raster_header(path, page))
     except UnreadableImage:
         raise
     except Exception as error:  # broken files make Pillow's decoders raise nearly anything
         raise UnreadableImage(path, _reason(path, error)) from error
     try:
-        found = _deeper(path, image)
+        found = _deeper(path, image, page)
         if found is None:
+            _turn_to(path, image, page)
             _fitting(path, _header(path, image))
             return image
     except BaseException:
@@ -145,7 +175,16 @@ def _opened(path: Path) -> Image.Image | Header:
     return _fitting(path, found)
 
 
-def _deeper(path: Path, image: Image.Image) -> Header | None:
+def _turn_to(path: Path, image: Image.Image, page: int | None) -> None:
+    try:
+        if page:
+            image.seek(page)
+    except Exception as error:  # as in `_opened`
+        last = isinstance(error, EOFError) and page is not None
+        raise UnreadableImage(path, f"it has no page {page + 1}" if last else _reason(path, error)) from error
+
+
+def _deeper(path: Path, image: Image.Image, page: int | None) -> Header | None:
     """Return the header of a picture of which Pillow would drop or change something; None of others."""
     try:
         if png.is_deep(image):
@@ -157,7 +196,7 @@ def _deeper(path: Path, image: Image.Image) -> Header | None:
     except Exception as error:  # as in `_opened`
         raise UnreadableImage(path, _reason(path, error)) from error
     try:
-        header = _raster_header(path)
+        header = _raster_header(path, page)
     except UnreadableImage:
         if unread:
             raise
@@ -165,9 +204,9 @@ def _deeper(path: Path, image: Image.Image) -> Header | None:
     return None if described and not unread and header.bands == 1 else header
 
 
-def _raster_header(path: Path) -> Header:
+def _raster_header(path: Path, page: int | None) -> Header:
     try:
-        return tiff.header(path)
+        return tiff.header(path, page or 0)
     except Exception as error:  # whatever the library makes of bytes that could be anything
         raise UnreadableImage(path, _reason(path, error)) from error
 
@@ -198,14 +237,14 @@ def _fitting(path: Path, header: Header) -> Header:
     return header
 
 
-def _raster(path: Path, header: Header) -> Raster:
+def _raster(path: Path, header: Header, page: int | None) -> Raster:
     try:
         if is_tiff(path):
-            raster = tiff.read(path)
+            raster = tiff.read(path, page or 0)
         else:
             with Image.open(path, formats=FORMATS) as image:
                 raster = png.read(path, image)
-        said = [*pages_lost(header.pages), *filter(None, [sparse(raster.pixels)])]
+        said = [*(pages_lost(header.pages) if page is None else ()), *filter(None, [sparse(raster.pixels)])]
         if raster.pixels.dtype.kind == "f" and not np.isfinite(raster.pixels).all():
             said.append("values that are no numbers, taken as the lowest")
     except Exception as error:  # as in `_opened`
@@ -215,9 +254,9 @@ def _raster(path: Path, header: Header) -> Raster:
     return raster
 
 
-def _loaded(path: Path, image: Image.Image) -> Image.Image:
+def _loaded(path: Path, image: Image.Image, page: int | None) -> Image.Image:
     try:
-        said = losses(path, image)
+        said = losses(path, image, pages=page is None)
         image.load()
         upright = ImageOps.exif_transpose(image)
         remember_tags(image, upright)

@@ -63,18 +63,21 @@ def is_tiff(path: Path) -> bool:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def losses(path: Path, image: Image.Image) -> list[str]:
+def losses(path: Path, image: Image.Image, *, pages: bool = True) -> list[str]:
     """Return what of a file is not read, in words.
 
     Args:
         path: of the file.
         image: opened, not loaded.
+        pages: whether further pages are among what is lost.
     """
     found = []
     bits = _depth(path, image)
     if bits > 8 and image.mode not in WIDE:
         found.append(f"{bits} bits a channel, read with 8")
-    if image.format == "GIF":  # counting needs all of it
+    if not pages:
+        pass
+    elif image.format == "GIF":  # counting needs all of it
         found += ["an animation, of which the first frame is read"] * bool(getattr(image, "is_animated", False))
     else:
         found += pages_lost(int(getattr(image, "n_frames", 1)))

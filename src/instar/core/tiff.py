@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
-from tifffile import PHOTOMETRIC, TIFF, TiffFile, TiffPage
+from tifffile import PHOTOMETRIC, TIFF, TiffFile, TiffWriter
 
 from instar.core.raster import TURNED, Header, Raster, upright
 
@@ -17,6 +16,8 @@ _READ = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 _OPACITY = (1, 2)
 """Kinds of extra bands that say how opaque pixels are."""
 _PROFILE, _ORIENTATION = 34675, 274
+_BIG = 2**32 - 2**25
+"""Bytes from which on a file needs the larger numbers of BigTIFF."""
 
 Page = tuple[Any, ...]
 """What makes a page: one directory, or one for each band."""
@@ -26,24 +27,25 @@ class NotRead(Exception):  # noqa: N818 (it is caught where it is raised, and be
     """A TIFF that is not read, and why."""
 
 
-def header(path: Path) -> Header:
-    """Return what a TIFF says of its first page.
+def header(path: Path, number: int = 0) -> Header:
+    """Return what a TIFF says of a page.
 
     Raises:
-        NotRead: its kind of values or of compression is not read.
+        NotRead: there is no such page, or its kind of values or of compression is not read.
     """
     with TiffFile(path) as tif:
         pages = _pages(tif)
-        first = pages[0][0].keyframe
+        page = _at(pages, number)
+        first = page[0].keyframe
         _check(first)
         height, width = first.imagelength, first.imagewidth
         if _orientation(first) >= TURNED:
             height, width = width, height
-        alpha = _has_alpha(pages[0])
+        alpha = _has_alpha(page)
         return Header(
             width=width,
             height=height,
-            bands=len(pages[0]) * first.samplesperpixel - alpha,
+            bands=len(page) * first.samplesperpixel - alpha,
             dtype=_type(first).name,
             plain=False,
             alpha=alpha,
@@ -60,7 +62,7 @@ def read(path: Path, number: int = 0) -> Raster:
     """
     with TiffFile(path) as tif:
         pages = _pages(tif)
-        page = pages[number]
+        page = _at(pages, number)
         first = page[0].keyframe
         _check(first)
         pixels = np.concatenate([_pixels(one) for one in page], axis=2).astype(_type(first), copy=False)
@@ -73,20 +75,26 @@ def read(path: Path, number: int = 0) -> Raster:
         )
 
 
-def write(raster: Raster, path: Path, options: Mapping[str, Any]) -> None:
-    """Write a raster as a file of one page, without compression.
+def write(pages: Raster | Sequence[Raster], path: Path, options: Mapping[str, Any]) -> None:
+    """Write a raster, or several as pages, without compression.
 
     Args:
-        raster: of any type and number of bands.
+        pages: of any type and number of bands.
         path: of the file.
         options: `icc_profile`, if there is one.
     """
+    several = [pages] if isinstance(pages, Raster) else pages
+    with TiffWriter(path, bigtiff=sum(page.pixels.nbytes for page in several) > _BIG) as file:
+        for page in several:
+            _write(page, file, options)
+
+
+def _write(raster: Raster, file: TiffWriter, options: Mapping[str, Any]) -> None:
     coloured = raster.bands == 3 and not raster.inverted
     photometric = "rgb" if coloured else "miniswhite" if raster.inverted and raster.bands == 1 else "minisblack"
     extra = raster.pixels.shape[2] - (3 if coloured else 1)
     kinds = ["unspecified"] * (extra - raster.alpha) + ["unassalpha"] * raster.alpha
-    tifffile.imwrite(
-        path,
+    file.write(
         raster.pixels if raster.pixels.shape[2] > 1 else raster.pixels[:, :, 0],
         photometric=photometric,
         planarconfig="contig" if raster.pixels.shape[2] > 1 else None,
@@ -108,6 +116,12 @@ def _pages(tif: TiffFile) -> list[Page]:
     return [tuple(series.pages[int(one)] for one in row) for row in numbers.reshape(-1, numbers.shape[-1])]
 
 
+def _at(pages: list[Page], number: int) -> Page:
+    if number >= len(pages):
+        raise NotRead(f"it has no page {number + 1}")
+    return pages[number]
+
+
 def _check(page: Any) -> None:
     if page.photometric not in _READ:
         raise NotRead(f"colours as {page.photometric.name}: only gray, RGB and bands without meaning are read")
@@ -120,7 +134,7 @@ def _check(page: Any) -> None:
         raise NotRead(f"compressed as {page.compression.name}: pip install 'instar[science]' to read it")
 
 
-def _type(page: TiffPage) -> np.dtype[Any]:
+def _type(page: Any) -> np.dtype[Any]:
     """Return the type in which values are kept: that of the file, in the machine's order; half floats as floats."""
     assert page.dtype is not None
     return np.dtype(np.float32) if page.dtype.itemsize == 2 and page.dtype.kind == "f" else page.dtype.newbyteorder("=")
@@ -139,5 +153,5 @@ def _has_alpha(page: Page) -> bool:
     return len(page) == 1 and bool(extra) and int(extra[-1]) in _OPACITY
 
 
-def _orientation(page: TiffPage) -> int:
+def _orientation(page: Any) -> int:
     return int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1

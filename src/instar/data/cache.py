@@ -78,7 +78,8 @@ def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -
 
     def describe(ref: ImageRef) -> tuple[object, ...]:
         where, stamp = files[ref.path]
-        return (where, ref.half, *stamp, *(ref.entry or ()))
+        page = () if ref.page is None else ("page", ref.page)
+        return (where, ref.half, *stamp, *(ref.entry or ()), *page)
 
     described = [[describe(ref) for ref in row] for row in rows]
     text = json.dumps([_VERSION, short_side, [asdict(form) for form in formats], described])

@@ -20,11 +20,13 @@ Half = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An image file, one half of a file that holds a pair side by side, or one entry of a file of many images."""
+    """An image file, half of one that holds a pair side by side, an entry of a file of many images, or a page."""
 
     path: Path
     half: Half | None = None
     entry: Entry | None = None
+    page: int | None = None
+    """Number of its page in the file, from 0; the first if None."""
     label: str | None = None
     """Name of its class, if it has one: the sub-folder of its domain in which it lies, or what the file says."""
     key: str = field(default="", compare=False)
@@ -36,7 +38,9 @@ class ImageRef:
         """What a message calls it."""
         if self.entry:
             return f"{self.path} ({self.entry.array} {self.entry.number})"
-        return f"{self.path} ({self.half} half)" if self.half else str(self.path)
+        page = "" if self.page is None else f"page {self.page + 1}"
+        parts = ", ".join(filter(None, (f"{self.half} half" if self.half else "", page)))
+        return f"{self.path} ({parts})" if parts else str(self.path)
 
     def read(self) -> Picture:
         """Decode it. Raises `UnreadableImage`."""
@@ -49,7 +53,7 @@ class ImageRef:
         if self.entry:
             yield Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
             return
-        with reading.decoded(self.path) as image:
+        with reading.decoded(self.path, self.page) as image:
             left = image.width // 2 if self.half == "right" else 0
             yield image.crop((left, 0, left + image.width // 2, image.height)) if self.half else image
 
@@ -58,7 +62,7 @@ class ImageRef:
         if self.entry:
             height, width, *bands = digits.pixels(self.path, self.entry.array).shape[1:]
             return Header(width, height, bands=bands[0] if bands else 1)
-        header = reading.probe(self.path)
+        header = reading.probe(self.path, self.page)
         return header._replace(width=header.width // 2) if self.half else header
 
 

@@ -32,7 +32,8 @@ def real_features(
     """
     if not extractor.lasting:
         return features_of(extractor, refs, form, size, "real images", on_event)
-    parts = [(ref.half, ref.entry) for ref in refs if ref.half or ref.entry]
+    parts: list[object] = [(ref.half, ref.entry) for ref in refs if ref.half or ref.entry]
+    parts += [ref.page for ref in refs if ref.page is not None]
     preparation = f"centre squares, {size} px, {form.channels} channels, parts of files: {parts}"
     if not form.plain:
         preparation += f", {form}"

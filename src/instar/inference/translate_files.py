@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from itertools import count
 from pathlib import Path
 from typing import IO
 
-from instar.core.config import LARGE
+from instar.core.config import LARGE, Pages
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
-from instar.core.reading import summed
+from instar.core.reading import read, summed
+from instar.core.stack import read_all
 from instar.inference.batches import pixels_for
-from instar.inference.bulk import Size, work
+from instar.inference.bulk import Inputs, Read, Size, work
 from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
 from instar.inference.jobs import MANIFEST, Job, collect, is_file
@@ -122,7 +124,11 @@ def translate_files(
                 tally,
                 batch=request.batch,
                 pixels=pixels_for(translator.device.type),
-                look=_looker(None if request.size else translator.config.data.short_side, hear),
+                inputs=Inputs(
+                    _reader(request.pages),
+                    request.pages - 1 if isinstance(request.pages, int) else None,
+                    _looker(None if request.size else translator.config.data.short_side, hear),
+                ),
                 stopped=stop.is_set if stop else lambda: False,
             )
         finally:
@@ -141,6 +147,12 @@ def translate_files(
         grid=_grid(jobs, made, folder) if request.grid else None,
         notes=tuple(one.text for one in notes),
     )
+
+
+def _reader(pages: Pages) -> Callable[[Path], Read]:
+    if pages == "all":
+        return read_all
+    return partial(read, page=pages - 1) if isinstance(pages, int) else read
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:

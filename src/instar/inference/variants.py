@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,13 @@ from instar.core.metadata import give
 from instar.core.modes import holds
 from instar.core.raster import Picture
 from instar.core.reading import read
+from instar.core.stack import Stack
 from instar.inference.attention import overlay
 from instar.inference.jobs import Naming
 from instar.inference.landmark_edit import LandmarkEdit
 from instar.inference.landmark_pictures import marked
 from instar.inference.request import ALL, TranslationRequest
-from instar.inference.results import Film, Result, Single
+from instar.inference.results import Film, Paged, Result, Single
 from instar.inference.styles import style_path
 from instar.inference.translator import Translator
 
@@ -69,6 +70,9 @@ def variants(request: TranslationRequest, model: Translator, on_event: Listener 
         found = [replace(one, naming=one.naming._replace(held=held)) for one in found]
     if request.metadata == "keep":
         found = [replace(one, make=partial(_with_metadata, one.make)) for one in found]
+    if request.pages == "all":
+        paged = partial(_paged, most=request.batch)
+        found = [replace(one, make=partial(paged, one.make)) for one in found]
     if request.landmarks:
         edit = LandmarkEdit.of(request, model)
         found.append(Variant(Naming("_landmarks", ".png"), partial(_marked, edit)))
@@ -147,6 +151,23 @@ def _with_metadata(make: Callable[[list[Picture]], Sequence[Result]], batch: lis
         if isinstance(result, Single):
             give(image, result.image)
     return results
+
+
+def _paged(
+    make: Callable[[list[Picture]], Sequence[Result]], batch: list[Picture | Stack], *, most: int
+) -> Sequence[Result]:
+    """Make results of pictures and of all pages of stacks, as many at a time as go through the network together."""
+    pages = [page for one in batch for page in (one.pages if isinstance(one, Stack) else (one,))]
+    parts = (pages[start : start + most] for start in range(0, len(pages), most))
+    made = iter([result for part in parts for result in make(part)])
+    return [_of_pages(one, made) for one in batch]
+
+
+def _of_pages(given: Picture | Stack, made: Iterator[Result]) -> Result:
+    if not isinstance(given, Stack):
+        return next(made)
+    found = [next(made) for _ in given.pages]
+    return Paged(replace(given, pages=tuple(one.image for one in found if isinstance(one, Single))))
 
 
 def _style_films(images: Images, styles: Sequence[Tensor], form: DomainFormat, batch: list[Picture]) -> list[Film]:
