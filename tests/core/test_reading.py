@@ -204,7 +204,10 @@ def test_pages_and_frames_are_said(suffix: str, tmp_path: Path) -> None:
     assert notes(read(tmp_path / f"one.{suffix}")) == ()
 
 
-@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True, "metadata": {"axes": "ZYX"}}, {"bigtiff": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{"imagej": True, "metadata": {"axes": "ZYX"}}, {"ome": True, "metadata": {"axes": "ZYX"}}, {"bigtiff": True}],
+)
 def test_stacks_are_said(options: dict[str, Any], tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", values(5, 24, 32, top=65536, kind="u2"), photometric="minisblack", **options)
     assert notes(read(tmp_path / "a.tif")) == ("5 pages or frames, of which the first is read",)

@@ -9,7 +9,10 @@ import tifffile
 from PIL import Image, ImageOps
 
 from instar.core import tiff
+from instar.core.images import save
+from instar.core.metadata import give, saved_with
 from instar.core.raster import Raster
+from instar.core.stack import Stack, read_all, save_all
 
 TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
@@ -82,3 +85,58 @@ def test_half_floats_become_floats(tmp_path: Path) -> None:
     found = tiff.read(tmp_path / "a.tif")
     assert found.pixels.dtype.name == tiff.header(tmp_path / "a.tif").dtype == "float32"
     np.testing.assert_array_equal(found.pixels, half)
+
+
+def test_what_is_said_of_a_picture_is_kept(tmp_path: Path) -> None:
+    scale, tie = (0.5, 0.5, 0.0), (0.0, 0.0, 0.0, 1000.0, 2000.0, 0.0)
+    tags = [
+        (33550, "d", 3, scale, True),
+        (33922, "d", 6, tie, True),
+        (34735, "H", 4, (1, 1, 0, 0), True),
+        (34737, "s", 0, "WGS 84|", True),
+        (42113, "s", 0, "-9999", True),
+    ]
+    options = {"photometric": "minisblack", "planarconfig": "contig", "extratags": tags, "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", pixels("int16", 4), resolution=(300, 150), resolutionunit="INCH", **options)
+    raster = tiff.read(tmp_path / "a.tif")
+    assert raster.info["dpi"] == (300, 150)
+    result = Raster(pixels("float32", 4))
+    save(result, tmp_path / "plain.tif")
+    give(raster, result)
+    save(result, tmp_path / "kept.tif")
+    assert saved_with(result, tmp_path / "kept.tif")[1] == ()
+    assert tiff.read(tmp_path / "plain.tif").info == {}
+    assert tiff.read(tmp_path / "kept.tif").info == raster.info
+    with tifffile.TiffFile(tmp_path / "kept.tif") as file:
+        found = file.pages[0].tags
+        assert (found[33550].value, found[34737].value, found[42113].value) == (scale, "WGS 84|", "-9999")
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_names_of_channels_and_sizes_of_pixels_are_kept(pages: int, tmp_path: Path) -> None:
+    names = ["DAPI", "GFP", "RFP"]
+    said = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
+    stack = np.random.default_rng(0).integers(0, 65536, (pages, 3, 11, 12)).astype(np.uint16)
+    metadata = {"axes": "TCYX", "Channel": {"Name": names}, **said}
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, photometric="minisblack", metadata=metadata)
+    given = read_all(tmp_path / "a.ome.tif")
+    whole = given.pages if isinstance(given, Stack) else (given,)
+    results = tuple(Raster(page.pixels) for page in whole if isinstance(page, Raster))
+    assert len(results) == pages
+    for page, result in zip(whole, results, strict=True):
+        give(page, result)
+    if pages == 1:
+        save(results[0], tmp_path / "b.tif")
+    else:
+        save_all(Stack(results), tmp_path / "b.tif")
+    back = [tiff.read(tmp_path / "b.tif", number) for number in range(pages)]
+    assert tiff.header(tmp_path / "b.tif").pages == pages
+    for one, planes in zip(back, stack, strict=True):
+        np.testing.assert_array_equal(one.pixels, planes.transpose(1, 2, 0))
+        assert one.info == whole[0].info
+        assert one.info["instar.channels"] == {"Channel": {"Name": names}, **said}
+    # Other numbers of bands have no names, but sizes.
+    other = Raster(results[0].pixels[:, :, :2])
+    give(whole[0], other)
+    save(other, tmp_path / "c.tif")
+    assert tiff.read(tmp_path / "c.tif").info["instar.channels"] == said

@@ -281,7 +281,7 @@ def test_out_of_memory_names_the_file(make, monkeypatch: pytest.MonkeyPatch) -> 
     def fails(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(store_module, "to_array", fails)
+    monkeypatch.setattr(store_module, "to_typed", fails)
     with pytest.raises(UserError, match=r"1\.png: out of memory"):
         opened(refs(make("1.png")), SMALL)
 

@@ -18,6 +18,7 @@ FLAGS = {
     "data.target": "--to",
     "data.range_a": "--range-a",
     "data.range_b": "--range-b",
+    "method.target_channels": "--target-channels",
     "source": "--from",
     "out": "-o",
 }

@@ -78,13 +78,13 @@ def image_bands(image: Image.Image, channels: int) -> NDArray[np.uint8]:
 
 
 def with_bands(unit: NDArray[np.float64], bands: int) -> NDArray[np.float64]:
-    """Return (H, W, C) with the bands of files: networks of three channels make gray of equal ones, and so on."""
-    if unit.shape[2] == bands:
+    """Return (..., C) with the bands of files: networks of three channels make gray of equal ones, and so on."""
+    if unit.shape[-1] == bands:
         return unit
-    if bands == 1 and unit.shape[2] == 3:
+    if bands == 1 and unit.shape[-1] == 3:
         gray: NDArray[np.float64] = unit @ np.array(LUMA)[:, None]
         return gray
-    return np.repeat(unit[:, :, :1], bands, axis=2)
+    return np.repeat(unit[..., :1], bands, axis=-1)
 
 
 def opacity_of(like: Picture) -> NDArray[Any] | None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC, TIFF, TiffFile, TiffWriter
 
+from instar.core.metadata import CHANNELS, GEO, TAGS
 from instar.core.raster import TURNED, Header, Raster, upright
 
 _READ = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 _OPACITY = (1, 2)
 """Kinds of extra bands that say how opaque pixels are."""
-_PROFILE, _ORIENTATION = 34675, 274
+_PROFILE, _ORIENTATION, _ACROSS, _DOWN, _UNIT = 34675, 274, 282, 283, 296
+_INCHES = {2: 1.0, 3: 1 / 2.54}
+"""Of units of resolution."""
 _BIG = 2**32 - 2**25
 """Bytes from which on a file needs the larger numbers of BigTIFF."""
 
@@ -66,12 +70,11 @@ def read(path: Path, number: int = 0) -> Raster:
         first = page[0].keyframe
         _check(first)
         pixels = np.concatenate([_pixels(one) for one in page], axis=2).astype(_type(first), copy=False)
-        info = {"icc_profile": first.tags[_PROFILE].value} if _PROFILE in first.tags else {}
         return Raster(
             upright(pixels, _orientation(first)),
             alpha=_has_alpha(page),
             inverted=first.photometric == PHOTOMETRIC.MINISWHITE,
-            info=info,
+            info=_info(tif, first),
         )
 
 
@@ -81,12 +84,21 @@ def write(pages: Raster | Sequence[Raster], path: Path, options: Mapping[str, An
     Args:
         pages: of any type and number of bands.
         path: of the file.
-        options: `icc_profile`, if there is one.
+        options: `icc_profile`, and what `metadata.saved_with` says.
     """
     several = [pages] if isinstance(pages, Raster) else pages
-    with TiffWriter(path, bigtiff=sum(page.pixels.nbytes for page in several) > _BIG) as file:
-        for page in several:
-            _write(page, file, options)
+    named = options.get(CHANNELS) if _is_uniform(several) else None
+    with TiffWriter(path, bigtiff=sum(page.pixels.nbytes for page in several) > _BIG, ome=bool(named)) as file:
+        if named:
+            _write_named(several, file, named, options)
+        else:
+            for page in several:
+                _write(page, file, options)
+
+
+def _is_uniform(pages: Sequence[Raster]) -> bool:
+    shapes = {(page.pixels.shape, page.pixels.dtype) for page in pages}
+    return len(shapes) == 1 and not any(page.alpha or page.inverted for page in pages)
 
 
 def _write(raster: Raster, file: TiffWriter, options: Mapping[str, Any]) -> None:
@@ -99,9 +111,70 @@ def _write(raster: Raster, file: TiffWriter, options: Mapping[str, Any]) -> None
         photometric=photometric,
         planarconfig="contig" if raster.pixels.shape[2] > 1 else None,
         extrasamples=kinds or None,
-        iccprofile=options.get("icc_profile"),
         metadata=None,
+        **_said(options),
     )
+
+
+def _write_named(
+    pages: Sequence[Raster], file: TiffWriter, named: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    """Write pages as an OME-TIFF: a directory for each band of each, with their names if they are as many."""
+    stack = np.stack([page.pixels.transpose(2, 0, 1) for page in pages])
+    kept = {key: value for key, value in named.items() if key != "Channel"}
+    if len(named.get("Channel", {}).get("Name", ())) == stack.shape[1]:
+        kept["Channel"] = named["Channel"]
+    file.write(stack, photometric="minisblack", metadata={"axes": "TCYX", **kept}, **_said(options))
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of pictures as tifffile takes it."""
+    tags: Mapping[int, tuple[int, Any]] = options.get(TAGS, {})
+    found: dict[str, Any] = {"iccprofile": options.get("icc_profile")}
+    found["extratags"] = [(tag, form, _count(value), value, True) for tag, (form, value) in tags.items()]
+    if dpi := options.get("dpi"):
+        found |= {"resolution": tuple(float(one) for one in dpi), "resolutionunit": "inch"}
+    return found
+
+
+def _count(value: Any) -> int:
+    return 0 if isinstance(value, str) else len(value) if isinstance(value, (tuple, bytes)) else 1
+
+
+def _info(tif: TiffFile, page: Any) -> dict[str, Any]:
+    """Return what a file says of a page, by the names under which PIL images have it."""
+    info: dict[str, Any] = {}
+    if _PROFILE in page.tags:
+        info["icc_profile"] = page.tags[_PROFILE].value
+    found = {tag: (int(page.tags[tag].dtype), page.tags[tag].value) for tag in GEO if tag in page.tags}
+    if found:
+        info[TAGS] = found
+    inches = _INCHES.get(int(page.tags[_UNIT].value) if _UNIT in page.tags else 2)
+    if inches and _ACROSS in page.tags and _DOWN in page.tags:
+        pairs = (page.tags[tag].value for tag in (_ACROSS, _DOWN))
+        dpi = tuple(above / below / inches for above, below in pairs if below)
+        if len(dpi) == 2 and min(dpi) > 1:  # 1 stands for nothing known
+            info["dpi"] = dpi
+    if tif.is_ome and tif.ome_metadata and (named := _channels(tif.ome_metadata)):
+        info[CHANNELS] = named
+    return info
+
+
+def _channels(text: str) -> dict[str, Any]:
+    """Return names of channels and sizes of pixels of OME-XML."""
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return {}
+    pixels = next((one for one in root.iter() if one.tag.endswith("}Pixels")), None)
+    if pixels is None:
+        return {}
+    found: dict[str, Any] = {key: value for key, value in pixels.attrib.items() if key.startswith("PhysicalSize")}
+    found |= {key: float(value) for key, value in found.items() if not key.endswith("Unit")}
+    names = [one.attrib.get("Name") for one in pixels if one.tag.endswith("}Channel")]
+    if names and all(names):
+        found["Channel"] = {"Name": names}
+    return found
 
 
 def _pages(tif: TiffFile) -> list[Page]:
