@@ -147,6 +147,7 @@ def test_planes_are_read_as_pixels_are(tmp_path: Path) -> None:
     assert np.array_equal(to_array(read(tmp_path / "a.tif"), 3), planes.transpose(1, 2, 0))
 
 
+ZYX = {"axes": "ZYX"}
 DEEP = "16 bits a channel, read with 8"
 
 
@@ -206,7 +207,7 @@ def test_pages_and_frames_are_said(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"imagej": True, "metadata": {"axes": "ZYX"}}, {"ome": True, "metadata": {"axes": "ZYX"}}, {"bigtiff": True}],
+    [{"imagej": True, "metadata": ZYX}, {"ome": True, "metadata": ZYX}, {"bigtiff": True}],
 )
 def test_stacks_are_said(options: dict[str, Any], tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", values(5, 24, 32, top=65536, kind="u2"), photometric="minisblack", **options)
