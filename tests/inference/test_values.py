@@ -100,12 +100,13 @@ def test_a_translation_has_the_range_and_type_of_the_target(tmp_path: Path) -> N
     mr = DomainFormat(channels=1, bands=1, dtype="float32", low=0, high=4)
     pixels = np.linspace(-2000, 3000, 24 * 33).reshape(24, 33).astype(np.int16)
     tifffile.imwrite(tmp_path / "a.tif", pixels)
-    translated(identity(1, (ct, mr)), tmp_path / "out", tmp_path / "a.tif")
+    done = translated(identity(1, (ct, mr)), tmp_path / "out", tmp_path / "a.tif")
+    assert any("values outside of -1000 to 2000, clipped: 1 image" in note for note in done.notes)
     found, mode = pixels_of(tmp_path / "out" / "a.tif")
     expected = (pixels.clip(-1000, 2000) + 1000.0) / 3000 * 4
     np.testing.assert_allclose(found[..., 0], expected, atol=1e-6)
     assert mode == "1 x float32"
-    translated(identity(1, (mr, ct)), tmp_path / "back", tmp_path / "out" / "a.tif")
+    assert not translated(identity(1, (mr, ct)), tmp_path / "back", tmp_path / "out" / "a.tif").notes
     found, mode = pixels_of(tmp_path / "back" / "a.tif")
     np.testing.assert_array_equal(found[..., 0], pixels.clip(-1000, 2000))
     assert mode == "1 x int16"

@@ -60,11 +60,14 @@ class DomainFormat:
             return _to_type(values * (np.iinfo(self.type).max / np.iinfo(values.dtype).max), self.type)
         return _to_type(values, self.type)
 
+    def outside(self, values: NDArray[Any]) -> float:
+        """Return the share of values that lie outside of the range, and are clipped."""
+        low, high = sorted(self._ends(values))
+        return float(((values < low) | (values > high)).mean())
+
     def scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return values in [-1, 1]: those outside of the range are clipped, what is no number is the low end."""
-        low, high = self.low, self.high
-        if self.whole_type and values.dtype in FULL:
-            low, high = (end and np.iinfo(values.dtype).max for end in (low, high))
+        low, high = self._ends(values)
         if values.dtype.itemsize > 2:  # float32 would round large integers before they are shifted
             found = (values.astype(np.float64) - low) * (2 / (high - low)) - 1
         else:
@@ -72,6 +75,13 @@ class DomainFormat:
         if not np.isfinite(found).all():
             found = np.nan_to_num(found, nan=-1.0)
         return found.clip(-1, 1).astype(np.float32, copy=False)
+
+    def _ends(self, values: NDArray[Any]) -> tuple[float, float]:
+        """Return which of these values become -1 and 1."""
+        if self.whole_type and values.dtype in FULL:
+            top = float(np.iinfo(values.dtype).max)
+            return (top, 0.0) if self.inverted else (0.0, top)
+        return self.low, self.high
 
     def unscaled(self, unit: NDArray[np.float64]) -> NDArray[Any]:
         """Return numbers in [0, 1], from the low to the high end, as values of the files' type."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from instar.core import png, tiff
+from instar.core import npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
 from instar.core.formats import FULL, DomainFormat
@@ -22,6 +22,7 @@ from instar.core.metadata import saved_with
 from instar.core.raster import LUMA, Array, Picture, Raster
 from instar.core.rasters import (
     as_pillow,
+    as_raster,
     image_bands,
     like_raster,
     opacity_of,
@@ -97,6 +98,11 @@ def to_values(image: Picture, form: DomainFormat) -> Array:
     if form.plain:
         return to_array(image, form.channels)
     return form.scaled(_bands(image, form))
+
+
+def clipped_share(image: Picture, form: DomainFormat) -> float:
+    """Return the share of a picture's values that lie outside of the range of a domain. Errors as `to_values`."""
+    return 0.0 if form.plain else form.outside(_bands(image, form))
 
 
 def to_tensor(array: Array) -> Tensor:
@@ -261,12 +267,14 @@ def save(image: Picture, path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(SUFFIXES))}")
-    kind = Image.registered_extensions()[path.suffix.lower()]
+    kind = Image.registered_extensions().get(path.suffix.lower(), "NumPy")
     part = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"icc_profile": image.info.get("icc_profile"), **saved_with(image, path)[0]}
-        if isinstance(image, Raster):
+        if kind == "NumPy":
+            npy.write([as_raster(image)], part, packed=path.suffix.lower() == ".npz")
+        elif isinstance(image, Raster):
             _save_raster(image, part, kind, options)
         else:
             image.save(part, format=kind, **_SAVE_OPTIONS.get(kind, {}), **options)

@@ -10,15 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from instar.core.errors import UserError
+from instar.core.npy import is_labelled
 
+PACKED = ".nii.gz"
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
-    | {".pgm"}
+    | {".pgm", ".npy", ".npz", ".dcm", ".nii"}
 )
 """Of files that count as images, in small letters."""
+READ_ONLY = frozenset({".dcm", ".nii", PACKED})
+"""Suffixes of files that are not written, but for whole volumes."""
 LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
 """Those of files that are mostly compressed with losses."""
 _HEIC = frozenset({".heic", ".heif", ".hif"})
@@ -158,8 +162,14 @@ def is_visible(name: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Tell whether a file is an image by its suffix."""
-    return path.suffix.lower() in SUFFIXES
+    """Tell whether a file is an image by its suffix; an .npz of digits with their labels is a data set of its own."""
+    suffix = suffix_of(path)
+    return suffix in SUFFIXES and not (suffix == ".npz" and is_labelled(path))
+
+
+def suffix_of(path: PurePath) -> str:
+    """Return the suffix of a file in small letters, both parts of a packed volume's."""
+    return PACKED if path.name.lower().endswith(PACKED) else path.suffix.lower()
 
 
 def is_heic(path: Path) -> bool:

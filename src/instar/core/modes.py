@@ -26,12 +26,14 @@ HELD = {
     "PPM": ("1", "L", "RGB", "I", "I;16"),
 }
 """Modes of Pillow that come back as they were written."""
+ARRAYS = frozenset({".npy", ".npz"})
+"""Suffixes of NumPy's files, which hold any values."""
 
 
 def holds(path: Path, bands: int, dtype: np.dtype[Any]) -> bool:
     """Tell whether the format of the path's suffix holds values of a type in so many bands, opacity not counted."""
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
-    if kind == "TIFF":
+    if kind == "TIFF" or path.suffix.lower() in ARRAYS:
         return True
     if bands not in (1, 3) or dtype not in FULL:
         return False
@@ -44,6 +46,8 @@ def fit_for(image: Picture, path: Path) -> tuple[Picture, tuple[str, ...]]:
     Transparent pixels are laid over white where the format knows no transparency, 16 bits become 8.
     """
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if path.suffix.lower() in ARRAYS:
+        return image, ()
     if isinstance(image, Raster):
         if holds(path, image.bands, image.pixels.dtype) and not (image.inverted and kind != "TIFF"):
             return image, ()

@@ -15,6 +15,10 @@ TURNED = 5
 """Orientations from this one on swap width and height."""
 
 
+class NotRead(Exception):  # noqa: N818 (it is caught where files are opened, and becomes another)
+    """A file that is not read, and why."""
+
+
 class Header(NamedTuple):
     """What a file says of its picture before it is decoded."""
 

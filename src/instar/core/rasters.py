@@ -121,3 +121,11 @@ def seen_raster(raster: Raster, form: DomainFormat | None) -> Image.Image:
             form = replace(form, low=low, high=high if high > low else low + 1)
     pixels = np.rint((form.scaled(values) + 1) * 127.5).astype(np.uint8)
     return Image.fromarray(pixels if shown == 3 else pixels[:, :, 0])
+
+
+def as_raster(page: Picture) -> Raster:
+    """Return a picture of one array as a raster."""
+    if isinstance(page, Raster):
+        return page
+    pixels = np.asarray(page).reshape(page.height, page.width, -1)
+    return Raster(pixels, alpha=page.mode in ("LA", "RGBA"), info={str(key): value for key, value in page.info.items()})

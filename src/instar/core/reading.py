@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from instar.core import png, tiff
+from instar.core import dicom, nifti, npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.listing import NO_HEIC, is_heic
 from instar.core.memory import Budget, memory
@@ -123,6 +123,11 @@ def notes(image: HasInfo) -> tuple[str, ...]:
     return found
 
 
+def add_note(image: HasInfo, word: str) -> None:
+    """Let `notes` of a picture say one thing more."""
+    image.info[_NOTES] = (*notes(image), word)
+
+
 def header_notes(path: Path) -> tuple[str, ...]:
     """Return what `read` would not read of a file, as far as its header tells; nothing if it cannot be read."""
     try:
@@ -153,6 +158,8 @@ def _opened(path: Path, page: int | None = None) -> Image.Image | Header:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableImage(path, "not a regular file")
+        if kind := _kind(path):
+            return _fitting(path, kind.header(path, page or 0))
         image = Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as error:
         if not is_tiff(path):
@@ -173,6 +180,26 @@ def _opened(path: Path, page: int | None = None) -> Image.Image | Header:
         raise
     image.close()
     return _fitting(path, found)
+
+
+class Kind(Protocol):
+    """A module that reads a kind of files that Pillow does not."""
+
+    def header(self, path: Path, number: int = 0) -> Header:
+        """Return what a file says of a page."""
+
+    def read(self, path: Path, number: int = 0) -> Raster:
+        """Decode a page."""
+
+
+def _kind(path: Path) -> Kind | None:
+    """Return what reads a file that is neither Pillow's nor a TIFF."""
+    suffix = path.suffix.lower()
+    if suffix in (".npy", ".npz"):
+        return npy
+    if nifti.is_nifti(path):
+        return nifti
+    return dicom if suffix == ".dcm" and dicom.is_dicom(path) else None
 
 
 def _turn_to(path: Path, image: Image.Image, page: int | None) -> None:
@@ -239,8 +266,9 @@ def _fitting(path: Path, header: Header) -> Header:
 
 def _raster(path: Path, header: Header, page: int | None) -> Raster:
     try:
-        if is_tiff(path):
-            raster = tiff.read(path, page or 0)
+        kind = tiff if is_tiff(path) else _kind(path)
+        if kind:
+            raster = kind.read(path, page or 0)
         else:
             with Image.open(path, formats=FORMATS) as image:
                 raster = png.read(path, image)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import cattrs
 
@@ -164,7 +165,20 @@ def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook(Path, lambda value, _: Path(value))
+    converter.register_structure_hook_func(_is_choice, _chosen)
     return converter
+
+
+def _is_choice(hint: Any) -> bool:
+    """Tell whether values of a type are some words, or anything else."""
+    return get_origin(hint) in (Union, UnionType) and any(get_origin(one) is Literal for one in get_args(hint))
+
+
+def _chosen(value: Any, hint: Any) -> Any:
+    for one in get_args(hint):
+        if value in get_args(one) or (isinstance(one, type) and isinstance(value, one) and not isinstance(value, bool)):
+            return value
+    raise ValueError(f"{value!r} is no {hint}")
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC, TIFF, TiffFile, TiffWriter
 
 from instar.core.metadata import CHANNELS, GEO, TAGS
-from instar.core.raster import TURNED, Header, Raster, upright
+from instar.core.raster import TURNED, Header, NotRead, Raster, upright
 
 _READ = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 _OPACITY = (1, 2)
@@ -25,10 +25,6 @@ _BIG = 2**32 - 2**25
 
 Page = tuple[Any, ...]
 """What makes a page: one directory, or one for each band."""
-
-
-class NotRead(Exception):  # noqa: N818 (it is caught where it is raised, and becomes another)
-    """A TIFF that is not read, and why."""
 
 
 def header(path: Path, number: int = 0) -> Header:

@@ -22,6 +22,7 @@ from instar.core.listing import (
     left_out_notes,
     listed,
     natural,
+    suffix_of,
 )
 
 MANIFEST = "manifest.jsonl"
@@ -54,10 +55,11 @@ class Naming(NamedTuple):
     def of(self, output: str) -> str:
         """Return the path of the result for an input's path."""
         path = PurePosixPath(output)
-        suffix = self.suffix or path.suffix
+        own = suffix_of(path)
+        suffix = self.suffix or path.name[len(path.name) - len(own) :]
         if self.held is not None and suffix.lower() not in self.held:
             suffix = TIFF
-        return path.with_name(f"{path.stem}{self.ending}{suffix}").as_posix()
+        return path.with_name(f"{path.name[: len(path.name) - len(own)]}{self.ending}{suffix}").as_posix()
 
 
 def collect(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
@@ -14,8 +14,10 @@ from typing import IO
 from instar.core.config import LARGE, Pages
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
-from instar.core.reading import read, summed
-from instar.core.stack import read_all
+from instar.core.formats import DomainFormat
+from instar.core.images import clipped_share
+from instar.core.reading import add_note, read, summed
+from instar.core.stack import Stack, read_all
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Inputs, Read, Size, work
 from instar.inference.contact_sheet import check as check_grid
@@ -100,6 +102,8 @@ def translate_files(
 
     made = variants(request, translator, hear)
 
+    source = request.source or translator.source_of(request.domain)
+    given = translator.format_of(translator.keys.key(source) or translator.keys.source)
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
@@ -125,7 +129,7 @@ def translate_files(
                 batch=request.batch,
                 pixels=pixels_for(translator.device.type),
                 inputs=Inputs(
-                    _reader(request.pages),
+                    _reader(request.pages, given),
                     request.pages - 1 if isinstance(request.pages, int) else None,
                     _looker(None if request.size else translator.config.data.short_side, hear),
                 ),
@@ -149,10 +153,24 @@ def translate_files(
     )
 
 
-def _reader(pages: Pages) -> Callable[[Path], Read]:
+def _reader(pages: Pages, form: DomainFormat) -> Callable[[Path], Read]:
+    """Return what reads a file, and notes on it whether values of it are clipped."""
+    load: Callable[[Path], Read] = read
     if pages == "all":
-        return read_all
-    return partial(read, page=pages - 1) if isinstance(pages, int) else read
+        load = read_all
+    elif isinstance(pages, int):
+        load = partial(read, page=pages - 1)
+
+    def loaded(path: Path) -> Read:
+        image = load(path)
+        for page in image.pages if isinstance(image, Stack) else (image,):
+            with suppress(UserError):  # other bands: told where it is translated
+                if clipped_share(page, form):
+                    add_note(image, f"values outside of {form.low:g} to {form.high:g}, clipped")
+                    break
+        return image
+
+    return load if form.plain else loaded
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:

@@ -15,7 +15,7 @@ from instar.core.abilities import Styled, supports
 from instar.core.events import Listener, ignore
 from instar.core.formats import DomainFormat
 from instar.core.images import viewable
-from instar.core.listing import SUFFIXES
+from instar.core.listing import READ_ONLY, SUFFIXES
 from instar.core.metadata import give
 from instar.core.modes import holds
 from instar.core.raster import Picture
@@ -65,8 +65,8 @@ def variants(request: TranslationRequest, model: Translator, on_event: Listener 
     images = _images(request, model, on_event)
     found = _translations(request, model, images) or [Variant(Naming(), partial(_pictures, images))]
     form = model.format_of(model.domain(request.domain))
-    if not form.plain and not request.interpolate:
-        held = frozenset(suffix for suffix in SUFFIXES if holds(Path(f"x{suffix}"), form.bands, form.type))
+    if not request.interpolate:
+        held = frozenset(suffix for suffix in SUFFIXES if _is_written(suffix, form, request))
         found = [replace(one, naming=one.naming._replace(held=held)) for one in found]
     if request.metadata == "keep":
         found = [replace(one, make=partial(_with_metadata, one.make)) for one in found]
@@ -168,6 +168,13 @@ def _of_pages(given: Picture | Stack, made: Iterator[Result]) -> Result:
         return next(made)
     found = [next(made) for _ in given.pages]
     return Paged(replace(given, pages=tuple(one.image for one in found if isinstance(one, Single))))
+
+
+def _is_written(suffix: str, form: DomainFormat, request: TranslationRequest) -> bool:
+    """Tell whether results of a domain are written into files of a suffix."""
+    if suffix in READ_ONLY:
+        return suffix != ".dcm" and request.pages == "all" and form.bands == 1
+    return form.plain or holds(Path(f"x{suffix}"), form.bands, form.type)
 
 
 def _style_films(images: Images, styles: Sequence[Tensor], form: DomainFormat, batch: list[Picture]) -> list[Film]:
