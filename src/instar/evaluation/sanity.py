@@ -39,8 +39,9 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
     if unreadable:
         notes.append(f"{what}: {unreadable} cannot be read and are left out")
-    files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
-    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
+    files = [ref.path for ref in images if not ref.entry and ref.half != "right" and not ref.page]
+    whole = [ref.path for ref in images if not ref.entry and ref.half != "right" and ref.page is None]
+    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in whole)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
