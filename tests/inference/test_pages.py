@@ -25,9 +25,9 @@ TIMES = [100, 250, 80]
 
 def frames(count: int = 3, mode: str = "RGB") -> list[Image.Image]:
     rng = np.random.default_rng(0)
-    shape = (24, 32, 3) if mode == "RGB" else (24, 32)
-    colours = rng.integers(0, 256, (count, *shape), dtype=np.uint8) // 128 * 200  # few enough for a palette
-    return [Image.fromarray(pixels) for pixels in colours]
+    shape = (3, 4, 3) if mode == "RGB" else (3, 4)
+    blocks = rng.integers(0, 2, (count, *shape), dtype=np.uint8) * 200  # few colours for a palette, no noise for WebP
+    return [Image.fromarray(one.repeat(8, 0).repeat(8, 1)) for one in blocks]
 
 
 def translated(model: Translator, out: Path, path: Path, **options: Any) -> dict[str, Any]:

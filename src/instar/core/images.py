@@ -17,7 +17,7 @@ from instar.core import npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
 from instar.core.formats import FULL, DomainFormat
-from instar.core.listing import SUFFIXES
+from instar.core.listing import READ_ONLY, SUFFIXES
 from instar.core.metadata import saved_with
 from instar.core.raster import LUMA, Array, Picture, Raster
 from instar.core.rasters import (
@@ -265,8 +265,9 @@ def save(image: Picture, path: Path) -> None:
     Raises:
         UserError: the format cannot hold the image's mode, or the folder cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(SUFFIXES))}")
+    written = SUFFIXES - READ_ONLY
+    if path.suffix.lower() not in written:
+        raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(written))}")
     kind = Image.registered_extensions().get(path.suffix.lower(), "NumPy")
     part = temporary_beside(path)
     try:

@@ -18,7 +18,7 @@ from instar.core.npy import is_labelled
 PACKED = ".nii.gz"
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
-    | {".pgm", ".npy", ".npz", ".dcm", ".nii"}
+    | {".pgm", ".npy", ".npz", ".dcm", ".nii", PACKED}
 )
 """Of files that count as images, in small letters."""
 READ_ONLY = frozenset({".dcm", ".nii", PACKED})

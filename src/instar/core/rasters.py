@@ -127,5 +127,7 @@ def as_raster(page: Picture) -> Raster:
     """Return a picture of one array as a raster."""
     if isinstance(page, Raster):
         return page
+    if page.mode not in ("L", "LA", "RGB", "RGBA", *WIDE):
+        page = page.convert("RGB")
     pixels = np.asarray(page).reshape(page.height, page.width, -1)
     return Raster(pixels, alpha=page.mode in ("LA", "RGBA"), info={str(key): value for key, value in page.info.items()})
