@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from PIL import Image
 
@@ -14,6 +13,7 @@ import instar
 from instar.core.batch import Paired, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
+from instar.core.images import save
 from instar.core.raster import Raster
 from instar.core.reading import read
 from instar.core.run import read_config
@@ -21,10 +21,9 @@ from instar.data import open_data
 from instar.data.open import Data
 
 
-def write(folder: Path, pixels: np.ndarray, **options: object) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def write(folder: Path, pixels: np.ndarray) -> None:
     for number, one in enumerate(pixels):
-        tifffile.imwrite(folder / f"{number}.tif", one, **options)
+        save(Raster(one if one.ndim == 3 else one[..., None]), folder / f"{number}.tif")
 
 
 def opened(root: Path, channels: object = 3, kind: type = Unpaired, **options: object) -> Data:
@@ -35,9 +34,6 @@ def opened(root: Path, channels: object = 3, kind: type = Unpaired, **options: o
 def bands(count: int, dtype: str = "uint16", low: int = 0, high: int = 65536, images: int = 4) -> np.ndarray:
     rng = np.random.default_rng(count)
     return rng.integers(low, high, (images, 24, 24, count)).astype(dtype)
-
-
-FLAT = {"photometric": "minisblack", "planarconfig": "contig"}
 
 
 def test_plain_images_have_no_format(tmp_path: Path) -> None:
@@ -55,8 +51,8 @@ def test_plain_images_have_no_format(tmp_path: Path) -> None:
 
 def test_bands_and_types_are_kept_in_the_cache_and_scaled_in_batches(tmp_path: Path) -> None:
     a, b = bands(4), bands(4, "float32", 0, 2)
-    write(tmp_path / "trainA", a, **FLAT)
-    write(tmp_path / "trainB", b, **FLAT)
+    write(tmp_path / "trainA", a)
+    write(tmp_path / "trainB", b)
     each_time = opened(tmp_path, 4, cache_gb=1e-6)
     assert each_time.train.stores["a"].cached_bytes == 0
     data = opened(tmp_path, 4)
@@ -85,7 +81,7 @@ def test_ranges_are_given_measured_or_of_the_type(tmp_path: Path) -> None:
     (said,) = (note for note in data.notes if note.startswith("A: "))
     assert "A: values from -2000 to 3000, the range is -1000 to 2000, as given; 40." in said
     assert (data.formats["b"].low, data.formats["b"].high) == (0, 65535)
-    x = data.train.batch(0).a
+    x = torch.cat([data.train.batch(step).a for step in range(2)])
     assert (float(x.min()), float(x.max())) == (-1, 1)
 
     data = opened(tmp_path, 1, percentiles=(10.0, 90.0))
@@ -102,7 +98,7 @@ def test_ranges_are_given_measured_or_of_the_type(tmp_path: Path) -> None:
 
 def test_12_bits_in_16_are_noted_unless_the_range_says_so(tmp_path: Path) -> None:
     for side in "AB":
-        write(tmp_path / f"train{side}", bands(3, "uint16", 0, 4096), photometric="rgb")
+        write(tmp_path / f"train{side}", bands(3, "uint16", 0, 4096))
     assert any("near black" in note for note in opened(tmp_path).notes)
     ranges = {"range_a": (0.0, 4095.0), "range_b": (0.0, 4095.0)}
     data = opened(tmp_path, **ranges)
@@ -112,10 +108,10 @@ def test_12_bits_in_16_are_noted_unless_the_range_says_so(tmp_path: Path) -> Non
 
 def test_other_bands_are_refused_with_the_remedy(tmp_path: Path) -> None:
     for side in "AB":
-        write(tmp_path / f"train{side}", bands(4), **FLAT)
+        write(tmp_path / f"train{side}", bands(4))
     with pytest.raises(UserError, match=r"0.tif has 4 bands.*set channels=4"):
         opened(tmp_path, 3)
-    tifffile.imwrite(tmp_path / "trainA" / "5.tif", bands(5)[0], **FLAT)
+    save(Raster(bands(5)[0]), tmp_path / "trainA" / "5.tif")
     with pytest.raises(UserError, match=r"1 of 5 images cannot be read.*has 5 bands"):
         opened(tmp_path, 4)
     assert len(opened(tmp_path, 4, max_bad=0.3).train.stores["a"]) == 4
@@ -146,8 +142,8 @@ def test_a_training_on_bands_is_resumed_and_translates(
     rng = np.random.default_rng(0)
     a = rng.integers(100, 3000, (6, 32, 32, 4)).astype(np.uint16)
     for split, part in (("train", a[:4]), ("test", a[4:])):
-        write(tmp_path / f"{split}A", part, **FLAT)
-        write(tmp_path / f"{split}B", part[..., :bands].astype(np.float32) * 2 - 500, **FLAT)
+        write(tmp_path / f"{split}A", part)
+        write(tmp_path / f"{split}B", part[..., :bands].astype(np.float32) * 2 - 500)
     options = {"range_a": (0.0, 4095.0)}
     train = {"steps": 4, "device": "cpu", "channels": 4, "preset": "tiny"}
     whole = instar.train(
@@ -175,8 +171,8 @@ def test_a_training_on_bands_is_resumed_and_translates(
 
 def test_pairs_keep_their_own_types(tmp_path: Path) -> None:
     a = bands(2)
-    write(tmp_path / "trainA", a, **FLAT)
-    write(tmp_path / "trainB", a.astype(np.float32) / 65535, **FLAT)
+    write(tmp_path / "trainA", a)
+    write(tmp_path / "trainB", a.astype(np.float32) / 65535)
     data = opened(tmp_path, 2, kind=Paired)
     assert [data.train.stores[side][0].dtype for side in "ab"] == [np.uint16, np.float32]
     batch = data.train.batch(0)

@@ -12,6 +12,7 @@ from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import find, open_data
 from instar.data.fingerprint import fingerprint
+from instar.data.open import Data
 
 
 def stack(path: Path, start: int, pages: int = 4) -> None:
@@ -28,8 +29,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(root: Path, kind: type = Unpaired, **options: object):
-    return open_data(DataConfig(roots=(root,), size=24, zoom=1.0, holdout=0, **options), 1, kind, batch=2, seed=0)
+def opened(root: Path, kind: type = Unpaired, **options: object) -> Data:
+    return open_data(DataConfig(roots=(root,), size=24, zoom=1.0, holdout=0, **options), 1, kind, batch=1, seed=0)
 
 
 def test_all_pages_are_images(root: Path) -> None:

@@ -56,7 +56,7 @@ def test_pages_and_their_times_come_back(suffix: str, tmp_path: Path) -> None:
         assert after.loop == before.loop
     for one, other in zip(before.pages, after.pages, strict=True):
         expected, found = (np.asarray(page.convert("RGB"), int) for page in (one, other))
-        np.testing.assert_allclose(found, expected, atol=40 if suffix == "webp" else 0)
+        assert np.abs(found - expected).mean() <= (10 if suffix == "webp" else 0)
     assert all(np.any(np.asarray(a.convert("RGB")) != b.convert("RGB")) for a, b in pairwise(after.pages))
 
 
@@ -65,9 +65,8 @@ def test_stacks_of_any_type_come_back(dtype: str, bands: int, tmp_path: Path) ->
     pixels = np.random.default_rng(0).integers(0, 30000, (5, 24, 32, bands)).astype(dtype)
     if dtype == "float32":
         pixels /= 30000
-    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
-        for page in pixels:
-            file.write(page, photometric="minisblack", planarconfig="contig", metadata=None)
+    save_all(Stack(tuple(Raster(page) for page in pixels)), tmp_path / "a.tif")
+    assert len(tifffile.TiffFile(tmp_path / "a.tif").pages) == 5
     form = own_format(dtype, bands, bands)
     translated(identity(bands, (form, form)), tmp_path / "out", tmp_path / "a.tif", pages="all")
     found = read_all(tmp_path / "out" / "a.tif")

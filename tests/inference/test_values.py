@@ -1,7 +1,6 @@
 """What goes through a model that changes nothing comes back as it was: type, depth, bands, opacity, range."""
 
 import json
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +75,8 @@ def test_a_model_of_plain_images_gives_depth_and_opacity_back(
         np.testing.assert_array_equal(found[..., 0], found[..., 1])
 
 
-@pytest.mark.parametrize(("dtype", "bands"), product(("uint8", "uint16", "int16", "float32", "int8"), (1, 2, 3, 4, 6)))
+@pytest.mark.parametrize("bands", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "int8"])
 def test_bands_types_and_ranges_come_back(dtype: str, bands: int, tmp_path: Path) -> None:
     form = own_format(dtype, bands, bands)
     if dtype in ("int16", "int8"):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from instar.core.formats import FULL
 from instar.core.images import to_array, viewable
+from instar.core.listing import READ_ONLY, suffix_of
 from instar.core.metadata import pass_on
 from instar.core.raster import Picture, Raster
 from instar.core.samples import WIDE
@@ -46,7 +47,7 @@ def fit_for(image: Picture, path: Path) -> tuple[Picture, tuple[str, ...]]:
     Transparent pixels are laid over white where the format knows no transparency, 16 bits become 8.
     """
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
-    if path.suffix.lower() in ARRAYS:
+    if suffix_of(path) in ARRAYS or suffix_of(path) in READ_ONLY:  # volumes are written whole
         return image, ()
     if isinstance(image, Raster):
         if holds(path, image.bands, image.pixels.dtype) and not (image.inverted and kind != "TIFF"):
