@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -14,7 +15,8 @@ from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, in_python, setting
-from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
+from instar.core.events import Event, Finished, Listener, Listeners, Noted, Scored, Started, Stop, ignore, note, warning
+from instar.core.files import write_atomically
 from instar.core.method import Method
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.core.seed import seeded
@@ -24,6 +26,7 @@ from instar.engine import parallel
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
+from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -124,7 +127,9 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         listeners = Listeners()
         with closing(Board(out, listeners)) as board:
             if fabric.is_global_zero:
-                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board, on_event)
+                page = ViewPage(out, listeners, job.speller)
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board)
+                listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in _about(data):
                     listeners(event)
@@ -150,6 +155,18 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             training.fit(stop)
             for to, words in scorer.verdicts.items() if scorer else ():
                 listeners(note(f"validation images to {data.found.names[to]}: {words}"))
+
+
+class _Copies:
+    """Writes, once, what copies of the inputs score on the validation images: the page draws it."""
+
+    def __init__(self, scorer: ValidationScores, out: Path) -> None:
+        self._scorer, self._out = scorer, out
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Scored) and not (self._out / COPIES).exists():
+            with suppress(OSError):
+                write_atomically(self._out / COPIES, json.dumps(self._scorer.copies).encode())
 
 
 class _Settings:

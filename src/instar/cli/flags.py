@@ -30,6 +30,9 @@ COMMANDS = {
     "resume": "instar train --resume {}",
     "translate": "instar translate {} IMAGES -o OUT",
     "check": "instar check {}",
+    "evaluate": "instar evaluate {}",
+    "export": "instar export {} -o MODEL.onnx",
+    "view": "instar view {}",
     "register": "--plugin {}",
 }
 

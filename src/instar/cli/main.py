@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ COMMANDS = {
     "methods": Command("", "list the methods: paper, data, directions"),
     "check": Command("DATA...", "read every file of a data set and say what is wrong with it"),
     "train": Command("METHOD DATA... -o RUN", "train a model; `instar train --resume RUN` goes on with one"),
+    "view": Command("RUN...", "a page with samples over time, curves and settings; several runs are compared"),
     "translate": Command("RUN INPUT... -o OUT", "translate files and folders with a trained model"),
     "evaluate": Command("RUN [DATA...]", "score a run on held-out images, or a folder of pictures of any tool"),
     "compare": Command("RUN... -o OUT", "score runs side by side: a table with pictures"),
@@ -34,6 +36,7 @@ COMMANDS = {
         "SPEC.yaml", "train and score a grid of methods, data sets and seeds; goes on where it stopped"
     ),
     "export": Command("RUN -o MODEL.onnx", "write a trained model as one file for another runtime, and compare both"),
+    "import": Command("FORMAT FILE... -o RUN", "make a run of a checkpoint that the authors' own code has saved"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"
     ),
@@ -77,7 +80,7 @@ def _run(name: str, arguments: Sequence[str], plugins: Sequence[str]) -> int:
             raise UserError(f"there is no command {name!r}{nearest(name, COMMANDS)}")
         for file in plugins:
             register(file)
-        module = importlib.import_module(f"instar.cli.{name}")
+        module = importlib.import_module(f"instar.cli.{name}{'_' * keyword.iskeyword(name)}")
         code: int = module.run(list(arguments))
     except UserError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes says it for all

@@ -83,6 +83,9 @@ class ValidationScores:
         self._real = {to: self._features(refs) for to, refs in images.items()}
         self._detectors: dict[Domain, TargetDetector | None] = {}
         self.verdicts: dict[Domain, str] = {}
+        self.copies: dict[str, float] = {}
+        """What copies of the inputs score, by the names of the scores; after the first scoring."""
+        self._copies: dict[Domain, dict[str, float]] = {}
 
     def __call__(self, method: Method[Any]) -> dict[str, float]:
         """Score a method.
@@ -92,6 +95,10 @@ class ValidationScores:
             several targets. A target is compared with the translations of all other domains.
         """
         found = {to: self._scores(method, to) for to in method.targets}
+        self.copies = self._named({to: self._copies[to] for to in found})
+        return self._named(found)
+
+    def _named(self, found: Mapping[Domain, Mapping[str, float]]) -> dict[str, float]:
         scores: dict[str, float] = {}
         for name in (self._extractor.title("KID"), TARGET):
             each = {to: values[name] for to, values in found.items() if name in values}
@@ -115,13 +122,20 @@ class ValidationScores:
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}
         detector = self._detector(to)
+        copy = self._copy(to, detector)
         if not detector:
             return found
-        inputs = self._features(self._sources(self._images, to))
-        copy = {**_shares(detector, inputs), kernel: kernel_distance(inputs, self._real[to])}
         found |= {**_shares(detector, features), **{name: float(torch.cat(v).mean()) for name, v in changes.items()}}
         self.verdicts[to] = verdict(found, copy, _shares(detector, self._real[to]))
         return found
+
+    def _copy(self, to: Domain, detector: TargetDetector | None) -> dict[str, float]:
+        """Return what copies of the inputs score, which is measured once."""
+        if to not in self._copies:
+            inputs = self._features(self._sources(self._images, to))
+            shares = _shares(detector, inputs) if detector else {}
+            self._copies[to] = {**shares, self._extractor.title("KID"): kernel_distance(inputs, self._real[to])}
+        return self._copies[to]
 
     def _detector(self, to: Domain) -> TargetDetector | None:
         """Return what says whether a translation shows a domain; None where that cannot be known."""

@@ -16,8 +16,8 @@ EPS = 1e-5
 class AdaLIN(nn.Module):
     r"""\(\gamma \cdot (\rho \cdot IN(x) + (1 - \rho) \cdot LN(x)) + \beta\) with \(\gamma, \beta\) from outside.
 
-    IN looks at each channel, LN at the whole image; ρ is learned, one number a channel. Variances are unbiased, as in the
-    authors' PyTorch code.
+    IN looks at each channel, LN at the whole image; ρ is learned, one number a channel. Variances are unbiased, as in
+    the authors' PyTorch code.
     """
 
     rho: Tensor
