@@ -102,7 +102,7 @@ def _size(job: Job) -> Size | str | None:
     if not job.output:
         return None
     try:
-        return probe(Path(job.source))[:2]
+        return probe(job.file)[:2]
     except UnreadableImage as error:
         return error.reason
 
@@ -113,7 +113,7 @@ def _loaded(
     """Yield decoded batches; while one is in use, the next one is being read."""
     reading: list[tuple[int, Future[Image]]] = []
     for numbers in batches:
-        following = [(number, pool.submit(read, Path(jobs[number].source))) for number in numbers]
+        following = [(number, pool.submit(read, jobs[number].file)) for number in numbers]
         yield from _read(reading, jobs, tally)
         reading = following
     yield from _read(reading, jobs, tally)

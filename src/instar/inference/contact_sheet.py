@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from instar.core.errors import UserError, setting
 from instar.core.images import save, viewable
+from instar.core.member import File
 from instar.core.reading import UnreadableImage, read
 from instar.inference.jobs import Job, Naming
 
@@ -51,9 +52,9 @@ def write_grid(
 
 def _rows(jobs: Sequence[Job], out: Path) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
-    for source, found in groupby((job for job in jobs if job.output), key=lambda job: job.source):
+    for file, found in groupby((job for job in jobs if job.output), key=lambda job: job.file):
         try:
-            rows.append([tile(path) for path in (Path(source), *(out / job.output for job in found))])
+            rows.append([tile(path) for path in (file, *(out / job.output for job in found))])
         except UnreadableImage:
             continue  # it failed, as the manifest says
         if len(rows) == ROWS:
@@ -73,6 +74,6 @@ def _board(titles: Sequence[str], rows: Sequence[Sequence[Image.Image]]) -> Imag
     return board
 
 
-def tile(path: Path) -> Image.Image:
+def tile(path: File) -> Image.Image:
     """Return an image, whole, on a white square."""
     return ImageOps.pad(viewable(read(path)).convert("RGB"), (TILE, TILE), color="white")

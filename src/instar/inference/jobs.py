@@ -23,6 +23,8 @@ from instar.core.listing import (
     listed,
     natural,
 )
+from instar.core.member import File, Member
+from instar.core.packed import is_packed, parts
 
 MANIFEST = "manifest.jsonl"
 
@@ -37,6 +39,13 @@ class Job(NamedTuple):
     """Which of the results that are made of each input."""
     lost: str = ""
     """Why images may be missing there, if so; then there is no output."""
+    member: Member | None = None
+    """The image, if it is no file of its own; `source` then says where it is."""
+
+    @property
+    def file(self) -> File:
+        """Where the image is."""
+        return self.member or Path(self.source)
 
 
 class Naming(NamedTuple):
@@ -64,7 +73,7 @@ def collect(
     Each image gives one job for every variant; a file that is no image gives one, and so does what cannot be read.
 
     Args:
-        inputs: files, folders and patterns.
+        inputs: files, folders and patterns; tables, shards and data sets for the images in them.
         out: folder for the results, or a file for the only one (`is_file`).
         variants: how they are named.
         tell: told in a line what else is left out, such as folders of the system.
@@ -96,7 +105,7 @@ def _only(jobs: Sequence[Job], out: Path) -> Job:
     return found[0]._replace(output=out.name)
 
 
-def image_files(inputs: Sequence[str]) -> list[str]:
+def image_files(inputs: Sequence[str]) -> list[Job]:
     """Return the images that files, folders and patterns stand for, each once, each folder's in natural order.
 
     What cannot be read, such as a folder of another user, is among them: reading it says so.
@@ -104,23 +113,25 @@ def image_files(inputs: Sequence[str]) -> list[str]:
     Raises:
         UserError: an input is missing or holds no image.
     """
-    found: dict[Path, str] = {}
+    found: dict[Path, Job] = {}
     for text in inputs:
         for job in _jobs(text, []):
             if job.output or job.lost:
-                found.setdefault(Path(job.source).absolute(), job.source)
+                found.setdefault(Path(job.source).absolute(), job)
     return list(found.values())
 
 
 def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     if not job.output:
         return [job]
-    return [Job(job.source, naming.of(job.output), number) for number, naming in enumerate(variants)]
+    return [job._replace(output=naming.of(job.output), variant=number) for number, naming in enumerate(variants)]
 
 
 def _jobs(text: str, left_out: list[LeftOut], out: Path | None = None) -> list[Job]:
     """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
     path = Path(text)
+    if is_packed(path):
+        return _in_rows(path, left_out)
     if path.is_file():
         return [Job(str(path), path.name)]
     if path.is_dir():
@@ -161,6 +172,30 @@ def _in_folder(folder: Path, skip: str | None, left_out: list[LeftOut]) -> list[
         else:
             left_out.append(one)
     return [found[path] for path in sorted(found, key=lambda path: in_folders(path.relative_to(folder)))]
+
+
+def _in_rows(path: Path, left_out: list[LeftOut]) -> list[Job]:
+    """Return the jobs of a table or of shards; those of several splits go to folders of their names."""
+    found: dict[str, Job] = {}
+    read = parts(path)
+    several = len({part.name for part in read}) > 1
+    for part in read:
+        left_out += part.rows.left_out
+        for file in (file for row in part.rows.rows for file in row.images.values()):
+            output = _output(file, part.file.parent)
+            if several:
+                output = f"{part.name}/{output}"
+            member = file if isinstance(file, Member) else None
+            found.setdefault(str(file), Job(str(file), output, member=member))
+    if not found:
+        raise UserError(f"{path}: no images there")
+    return list(found.values())
+
+
+def _output(file: File, folder: Path) -> str:
+    """Return where the result of an image goes: its place in a folder, without the parts that lead out of it."""
+    inside = file.inside if isinstance(file, Member) else os.path.relpath(file, folder)
+    return PurePosixPath(*(part for part in Path(inside).parts if part not in ("..", os.sep))).as_posix()
 
 
 def _matching(pattern: str, skip: str | None) -> list[Job]:

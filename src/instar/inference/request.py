@@ -22,7 +22,8 @@ class TranslationRequest(Settings):
     """Which files to translate, into what, and what else to write of each."""
 
     inputs: tuple[str, ...] = ()
-    """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'."""
+    """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'; tables and tars of
+    images."""
     out: Path
     """Folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such as
     out.png."""
