@@ -233,6 +233,19 @@ def test_stream_gives_the_batches_and_closes_its_threads(
     assert list(stream) == []
 
 
+def test_each_image_of_a_batch_is_decoded_once() -> None:
+    asked: list[int] = []
+    data = loader(store(10), store(7, seed=1), batch_size=3)
+    one = data.stores["a"].image
+
+    def image(i: int) -> np.ndarray:
+        asked.append(i)
+        return one(i)
+
+    replace(data, stores={**data.stores, "a": replace(data.stores["a"], image=image)}).batch(0)
+    assert len(asked) == 3
+
+
 def test_a_forgotten_stream_ends_its_thread() -> None:
     before = threading.active_count()
     stream = loader(store(10), store(7)).stream(0)

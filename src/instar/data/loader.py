@@ -105,9 +105,10 @@ class TrainLoader:
 
     def _crops(self, store: ImageStore, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
         # In numpy and image by image: it stays in the processor's cache, and off the threads that torch trains with.
-        out = np.empty((len(picks), store[picks[0]].shape[2], self.size, self.size), np.float32)
+        first = store[picks[0]]
+        out = np.empty((len(picks), first.shape[2], self.size, self.size), np.float32)
         for row, (i, (down, right, mirror)) in enumerate(zip(picks, draws, strict=True)):
-            image = store[i]
+            image = store[i] if row else first  # which may have to be decoded each time
             height, width = image.shape[:2]
             if min(height, width) < self.size:
                 raise ValueError(f"{store.names[i]}: {width} x {height} is too small for crops of {self.size}")
