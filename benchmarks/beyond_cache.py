@@ -3,9 +3,9 @@
     python benchmarks/beyond_cache.py FOLDER [--images 1000 10000] [--batch 1 16] [--pairs 5]
 
 Writes JPEGs of 400 x 320 px into FOLDER once: the images of two domains, each half of them. Both sides decode each
-image from its file each time, resize its short side to 286 by bicubic interpolation, crop 256 px, mirror half of them,
-and give float tensors in [-1, 1] of both domains. They take turns; the medians are printed, and the median of the ratios
-of neighbouring turns with their range. The machine should have nothing else to do.
+image from its file each time, resize its short side to 286 by bicubic interpolation, crop 256 px, mirror half of
+them, and give float tensors in [-1, 1] of both domains. They take turns; the medians are printed, and the median of
+the ratios of neighbouring turns with their range. The machine should have nothing else to do.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def compare(root: Path, batch: int, pairs: int) -> None:
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
     ours, other = statistics.median(ours_all), statistics.median(theirs_all)
     print(
-        f"  batch {batch:>2}: Instar with {loader.threads} threads {ours:.0f} images/s, DataLoader with {WORKERS} workers "
-        f"{other:.0f}; ratio {middle:.2f} ({low:.2f} to {high:.2f})"
+        f"  batch {batch:>2}: Instar with {loader.threads} threads {ours:.0f} images/s, "
+        f"DataLoader with {WORKERS} workers {other:.0f}; ratio {middle:.2f} ({low:.2f} to {high:.2f})"
     )
 
 

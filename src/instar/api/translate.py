@@ -37,6 +37,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     heatmap: bool = False,
     grid: bool = False,
     metadata: Literal["strip", "keep"] = "strip",
+    steady: float = 0.0,
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -46,7 +47,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
 
     Args:
         run: directory of a run (its last checkpoint is used) or of one checkpoint, or a model from `load`.
-        inputs: images, folders with all their subfolders, or patterns such as "photos/**/*.jpg".
+        inputs: images, videos, folders of images with all their subfolders, or patterns such as "photos/**/*.jpg";
+            tables and tars of images.
         out: folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such
             as "out.png".
         to: domain to translate into, by name; the target of the training if None. TUNIT's own domains have numbers
@@ -73,8 +75,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
-        on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
-            what a user should know (`Noted`).
+        steady: for videos, against flicker: share of mean and variance that instance norms keep from the frames
+            before, 0 to 0.99. 0 translates each frame by itself.
+        on_event: told of each result, of the frames of videos and the tiles of large images (`Worked`, which says what
+            it counts), and of what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
 
     Raises:
@@ -102,6 +106,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         heatmap=heatmap,
         grid=grid,
         metadata=metadata,
+        steady=steady,
     )
     return translate_files(
         _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop

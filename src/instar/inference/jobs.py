@@ -27,6 +27,8 @@ from instar.core.member import File, Member
 from instar.core.packed import is_packed, parts
 
 MANIFEST = "manifest.jsonl"
+VIDEOS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+"""Suffixes of videos, in small letters, and what FFmpeg calls their formats."""
 
 
 class Job(NamedTuple):
@@ -46,6 +48,11 @@ class Job(NamedTuple):
     def file(self) -> File:
         """Where the image is."""
         return self.member or Path(self.source)
+
+    @property
+    def video(self) -> bool:
+        """Whether it is a video, by its suffix."""
+        return bool(self.output) and is_video(Path(self.source))
 
 
 class Naming(NamedTuple):
@@ -95,13 +102,21 @@ def collect(
 
 def is_file(out: Path) -> bool:
     """Tell whether a place for results is a file for one, such as out.png, and no folder."""
-    return is_image(out) and not out.is_dir()
+    return (is_image(out) or is_video(out)) and not out.is_dir()
+
+
+def is_video(path: Path) -> bool:
+    """Tell whether a file is a video by its suffix."""
+    return path.suffix.lower() in VIDEOS
 
 
 def _only(jobs: Sequence[Job], out: Path) -> Job:
     found = [job for job in jobs if job.output]
     if len(found) != 1 or len(jobs) > 1:
         raise UserError(f"{setting('out', out)} is one file, for {len(jobs)} results or inputs; give a folder")
+    if found[0].video != is_video(out):
+        kinds = ("a video", "a picture") if found[0].video else ("a picture", "a video")
+        raise UserError(f"{setting('out', out)}: {found[0].source} is {kinds[0]}, and this would be {kinds[1]}")
     return found[0]._replace(output=out.name)
 
 
@@ -156,7 +171,7 @@ def _instead(found: Sequence[Job]) -> str:
 
 
 def _job(source: Path, output: str) -> Job:
-    if not is_image(source):
+    if not is_image(source) and not is_video(source):
         return Job(str(source), "")
     if source.exists() and not source.is_file():
         return Job(str(source), "", lost=Why.SPECIAL.value)

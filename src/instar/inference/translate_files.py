@@ -24,6 +24,7 @@ from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.translator import Translator
 from instar.inference.variants import Variant, variants
+from instar.inference.video_jobs import check_videos, work_videos
 
 LANDMARKS = "landmarks.csv"
 WORK = "translating images"
@@ -40,7 +41,8 @@ class TranslationResult:
         failed: those that there are not, each with the input and the reason.
         ignored: files among the inputs that are no images.
         stopped: whether it ended before the last input.
-        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note.
+        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note; of
+            a video also frames, rate and flicker.
             That of an earlier translation is kept: it is then manifest-2.jsonl. None if `out` is a file.
         landmarks: table of the landmarks, if they were asked for.
         grid: picture of the first inputs with their results, if one was asked for and there are any.
@@ -101,6 +103,7 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
+    check_videos(request, [job for job in jobs if job.video], made)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -115,16 +118,7 @@ def translate_files(
         tally = Tally(lines, tick, rows, COLUMNS, spell)
         tick()
         try:
-            work(
-                jobs,
-                folder,
-                [variant.make for variant in made],
-                tally,
-                batch=request.batch,
-                pixels=pixels_for(translator.device.type),
-                look=_looker(None if request.size else translator.config.data.short_side, hear),
-                stopped=stop.is_set if stop else lambda: False,
-            )
+            _work(jobs, folder, made, tally, request, translator, hear, stop)
         finally:
             tally.flush()
     for line in summed(tally.lacking.items()):
@@ -141,6 +135,36 @@ def translate_files(
         grid=_grid(jobs, made, folder) if request.grid else None,
         notes=tuple(one.text for one in notes),
     )
+
+
+def _work(
+    jobs: Sequence[Job],
+    out: Path,
+    made: Sequence[Variant],
+    tally: Tally,
+    request: TranslationRequest,
+    translator: Translator,
+    hear: Listener,
+    stop: Stop | None,
+) -> None:
+    """Translate the images, then the videos."""
+    images, videos = [job for job in jobs if not job.video], [job for job in jobs if job.video]
+    device = translator.device.type
+
+    def stopped() -> bool:
+        return stop is not None and stop.is_set()
+
+    work(
+        images,
+        out,
+        [variant.make for variant in made],
+        tally,
+        batch=request.batch,
+        pixels=pixels_for(device),
+        look=_looker(None if request.size else translator.config.data.short_side, hear),
+        stopped=stopped,
+    )
+    work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:
