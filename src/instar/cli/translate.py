@@ -23,9 +23,9 @@ from instar.core.config import Device
 from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.settings import field_docs
+from instar.inference.jobs import FRAMES
 from instar.inference.request import TranslationRequest
 from instar.inference.tiles.sizes import TILES
-from instar.inference.video import FRAMES
 
 if TYPE_CHECKING:
     from instar.inference.translate_files import TranslationResult

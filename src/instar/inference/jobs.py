@@ -29,6 +29,8 @@ from instar.core.packed import is_packed, parts
 MANIFEST = "manifest.jsonl"
 VIDEOS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """Suffixes of videos, in small letters, and what FFmpeg calls their formats."""
+FRAMES = "translating frames"
+"""What is counted in a video, for events."""
 
 
 class Job(NamedTuple):

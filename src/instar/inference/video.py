@@ -22,8 +22,6 @@ from instar.inference.flicker import Flicker
 from instar.inference.jobs import VIDEOS
 from instar.inference.results import Picture, Result
 
-FRAMES = "translating frames"
-"""What is counted in a video, for events."""
 _RATE, _BASE = Fraction(25), Fraction(1, 90_000)
 """Frames a second, and units of time, where a file says none."""
 _X264 = "libx264"

@@ -8,12 +8,12 @@ from pathlib import Path
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, Worked, note
 from instar.inference.batches import at_once, pixels_for
-from instar.inference.jobs import Job
+from instar.inference.jobs import FRAMES, Job
 from instar.inference.manifest import Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.steady import Steady
 from instar.inference.variants import Variant
-from instar.inference.video import FRAMES, Stopped, translate_video
+from instar.inference.video import Stopped, translate_video
 
 
 def check_videos(request: TranslationRequest, videos: Sequence[Job], made: Sequence[Variant]) -> None:
