@@ -5,7 +5,8 @@
 Writes JPEGs of 400 x 320 px into FOLDER once: the images of two domains, each half of them. Both sides decode each
 image from its file each time, resize its short side to 286 by bicubic interpolation, crop 256 px, mirror half of
 them, and give float tensors in [-1, 1] of both domains. They take turns; the medians are printed, and the median of
-the ratios of neighbouring turns with their range. The machine should have nothing else to do.
+the ratios of neighbouring turns with their range: of the clock, for which the machine should have nothing else to
+do, and of the seconds of processors, which others disturb less.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -30,7 +32,7 @@ from instar.core.config import DataConfig
 from instar.data import open_data
 
 SIDE = (400, 320)
-SECONDS = 4.0
+SECONDS, AHEAD = 4.0, 8
 WORKERS = 2
 
 
@@ -102,31 +104,45 @@ def compare(root: Path, batch: int, pairs: int) -> None:
             yield from workers
 
     theirs = endless()
-    next(theirs)
-    ratios, ours_all, theirs_all = [], [], []
+    turns: list[tuple[Rate, Rate]] = []
     for turn in range(pairs):
         with loader.stream(turn * 1000) as stream:
-            next(stream)
             ours = rate(stream, batch)
-        other = rate(theirs, batch)
-        ours_all.append(ours)
-        theirs_all.append(other)
-        ratios.append(ours / other)
-    low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-    ours, other = statistics.median(ours_all), statistics.median(theirs_all)
-    print(
-        f"  batch {batch:>2}: Instar with {loader.threads} threads {ours:.0f} images/s, "
-        f"DataLoader with {WORKERS} workers {other:.0f}; ratio {middle:.2f} ({low:.2f} to {high:.2f})"
-    )
+        turns.append((ours, rate(theirs, batch)))
+    print(f"  batch {batch:>2}, Instar with {loader.threads} threads, DataLoader with {WORKERS} workers")
+    for what in ("wall", "processor"):
+        found = [(getattr(one, what), getattr(other, what)) for one, other in turns]
+        ours, other = (statistics.median(side) for side in zip(*found, strict=True))
+        low, *_, high = ratios = sorted(one / two for one, two in found)
+        print(
+            f"    images a second of {what + ':':<11}{ours:5.0f} and {other:5.0f}, "
+            f"ratio {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})"
+        )
 
 
-def rate(stream: Iterator[Any], batch: int) -> float:
-    """Return the images a second of both domains."""
-    begin, calls = time.perf_counter(), 0
+class Rate(NamedTuple):
+    """Images a second, of the clock and of the processor, all processes counted."""
+
+    wall: float
+    processor: float
+
+
+def rate(stream: Iterator[Any], batch: int) -> Rate:
+    """Measure how fast batches of two domains come."""
+    for _ in range(AHEAD):
+        next(stream)
+    begin, used, calls = time.perf_counter(), processor_seconds(), 0
     while time.perf_counter() - begin < SECONDS:
         next(stream)
         calls += 1
-    return 2 * batch * calls / (time.perf_counter() - begin)
+    images = 2 * batch * calls
+    return Rate(images / (time.perf_counter() - begin), images / (processor_seconds() - used))
+
+
+def processor_seconds() -> float:
+    """Return what this process and its workers have used."""
+    me = psutil.Process()
+    return sum(sum(one.cpu_times()[:2]) for one in (me, *me.children(recursive=True)))
 
 
 def written(root: Path, count: int) -> Path:
