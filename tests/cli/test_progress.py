@@ -101,3 +101,18 @@ def test_nothing_where_there_is_no_terminal() -> None:
     with progress.Screen(screen) as listen:
         listen(Worked("decoding images", 1, 3))
     assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_names_are_no_markup(width: int) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width)
+    with progress.Screen(console) as screen:
+        screen(Worked("[/link]runs/[red]a", 1, 3))
+        screen(note("[/link] b [bold]"))
+        screen.close()
+    with progress.bar(console, steps=3, start=0, batch=1) as shown:
+        shown.terms({"[/link]": 1.0})
+        shown.seen[0] = (shown.seen[0][0] - 5, 0, 0.0)
+        shown.step(1, 0.0)
+    assert "[/link] b [bold]" in out.getvalue()

@@ -15,9 +15,8 @@ from instar.core.config import RunConfig
 from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, in_python, setting
 from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
-from instar.core.method import Method
+from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
-from instar.core.seed import seeded
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
 SAMPLES = 8
 """Held-out images of each domain in the sample pictures."""
+_WITH_ADAM = 4
+"""Numbers for each weight: itself, its gradient and Adam's two averages."""
 
 
 def begin(
@@ -108,8 +109,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
             data = _open(config, kind, fabric, on_event)
-        with seeded(config.train.seed, 0):
-            method = kind(config.method)
+        on_cpu = fabric.device.type == "cpu"
+        method = build(kind, config.method, config.train.seed, copies=_WITH_ADAM if on_cpu else 1)
         _check_size(method, config)
         said = method.check(config)
         config = pinned(config) if job.fresh else config

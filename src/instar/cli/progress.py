@@ -10,7 +10,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 from typing_extensions import Self
 
@@ -64,6 +71,7 @@ class Bar:
             self.bar.console.print(
                 f"step {step}/{self.steps}  {self.speed:.1f} images/s  {left / 60:.0f} min to go{waiting}  {self.note}",
                 highlight=False,
+                markup=False,
                 soft_wrap=True,
             )
 
@@ -77,7 +85,7 @@ def bar(console: Console, steps: int, start: int, batch: int) -> Iterator[Bar]:
         MofNCompleteColumn(table_column=whole()),
         TextColumn("{task.fields[speed]}", table_column=whole()),
         TimeRemainingColumn(table_column=whole()),
-        TextColumn("{task.fields[note]}", style="dim", table_column=cut),
+        TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=cut),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True, expand=True) as shown:
         yield Bar(shown, steps, start, batch)
@@ -122,7 +130,9 @@ class Screen:
             return
         if self._work is None or self._work[0] != event.what:
             self.close()
-            bar = Progress(console=self.console, transient=True)
+            name = TextColumn("{task.description}", style="progress.description", markup=False)  # of a run, perhaps
+            columns = (name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+            bar = Progress(*columns, console=self.console, transient=True)
             bar.add_task(event.what)
             self._work = event.what, self.shown.enter_context(bar)
         _, bar = self._work

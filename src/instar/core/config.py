@@ -35,15 +35,15 @@ class Optim(Settings):
 
     section: ClassVar[str] = "method.optim"
 
-    lr: NonNegativeFloat = 2e-4
+    lr: Fraction = 2e-4
     """Learning rate."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: Annotated[tuple[float, float], Bounds(0, below=1)] = (0.5, 0.999)
     """Decay of Adam's two averages."""
     hold: Fraction = 0.5
     """Share of the run at the full learning rate; then a straight line towards 0. 1 keeps it constant."""
     halve: Fraction = 0.0
     """Share of the run after which the learning rate halves, again and again (MUNIT); 0 never does."""
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: Annotated[float, Bounds(0, 100)] = 0.0
     """L2 penalty in the gradient of matrices and kernels; biases and norms are left alone."""
 
 
@@ -82,7 +82,7 @@ class DataConfig(Settings):
     """Regular expression for the names of pairs, less the suffix: images are a pair for which its groups in parentheses
     match the same. Names that it does not match count as they are: '(.*)_L' pairs 1_L.png with 1.png, '(.*)_[LR]' with
     1_R.png. The names themselves if not given."""
-    size: Annotated[int, Bounds(24)] = 256  # less is nothing after a discriminator's downsamplings
+    size: Annotated[int, Bounds(24, 16_384)] = 256  # less is nothing after a discriminator's downsamplings
     """Side of the training crops in pixels."""
     zoom: Annotated[float, Bounds(1, 8)] = 286 / 256
     """Short side to which images are resized before cropping, in sizes; 1 crops along the long side only."""

@@ -20,6 +20,8 @@ from pathlib import PurePath
 _OPEN, _VALUE, _CLOSE, _CALL, _IS = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _MENTION = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 
+LONGEST = 60
+"""Characters of a wrong value or name in a message."""
 SHORT = {
     "data.size": "size",
     "data.source": "source",
@@ -115,10 +117,16 @@ def in_python(mention: Mention) -> str:
     return f"{name}={mention.values[0]}" if mention.values else name
 
 
+def shown(value: object) -> str:
+    """Return a value that is not as it should be for a message: a part of it, if it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for the closest of `known`, else a list of what there is."""
     names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.5)
+    close = get_close_matches(word[:LONGEST], names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(names)}"
 
 

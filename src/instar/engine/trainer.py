@@ -30,7 +30,8 @@ from instar.engine.counts import Counts
 from instar.engine.inputs import Scorer, Source
 from instar.engine.memory import peak_memory
 from instar.engine.meter import Meter
-from instar.engine.optimizers import Optimizers, gradient_norm
+from instar.engine.optimizers import Optimizers, gradient_norm, usable
+from instar.engine.undo import Undo
 
 
 class Trainer:
@@ -71,6 +72,7 @@ class Trainer:
         self.samples = samples.to(fabric.device)
         self.optimizers = Optimizers(method)
         self.averages = Averages(method, self.cfg.ema)
+        self.undo = Undo(method)
         self.live = checkpoint.Live(config, method, self.optimizers, self.averages, attached or {})
         self.start = start
         self.meter, self.counts = Meter(), Counts()
@@ -161,11 +163,13 @@ class Trainer:
         self.leave_phase(at)
         with seeded(self.cfg.seed, self.step):
             self.enter_phase(at)
+            self.undo.keep()
             failed = self.minimise_all(batch, at)
         if failed is None:
             self.bad_steps = 0
             self.averages.update((self.step + 1) * self.cfg.batch, self.cfg.batch)
         else:
+            self.undo()
             self.skip(failed, batch)
         self.step += 1
 
@@ -207,7 +211,7 @@ class Trainer:
         gradients = [p.grad for p in parameters if p.grad is not None]
         parallel.average(self.fabric, gradients)
         norm = gradient_norm(gradients, self.cfg.clip)
-        if not bool(norm.isfinite()):
+        if not usable(norm):
             return False
         self.optimizers.step(names, at)
         self.meter.add(objective, norm)
@@ -278,7 +282,13 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        """Write a checkpoint of this moment."""
+        """Write a checkpoint of this moment, unless it could not be used."""
+        if name := self.live.not_finite():
+            raise UserError(
+                f"stopped at step {self.step}: {name} holds numbers that are not finite, so no checkpoint was written; "
+                f"lower {setting('method.optim.lr')} or set {setting('train.clip', 1)}, and start anew or go on from "
+                f"the last checkpoint with: {self.again}"
+            )
         training = {
             "step": self.step,
             "phase": self.phase,
