@@ -37,6 +37,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     heatmap: bool = False,
     grid: bool = False,
     metadata: Literal["strip", "keep"] = "strip",
+    keep_outside: AnyPath | None = None,
+    labels: AnyPath | None = None,
     steady: float = 0.0,
     on_event: Listener | None = None,
     stop: Stop | None = None,
@@ -75,6 +77,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
+        keep_outside: folder of masks, of the names of the inputs: where a mask is black the result is the input, bit
+            for bit; gray mixes both.
+        labels: folder of label maps, of the names of the inputs: each is copied, for each result under its name, into a
+            folder beside the results, such as "translated_labels".
         steady: for videos, against flicker: share of mean and variance that instance norms keep from the frames
             before, 0 to 0.99. 0 translates each frame by itself.
         on_event: told of each result, of the frames of videos and the tiles of large images (`Worked`, which says what
@@ -106,6 +112,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         heatmap=heatmap,
         grid=grid,
         metadata=metadata,
+        keep_outside=None if keep_outside is None else Path(keep_outside),
+        labels=None if labels is None else Path(labels),
         steady=steady,
     )
     return translate_files(

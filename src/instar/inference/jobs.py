@@ -45,6 +45,8 @@ class Job(NamedTuple):
     """Why images may be missing there, if so; then there is no output."""
     member: Member | None = None
     """The image, if it is no file of its own; `source` then says where it is."""
+    key: str = ""
+    """Path below the folder or file that was given, without the suffix: what belongs to the image has the same."""
 
     @property
     def file(self) -> File:
@@ -141,7 +143,10 @@ def image_files(inputs: Sequence[str]) -> list[Job]:
 def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     if not job.output:
         return [job]
-    return [job._replace(output=naming.of(job.output), variant=number) for number, naming in enumerate(variants)]
+    key = PurePosixPath(job.output).with_suffix("").as_posix()
+    return [
+        job._replace(output=naming.of(job.output), variant=number, key=key) for number, naming in enumerate(variants)
+    ]
 
 
 def _jobs(text: str, left_out: list[LeftOut], out: Path | None = None) -> list[Job]:

@@ -69,6 +69,12 @@ class TranslationRequest(Settings):
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
 
+    keep_outside: Path | None = None
+    """Folder of masks, of the names of the inputs: where a mask is black the result is the input, bit for bit; gray
+    mixes both."""
+    labels: Path | None = None
+    """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
+    each result under its name, into a folder beside the results, such as translated_labels."""
     steady: Annotated[float, Bounds(0, 0.99)] = 0.0
     """For videos, against flicker: share of mean and variance that instance norms keep from the frames before. 0
     translates each frame by itself."""
@@ -85,6 +91,9 @@ class TranslationRequest(Settings):
         if len(set(stems)) < len(stems):
             why = "results are named after the images; give images of different names"
             raise UserError(f"{setting('reference')}: {why}")
+        for name, given in (("keep_outside", self.keep_outside), ("labels", self.labels)):
+            if given and self.interpolate:
+                raise UserError(f"{setting('interpolate')} and {setting(name)}: give one of the two")
         if self.interpolate and (self.grid or self.samples):
             other = "grid" if self.grid else "samples"
             why = "a strip shows all its pictures" if self.grid else "the way leads from style 0 to style 1"

@@ -29,6 +29,8 @@ def check_videos(request: TranslationRequest, videos: Sequence[Job], made: Seque
         "landmarks": request.landmarks,
         "heatmap": request.heatmap,
         "grid": request.grid,
+        "keep_outside": request.keep_outside is not None,
+        "labels": request.labels is not None,
         "metadata": request.metadata == "keep",
     }
     for name, given in pictures.items():

@@ -7,7 +7,6 @@ beside the columns.
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from instar.core.member import File, Member
 from instar.core.memory import memory
 from instar.core.packed.row import Row, Rows, base
 from instar.core.packed.table import checked, is_path, named_file, row_of
+from instar.core.plain import read_json
 
 PARQUET, ARROW = ".parquet", ".arrow"
 STATE = "state.json"
@@ -225,7 +225,7 @@ def _classes(schema: Any) -> dict[str, list[str]]:
     """Return the names of the classes of columns that hold their numbers, as `datasets` says it."""
     found: dict[str, list[str]] = {}
     with suppress(ValueError, KeyError, TypeError, AttributeError):
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        features = read_json((schema.metadata or {})[b"huggingface"])["info"]["features"]
         for name, feature in features.items():
             if isinstance(feature, dict) and isinstance(feature.get("names"), list):
                 found[name] = [str(one) for one in feature["names"]]
@@ -312,8 +312,8 @@ def _broken(path: Path, error: Exception) -> UserError:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = read_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     return found if isinstance(found, dict) else {}
 

@@ -6,7 +6,6 @@ and names that lead elsewhere are left out, whatever they point to.
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from instar.core.listing import LeftOut, Why, is_visible, natural, suffixed_as_i
 from instar.core.member import File, Member
 from instar.core.memory import memory
 from instar.core.packed.row import IMAGE, Row, Rows
+from instar.core.plain import read_json
 
 SUFFIX = ".tar"
 _TEXT = 2**16
@@ -100,8 +100,8 @@ def _said(member: TarMember, kind: str) -> dict[str, Any]:
         raise UserError(f"{member}: {member.size} bytes, too many for what is said of an image")
     try:
         text = member.read_bytes().decode()
-        found = {"label": text.strip()} if kind == "cls" else json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+        found = {"label": text.strip()} if kind == "cls" else read_json(text)
+    except (OSError, ValueError) as error:
         raise UserError(f"{member}: cannot be read ({error})") from error
     return found if isinstance(found, dict) else {}
 
