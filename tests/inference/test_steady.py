@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.errors import UserError
 from instar.inference.results import Picture
 from instar.inference.steady import Steady, SteadyNorms
 from instar.modules.norms import InstanceNorm, adaptive_instance_norm
@@ -58,3 +59,9 @@ def test_another_scene_begins_anew(step: int, kept: bool) -> None:
     steady([Image.fromarray(pixels)])
     (found,), (alone,) = steady([after]), make([after])
     assert (not np.allclose(found.image, alone.image, atol=1e-3)) == kept  # type: ignore[attr-defined]
+
+
+def test_a_model_without_norms_says_so() -> None:
+    steady = Steady(lambda frames: [Picture(frame) for frame in frames], 0.9)
+    with pytest.raises(UserError, match="steady: this model has no instance norms"):
+        steady([Image.new("RGB", (8, 8))])

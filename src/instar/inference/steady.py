@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 from torch.overrides import TorchFunctionMode
 
+from instar.core.errors import UserError, setting
 from instar.inference.results import Result
 from instar.inference.variants import Make
 
@@ -31,6 +32,11 @@ class SteadyNorms(TorchFunctionMode):
         super().__init__()
         self._keep, self._call = keep, 0
         self._known: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def found(self) -> bool:
+        """Whether there was such a norm."""
+        return bool(self._known)
 
     def restart(self) -> None:
         """Forget the frames before."""
@@ -71,11 +77,18 @@ class Steady:
         self._last: NDArray[np.int16] | None = None
 
     def __call__(self, frames: list[Image]) -> Sequence[Result]:
-        """Make the results of one frame."""
+        """Make the results of one frame.
+
+        Raises:
+            UserError: the model has no norm that could be steady.
+        """
         (frame,) = frames
         pixels = np.asarray(frame).astype(np.int16)
         if self._last is not None and (self._last.shape != pixels.shape or np.abs(pixels - self._last).mean() > CUT):
             self._norms.restart()
         self._last = pixels
         with self._norms:
-            return self._make(frames)
+            results = self._make(frames)
+        if not self._norms.found:
+            raise UserError(f"{setting('steady')}: this model has no instance norms, nothing to keep; leave it out")
+        return results
