@@ -83,3 +83,12 @@ def test_results_of_a_tar_stay_in_the_folder(tmp_path: Path, run_directory: Call
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")}
     assert found == {"deep/out/x/1.png"}
     assert any("lead out of their container" in note for note in done.notes)
+
+
+@pytest.mark.parametrize("layout", ["csv", "parquet", "shards"])
+def test_styles_and_a_grid(layout: str, images: Path, tmp_path: Path, run_directory: Callable[..., Path]) -> None:
+    run, place = run_directory("munit"), PACKED[layout](images, tmp_path)
+    here, there = (instar.styles(run, data, device="cpu") for data in (images, place))
+    assert sorted(map(tuple, here.styles.tolist())) == sorted(map(tuple, there.styles.tolist()))
+    done = instar.translate(run, place, tmp_path / "out", grid=True, samples=2, device="cpu")
+    assert done.grid == tmp_path / "out" / "grid.png"
