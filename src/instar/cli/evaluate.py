@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
@@ -34,6 +35,8 @@ class Evaluate:
     """Folder of real images of the target domain, for --images."""
     inputs: Path | None = None
     """Folder of what the translations were made from, under the same names: adds how much changed."""
+    labels: Path | None = None
+    """Folder of label maps of the --images, under the same names: adds how well a segmenter finds them there."""
     extractor: str = "inception"
     """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
     torchvision:NAME, or module.path:callable of your own. none for a method that finds domains: scores its clusters
@@ -53,7 +56,7 @@ class Evaluate:
     class ("name red green blue ignore" is not scored), or auto to take the colours of the label maps."""
     segmenter: str | None = None
     """What finds the labels in photographs that are made from label maps: unet, which is trained on the real training
-    pairs (minutes, once), or module.path:callable of your own."""
+    pairs (minutes, once), or module.path:callable of your own. With --labels unet is trained on every other image."""
     size: int | None = None
     """Side of the centre squares that are compared; if not given, that of a run's training, or of --images the short
     side of the first one."""
@@ -72,8 +75,12 @@ class Evaluate:
         if self.run and self.inputs:
             raise UserError("--inputs is for --images; a run brings its own")
         for flag, text in (("palette", self.palette), ("segmenter", self.segmenter)):
-            if self.images and text is not None:
-                raise UserError(f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}")
+            if self.images and text is not None and not self.labels:
+                raise UserError(
+                    f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}; or for --images with --labels"
+                )
+        if self.run and self.labels:
+            raise UserError("--labels is for --images; a run has its pairs of photographs and label maps: --palette")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -103,6 +110,9 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
             extractor=args.extractor,
             weights=args.weights,
             size=args.size,
+            labels=args.labels,
+            palette=args.palette,
+            segmenter=args.segmenter,
             on_event=on_event,
         )
     return evaluate(
@@ -144,12 +154,12 @@ def _table(report: Report, between: str) -> Table:
     table.add_column("")
     for column in report.columns:
         when = f"\nstep {column.step:,},{between}{column.minutes:.1f} min" if column.step is not None else ""
-        table.add_column(column.title + when, justify="right")
+        table.add_column(Text(column.title + when), justify="right")
     names = list(dict.fromkeys(score.name for column in report.columns for score in column.scores))
     for name in names:
         found = [{score.name: score for score in column.scores}.get(name) for column in report.columns]
         better = next(score.better for score in found if score)
-        table.add_row(f"{name} {ARROWS[better]}".strip(), *(cell(score, between) for score in found))
+        table.add_row(Text(f"{name} {ARROWS[better]}".strip()), *(cell(score, between) for score in found))
     return table
 
 

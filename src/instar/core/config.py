@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,15 +46,15 @@ class Optim(Settings):
 
     section: ClassVar[str] = "method.optim"
 
-    lr: NonNegativeFloat = 2e-4
+    lr: Fraction = 2e-4
     """Learning rate."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: Annotated[tuple[float, float], Bounds(0, below=1)] = (0.5, 0.999)
     """Decay of Adam's two averages."""
     hold: Fraction = 0.5
     """Share of the run at the full learning rate; then a straight line towards 0. 1 keeps it constant."""
     halve: Fraction = 0.0
     """Share of the run after which the learning rate halves, again and again (MUNIT); 0 never does."""
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: Annotated[float, Bounds(0, 100)] = 0.0
     """L2 penalty in the gradient of matrices and kernels; biases and norms are left alone."""
 
 
@@ -88,14 +89,18 @@ class DataConfig(Settings):
     section: ClassVar[str] = "data"
 
     roots: tuple[Path, ...] = ()
-    """One data set folder, or one folder per domain."""
+    """One data set (a folder, a table, a tar), or one per domain."""
     source: str | None = None
     """Domain to translate from, by name; the first one found if not given."""
     target: str | None = None
     """Domain to translate to, by name; the other one if not given."""
     domains: tuple[str, ...] | None = field(default=None, metadata=IF_SET)
     """Names of all domains in the method's order, for methods with more than two; the order found if not given."""
-    size: Annotated[int, Bounds(24)] = 256  # less is nothing after a discriminator's downsamplings
+    pair_by: str | None = field(default=None, metadata=IF_SET)
+    """Regular expression for the names of pairs, less the suffix: images are a pair for which its groups in parentheses
+    match the same. Names that it does not match count as they are: '(.*)_L' pairs 1_L.png with 1.png, '(.*)_[LR]' with
+    1_R.png. The names themselves if not given."""
+    size: Annotated[int, Bounds(24, 16_384)] = 256  # less is nothing after a discriminator's downsamplings
     """Side of the training crops in pixels."""
     zoom: Annotated[float, Bounds(1, 8)] = 286 / 256
     """Short side to which images are resized before cropping, in sizes; 1 crops along the long side only."""
@@ -138,6 +143,15 @@ class DataConfig(Settings):
         first, last = self.percentiles
         if not 0 <= first < last <= 100:
             raise UserError(f"{setting('data.percentiles', self.percentiles)}: give two from 0 to 100, the lower first")
+        if self.pair_by is None:
+            return
+        said = setting("data.pair_by", self.pair_by)
+        try:
+            groups = re.compile(self.pair_by).groups
+        except re.error as error:
+            raise UserError(f"{said}: is no regular expression ({error})") from error
+        if not groups:
+            raise UserError(f"{said}: has no group in parentheses, which says what names of a pair have in common")
 
     @property
     def short_side(self) -> int:

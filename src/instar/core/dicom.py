@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from instar.core.member import File
 from instar.core.raster import Header, NotRead, Raster
 
 _READ = ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422")
 
 
-def is_dicom(path: Path) -> bool:
+def is_dicom(path: File) -> bool:
     """Tell whether a file is one by its preamble."""
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
-def header(path: Path, number: int = 0) -> Header:
+def header(path: Path | IO[bytes], number: int = 0) -> Header:
     """Return what a file says of a frame.
 
     Raises:
@@ -28,13 +29,13 @@ def header(path: Path, number: int = 0) -> Header:
     return _header(_opened(path, pixels=False), number)
 
 
-def read(path: Path, number: int = 0) -> Raster:
+def read(path: Path | IO[bytes], number: int = 0) -> Raster:
     """Decode a frame. Nothing but its pixels is kept: no patient's data. Errors as `header`."""
     data = _opened(path, pixels=True)
     about = _header(data, number)
     pixels: NDArray[Any] = data.pixel_array
     if data.PhotometricInterpretation.startswith("YBR"):
-        from pydicom.pixels import convert_color_space  # noqa: PLC0415  (an extra)
+        from pydicom.pixels.processing import convert_color_space  # noqa: PLC0415  (an extra)
 
         pixels = convert_color_space(pixels, data.PhotometricInterpretation, "RGB")
     frames = pixels.reshape(about.pages, about.height, about.width, about.bands)
@@ -45,7 +46,7 @@ def read(path: Path, number: int = 0) -> Raster:
     return Raster(values.astype(about.dtype), inverted=about.inverted)
 
 
-def _opened(path: Path, *, pixels: bool) -> Any:
+def _opened(path: Path | IO[bytes], *, pixels: bool) -> Any:
     try:
         from pydicom import dcmread  # noqa: PLC0415  (an extra)
     except ImportError as error:

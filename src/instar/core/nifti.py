@@ -91,7 +91,8 @@ def _type(volume: Any) -> np.dtype[Any]:
         return np.dtype(np.float32)
     if kind.kind not in "iuf" or (kind.kind in "iu" and kind.itemsize > 4):
         raise NotRead(f"{kind.name}: only integers of 8, 16 and 32 bits and floating-point numbers are read")
-    return np.dtype(kind.newbyteorder("="))
+    found: np.dtype[Any] = np.dtype(kind.newbyteorder("="))
+    return found
 
 
 @lru_cache(maxsize=2)  # a volume is read slice by slice

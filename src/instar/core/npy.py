@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ _LABELLED = ("x_train", "y_train")
 """Arrays of a file of labelled digits, which is a data set and no picture."""
 
 
-def header(path: Path, number: int = 0) -> Header:
+def header(path: Path | IO[bytes], number: int = 0) -> Header:
     """Return what the file says of a picture.
 
     Raises:
@@ -30,7 +30,7 @@ def header(path: Path, number: int = 0) -> Header:
     return Header(width, height, bands=bands, dtype=_type(pictures).name, plain=False, pages=count)
 
 
-def read(path: Path, number: int = 0) -> Raster:
+def read(path: Path | IO[bytes], number: int = 0) -> Raster:
     """Read a picture. Errors as `header`, and integers of 64 bits that 32 do not hold."""
     pictures = _pictures(path)
     _check(pictures, number)
@@ -62,10 +62,10 @@ def is_labelled(path: Path) -> bool:
         return False
 
 
-def _pictures(path: Path) -> NDArray[Any]:
+def _pictures(path: Path | IO[bytes]) -> NDArray[Any]:
     """Return (N, H, W, C), of an .npy still on the disk."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.load(path, mmap_mode="r" if isinstance(path, Path) else None, allow_pickle=False)
     except ValueError as error:
         raise NotRead("no array of numbers, or only half of one") from error
     if isinstance(found, np.lib.npyio.NpzFile):

@@ -30,12 +30,12 @@ def bands(image: Image.Image) -> tuple[int, bool]:
     return {"LA;16B": (1, True), "RGB;16B": (3, False)}.get(_rawmode(image), (3, True))
 
 
-def read(path: Path, image: Image.Image) -> Raster:
+def read(image: Image.Image, again: Image.Image) -> Raster:
     """Return the pixels of a deep PNG, turned upright: Pillow decodes it twice, each byte of a value once.
 
     Args:
-        path: of the file.
         image: opened, not loaded; of no use afterwards.
+        again: the same, opened once more.
     """
     rawmode, (_, alpha) = _rawmode(image), bands(image)
     if rawmode == "LA;16B":  # as four bytes a pixel
@@ -43,8 +43,7 @@ def read(path: Path, image: Image.Image) -> Raster:
         pixels = four[:, :, ::2] << 8 | four[:, :, 1::2]
     else:
         high = _decoded(image, image.mode, rawmode)
-        with Image.open(path, formats=("PNG",)) as again:
-            low = _decoded(again, image.mode, rawmode.replace(";16B", ";16L"))
+        low = _decoded(again, image.mode, rawmode.replace(";16B", ";16L"))
         pixels = high.astype(np.uint16) << 8 | low
     exif, info = image.getexif(), {str(key): value for key, value in image.info.items()}
     orientation = exif.get(_ORIENTATION, 1)

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from instar.core import dicom, nifti, npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.listing import NO_HEIC, is_heic
+from instar.core.member import File, Member, size_of
 from instar.core.memory import Budget, memory
 from instar.core.metadata import remember_tags
 from instar.core.raster import Header, Picture, Raster
@@ -49,13 +50,13 @@ class HasInfo(Protocol):
 class UnreadableImage(UserError):  # noqa: N818 (it is a UserError)
     """A file that is no image, or only half of one."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: File, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
 
 
-def read(path: Path, page: int | None = None) -> Picture:
+def read(path: File, page: int | None = None) -> Picture:
     """Decode a page of an image file and turn it upright as its EXIF data say.
 
     What Pillow holds is a PIL image; bands beyond colours, deep colours, signed numbers, 32 bits and floats are a
@@ -73,7 +74,7 @@ def read(path: Path, page: int | None = None) -> Picture:
 
 
 @contextmanager
-def decoded(path: Path, page: int | None = None) -> Iterator[Picture]:
+def decoded(path: File, page: int | None = None) -> Iterator[Picture]:
     """Do what `read` does, and keep the memory reserved in which the image is made something smaller.
 
     In the context no other image must be read by this thread.
@@ -88,7 +89,7 @@ def decoded(path: Path, page: int | None = None) -> Iterator[Picture]:
         yield upright
 
 
-def probe(path: Path, page: int | None = None) -> Header:
+def probe(path: File, page: int | None = None) -> Header:
     """Return what the header of a file says of a page, by default of the first, turned upright.
 
     Raises:
@@ -101,7 +102,7 @@ def probe(path: Path, page: int | None = None) -> Header:
         return _header(path, image)
 
 
-def page_count(path: Path) -> int:
+def page_count(path: File) -> int:
     """Return how many pages or frames a file has.
 
     Raises:
@@ -128,7 +129,7 @@ def add_note(image: HasInfo, word: str) -> None:
     image.info[_NOTES] = (*notes(image), word)
 
 
-def header_notes(path: Path) -> tuple[str, ...]:
+def header_notes(path: File) -> tuple[str, ...]:
     """Return what `read` would not read of a file, as far as its header tells; nothing if it cannot be read."""
     try:
         image = _opened(path)
@@ -153,14 +154,13 @@ def summed(found: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
     return [f"{word}: {len(names)} image{'s' * (len(names) > 1)}, {names[0]} first" for word, names in by_word.items()]
 
 
-def _opened(path: Path, page: int | None = None) -> Image.Image | Header:
+def _opened(path: File, page: int | None = None) -> Image.Image | Header:
     """Open a file at a page; of what Pillow has no mode for return the header. No pixels are decoded yet."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableImage(path, "not a regular file")
+        content = _content(path)
         if kind := _kind(path):
-            return _fitting(path, kind.header(path, page or 0))
-        image = Image.open(path, formats=FORMATS)
+            return _fitting(path, kind.header(content, page or 0))
+        image = Image.open(content, formats=FORMATS)
     except UnidentifiedImageError as error:
         if not is_tiff(path):
             raise UnreadableImage(path, _reason(path, error)) from error
@@ -185,33 +185,41 @@ def _opened(path: Path, page: int | None = None) -> Image.Image | Header:
 class Kind(Protocol):
     """A module that reads a kind of files that Pillow does not."""
 
-    def header(self, path: Path, number: int = 0) -> Header:
-        """Return what a file says of a page."""
+    def header(self, path: Any, number: int = 0) -> Header:
+        """Return what a file, by its path or opened, says of a page."""
 
-    def read(self, path: Path, number: int = 0) -> Raster:
+    def read(self, path: Any, number: int = 0) -> Raster:
         """Decode a page."""
 
 
-def _kind(path: Path) -> Kind | None:
+def _kind(path: File) -> Kind | None:
     """Return what reads a file that is neither Pillow's nor a TIFF."""
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         return npy
-    if nifti.is_nifti(path):
+    if isinstance(path, Path) and nifti.is_nifti(path):
         return nifti
     return dicom if suffix == ".dcm" and dicom.is_dicom(path) else None
 
 
-def _turn_to(path: Path, image: Image.Image, page: int | None) -> None:
+def _content(path: File) -> Path | IO[bytes]:
+    if isinstance(path, Member):
+        return path.open()
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableImage(path, "not a regular file")
+    return path
+
+
+def _turn_to(path: File, image: Image.Image, page: int | None) -> None:
     try:
         if page:
             image.seek(page)
     except Exception as error:  # as in `_opened`
-        last = isinstance(error, EOFError) and page is not None
-        raise UnreadableImage(path, f"it has no page {page + 1}" if last else _reason(path, error)) from error
+        last = isinstance(error, EOFError)
+        raise UnreadableImage(path, f"it has no page {(page or 0) + 1}" if last else _reason(path, error)) from error
 
 
-def _deeper(path: Path, image: Image.Image, page: int | None) -> Header | None:
+def _deeper(path: File, image: Image.Image, page: int | None) -> Header | None:
     """Return the header of a picture of which Pillow would drop or change something; None of others."""
     try:
         if png.is_deep(image):
@@ -231,14 +239,14 @@ def _deeper(path: Path, image: Image.Image, page: int | None) -> Header | None:
     return None if described and not unread and header.bands == 1 else header
 
 
-def _raster_header(path: Path, page: int | None) -> Header:
+def _raster_header(path: File, page: int | None) -> Header:
     try:
-        return tiff.header(path, page or 0)
+        return tiff.header(_content(path), page or 0)
     except Exception as error:  # whatever the library makes of bytes that could be anything
         raise UnreadableImage(path, _reason(path, error)) from error
 
 
-def _header(path: Path, image: Image.Image | Header) -> Header:
+def _header(path: File, image: Image.Image | Header) -> Header:
     if isinstance(image, Header):
         return image
     try:
@@ -257,21 +265,21 @@ def _header(path: Path, image: Image.Image | Header) -> Header:
         raise UnreadableImage(path, _reason(path, error)) from error
 
 
-def _fitting(path: Path, header: Header) -> Header:
+def _fitting(path: File, header: Header) -> Header:
     """Refuse what is too large."""
     if why := _too_large(header):
         raise UnreadableImage(path, why)
     return header
 
 
-def _raster(path: Path, header: Header, page: int | None) -> Raster:
+def _raster(path: File, header: Header, page: int | None) -> Raster:
     try:
         kind = tiff if is_tiff(path) else _kind(path)
         if kind:
-            raster = kind.read(path, page or 0)
+            raster = kind.read(_content(path), page or 0)
         else:
-            with Image.open(path, formats=FORMATS) as image:
-                raster = png.read(path, image)
+            with Image.open(_content(path), formats=FORMATS) as image, Image.open(_content(path)) as again:
+                raster = png.read(image, again)
         said = [*(pages_lost(header.pages) if page is None else ()), *filter(None, [sparse(raster.pixels)])]
         if raster.pixels.dtype.kind == "f" and not np.isfinite(raster.pixels).all():
             said.append("values that are no numbers, taken as the lowest")
@@ -282,7 +290,7 @@ def _raster(path: Path, header: Header, page: int | None) -> Raster:
     return raster
 
 
-def _loaded(path: Path, image: Image.Image, page: int | None) -> Image.Image:
+def _loaded(path: File, image: Image.Image, page: int | None) -> Image.Image:
     try:
         said = losses(path, image, pages=page is None)
         image.load()
@@ -333,7 +341,7 @@ def _bytes(header: Header) -> int:
     return header.width * header.height * each
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: File, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "more than a gigapixel"
     if isinstance(error, FileNotFoundError):
@@ -341,6 +349,6 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError) and is_heic(path):
         return NO_HEIC
     if isinstance(error, UnidentifiedImageError):
-        return "not an image" if path.stat().st_size else "the file is empty"
+        return "not an image" if size_of(path) else "the file is empty"
     words = (getattr(error, "strerror", None) or str(error) or type(error).__name__).split()
     return " ".join(words)

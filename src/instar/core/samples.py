@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 from PIL import Image
+
+from instar.core.member import File
 
 WIDE = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 """Pillow's modes of more than 8 bits."""
@@ -57,13 +58,13 @@ def is_described(image: Image.Image) -> bool:
     return said.startswith("ImageJ=") or "<OME " in said
 
 
-def is_tiff(path: Path) -> bool:
+def is_tiff(path: File) -> bool:
     """Tell whether a file is a TIFF by its first bytes."""
     with path.open("rb") as file:
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def losses(path: Path, image: Image.Image, *, pages: bool = True) -> list[str]:
+def losses(path: File, image: Image.Image, *, pages: bool = True) -> list[str]:
     """Return what of a file is not read, in words.
 
     Args:
@@ -112,7 +113,7 @@ def _bits(tags: Any) -> int:
     return max(int(bits) for bits in tags.get(_BITS, (1,)))
 
 
-def _depth(path: Path, image: Image.Image) -> int:
+def _depth(path: File, image: Image.Image) -> int:
     """Return the bits of a channel in the file, as far as they differ from those that are read."""
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else None

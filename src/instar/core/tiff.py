@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -27,7 +27,7 @@ Page = tuple[Any, ...]
 """What makes a page: one directory, or one for each band."""
 
 
-def header(path: Path, number: int = 0) -> Header:
+def header(path: Path | IO[bytes], number: int = 0) -> Header:
     """Return what a TIFF says of a page.
 
     Raises:
@@ -54,7 +54,7 @@ def header(path: Path, number: int = 0) -> Header:
         )
 
 
-def read(path: Path, number: int = 0) -> Raster:
+def read(path: Path | IO[bytes], number: int = 0) -> Raster:
     """Decode a page of a TIFF and turn it upright.
 
     Raises:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from instar.core import reading
+from instar.core.member import File
 from instar.core.raster import Header, Picture
 from instar.data import digits
 from instar.data.digits import Entry
@@ -20,9 +23,9 @@ Half = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An image file, half of one that holds a pair side by side, an entry of a file of many images, or a page."""
+    """An image file, one within another, half of a file that holds a pair, an entry of digits, or a page."""
 
-    path: Path
+    path: File
     half: Half | None = None
     entry: Entry | None = None
     page: int | None = None
@@ -51,7 +54,7 @@ class ImageRef:
     def decoded(self) -> Iterator[Picture]:
         """Decode it as `instar.core.reading.decoded` does. Raises `UnreadableImage`."""
         if self.entry:
-            yield Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
+            yield Image.fromarray(self._digits(self.entry)[self.entry.number])
             return
         with reading.decoded(self.path, self.page) as image:
             left = image.width // 2 if self.half == "right" else 0
@@ -60,10 +63,14 @@ class ImageRef:
     def probe(self) -> Header:
         """Return what its header says. Raises `UnreadableImage`."""
         if self.entry:
-            height, width, *bands = digits.pixels(self.path, self.entry.array).shape[1:]
+            height, width, *bands = self._digits(self.entry).shape[1:]
             return Header(width, height, bands=bands[0] if bands else 1)
         header = reading.probe(self.path, self.page)
         return header._replace(width=header.width // 2) if self.half else header
+
+    def _digits(self, entry: Entry) -> NDArray[np.uint8]:
+        assert isinstance(self.path, Path)  # no member of another file
+        return digits.pixels(self.path, entry.array)
 
 
 Row = tuple[ImageRef, ...]

@@ -174,7 +174,8 @@ def _as_type(array: NDArray[Any], kind: str) -> NDArray[Any]:
     if array.dtype == kind:
         return array
     if array.dtype == np.uint8:
-        return array.astype(np.uint16) * np.uint16(257)
+        wide: NDArray[Any] = array.astype(np.uint16) * np.uint16(257)
+        return wide
     top = np.iinfo(np.dtype(kind)).max  # deeper than the headers of the others say
     values = (array + 1) / 2 if array.dtype.kind == "f" else array / 65535
     found: NDArray[Any] = np.rint(values * top).astype(kind)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from instar.core.errors import UserError, setting
+from instar.core.member import File
 from instar.core.raster import Picture
 from instar.core.reading import UnreadableImage, notes, probe
 from instar.core.stack import Stack
@@ -28,7 +29,7 @@ saved."""
 Size = tuple[int, int]
 Read = Picture | Stack
 """What a file holds."""
-Network = Callable[[list[Read]], Sequence[Result]]
+Network = Callable[[list[Any]], Sequence[Result]]
 """Makes results of images of one size."""
 
 
@@ -42,12 +43,12 @@ class Inputs:
         look: shown each image's size beforehand.
     """
 
-    load: Callable[[Path], Read]
+    load: Callable[[File], Read]
     page: int | None
     look: Callable[[Job, Size], None]
 
 
-def work(
+def work(  # noqa: PLR0913  (what is read, translated and written, and who is told)
     jobs: Sequence[Job],
     out: Path,
     networks: Sequence[Network],
@@ -57,6 +58,7 @@ def work(
     pixels: int,
     inputs: Inputs,
     stopped: Callable[[], bool],
+    finish: Callable[[Job, Read, Result], Result] = lambda job, image, result: result,
 ) -> None:
     """Translate all jobs. What goes wrong with an image is noted, and the others go on.
 
@@ -69,6 +71,7 @@ def work(
         pixels: most pixels that do, unless one image alone has more.
         inputs: how they are read.
         stopped: asked after each batch; what was read, translated or written then is brought to its end.
+        finish: makes of a job, its image and its result what is written.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         batches = (part for sizes in _sizes(pool, jobs, tally, inputs) for part in chunks(sizes, batch, pixels))
@@ -82,7 +85,7 @@ def work(
                 if isinstance(result, str):
                     tally.fail(number, jobs[number], result, image)
                 else:
-                    future = pool.submit(result.save, out / jobs[number].output)
+                    future = pool.submit(_finished, finish, jobs[number], image, result, out)
                     written.append(_Written(number, image, future, result.rows(jobs[number].source)))
             if stopped():
                 break
@@ -124,7 +127,7 @@ def _size(job: Job, page: int | None) -> Size | str | None:
     if not job.output:
         return None
     try:
-        return probe(Path(job.source), page)[:2]
+        return probe(job.file, page)[:2]
     except UnreadableImage as error:
         return error.reason
 
@@ -134,12 +137,12 @@ def _loaded(
     batches: Iterator[list[int]],
     jobs: Sequence[Job],
     tally: Tally,
-    load: Callable[[Path], Read],
+    load: Callable[[File], Read],
 ) -> Iterator[list[tuple[int, Read]]]:
     """Yield decoded batches; while one is in use, the next one is being read."""
     reading: list[tuple[int, Future[Read]]] = []
     for numbers in batches:
-        following = [(number, pool.submit(load, Path(jobs[number].source))) for number in numbers]
+        following = [(number, pool.submit(load, jobs[number].file)) for number in numbers]
         yield from _read(reading, jobs, tally)
         reading = following
     yield from _read(reading, jobs, tally)
@@ -180,6 +183,12 @@ def _translated(network: Network, images: list[Read]) -> Sequence[Result | str]:
     return [reason] if len(images) == 1 else [one for image in images for one in _translated(network, [image])]
 
 
+def _finished(
+    finish: Callable[[Job, Read, Result], Result], job: Job, image: Read, result: Result, out: Path
+) -> tuple[str, ...]:
+    return finish(job, image, result).save(out / job.output)
+
+
 def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
     for number, image, future, rows in written:
         error = future.exception()
@@ -193,7 +202,9 @@ def _reason(error: BaseException, image: Read) -> str:
     message = " ".join(str(error).split())
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
-        remedy = f"set a lower {setting('size')}, or {setting('device', 'cpu')}"
+        on_gpu = isinstance(error, torch.OutOfMemoryError) or message.startswith("MPS")
+        remedy = f"set {setting('tile', 'auto')} or a lower {setting('size')}"
+        remedy += f", or {setting('device', 'cpu')}" if on_gpu else ""
         return f"out of memory at {image.width} x {image.height}; {remedy}"
     if isinstance(error, UserError):
         return " ".join(error.message.raw.split())

@@ -8,6 +8,7 @@ from typing import Any
 
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat
+from instar.core.plain import read_json
 
 KEY = "instar"
 """Of the metadata under which a file holds its card."""
@@ -111,7 +112,7 @@ class Card:
             UserError: it is of a newer version of Instar, or damaged.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = read_json(text)
             if values["format"] > FORMAT:
                 raise UserError(f"{file}: written by Instar {values['instar']}, which is newer than this one; update")
             needed = [field.name for field in fields(cls) if field.default is MISSING or field.name in values]

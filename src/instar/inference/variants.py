@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -30,6 +31,8 @@ from instar.inference.results import Film, Paged, Result, Single
 from instar.inference.styles import style_path
 from instar.inference.translator import Translator
 
+Make = Callable[[list[Any]], Sequence[Result]]
+"""Makes results of pictures of one size, or of stacks."""
 Images = Callable[..., list[Picture]]
 """Makes images of images of one size; takes `style` (S,)."""
 
@@ -45,7 +48,7 @@ class Variant:
     """
 
     naming: Naming
-    make: Callable[[list[Picture]], Sequence[Result]]
+    make: Make
     reference: Path | None = None
 
 
@@ -145,7 +148,7 @@ def _pictures(images: Images, batch: list[Picture]) -> list[Single]:
     return [Single(image) for image in images(batch)]
 
 
-def _with_metadata(make: Callable[[list[Picture]], Sequence[Result]], batch: list[Picture]) -> Sequence[Result]:
+def _with_metadata(make: Make, batch: list[Picture]) -> Sequence[Result]:
     results = make(batch)
     for image, result in zip(batch, results, strict=True):
         if isinstance(result, Single):
@@ -153,9 +156,7 @@ def _with_metadata(make: Callable[[list[Picture]], Sequence[Result]], batch: lis
     return results
 
 
-def _paged(
-    make: Callable[[list[Picture]], Sequence[Result]], batch: list[Picture | Stack], *, most: int
-) -> Sequence[Result]:
+def _paged(make: Make, batch: list[Picture | Stack], *, most: int) -> Sequence[Result]:
     """Make results of pictures and of all pages of stacks, as many at a time as go through the network together."""
     pages = [page for one in batch for page in (one.pages if isinstance(one, Stack) else (one,))]
     parts = (pages[start : start + most] for start in range(0, len(pages), most))

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from instar.core.member import File
+from instar.core.plain import read_json
 from instar.core.stamps import stamp
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -45,14 +47,14 @@ def cached(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
     return found
 
 
-def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int, int, str]]:
+def file_stamps(files: Iterable[File]) -> list[tuple[str, int, int, int, str]]:
     """Return place and stamp of each file, which tell whether it is still the same."""
     return [(str(path.resolve()), *stamp(path)) for path in files]
 
 
 def _load(folder: Path) -> Arrays | None:
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = read_json((folder / "index.json").read_text(encoding="utf-8"))
         content = (folder / _FILE).read_bytes()
         if index != _index(content):
             return None
