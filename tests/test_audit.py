@@ -1,12 +1,16 @@
 """The audit of dependencies says what it could not look at."""
 
+import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+SPEC = importlib.util.spec_from_file_location("audit", Path(__file__).resolve().parent.parent / "tools/audit.py")
+assert SPEC
+assert SPEC.loader
+audit = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(audit)
 
 GOOD = {"name": "numpy", "version": "2.0", "vulns": []}
 BAD = {"name": "pillow", "version": "9.0", "vulns": [{"id": "PYSEC-1"}, {"id": "PYSEC-2"}]}

@@ -38,9 +38,8 @@ def verdict(report: str, errors: str) -> tuple[str, int]:
         return f"audit skipped: this registry knows of none of the {len(packages)} packages whether they have faults", 0
     faults = [f"{one['name']} {one['version']}: {fault['id']}" for one in asked for fault in one.get("vulns", ())]
     unknown = f"; {len(packages) - len(asked)} could not be looked up" if len(asked) < len(packages) else ""
-    return "\n".join([f"{len(asked)} packages audited, {len(faults)} known faults{unknown}", *faults]), int(
-        bool(faults)
-    )
+    line = f"packages audited: {len(asked)}; known faults: {len(faults)}{unknown}"
+    return "\n".join([line, *faults]), int(bool(faults))
 
 
 if __name__ == "__main__":
