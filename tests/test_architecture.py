@@ -204,6 +204,42 @@ def test_no_hasattr_and_no_made_up_names(folder: str) -> None:
     assert [call for path in sources(ROOT / folder) for call in asks_for_attributes(path)] == []
 
 
+FORBIDDEN = {"instance_norm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"}
+"""On the CPU its gradient is wrong for gradients that lie channels-last in memory; see docs/decisions/0005."""
+
+
+def names_in(path: Path) -> set[str]:
+    """All names, attributes and imported names of a file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        found |= {getattr(node, field) for field in ("id", "attr") if hasattr(node, field)}
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {alias.name.split(".")[-1] for alias in node.names}
+    return found
+
+
+def test_instance_norm_of_torch_is_not_used() -> None:
+    assert {path.name: used for path in sources(ROOT) if (used := names_in(path) & FORBIDDEN)} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nnf.instance_norm(x)",
+        "torch.nn.functional.instance_norm(x)",
+        "from torch.nn.functional import instance_norm as norm",
+        "net = nn.InstanceNorm2d(3)",
+        "from torch.nn import InstanceNorm2d",
+    ],
+)
+def test_the_checker_sees_instance_norm(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "one.py"
+    file.write_text("from instar.modules.norms import InstanceNorm, adaptive_instance_norm\nInstanceNorm()\n")
+    assert not names_in(file) & FORBIDDEN
+    file.write_text(line)
+    assert names_in(file) & FORBIDDEN
+
+
 def words(path: Path) -> set[str]:
     """Identifiers, attribute names, and strings that are not docstrings, in small letters."""
     tree = ast.parse(path.read_text())

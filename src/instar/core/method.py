@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar, Generic
 
@@ -14,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from instar.core.batch import Batch, BatchT, Domain
 from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig
+from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
 from instar.core.errors import UserError, nearest, setting
 from instar.core.memory import memory
 from instar.core.objective import Objective
@@ -27,16 +27,6 @@ _BYTES = 4
 """Of a number."""
 Objectives = Generator[Objective, None, None]
 """The objectives of a step, one after the other."""
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from."""
-
-    title: str
-    authors: str
-    year: int
-    url: str
 
 
 class Method(nn.Module, ABC, Generic[BatchT]):
@@ -125,10 +115,10 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         return optim
 
 
-def same_side(config: RunConfig, side: int) -> None:
-    """Refuse a size that the networks were not built for."""
+def same_side(config: RunConfig, side: int, name: str = "side") -> None:
+    """Refuse a size that the networks were not built for, as an option of the method with that name says."""
     if (size := config.data.size) != side:
-        fits, other = setting("data.size", side), setting("method.side")
+        fits, other = setting("data.size", side), setting(f"method.{name}")
         raise UserError(f"{setting('data.size', size)}: these networks take {side} px; set {fits} or another {other}")
 
 

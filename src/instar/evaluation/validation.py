@@ -25,8 +25,8 @@ from instar.evaluation.references import real_features
 from instar.evaluation.score import by_name
 from instar.evaluation.scores import BETWEEN
 from instar.evaluation.verdict import verdict
+from instar.metrics.blocks import Samples
 from instar.metrics.extractors import Extractor, load_extractor
-from instar.metrics.frechet import Samples
 from instar.metrics.kid import kernel_distance
 from instar.metrics.target import TargetDetector
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import save_image
 
-from instar.core.errors import UserError
-from instar.core.files import write_atomically
+from instar.core.files import replacing, write_atomically
 from instar.evaluation.compare import Cell as Value
 from instar.evaluation.compare import Comparison, Row, Weights
 from instar.evaluation.report import BEST, COPY, REAL
@@ -90,7 +89,7 @@ class Fit:
 
 
 def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> None:
-    """Write table.md, table.html, scores.json and strip-N.png into a folder.
+    """Write table.md, table.html, scores.json and strip-N.png into a folder, each whole or not at all.
 
     Args:
         found: the scores.
@@ -98,23 +97,22 @@ def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> No
         folder: made if it is not there; strips of an earlier table are removed.
 
     Raises:
-        UserError: it cannot be written.
+        OSError: it cannot be written.
     """
     names = {title: f"strip-{i}.png" for i, title in enumerate(pictures)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("strip-*.png"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for title, picture in pictures.items():
+        with replacing(folder / names[title]) as file:
+            save_image(picture, file, format="png")
+    for old in folder.glob("strip-*.png"):
+        if old.name not in names.values():
             old.unlink()
-        for title, picture in pictures.items():
-            save_image(picture, folder / names[title])
-        for name, text in (
-            ("table.md", markdown(found, names)),
-            ("table.html", html(found, pictures)),
-            ("scores.json", f"{found.as_json()}\n"),
-        ):
-            write_atomically(folder / name, text.encode())
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+    for name, text in (
+        ("table.md", markdown(found, names)),
+        ("table.html", html(found, pictures)),
+        ("scores.json", f"{found.as_json()}\n"),
+    ):
+        write_atomically(folder / name, text.encode())
 
 
 def markdown(found: Comparison, pictures: Mapping[str, str]) -> str:

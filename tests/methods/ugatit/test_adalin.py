@@ -21,7 +21,7 @@ def by_the_equation(x: Tensor, rho: Tensor, gamma: Tensor, beta: Tensor) -> Tens
     """Line by line, with ρ, γ and β in shapes that broadcast over x."""
 
     def normed(axes: tuple[int, ...]) -> Tensor:
-        return (x - x.mean(axes, keepdim=True)) / (x.var(axes, correction=0, keepdim=True) + 1e-5).sqrt()
+        return (x - x.mean(axes, keepdim=True)) / (x.var(axes, correction=1, keepdim=True) + 1e-5).sqrt()
 
     return gamma * (rho * normed((2, 3)) + (1 - rho) * normed((1, 2, 3))) + beta
 
@@ -61,10 +61,23 @@ def test_gradients_are_those_of_the_equation(x: Tensor) -> None:
 
 
 def test_the_two_ends(x: Tensor) -> None:
+    """Those of PyTorch, but for the variance, which is biased there: eps apart, a factor for the whole map."""
     ones, zeros = torch.ones(2, 5, dtype=torch.float64), torch.zeros(2, 5, dtype=torch.float64)
-    torch.testing.assert_close(AdaLIN(5, 1.0).double()(x, ones, zeros), nnf.instance_norm(x))
-    torch.testing.assert_close(AdaLIN(5, 0.0).double()(x, ones, zeros), nnf.layer_norm(x, x.shape[1:]))
-    torch.testing.assert_close(LIN(5).double()(x), nnf.layer_norm(x, x.shape[1:]))
+    instance = nnf.group_norm(x, 5) * (23 / 24) ** 0.5
+    layer = nnf.layer_norm(x, x.shape[1:]) * (119 / 120) ** 0.5
+    for found, expected in (
+        (AdaLIN(5, 1.0).double()(x, ones, zeros), instance),
+        (AdaLIN(5, 0.0).double()(x, ones, zeros), layer),
+        (LIN(5).double()(x), layer),
+    ):
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_single_pixel_is_no_division_by_zero() -> None:
+    x = torch.tensor([2.0, -1.0]).reshape(1, 2, 1, 1)
+    ones, zeros = torch.ones(1, 2), torch.zeros(1, 2)
+    assert torch.equal(AdaLIN(2, 1.0)(x, ones, zeros), torch.zeros(1, 2, 1, 1))
+    assert AdaLIN(1, 0.0)(x[:, :1], ones[:, :1], zeros[:, :1]).isfinite().all()
 
 
 def test_linear_in_scale_and_shift(x: Tensor) -> None:
@@ -129,6 +142,6 @@ def test_a_fixed_ratio_is_no_parameter_and_stays(x: Tensor) -> None:
     assert list(layer.state_dict()) == []
     clip_rho(layer, 0.5)
     gamma, beta = style()
-    expected = nnf.instance_norm(x) * gamma[..., None, None] + beta[..., None, None]
-    torch.testing.assert_close(layer(x, gamma, beta), expected)
+    expected = nnf.group_norm(x, 5) * (23 / 24) ** 0.5 * gamma[..., None, None] + beta[..., None, None]
+    torch.testing.assert_close(layer(x, gamma, beta), expected, atol=1e-6, rtol=1e-6)
     assert [name for name, _ in LIN(5, 1.0, fixed=True).named_parameters()] == ["gamma", "beta"]

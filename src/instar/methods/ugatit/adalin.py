@@ -16,7 +16,8 @@ EPS = 1e-5
 class AdaLIN(nn.Module):
     r"""\(\gamma \cdot (\rho \cdot IN(x) + (1 - \rho) \cdot LN(x)) + \beta\) with \(\gamma, \beta\) from outside.
 
-    IN looks at each channel, LN at the whole image; ρ is learned, one number a channel.
+    IN looks at each channel, LN at the whole image; ρ is learned, one number a channel. Variances are unbiased, as in
+    the authors' PyTorch code.
     """
 
     rho: Tensor
@@ -76,10 +77,17 @@ def _mixed(x: Tensor, rho: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     mean, var = cast("tuple[Tensor, Tensor]", _Moments.apply(x))
     mean_all = mean.mean(1, keepdim=True)
     var_all = var.mean(1, keepdim=True) + (mean - mean_all).square().mean(1, keepdim=True)
+    channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
+    var, var_all = var * _unbiased(pixels), var_all * _unbiased(channels * pixels)
     instance, layer = rho * (var + EPS).rsqrt(), (1 - rho) * (var_all + EPS).rsqrt()
     scale = gamma * (instance + layer)
     shift = beta - gamma * (instance * mean + layer * mean_all)
     return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
+
+
+def _unbiased(count: int) -> float:
+    """Return what a biased variance of so many numbers is multiplied with; that of a single one is 0 and stays 0."""
+    return count / max(count - 1, 1)
 
 
 class _Moments(torch.autograd.Function):
