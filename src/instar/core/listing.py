@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from instar.core.errors import UserError
+from instar.core.heic import NO_HEIC, is_heic, is_installed
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
@@ -21,12 +22,10 @@ SUFFIXES = frozenset(
 """Of files that count as images, in small letters."""
 LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
 """Those of files that are mostly compressed with losses."""
-_HEIC = frozenset({".heic", ".heif", ".hif"})
 _SYSTEM = frozenset(
     {"__macosx", "@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
     | {"lost+found", "thumbs.db", "desktop.ini"}
 )
-NO_HEIC = "HEIC is not read, convert it to JPEG or PNG"
 _NAMED = 3
 """Files of a kind that are named where they are counted."""
 
@@ -149,7 +148,7 @@ def suffixes(files: Iterable[Path]) -> str:
     """Return the suffixes of files with their numbers, such as "3 .txt files, 1 .csv file"."""
     counts = Counter(path.suffix.lower() or "unnamed" for path in files).most_common(3)
     said = ", ".join(f"{n} {suffix} file{'s' * (n > 1)}" for suffix, n in counts)
-    return f"{said}; {NO_HEIC}" if any(suffix in _HEIC for suffix, _ in counts) else said
+    return f"{said}; {NO_HEIC}" if any(is_heic(Path(f"a{suffix}")) for suffix, _ in counts) else said
 
 
 def is_visible(name: str) -> bool:
@@ -159,12 +158,7 @@ def is_visible(name: str) -> bool:
 
 def is_image(path: Path) -> bool:
     """Tell whether a file is an image by its suffix."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def is_heic(path: Path) -> bool:
-    """Tell whether a file is a HEIC image by its suffix."""
-    return path.suffix.lower() in _HEIC
+    return path.suffix.lower() in SUFFIXES or (is_heic(path) and is_installed())
 
 
 def natural(path: Path) -> tuple[list[list[str | int]], str]:

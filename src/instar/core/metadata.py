@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _KEY = "instar.tags"
@@ -15,7 +16,7 @@ _GIVEN = "instar.metadata"
 _GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 _HELD = {
     "exif": ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"),
-    "xmp": ("JPEG", "WEBP", "AVIF"),
+    "xmp": ("JPEG", "PNG", "WEBP", "AVIF"),
     "dpi": ("JPEG", "PNG", "TIFF", "BMP"),
     _KEY: ("TIFF",),
 }
@@ -47,6 +48,8 @@ def saved_with(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[st
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
     there: dict[str, Any] = image.info.get(_GIVEN, {})
     options = {key: value for key, value in there.items() if key != _KEY and kind in _HELD[key]}
+    if kind == "PNG" and "xmp" in options:
+        options["pnginfo"] = _with_xmp(options.pop("xmp"))
     if _KEY in there and kind == "TIFF":
         directory = ImageFileDirectory_v2()
         for tag, (form, value) in there[_KEY].items():
@@ -55,3 +58,11 @@ def saved_with(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[st
         options["tiffinfo"] = directory
     lost = [_NAMES[key] for key in there if kind not in _HELD[key]]
     return options, (f"{', '.join(lost)} not kept, for {path.suffix} files hold none",) if lost else ()
+
+
+def _with_xmp(xmp: bytes | str) -> PngInfo:
+    """Return XMP data as PNGs hold them (XMP specification, part 3)."""
+    info = PngInfo()
+    text = xmp if isinstance(xmp, str) else xmp.decode("utf-8", "replace")
+    info.add_itxt("XML:com.adobe.xmp", text)
+    return info

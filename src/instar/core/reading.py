@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from instar.core.errors import UserError
-from instar.core.listing import NO_HEIC, is_heic
+from instar.core.heic import NO_HEIC, formats, is_heic, is_installed
 from instar.core.memory import Budget, memory
 from instar.core.metadata import remember_tags
 from instar.core.samples import WIDE, losses, refusal, sparse, what_is_in
@@ -118,7 +118,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableImage(path, "not a regular file")
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(path, formats=(*FORMATS, *formats()))
     except UnreadableImage:
         raise
     except Exception as error:  # broken files make Pillow's decoders raise nearly anything
@@ -184,7 +184,7 @@ def _reason(path: Path, error: Exception) -> str:
         return "more than a gigapixel"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    if isinstance(error, UnidentifiedImageError) and is_heic(path):
+    if isinstance(error, UnidentifiedImageError) and is_heic(path) and not is_installed():
         return NO_HEIC
     if isinstance(error, UnidentifiedImageError):
         return what_is_in(path) or ("not an image" if path.stat().st_size else "the file is empty")
