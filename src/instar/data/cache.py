@@ -22,6 +22,7 @@ from typing_extensions import Self
 
 from instar.core.images import Array
 from instar.core.stamps import stamp
+from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
 
 _VERSION = 2
@@ -84,7 +85,7 @@ def checksum(array: Array) -> int:
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
-def load(name: str) -> tuple[Index, list[list[Array]] | None] | None:
+def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
     """Return the index of a cache and its images, a list per side; None if there is no whole cache.
 
     The images are None if the cache only remembers which files are good.
@@ -116,23 +117,24 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _map(path: Path, index: Index) -> list[list[Array]]:
+def _map(path: Path, index: Index) -> list[Mapped]:
+    file = path.open("rb")
     flat: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
-    sides: list[list[Array]] = []
+    sides: list[Mapped] = []
     for side, wide in enumerate(index.wide):
         images: list[Array] = []
         for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
             length = height * width * index.channels * (2 if wide else 1)
             raw = flat[offset : offset + length]
             images.append((raw.view(np.uint16) if wide else raw).reshape(height, width, index.channels))
-        sides.append(images)
+        sides.append(Mapped(images, file, len(flat), path))
     _check(sides, index, path)
     return sides
 
 
-def _check(sides: list[list[Array]], index: Index, path: Path) -> None:
+def _check(sides: list[Mapped], index: Index, path: Path) -> None:
     """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     with ThreadPoolExecutor(_THREADS) as pool:
         for images, expected in zip(sides, index.checksums, strict=True):
