@@ -106,3 +106,8 @@ def test_copies_are_called_so(tmp_path: Path) -> None:
     for path in inputs.iterdir():
         Image.new("RGB", (32, 32), "black").save(made / path.name)
     assert "worse than a copy" in evaluate_folders(made, real, extractor(), inputs=inputs).columns[-1].verdict
+
+
+def test_one_picture_is_no_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"need two images or more .*, not 1 translation and 6 real"):
+        evaluate_folders(noise(tmp_path / "made", 1), noise(tmp_path / "real", 6), extractor())
