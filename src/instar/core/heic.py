@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePath
+from typing import Protocol
 
 _SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 NO_HEIC = "HEIC needs pip install '.[heic]'; or convert it to JPEG or PNG"
@@ -13,7 +14,15 @@ FORMAT = "HEIF"
 """Pillow's name for it."""
 
 
-def is_heic(path: PurePath) -> bool:
+class Named(Protocol):
+    """A file, or what is one within another."""
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name, from its last dot on."""
+
+
+def is_heic(path: Named) -> bool:
     """Tell whether a file is a HEIC image by its suffix."""
     return path.suffix.lower() in _SUFFIXES
 

@@ -38,6 +38,8 @@ class Why(Enum):
     TWICE = "link to a folder that is read already"
     SPECIAL = "no regular file"
     CLOSED = "folder that cannot be read"
+    ASTRAY = "name that leads out of its container"
+    UNMATCHED = "name that is in no pair"
 
 
 _SAID = {
@@ -45,6 +47,8 @@ _SAID = {
     Why.TWICE: "linked folders that are read already",
     Why.SPECIAL: "that are no regular files",
     Why.CLOSED: "folders that cannot be read",
+    Why.ASTRAY: "whose names lead out of their container",
+    Why.UNMATCHED: "whose names are not those of a pair",
 }
 """The reasons, after a number."""
 
@@ -59,7 +63,7 @@ class LeftOut:
     @property
     def fault(self) -> bool:
         """Whether images may be missing because of it."""
-        return self.why in (Why.SPECIAL, Why.CLOSED)
+        return self.why in (Why.SPECIAL, Why.CLOSED, Why.ASTRAY)
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,11 @@ def is_visible(name: str) -> bool:
 def is_image(path: Path) -> bool:
     """Tell whether a file is an image by its suffix."""
     return path.suffix.lower() in SUFFIXES or (is_heic(path) and is_installed())
+
+
+def suffixed_as_image(name: str) -> bool:
+    """Tell whether what something is called ends as files that are images do."""
+    return is_image(Path(name))
 
 
 def natural(path: Path) -> tuple[list[list[str | int]], str]:
