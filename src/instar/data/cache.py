@@ -22,6 +22,7 @@ from typing_extensions import Self
 
 from instar.core.formats import DomainFormat
 from instar.core.stamps import stamp
+from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
 
 _VERSION = 3
@@ -91,7 +92,7 @@ def checksum(array: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
-def load(name: str) -> tuple[Index, list[list[NDArray[Any]]] | None] | None:
+def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
     """Return the index of a cache and its images, a list per side; None if there is no whole cache.
 
     The images are None if the cache only remembers which files are good.
@@ -123,22 +124,23 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _map(path: Path, index: Index) -> list[list[NDArray[Any]]]:
+def _map(path: Path, index: Index) -> list[Mapped]:
+    file = path.open("rb")
     flat: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
-    sides: list[list[NDArray[Any]]] = []
+    sides: list[Mapped] = []
     for side, kind in enumerate(index.types):
         images: list[NDArray[Any]] = []
         for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
             raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
             images.append(raw.view(kind).reshape(height, width, index.channels[side]))
-        sides.append(images)
+        sides.append(Mapped(images, file, len(flat), path))
     _check(sides, index, path)
     return sides
 
 
-def _check(sides: list[list[NDArray[Any]]], index: Index, path: Path) -> None:
+def _check(sides: list[Mapped], index: Index, path: Path) -> None:
     """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     with ThreadPoolExecutor(_THREADS) as pool:
         for images, expected in zip(sides, index.checksums, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from instar.core.listing import LOSSY
@@ -46,6 +46,22 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
     return notes
+
+
+def undecoded_notes(images: Sequence[ImageRef], read: Collection[int], what: str) -> list[str]:
+    """Return a sentence on images with good headers, so that `set_notes` does not name them, that were not read.
+
+    Args:
+        images: the set.
+        read: places of those that were.
+        what: its name in the sentence.
+    """
+    lost = []
+    for ref in (ref for place, ref in enumerate(images) if place not in read):
+        with suppress(UnreadableImage):
+            ref.probe()
+            lost.append(ref.name)
+    return [f"{what}: {len(lost)} cannot be decoded and are left out, {lost[0]} first"] if lost else []
 
 
 def leak_notes(
