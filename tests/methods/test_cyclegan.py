@@ -239,7 +239,9 @@ def test_steps_of_light_networks_equal_a_hand_written_loop(tmp_path: Path) -> No
     """Both D on pairs, on their slopes in each eighth step, both G against the D of now and by the cycles."""
     steps = 10
     optim = Optim(lr=1e-3, betas=(0.0, 0.99), hold=1.0)
-    config = tiny("cyclegan", {"steps": steps, "batch": 2}, light=32, cycle_x=0.7, cycle_y=0.4, optim=optim)
+    config = tiny(
+        "cyclegan", {"steps": steps, "batch": 2}, light=32, cycle_x=0.7, cycle_y=0.4, optim=optim, identity=0.3
+    )
     method = build(config).double()
     assert isinstance(method, CycleGAN)
     source = source_for(config, dtype=torch.float64)
@@ -268,6 +270,7 @@ def test_steps_of_light_networks_equal_a_hand_written_loop(tmp_path: Path) -> No
             adam_d.step()
         loss = softplus(kept[0] - D_Y(augment(fake_y))).mean() + softplus(kept[1] - D_X(augment(fake_x))).mean()
         loss = loss + 0.7 * (F(fake_y) - x).abs().mean() + 0.4 * (G(fake_x) - y).abs().mean()
+        loss = loss + 0.3 * 0.7 * (F(x) - x).abs().mean() + 0.3 * 0.4 * (G(y) - y).abs().mean()
         adam_g.zero_grad()
         loss.backward()
         adam_g.step()

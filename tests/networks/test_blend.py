@@ -42,6 +42,8 @@ def test_content_learns_under_a_closed_mask() -> None:
         mask = torch.full((2, 1, 8, 8), value, dtype=torch.float64, requires_grad=True)
         out = blend(x, content, mask)
         torch.testing.assert_close(out, x + value * (content - x), rtol=0, atol=1e-15)
+        with torch.no_grad():
+            torch.testing.assert_close(blend(x, content, mask), out, rtol=0, atol=1e-15)
         to_x, to_content, to_mask = torch.autograd.grad(out.sum(), (x, content, mask))
         torch.testing.assert_close(to_x, torch.full_like(x, 1 - value))
         torch.testing.assert_close(to_content, torch.full_like(x, max(value, 0.1)))

@@ -18,7 +18,7 @@ from instar.cli.progress import Screen
 class Check:
     """Read every file of a data set and report what is wrong with it. Exit code 1 if anything is."""
 
-    data: Positional[tuple[Path, ...]]
+    data: Annotated[Positional[tuple[Path, ...]], arg(metavar="DATA...")]
     """A data set folder, a table or a tar, or one for each domain."""
     source: Annotated[str | None, arg(name="from")] = None
     """Domain to translate from, by name."""
@@ -26,6 +26,8 @@ class Check:
     """Domain to translate to, by name."""
     pair_by: Annotated[str | None, arg(name="data.pair-by")] = None
     """Regular expression for the names of pairs, as of instar train."""
+    pairs: Path | None = None
+    """Picture to be written, such as pairs.png: up to 20 pairs side by side, to see whether they are some."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,6 +36,6 @@ def run(arguments: Sequence[str]) -> int:
     from instar.api.check import check
 
     with Screen(console()) as listen:
-        report = check(args.data, args.source, args.target, pair_by=args.pair_by, on_event=listen)
+        report = check(args.data, args.source, args.target, pair_by=args.pair_by, pairs=args.pairs, on_event=listen)
     print("\n".join(line.spelled(spell) for line in report.lines()))
     return 1 if report.problems else 0

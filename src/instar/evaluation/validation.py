@@ -81,6 +81,12 @@ class ValidationScores:
         self._extractor, self._images, self._training = extractor, images, training or {}
         self._channels, self._size, self._seed = channels, size, seed
         self._real = {to: self._features(refs) for to, refs in images.items()}
+        for to, found in self._real.items():
+            if len(found) < LEAST:
+                raise UserError(
+                    f"only {len(found)} of the {len(images[to])} validation images can be read, {images[to][0].path} "
+                    f"first; scores need {LEAST}: mend them, or leave {setting('train.score_every')} out"
+                )
         self._detectors: dict[Domain, TargetDetector | None] = {}
         self.verdicts: dict[Domain, str] = {}
 
@@ -91,6 +97,7 @@ class ValidationScores:
             Kernel distances, then shares that show the target: of each the mean over the targets, then that of each of
             several targets. A target is compared with the translations of all other domains.
         """
+        self.verdicts = {}
         found = {to: self._scores(method, to) for to in method.targets}
         scores: dict[str, float] = {}
         for name in (self._extractor.title("KID"), TARGET):
@@ -114,13 +121,16 @@ class ValidationScores:
         features = self._extractor.features(made)
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}
-        detector = self._detector(to)
-        if not detector:
-            return found
         inputs = self._features(self._sources(self._images, to))
-        copy = {**_shares(detector, inputs), kernel: kernel_distance(inputs, self._real[to])}
-        found |= {**_shares(detector, features), **{name: float(torch.cat(v).mean()) for name, v in changes.items()}}
-        self.verdicts[to] = verdict(found, copy, _shares(detector, self._real[to]))
+        copy = {kernel: kernel_distance(inputs, self._real[to])}
+        found |= {name: float(torch.cat(values).mean()) for name, values in changes.items()}
+        real: dict[str, float] = {}
+        if detector := self._detector(to):
+            found |= _shares(detector, features)
+            copy |= _shares(detector, inputs)
+            real = _shares(detector, self._real[to])
+        if words := verdict(found, copy, real):
+            self.verdicts[to] = words
         return found
 
     def _detector(self, to: Domain) -> TargetDetector | None:

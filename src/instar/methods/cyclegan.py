@@ -54,7 +54,7 @@ class Config(LightConfig):
     identity: NonNegativeFloat = 0.5
     """Weight of the identity terms relative to the cycles (section 5.2); keeps colours. 0 saves two passes."""
     pool: NonNegativeInt = 50
-    """Past fakes shown to each discriminator (section 4); 0 shows only the current ones."""
+    """Past fakes shown to each discriminator (section 4); 0 shows only the current ones, as light ones see them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,6 +91,7 @@ class CycleGAN(Method[Unpaired]):
         The identity terms are on, as in the authors' PyTorch code, against inverted colours; the paper uses them
         for some tasks only (`method.identity` 0).
         The learning rate falls at every step instead of every epoch, along the same line.
+        The preset `light` keeps the cycles alone: networks, adversarial loss, penalties and rates are those of Quick.
         The length is fixed in steps: 200 epochs of horse2zebra's 1,334 images.
     """
 
@@ -155,30 +156,28 @@ class CycleGAN(Method[Unpaired]):
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move both generators, then both discriminators, which see the fakes made before; light ones go first."""
         x, y = batch.a, batch.b
-        if self.cfg.light:
-            yield from self.light_objectives(x, y, at)
-            return
         # One pass of each generator makes the fakes and, for the identity terms, sees images of its own target.
         extra = len(x) if self.cfg.identity else 0
         fake_y, same_y = self.G(torch.cat([x, y[:extra]])).split([len(x), extra])
         fake_x, same_x = self.F(torch.cat([y, x[:extra]])).split([len(y), extra])
+        if self.cfg.light:
+            yield from self.light_objectives(x, y, fake_x, fake_y, same_x, same_y, at)
+            return
         loss = self.generator_loss(x, y, fake_x, fake_y, same_x, same_y)
         yield Objective("G", over=(self.G, self.F), loss=loss)
         yield Objective("D", over=(self.D_X, self.D_Y), loss=self.discriminator_loss(x, y, fake_x, fake_y))
 
-    def light_objectives(self, x: Tensor, y: Tensor, at: Progress) -> Objectives:
+    def light_objectives(
+        self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor, same_x: Tensor, same_y: Tensor, at: Progress
+    ) -> Objectives:
         """Move light discriminators, each eighth step once more for their penalties, then both generators."""
-        fake_y, fake_x = self.G(x), self.F(y)
         seen_y = outputs(self.D_Y, y, fake_y.detach(), x)
         seen_x = outputs(self.D_X, x, fake_x.detach(), y)
         yield Objective("D", over=(self.D_X, self.D_Y), loss=pairs_loss(*seen_y, *seen_x))
         if at.step % LAZY == 0:
             yield Objective("R", over=(self.D_X, self.D_Y), loss=self.penalty(x, y, fake_x, fake_y))
-        to_y = more_real(self.D_Y(augment(fake_y)), seen_y[0].detach())
-        to_x = more_real(self.D_X(augment(fake_x)), seen_x[0].detach())
-        yield Objective(
-            "G", over=(self.G, self.F), loss=self.fooling_loss(to_y, to_x) + self.cycles(x, y, fake_x, fake_y)
-        )
+        loss = self.generator_loss(x, y, fake_x, fake_y, same_x, same_y, seen_x[0].detach(), seen_y[0].detach())
+        yield Objective("G", over=(self.G, self.F), loss=loss)
 
     def penalty(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Loss:
         """Return the penalties on the gradients of light discriminators, at images real and made."""
@@ -189,25 +188,31 @@ class CycleGAN(Method[Unpaired]):
         return loss + weight * term("x_r1", r1(*real)) + weight * term("x_r2", r1(*made))
 
     def generator_loss(
-        self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor, same_x: Tensor, same_y: Tensor
+        self,
+        x: Tensor,
+        y: Tensor,
+        fake_x: Tensor,
+        fake_y: Tensor,
+        same_x: Tensor,
+        same_y: Tensor,
+        real_x: Tensor | None = None,
+        real_y: Tensor | None = None,
     ) -> Loss:
-        """Return the loss of G and F on images x and y, F(y) and G(x), and F(x) and G(y) for the identity terms."""
+        """Return the loss of G and F on images x and y, F(y) and G(x), and F(x) and G(y) for the identity terms.
+
+        `real_x` and `real_y` are the outputs (N,) of light discriminators for x and y.
+        """
         w = self.cfg
-        loss = self.fooling_loss(gan.generator(self.D_Y(fake_y)), gan.generator(self.D_X(fake_x)))
-        loss += self.cycles(x, y, fake_x, fake_y)
+        loss = (
+            w.gan * term("gan_g", fooling(self.D_Y, fake_y, real_y))
+            + w.gan * term("gan_f", fooling(self.D_X, fake_x, real_x))
+            + w.cycle_x * term("cycle_x", l1(self.F(fake_y), x))
+            + w.cycle_y * term("cycle_y", l1(self.G(fake_x), y))
+        )
         if w.identity:
             loss += w.identity * w.cycle_x * term("identity_x", l1(same_x, x))
             loss += w.identity * w.cycle_y * term("identity_y", l1(same_y, y))
         return loss
-
-    def fooling_loss(self, to_y: Tensor, to_x: Tensor) -> Loss:
-        """Return the adversarial loss of G and F, given what the discriminators make of their fakes."""
-        return self.cfg.gan * term("gan_g", to_y) + self.cfg.gan * term("gan_f", to_x)
-
-    def cycles(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Loss:
-        """Return the loss of both cycles of images x and y, F(y) and G(x)."""
-        w = self.cfg
-        return w.cycle_x * term("cycle_x", l1(self.F(fake_y), x)) + w.cycle_y * term("cycle_y", l1(self.G(fake_x), y))
 
     def discriminator_loss(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Loss:
         """Return the loss of D_Y and D_X on real images, and on fakes of now or earlier."""
@@ -243,6 +248,11 @@ def light_networks(cfg: Config) -> Networks:
     g, f = (light_generator(cfg.channels, cfg.light) for _ in range(2))
     d_x, d_y = (whole_discriminator(cfg.channels, cfg.light) for _ in range(2))
     return g, f, d_x, d_y
+
+
+def fooling(D: nn.Module, fake: Tensor, real: Tensor | None) -> Tensor:
+    """Return the loss of a generator whose fakes D should take for real; more so than `real`, if D is a light one."""
+    return gan.generator(D(fake)) if real is None else more_real(D(augment(fake)), real)
 
 
 def pairs_loss(y: Tensor, fake_y: Tensor, source_y: Tensor, x: Tensor, fake_x: Tensor, source_x: Tensor) -> Loss:

@@ -132,6 +132,8 @@ def blend(x: Tensor, content: Tensor, mask: Tensor) -> Tensor:
         content: of the same shape.
         mask: (N, 1, H, W) in [0, 1].
     """
+    if not torch.is_grad_enabled():
+        return x + mask * (content - x)
     shown = content.detach()
     return x + mask * (shown - x) + mask.detach().clamp(min=LEAST) * (content - shown)
 
