@@ -381,7 +381,7 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
     assert (checkpoint / "config.yaml").read_bytes() == (trained / "config.yaml").read_bytes()
     assert [path.name for path in (trained / "checkpoints").iterdir()] == ["step-000000004"]
     assert {path.name for path in trained.iterdir()} == {
-        *("config.yaml", "metrics.jsonl", "run.log", "samples", "tensorboard", "checkpoints", ".lock")
+        *("config.yaml", "metrics.jsonl", "run.log", "samples", "tensorboard", "checkpoints", ".lock", "index.html")
     }
 
 

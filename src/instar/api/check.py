@@ -20,8 +20,8 @@ def check(
     source: str | None = None,
     target: str | None = None,
     *,
-    pair_by: str | None = None,
     pairs: AnyPath | None = None,
+    pair_by: str | None = None,
     on_event: Listener = ignore,
 ) -> Report:
     """Read every file of a data set and report what is wrong with it; it is not changed.
@@ -30,8 +30,8 @@ def check(
         data: a data set folder, a plain folder of images, a table, a tar, or one of these for each of two domains.
         source: domain to translate from, by name; all domains are read if neither is given.
         target: domain to translate to, by name.
-        pair_by: regular expression for the names of pairs, as `data.pair_by` of a training.
         pairs: picture to be written, such as "pairs.png": up to 20 pairs side by side, to see whether they are some.
+        pair_by: regular expression for the names of pairs, as `data.pair_by` of a training.
         on_event: told how many images are read (`Worked`).
 
     Raises:

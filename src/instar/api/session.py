@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from os import PathLike
@@ -13,7 +14,8 @@ from instar.api.remarks import Estimate, about_images, about_precision, about_re
 from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.errors import Speller, UserError, in_python, setting
-from instar.core.events import Event, Finished, Listener, Listeners, Started, Stop, ignore, note, warning
+from instar.core.events import Event, Finished, Listener, Listeners, Scored, Started, Stop, ignore, note, warning
+from instar.core.files import write_atomically
 from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
@@ -22,6 +24,7 @@ from instar.engine import parallel
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
+from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -124,7 +127,9 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         listeners = Listeners()
         with closing(Board(out, listeners)) as board:
             if fabric.is_global_zero:
-                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board, on_event)
+                page = ViewPage(out, listeners, job.speller)
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board)
+                listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in about_images(data, config):
                     listeners(event)
@@ -152,6 +157,18 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             training.fit(stop)
             for event in about_result(training, data, scorer.verdicts if scorer else {}):
                 listeners(event)
+
+
+class _Copies:
+    """Writes, once, what copies of the inputs score on the validation images: the page draws it."""
+
+    def __init__(self, scorer: ValidationScores, out: Path) -> None:
+        self._scorer, self._out = scorer, out
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Scored) and not (self._out / COPIES).exists():
+            with suppress(OSError):
+                write_atomically(self._out / COPIES, json.dumps(self._scorer.copies).encode())
 
 
 class _Settings:

@@ -34,6 +34,7 @@ COMMANDS = {
     "resume": "train --resume {}",
     "translate": "translate {} IMAGES -o OUT",
     "check": "check {}",
+    "export": "export {} -o MODEL.onnx",
 }
 """Use cases whose command is not their name alone."""
 

@@ -89,6 +89,9 @@ class ValidationScores:
                 )
         self._detectors: dict[Domain, TargetDetector | None] = {}
         self.verdicts: dict[Domain, str] = {}
+        self.copies: dict[str, float] = {}
+        """What copies of the inputs score, by the names of the scores; after the first scoring."""
+        self._copies: dict[Domain, dict[str, float]] = {}
 
     def __call__(self, method: Method[Any]) -> dict[str, float]:
         """Score a method.
@@ -99,6 +102,10 @@ class ValidationScores:
         """
         self.verdicts = {}
         found = {to: self._scores(method, to) for to in method.targets}
+        self.copies = self._named({to: self._copies[to] for to in found})
+        return self._named(found)
+
+    def _named(self, found: Mapping[Domain, Mapping[str, float]]) -> dict[str, float]:
         scores: dict[str, float] = {}
         for name in (self._extractor.title("KID"), TARGET):
             each = {to: values[name] for to, values in found.items() if name in values}
@@ -121,17 +128,23 @@ class ValidationScores:
         features = self._extractor.features(made)
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}
-        inputs = self._features(self._sources(self._images, to))
-        copy = {kernel: kernel_distance(inputs, self._real[to])}
         found |= {name: float(torch.cat(values).mean()) for name, values in changes.items()}
+        detector = self._detector(to)
         real: dict[str, float] = {}
-        if detector := self._detector(to):
+        if detector:
             found |= _shares(detector, features)
-            copy |= _shares(detector, inputs)
             real = _shares(detector, self._real[to])
-        if words := verdict(found, copy, real):
+        if words := verdict(found, self._copy(to, detector), real):
             self.verdicts[to] = words
         return found
+
+    def _copy(self, to: Domain, detector: TargetDetector | None) -> dict[str, float]:
+        """Return what copies of the inputs score, which is measured once."""
+        if to not in self._copies:
+            inputs = self._features(self._sources(self._images, to))
+            shares = _shares(detector, inputs) if detector else {}
+            self._copies[to] = {**shares, self._extractor.title("KID"): kernel_distance(inputs, self._real[to])}
+        return self._copies[to]
 
     def _detector(self, to: Domain) -> TargetDetector | None:
         """Return what says whether a translation shows a domain; None where that cannot be known."""
