@@ -6,10 +6,10 @@ RUN := $(VENV)/bin/python -m
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check docs clean
+.PHONY: help demo test slow campaign check docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## train a small model on drawn images, translate held-out ones, print the score and a picture's path
 	$(VENV)/bin/instar demo -o demo
@@ -19,6 +19,9 @@ test: $(STAMP) ## run the tests (without the slow ones and those that need a GPU
 
 slow: $(STAMP) ## run the slow tests
 	$(RUN) pytest -m "slow and not gpu"
+
+campaign: $(STAMP) ## run the long form of the attacks in tests/hostile, and print the table of what they found
+	INSTAR_HOSTILE_ROUNDS=$${INSTAR_HOSTILE_ROUNDS:-30} OMP_NUM_THREADS=1 $(RUN) pytest tests/hostile -m hostile -n 2
 
 check: $(STAMP) ## check style, types, the direction of imports, and the documentation
 	$(RUN) ruff check --no-cache .

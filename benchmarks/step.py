@@ -114,36 +114,46 @@ def measure(case: str, size: int, batch: int, repeat: int, precision: str, threa
     """Print the numbers of a step."""
     torch.set_num_threads(threads)
     keep_freed_memory()
-    name = "cut" if case == "fastcut" else case
-    kind = instar.get(name)
-    torch.manual_seed(0)
-    config: Any = defaults(name, kind, CASES[case]).method
-    if name == "tunit":  # its networks depend on the size; and all of them are to play
-        config = replace(config, side=size, width=32 if size > 128 else 64, cluster=0.0)
-    method = kind(config)
-    optimizers = Optimizers(method)
-    batch += batch % 2 if name == "bicyclegan" else 0  # half of its batch is encoded: two images instead of one
-    images = torch.rand(2, batch, 3, size, size) * 2 - 1
+    built = Built(case, size, batch, precision)
+    weights = sum(parameter.numel() for parameter in built.method.parameters())
+    print(json.dumps(timed(built.step, repeat, weights, built.translate)))
 
-    def step(number: int) -> None:
-        x, y = images
-        rounds = method.objectives(kind.data(x, y), Progress(number, 100))
+
+class Built:
+    """A method under a preset with images in memory, ready for steps."""
+
+    def __init__(self, case: str, size: int, batch: int, precision: str = "32", device: str = "cpu") -> None:
+        name = "cut" if case == "fastcut" else case
+        kind = instar.get(name)
+        torch.manual_seed(0)
+        config: Any = defaults(name, kind, CASES[case]).method
+        if name == "tunit":  # its networks depend on the size; and all of them are to play
+            config = replace(config, side=size, width=32 if size > 128 else 64, cluster=0.0)
+        self.method = kind(config).to(device)
+        self.optimizers = Optimizers(self.method)
+        self.precision, self.device = precision, device
+        self.batch = batch + batch % 2 if name == "bicyclegan" else batch  # half of its batch is encoded
+        self.images = torch.rand(2, self.batch, 3, size, size).to(device) * 2 - 1
+
+    def step(self, number: int) -> None:
+        """Do all objectives of a step."""
+        x, y = self.images
+        rounds = self.method.objectives(self.method.data(x, y), Progress(number, 100))
         while True:
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
                 objective = next(rounds, None)
             if objective is None:
                 break
-            names = optimizers.names(objective.over)
-            parameters = optimizers.parameters(names)
+            names = self.optimizers.names(objective.over)
+            parameters = self.optimizers.parameters(names)
             for parameter in parameters:
                 parameter.grad = None
             objective.loss.total().backward(inputs=parameters)
-            optimizers.step(names, Progress(number, 100))
+            self.optimizers.step(names, Progress(number, 100))
 
-    def translate() -> None:
-        method.translate(images[0], to=method.targets[-1])
-
-    print(json.dumps(timed(step, repeat, sum(p.numel() for p in method.parameters()), translate)))
+    def translate(self) -> None:
+        """Translate the images once."""
+        self.method.translate(self.images[0], to=self.method.targets[-1])
 
 
 if __name__ == "__main__":

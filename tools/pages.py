@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from instar.core import registry
 from instar.core.config import DataConfig, TrainConfig
-from instar.core.describe import Description, describe
+from instar.core.describe import describe
+from instar.core.description import Description
 from instar.core.settings import field_docs
 from instar.data.layouts import OWN
 
@@ -27,6 +29,7 @@ from api_page import api
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "METHODS.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DESCRIPTIONS = ROOT / "src/instar/methods/descriptions.json"
 HELPERS = {"halves", "over_scales", "probabilities"}
 """Functions beside the losses that are none."""
 PART = re.compile(r"^(<!-- (\w+)((?: [^\n]*)?) -->)\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
@@ -40,6 +43,12 @@ def page(text: str) -> str:
         return f"{head}\n\n{WRITERS[writer](argument)}\n\n<!-- end -->"
 
     return PART.sub(part, text)
+
+
+def descriptions() -> str:
+    """Return what is said of Instar's own methods, for the package."""
+    names = [path.stem.replace("_", "-") for path in _own_methods()]
+    return json.dumps({name: asdict(describe(name)) for name in names}, indent=1, ensure_ascii=False) + "\n"
 
 
 def objective(name: str) -> str:
@@ -113,7 +122,7 @@ def section(argument: str) -> str:
 def index(links: str) -> str:
     """Return a table of all of Instar's own methods: for METHODS.md, or with links to pages for the documentation."""
     rows = []
-    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
+    for path in _own_methods():
         found = describe(path.stem.replace("_", "-"))
         where = path.relative_to(ROOT).as_posix()
         rows.append(
@@ -134,11 +143,15 @@ def index(links: str) -> str:
 def methods(_: str) -> str:
     """Return the table of all of Instar's own methods for the README."""
     rows = []
-    for path in sorted((ROOT / "src/instar/methods").glob("[a-z]*")):
+    for path in _own_methods():
         found = describe(path.stem.replace("_", "-"))
         link = f"[`{found.name}`](docs/methods/{path.stem}.md)"
         rows.append([link, _title(found), _cited(found), found.data, _directions(found)])
     return _table(["Method", "Name", "Paper", "Data", "Translates"], rows)
+
+
+def _own_methods() -> list[Path]:
+    return sorted(path for path in DESCRIPTIONS.parent.glob("[a-z]*") if path != DESCRIPTIONS)
 
 
 def _cited(found: Description) -> str:
@@ -272,5 +285,6 @@ WRITERS = {
 }
 
 if __name__ == "__main__":
+    DESCRIPTIONS.write_text(descriptions(), encoding="utf-8")
     for path in PAGES:
         path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -36,8 +36,8 @@ def test_a_page_and_none(run_directory: Runs, tmp_path: Path, capfd: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"count": 0}, "count=0: must be 1 or more"),
-        ({"inputs": 0}, "inputs=0: must be 1 or more"),
+        ({"count": 0}, "count must be at least 1, not 0"),
+        ({"inputs": 0}, "inputs must be at least 1, not 0"),
         ({"out": "page.png"}, r"out=page.png: give a file that ends with \.html"),
         ({"to": "1"}, "to=1: all domains that the model found are shown; leave out to"),
     ],

@@ -42,8 +42,8 @@ def test_refused(tmp_path: Path) -> None:
     for runs, out, more, message in [
         (["a"], "out", {}, "two runs or more"),
         (["a", "./a"], "out", {}, "given twice"),
-        (["a", "b"], "out", {"count": 0}, "count=0: must be 1 or more"),
-        (["a", "b"], "out", {"size": 0}, "size=0: must be 1 or more"),
+        (["a", "b"], "out", {"count": 0}, "count must be at least 1, not 0"),
+        (["a", "b"], "out", {"size": 0}, "size must be at least 1, not 0"),
         (["a", "b"], "there", {}, r"out=.*there: exists already"),
     ]:
         with pytest.raises(UserError, match=message):

@@ -380,3 +380,19 @@ def test_scores(tmp_path: Path) -> None:
 def test_the_result_says_what_it_is() -> None:
     documented = instar.TrainResult.__doc__ or ""
     assert all(f"\n        {field.name}: " in documented for field in fields(instar.TrainResult))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"method": {"width": 60_000}}, "Pix2Pix with these settings takes more than"),
+        ({"batch": 10**12}, "12 training images, fewer than batch=1000000000000"),
+        ({"train": {"clip": float("nan")}}, "train.clip must be a finite number, not nan"),
+        ({"data": {"zoom": float("inf")}}, "data.zoom must be a finite number, not inf"),
+    ],
+)
+def test_impossible_settings(settings: dict[str, Any], said: str, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        instar.train("pix2pix", data, out=tmp_path / "run", **SHORT, **settings)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()

@@ -115,7 +115,7 @@ def test_reasons_in_the_manifest_name_settings(
     monkeypatch.setattr(model, "images", tight)
     done = translate(model, photos / "1.png", tmp_path / "out")
     (line,) = map(json.loads, done.manifest.read_text().splitlines())
-    remedy = "set a lower size, or device=cpu"
+    remedy = "set tile=auto or a lower size"  # it is on the CPU already
     assert line["error"] == str(done.failed[0].reason) == f"out of memory at 40 x 32; {remedy}"
 
 

@@ -9,14 +9,19 @@ from instar.cli import main
 from instar.cli.boundary import BUG, MACHINE
 
 
-def running(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def running(
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str = "check",
+) -> tuple[int, str]:
     """Run a command that ends with an error; return the exit code and what stderr says."""
 
     def run(_: Sequence[str]) -> int:
         raise error
 
     monkeypatch.setattr(main.importlib, "import_module", lambda _: SimpleNamespace(run=run))
-    code = main.run(["check"])
+    code = main.run([command])
     return code, capsys.readouterr().err
 
 
@@ -30,8 +35,11 @@ def allocator_error() -> RuntimeError:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (MemoryError(), "out of memory; try a smaller batch"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory; try a smaller batch"),
+        (MemoryError(), "out of memory; give fewer or smaller images"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "out of memory; give fewer or smaller images",
+        ),
         (OSError(errno.ENOSPC, "No space left on device", "a/b.png"), "a/b.png: No space left on device"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (RecursionError("maximum recursion depth exceeded"), "a file is nested too deeply"),
@@ -58,3 +66,20 @@ def test_an_error_of_its_own_is_no_failed_file(
     assert code == BUG
     assert "Traceback" in said
     assert said.splitlines()[-1].startswith("instar: this is an error of Instar (KeyError); please report it")
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [("train", "a smaller --batch or --size, or a --preset"), ("translate", "--tile auto, a lower --size")],
+)
+def test_what_takes_less_memory(
+    command: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = running(allocator_error(), monkeypatch, capsys, command)
+    assert (code, said.count("\n")) == (MACHINE, 1)
+    assert advice in said
+    assert "--device cpu" not in said
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert running(KeyboardInterrupt(), monkeypatch, capsys) == (130, "instar: interrupted\n")

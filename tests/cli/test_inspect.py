@@ -139,7 +139,7 @@ def test_refused(
     for arguments, said in [
         ((run_directory("cyclegan"), data), "cyclegan has no styles and finds no domains"),
         ((tmp_path / "none", data), "not a run directory"),
-        ((trained, data, "--count", 0), "--count 0: must be 1 or more"),
+        ((trained, data, "--count", 0), "--count must be at least 1, not 0"),
         ((trained, data, "--to", "1"), "--to 1: all domains that the model found are shown"),
         ((trained, tmp_path / "broken"), "none of the 1 images can be read"),
         ((trained, data, "-o", tmp_path / "file" / "page.html"), "cannot be written"),

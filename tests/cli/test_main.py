@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from engine.processes import INSTAR
+from PIL import Image
 
 from instar.cli import main
 
@@ -107,3 +108,32 @@ def test_help_where_there_are_no_greek_letters() -> None:
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr.decode()
     assert b"weight of the contrast" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes of this kind")
+@pytest.mark.parametrize("arguments", ["--help", "methods", "train cut --help", "check ."])
+@pytest.mark.parametrize("reader", ["head -c 1", "true"])
+def test_a_reader_that_goes_away(arguments: str, reader: str, tmp_path: Path) -> None:
+    """Quiet, with the code of a program that SIGPIPE ends, or done before anybody could go."""
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "a.png")
+    line = f"set -o pipefail; {' '.join(INSTAR)} {arguments} | {reader} >/dev/null"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    assert done.returncode in (0, 1, main.CLOSED)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes of this kind")
+def test_the_code_of_a_closed_pipe() -> None:
+    """The pipe has no reader from the start, and the output is too little to be written before the end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*INSTAR, "--version"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (main.CLOSED, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no descriptors of this kind")
+def test_output_that_is_closed() -> None:
+    line = f"{' '.join(INSTAR)} --help >&-"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

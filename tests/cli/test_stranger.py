@@ -7,8 +7,10 @@ import shutil
 import stat
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -182,3 +184,82 @@ def test_attacks(
     assert not list(tmp_path.rglob("PWNED"))
     assert not {"stranger", "sitecustomize"} & (set(sys.modules) - there)
     assert {path.name for path in tmp_path.iterdir()} <= {"work", "victim", "made", "run.tar", "out"}
+
+
+def edited(change: Callable[[dict[str, Any]], None]) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        config = yaml.safe_load(text)
+        change(config)
+        return yaml.safe_dump(config)
+
+    return edit
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 15))
+CONFIGS: dict[str, Callable[[str], str]] = {
+    "nested": lambda text: text + "x: " + "[" * 20_000,
+    "bomb": lambda text: text + BOMB,
+    "bomb as a value": lambda text: BOMB + text.replace("seed: 0", "seed: *a14"),
+    "bomb as a method": lambda text: BOMB + text.replace("name: pix2pix", "name: *a14"),
+    "markup as a name": edited(lambda config: config.update(name="[/link]")),
+    "a name of a megabyte": edited(lambda config: config.update(name="x" * 10**6)),
+    "a key of lines": edited(lambda config: config.update({"x\ny\x1b[31m": 1})),
+    "width": edited(lambda config: config["method"].update(width=100_000)),
+    "widths that add up": edited(lambda config: config["method"].update(width=65_536)),
+    "depth": edited(lambda config: config["method"].update(patch_layers=10**7)),
+    "downs": edited(lambda config: config["method"].update(downs=10**7)),
+    "nan": edited(lambda config: config["method"]["optim"].update(lr=float("nan"))),
+    "a large file": lambda text: text + "#" * 2**21,
+    "a nul": edited(lambda config: config["data"].update(roots=["a\0b"])),
+    "no text": lambda _: "\0\x01",
+}
+
+
+@pytest.mark.parametrize("edit", CONFIGS)
+def test_configs(edit: str, original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, soon, that names the file or the setting."""
+    run, data = tmp_path / "[/link]run", original / "data"
+    shutil.copytree(original / "run", run)
+    for path in (run / "config.yaml", *run.glob("checkpoints/step-*/config.yaml")):
+        path.write_text(CONFIGS[edit](path.read_text()))
+    for folder in run.glob("checkpoints/step-*"):
+        (folder / "SHA256SUMS").unlink()
+    began = time.process_time()
+    for arguments in (
+        ("train", "--resume", run),
+        ("train", "--config", run / "config.yaml", "-o", tmp_path / "new"),
+        ("translate", run, data / "testA/0000.png", "-o", tmp_path / "out", "--device", "cpu"),
+        ("evaluate", run, data, *EXTRACTOR, "--device", "cpu"),
+        ("compare", run, "-o", tmp_path / "table", *EXTRACTOR),
+    ):
+        capsys.readouterr()
+        assert main.run(list(map(str, arguments))) == 2, arguments
+        said = capsys.readouterr().err
+        assert said.startswith("instar: ")
+        assert said.count("\n") == 1
+        assert len(said) < 1000
+        assert "\x1b" not in said
+    assert time.process_time() - began < 60
+
+
+def test_a_name_that_looks_like_markup(original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "[/link]run[bold]"
+    shutil.copytree(original / "run", run)
+    evaluated = ["evaluate", str(run), str(original / "data"), *EXTRACTOR, "--device", "cpu"]
+    compared = ["compare", str(run), "-o", str(tmp_path / "[/table]"), *EXTRACTOR, "--device", "cpu"]
+    for arguments in (evaluated, compared, ["train", "--resume", str(run), "--steps", "5"]):
+        assert main.run(arguments) == 0
+    assert "[/link]run[bold]" in capsys.readouterr().out
+
+
+def test_deep_json(original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(original / "run", run)
+    for folder in run.glob("checkpoints/step-*"):
+        (folder / "SHA256SUMS").unlink()
+        (folder / "training.json").write_text("[" * 100_000)
+    (run / "metrics.jsonl").write_text("[" * 100_000 + "\n")
+    assert main.run(["train", "--resume", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert "training.json: damaged" in said.splitlines()[-1]
+    assert "Traceback" not in said

@@ -16,7 +16,7 @@ from instar.methods.cut import Config as CutConfig
 @pytest.mark.parametrize(
     ("cls", "values", "message"),
     [
-        (DataConfig, {"size": 4}, "size must be at least 24, not 4"),
+        (DataConfig, {"size": 4}, "size must be between 24 and 16384, not 4"),
         (DataConfig, {"max_bad": 2.0}, "data.max_bad must be between 0 and 1, not 2.0"),
         (DataConfig, {"holdout": -1}, "data.holdout must be at least 0"),
         (DataConfig, {"zoom": 0.5}, "data.zoom must be between 1 and 8, not 0.5"),
@@ -27,7 +27,7 @@ from instar.methods.cut import Config as CutConfig
         (TrainConfig, {"batch": 3, "devices": 2}, "batch=3 cannot be shared equally by devices=2"),
         (MethodConfig, {"channels": 4}, r"channels must be 1 \(gray\) or 3 \(colour\), not 4"),
         (Optim, {"hold": 1.5}, "method.optim.hold must be between 0 and 1"),
-        (Optim, {"lr": -1.0}, "method.optim.lr must be at least 0"),
+        (Optim, {"lr": -1.0}, "method.optim.lr must be between 0 and 1"),
     ],
 )
 def test_messages_name_the_flag(cls: type[Any], values: dict[str, Any], message: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from instar.core.files import lock, open_own, own_folder, read_own, remove, sync, write_atomically
+from instar.core.files import folder_at_once, lock, open_own, own_folder, read_own, remove, sync, write_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -117,3 +117,50 @@ def test_a_lock_has_one_owner(tmp_path: Path) -> None:
         assert [lock(one), lock(two), lock(one)] == [True, False, True]
         one.close()
         assert lock(two)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_is_there_at_once(there: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "above" / "folder"
+    if there:
+        folder.mkdir(parents=True)
+    with folder_at_once(folder) as part:
+        (part / "one").write_text("1")
+        assert not folder.exists() or not list(folder.iterdir())
+    assert [path.name for path in folder.iterdir()] == ["one"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fill() -> None:
+        with folder_at_once(tmp_path / "folder") as part:
+            (part / "one").write_text("1")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_never_put_over_one_that_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+
+    def fill() -> None:
+        with folder_at_once(folder) as part:
+            (part / "one").write_text("1")
+            folder.mkdir()
+            (folder / "theirs").write_text("theirs")
+
+    with pytest.raises(OSError, match="not empty"):
+        fill()
+    assert [path.name for path in folder.iterdir()] == ["theirs"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with folder_at_once(tmp_path / "link") as part:
+        (part / "one").write_text("1")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "one").exists()

@@ -1,11 +1,12 @@
 import copy
 
+import pytest
 import torch
 from torch import nn
 
 from instar.core.config import Optim
 from instar.core.progress import Progress
-from instar.engine.optimizers import Optimizers
+from instar.engine.optimizers import LARGEST_NORM, Optimizers, gradient_norm, usable
 from instar.testing.runs import build, tiny
 
 
@@ -57,3 +58,23 @@ def test_halved_rate() -> None:
         optimizers.step(["G"], Progress(step, 8))
         rates.append(optimizers.by_name["G"].param_groups[0]["lr"])
     assert rates == [0.1, 0.1, 0.05, 0.05, 0.025, 0.025, 0.0125, 0.0125]
+
+
+@pytest.mark.parametrize("betas", [(0.0, 0.0), (0.5, 0.999), (0.999, 0.0), (0.9999999, 0.9999999)])
+def test_what_adam_writes_is_finite_at_the_ends_of_all_bounds(betas: tuple[float, float]) -> None:
+    method = build(tiny("cyclegan", optim=Optim(lr=1.0, weight_decay=100.0, betas=betas, hold=1.0)))
+    optimizers = Optimizers(method)
+    for step in range(20):
+        for number, parameter in enumerate(optimizers.parameters(["G"])):
+            size = (LARGEST_NORM, 0.0, 1e-30, 1.0)[(step + number) % 4]
+            parameter.grad = torch.full_like(parameter, size / parameter.numel() ** 0.5 / 10)
+        gradients = [p.grad for p in optimizers.parameters(["G"]) if p.grad is not None]
+        assert usable(gradient_norm(gradients, 0))
+        optimizers.step(["G"], Progress(step, 20))
+    assert all(bool(p.isfinite().all()) for p in optimizers.parameters(["G"]))
+    assert all(bool(value.isfinite().all()) for value in optimizers.state().values())
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), 1e19])
+def test_gradients_that_adam_cannot_square(size: float) -> None:
+    assert not usable(gradient_norm([torch.full((3,), size), torch.zeros(2)], 0))

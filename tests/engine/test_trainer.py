@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.heard import Heard
+from instar.core import registry
 from instar.core.batch import Batch, Unpaired
 from instar.core.config import MethodConfig, Preset
 from instar.core.errors import UserError
@@ -25,11 +26,20 @@ class Broken(Noise):
 
     def batch(self, step: int) -> Batch:
         batch = super().batch(step)
-        return replace(batch, a=batch.a * float("nan")) if step in self.bad else batch
+        if step not in self.bad:
+            return batch
+        return replace(batch, **{name: getattr(batch, name) * float("nan") for name in "ax" if hasattr(batch, name)})
 
 
-def broken(name: str, folder: Path, bad: tuple[int, ...], heard: Heard | None = None, **train: Any) -> Trainer:
-    config = tiny(name, {"steps": 6, "save_every": 100, **train})
+def broken(
+    name: str,
+    folder: Path,
+    bad: tuple[int, ...],
+    heard: Heard | None = None,
+    options: dict[str, Any] | None = None,
+    **train: Any,
+) -> Trainer:
+    config = tiny(name, {"steps": 6, "save_every": 100, **train}, **(options or {}))
     source = source_for(config)
     source.__class__ = Broken
     source.bad = bad  # type: ignore[attr-defined]
@@ -58,6 +68,44 @@ def test_a_skipped_step_moves_nothing(tmp_path: Path) -> None:
     play.train_step(play.source.batch(0))
     assert play.step == 1
     assert all(torch.equal(before[name], value) for name, value in play.method.state_dict().items())
+
+
+@pytest.mark.parametrize("name", [*registry.names(), "pix2pix with running norms"])
+def test_a_skipped_step_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    """Running statistics took in the images before the loss was known."""
+    name, _, running = name.partition(" ")
+    heard, options = Heard(), {"norm": "running"} if running else {}
+    play = broken(name, tmp_path / "run", bad=(4,), heard=heard, options=options)  # transgaga prepares with 0 to 2
+    assert play.fit()
+    assert [line.split(":")[0] for line in heard.warnings if "skipped" in line] == ["step 5 skipped"]
+    assert play.live.not_finite() is None
+
+
+def test_gradients_that_cannot_be_squared_are_not_taken(tmp_path: Path) -> None:
+    heard = Heard()
+    play = broken("cyclegan", tmp_path / "run", bad=(), heard=heard, options={"cycle_x": 1e35})
+    before = {name: value.clone() for name, value in play.method.G.state_dict().items()}
+    play.train_step(play.source.batch(0))
+    assert heard.warnings[0].startswith("step 1 skipped: the gradient of G is not finite")
+    assert all(torch.equal(before[name], value) for name, value in play.method.G.state_dict().items())
+
+
+def test_numbers_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
+    play = broken("cyclegan", tmp_path / "run", bad=(), save_every=2)
+    play.train_step(play.source.batch(0))
+    play.save()
+    kept = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
+    for tensor in (next(iter(play.optimizers.state().values())), next(play.method.G.parameters())):
+        before = tensor.detach().clone()
+        with torch.no_grad():
+            tensor.view(-1)[0] = float("inf")
+        with pytest.raises(UserError, match=r"stopped at step 1: .* not finite, so no checkpoint was written") as error:
+            play.save()
+        assert "\n" not in str(error.value)
+        assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == kept
+        with torch.no_grad():
+            tensor.copy_(before)
+    play.save()
 
 
 def test_too_many_bad_steps_in_a_row_stop_the_run(tmp_path: Path) -> None:

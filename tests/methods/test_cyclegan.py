@@ -7,13 +7,16 @@ import pytest
 import torch
 from chance import seed_step
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from instar.core.batch import Unpaired
 from instar.core.config import Optim
+from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.schedule import linear
 from instar.methods.cyclegan import Config, CycleGAN
+from instar.networks.light import augment
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values
 
@@ -225,3 +228,58 @@ def test_pools_hold_detached_copies() -> None:
     for pool in (with_pool.pool_x, with_pool.pool_y):
         assert len(pool.images) == 2  # type: ignore[arg-type]
         assert not pool.images.requires_grad  # type: ignore[union-attr]
+
+
+def squared_slope(D: nn.Module, images: Tensor) -> Tensor:
+    (slope,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+def test_steps_of_light_networks_equal_a_hand_written_loop(tmp_path: Path) -> None:
+    """Both D on pairs, on their slopes in each eighth step, both G against the D of now and by the cycles."""
+    steps = 10
+    optim = Optim(lr=1e-3, betas=(0.0, 0.99), hold=1.0)
+    config = tiny(
+        "cyclegan", {"steps": steps, "batch": 2}, light=32, cycle_x=0.7, cycle_y=0.4, optim=optim, identity=0.3
+    )
+    method = build(config).double()
+    assert isinstance(method, CycleGAN)
+    source = source_for(config, dtype=torch.float64)
+    play = trainer(config, tmp_path, method, source)
+    G, F, D_X, D_Y = nets = [copy.deepcopy(net) for net in (method.G, method.F, method.D_X, method.D_Y)]
+    adam_g = torch.optim.Adam([*G.parameters(), *F.parameters()], lr=1e-3, betas=(0.0, 0.99))
+    discriminators = [*D_X.parameters(), *D_Y.parameters()]
+    adam_d = torch.optim.Adam(discriminators, lr=2e-3 * 8 / 9, betas=(0.0, 0.99 ** (8 / 9)))
+    for step in range(steps):
+        batch = source.batch(step)
+        play.train_step(batch)
+        x, y = batch.a, batch.b
+        seed_step(0, step)
+        fake_y, fake_x = G(x), F(y)
+        adam_d.zero_grad()
+        kept = []
+        for D, real, fake, other in ((D_Y, y, fake_y, x), (D_X, x, fake_x, y)):
+            on_real, made, unchanged = D(augment(torch.cat([real, fake.detach(), other]))).chunk(3)
+            (softplus(made - on_real).mean() + 0.5 * softplus(unchanged - on_real).mean()).backward()
+            kept.append(on_real.detach())
+        adam_d.step()
+        if step % 8 == 0:
+            adam_d.zero_grad()
+            for D, images in ((D_Y, y), (D_Y, fake_y), (D_X, x), (D_X, fake_x)):
+                (8 * 0.2 / 2 * squared_slope(D, augment(images.detach()).requires_grad_())).backward()
+            adam_d.step()
+        loss = softplus(kept[0] - D_Y(augment(fake_y))).mean() + softplus(kept[1] - D_X(augment(fake_x))).mean()
+        loss = loss + 0.7 * (F(fake_y) - x).abs().mean() + 0.4 * (G(fake_x) - y).abs().mean()
+        loss = loss + 0.3 * 0.7 * (F(x) - x).abs().mean() + 0.3 * 0.4 * (G(y) - y).abs().mean()
+        adam_g.zero_grad()
+        loss.backward()
+        adam_g.step()
+    for hand, net in zip(nets, (method.G, method.F, method.D_X, method.D_Y), strict=True):
+        for a, b in zip(hand.parameters(), net.parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
+
+
+def test_light_networks_take_their_side() -> None:
+    config = tiny("cyclegan", light=64)
+    with pytest.raises(UserError, match="these networks take 64 px"):
+        build(config).check(config)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from instar.metrics.distances import square_distances
 from instar.metrics.realism import realism_ratios
 
 
@@ -28,11 +27,3 @@ def test_scale_and_place_do_not_matter() -> None:
 def test_images_that_are_all_alike() -> None:
     with pytest.raises(ValueError, match="all alike"):
         realism_ratios(np.eye(3), np.ones((4, 3)))
-
-
-def test_distances_of_all_pairs() -> None:
-    rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(4, 6)) + 1000, rng.normal(size=(3, 6)) + 1000
-    expected = [[((a - b) ** 2).sum() for b in y] for a in x]
-    assert square_distances(x, y) == pytest.approx(np.array(expected))
-    assert (np.diag(square_distances(x, x)) == 0).all()

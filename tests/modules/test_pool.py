@@ -80,3 +80,15 @@ def test_goes_on_from_a_file(tmp_path: Path, stored: int) -> None:
         found.append(torch.cat([one(images(i)) for i in range(10, 20)]))
     assert torch.equal(*found)
     assert torch.equal(pool.images, fresh.images)
+
+
+def test_images_that_are_not_finite_can_be_dropped() -> None:
+    pool = ImagePool(4)
+    images = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2).clone()
+    images[1, 2, 1, 1] = float("inf")
+    pool(images)
+    pool.drop_not_finite()
+    assert torch.equal(pool.images, images[[0, 2]])
+    pool(images[:1])
+    assert len(pool.images) == 3
+    ImagePool(4).drop_not_finite()

@@ -96,7 +96,7 @@ COMMON = SPEC["common"]
         ({"runs": {"cut": {"train": {"kep": 3}}}}, "runs.cut.train: unknown setting 'kep'; did you mean 'keep'?"),
         ({"runs": {"cut": {"method": {"nce": 3}}}}, "runs.cut.method: unknown setting 'nce'"),
         ({"runs": {"cut": {"data": {"size": "big"}}}}, "runs.cut.data: .*size"),
-        ({"runs": {"cut": {"data": {"size": 3}}}}, "size must be at least 24"),
+        ({"runs": {"cut": {"data": {"size": 3}}}}, "size must be between 24 and 16384"),
         ({"runs": {"cut": "small"}}, "runs.cut: expected name, preset, .*found 'small'"),
         ({"runs": {"cutt": None}}, "there is no method 'cutt'; did you mean 'cut'?"),
         ({"runs": {"cut": {"preset": "smal"}}}, "cut has no preset 'smal'; did you mean 'small'?"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instar.api.paths import AnyPath
+from instar.api.paths import AnyPath, naming_out
 from instar.core.errors import Message, UserError, nearest, setting
 from instar.core.events import Event, Listener, Stop, ignore, note, warning
 
@@ -208,5 +208,7 @@ def _tables(
         missing = [f"{run.name}, seed {run.seed}: {run.words}" for run in runs if not run.done]
         told = [Message(line) for line in [*missing, f"Benchmark: {path.name}"]]
         found = replace(found, notes=[*found.notes, *told])
-        write(found, strips(found, roots, None, device), grid.out / data)
+        pictures = strips(found, roots, None, device)
+        with naming_out(grid.out / data):
+            write(found, pictures, grid.out / data)
         yield data, BenchmarkTable(grid.out / data, found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from instar.api.evaluate import INCEPTION, extractor_of
-from instar.api.paths import AnyPath, Paths, new_folder, path_or_none, several
+from instar.api.paths import AnyPath, Paths, new_folder, path_or_none, several, written_at_once
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore
 
@@ -62,5 +62,7 @@ def compare(  # noqa: PLR0913  (as the command line has flags)
         on_event=ignore if on_event is None else on_event,
     )
     if folder:
-        write(found, strips(found, several(data), to, device), folder)
+        pictures = strips(found, several(data), to, device)
+        with written_at_once(folder) as part:
+            write(found, pictures, part)
     return found

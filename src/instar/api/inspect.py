@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from instar.api.paths import AnyPath, Paths, several
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, Worked, ignore
+from instar.core.settings import Bounds
 
 if TYPE_CHECKING:
     from instar.evaluation.inspect import Inspection
@@ -45,8 +46,7 @@ def inspect(
     from instar.reports.inspect import page
 
     for name, value in (("count", count), ("inputs", inputs)):
-        if value < 1:
-            raise UserError(f"{setting(name, value)}: must be 1 or more")
+        Bounds(1).check(name, value)
     listen = ignore if on_event is None else on_event
     if out is None:
         return inspect_run(Path(run), several(data), count=count, inputs=inputs, to=to, device=device, on_event=listen)

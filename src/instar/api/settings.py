@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from numbers import Integral, Real
 from os import PathLike, fspath
@@ -166,12 +167,19 @@ def _converted(hint: Any, value: Any) -> Any:
         return tuple(_converted(kind, item) for kind, item in zip(kinds, items, strict=True))
     if hint is Path:
         return Path(fspath(value))
-    if not isinstance(hint, type):  # of a method from outside: its own affair
-        return value
+    # A hint that is no type is of a method from outside: its own affair.
+    return _simple(hint, value) if isinstance(hint, type) else value
+
+
+def _simple(hint: type, value: Any) -> Any:
+    """Return a number, a text or a switch as a type has it."""
     wanted: Any = {int: Integral, float: Real}.get(hint, hint)  # numpy's numbers too
     if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
         raise TypeError(value)
-    return hint(value) if hint in (int, float) else value
+    if hint in (int, float):
+        with suppress(OverflowError):  # a whole number of hundreds of digits: its bounds refuse it
+            value = hint(value)
+    return value
 
 
 def _fits(hint: Any, value: Any) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instar.api.paths import AnyPath, Paths, new_folder, several
-from instar.core.errors import Message, UserError, setting
+from instar.api.paths import AnyPath, Paths, new_folder, several, written_at_once
+from instar.core.errors import Message, UserError
 from instar.core.events import Listener, ignore
+from instar.core.settings import Bounds
 
 if TYPE_CHECKING:
     from instar.evaluation.study import Key, StudyResult
@@ -69,8 +70,9 @@ def study(  # noqa: PLR0913  (as the command line has flags)
     if len({path.resolve() for path in given}) < len(given):
         raise UserError("a run is given twice")
     for name, value in (("count", count), ("size", size)):
-        if value is not None and value < 1:
-            raise UserError(f"{setting(name, value)}: must be 1 or more")
+        if value is not None:
+            Bounds(1).check(name, value)
+    Bounds(0).check("seed", seed)
     folder = new_folder(out)
     shown = study_images(
         given,
@@ -116,9 +118,6 @@ def score_study(folder: AnyPath, answers: Paths, out: AnyPath | None = None) -> 
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with written_at_once(folder) as part:
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{setting('out', folder)}: cannot be written ({error.strerror})") from error
+            (part / name).write_text(text, encoding="utf-8")

@@ -9,30 +9,38 @@ MACHINE = 3
 """Exit code where the machine gave out: memory, a disk, the rights of a file."""
 BUG = 70
 """Exit code of an error in Instar itself (EX_SOFTWARE of sysexits)."""
-SMALLER = "try a smaller batch, smaller images (`--size`) or, where there is one, --tile"
+_SMALLER = {
+    "train": "give a smaller --batch or --size, or a --preset with smaller networks; checkpoints are kept",
+    "translate": "give --tile auto, a lower --size or a smaller --batch",
+}
+"""What takes less memory, by command."""
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 """What RuntimeErrors of PyTorch's allocators say."""
 
 
-def last_words(error: Exception) -> int:
+def last_words(error: Exception, command: str = "") -> int:
     """Print what happened to stderr, and return the exit code.
 
     A full memory, an error of the operating system and too deep a nesting are one line. Of anything else the traceback
     is printed, with a line that asks for a report.
+
+    Args:
+        error: that nothing expected.
+        command: during which it came, such as train.
     """
-    line, code = _line(error)
+    line, code = _line(error, command)
     if code == BUG:
         traceback.print_exception(error)
     print(f"instar: {line}", file=sys.stderr)
     return code
 
 
-def _line(error: Exception) -> tuple[str, int]:
+def _line(error: Exception, command: str) -> tuple[str, int]:
     said = " ".join(str(error).split())
     if isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in said.lower() for words in _OUT_OF_MEMORY)
     ):
-        return f"out of memory; {SMALLER}", MACHINE
+        return f"out of memory; {_SMALLER.get(command, 'give fewer or smaller images')}", MACHINE
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or said or type(error).__name__}", MACHINE

@@ -64,7 +64,7 @@ def score(folder: Path) -> str:
     from PIL import Image
 
     import instar
-    from instar.core.images import to_array, to_tensor
+    from instar.core.images import save, to_array, to_tensor
     from instar.metrics.paired import psnr
 
     names = sorted((folder / "data" / "testA").glob("*.png"))
@@ -77,7 +77,7 @@ def score(folder: Path) -> str:
         return float(np.mean(psnr(x, y).numpy()))
 
     picture = folder / "result.png"
-    _sheet([plain[:SHOWN], made[:SHOWN], truth[:SHOWN]]).save(picture)
+    save(_sheet([plain[:SHOWN], made[:SHOWN], truth[:SHOWN]]), picture)
     return (
         f"held-out images against the truth, peak signal-to-noise ratio, mean of {len(names)}:\n"
         f"  the input as it is  {mean_psnr(plain):5.1f} dB\n"

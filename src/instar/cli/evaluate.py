@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
@@ -144,12 +145,12 @@ def _table(report: Report, between: str) -> Table:
     table.add_column("")
     for column in report.columns:
         when = f"\nstep {column.step:,},{between}{column.minutes:.1f} min" if column.step is not None else ""
-        table.add_column(column.title + when, justify="right")
+        table.add_column(Text(column.title + when), justify="right")
     names = list(dict.fromkeys(score.name for column in report.columns for score in column.scores))
     for name in names:
         found = [{score.name: score for score in column.scores}.get(name) for column in report.columns]
         better = next(score.better for score in found if score)
-        table.add_row(f"{name} {ARROWS[better]}".strip(), *(cell(score, between) for score in found))
+        table.add_row(Text(f"{name} {ARROWS[better]}".strip()), *(cell(score, between) for score in found))
     return table
 
 

@@ -11,9 +11,10 @@ import keyword
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from instar.core.errors import UserError, nearest
+from instar.core.errors import UserError, nearest, shown
 from instar.core.registry import register
 
 
@@ -48,6 +49,8 @@ COMMANDS = {
 
 
 PLUGIN = "--plugin"
+CLOSED = 141
+"""Exit code where the reader of the output has gone: that of a program which SIGPIPE ends."""
 
 
 def main() -> None:
@@ -60,29 +63,23 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code.
 
-    0 done, 1 some files failed, 2 wrong input, 3 memory or disk gave out, 70 an error of Instar itself, 130 stopped.
+    0 done, 1 some files failed, 2 wrong input, 3 memory or disk gave out, 70 an error of Instar itself, 130 stopped,
+    141 nobody reads the output any more.
     """
-    arguments, plugins = _without_plugins(arguments)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview())
-        return 0 if arguments else 2
-    if arguments[0] in ("-V", "--version"):
-        from importlib.metadata import version
-
-        print(f"instar {version('instar')}")
-        return 0
-    return _run(arguments[0], arguments[1:], plugins)
-
-
-def _run(name: str, arguments: Sequence[str], plugins: Sequence[str]) -> int:
-    """Run a sub-command, and turn what it raises into a line and an exit code."""
     try:
-        if name not in COMMANDS:
-            raise UserError(f"there is no command {name!r}{nearest(name, COMMANDS)}")
-        for file in plugins:
-            register(file)
-        module = importlib.import_module(f"instar.cli.{name}{'_' * keyword.iskeyword(name)}")
-        code: int = module.run(list(arguments))
+        code = _run(arguments)
+        if sys.stdout is not None:  # it is None where it was closed before
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output, `head` perhaps, has gone, or the terminal was closed
+        _to_nowhere()
+        return CLOSED
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run a command line, and turn what it raises into a line and an exit code."""
+    try:
+        return _command(arguments)
     except UserError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes says it for all
             from instar.cli.flags import spell
@@ -92,14 +89,39 @@ def _run(name: str, arguments: Sequence[str], plugins: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("instar: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output, `head` perhaps, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except Exception as error:
         from instar.cli.boundary import last_words
 
-        return last_words(error)
+        return last_words(error, arguments[0])
+
+
+def _command(arguments: Sequence[str]) -> int:
+    arguments, plugins = _without_plugins(arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if arguments else 2
+    name = arguments[0]
+    if name in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"instar {version('instar')}")
+        return 0
+    if name not in COMMANDS:
+        raise UserError(f"there is no command {shown(name)}{nearest(name, COMMANDS)}")
+    for file in plugins:
+        register(file)
+    module = importlib.import_module(f"instar.cli.{name}{'_' * keyword.iskeyword(name)}")
+    code: int = module.run(list(arguments[1:]))
     return code
+
+
+def _to_nowhere() -> None:
+    """Let what is still to be written to a pipe without a reader go nowhere: the interpreter flushes as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # None, or no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def overview() -> str:

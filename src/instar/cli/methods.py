@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from instar.cli.parser import parse
 from instar.core import registry
-from instar.core.describe import describe
+from instar.core.description import description
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ def run(arguments: Sequence[str]) -> int:
     table = Table(box=None, pad_edge=False)
     for heading in ("method", "paper", "data", "directions", "styles"):
         table.add_column(heading)
-    found = [describe(name) for name in registry.names()]
+    found = [description(name) for name in registry.names()]
     for method in found:
         styles = "many" if "many styles" in method.abilities else "one"
-        table.add_row(method.name, method.citation, method.data, method.directions, styles)
+        table.add_row(*map(Text, (method.name, method.citation, method.data, method.directions, styles)))
     Console().print(table)
     for method in found:
         for title, preset in method.presets_of_their_own.items():

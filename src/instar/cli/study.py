@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
@@ -93,7 +94,7 @@ def show(result: StudyResult, screen: Console) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for pair in result.pairs:
-        table.add_column(f"A: {pair.a}\nB: {pair.b}", justify="right", overflow="fold")
+        table.add_column(Text(f"A: {pair.a}\nB: {pair.b}"), justify="right", overflow="fold")
     for name, cell in ROWS.items():
         table.add_row(name, *(cell(pair) for pair in result.pairs))
     screen.print(table)

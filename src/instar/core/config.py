@@ -34,15 +34,15 @@ class Optim(Settings):
 
     section: ClassVar[str] = "method.optim"
 
-    lr: NonNegativeFloat = 2e-4
+    lr: Fraction = 2e-4
     """Learning rate."""
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: Annotated[tuple[float, float], Bounds(0, below=1)] = (0.5, 0.999)
     """Decay of Adam's two averages."""
     hold: Fraction = 0.5
     """Share of the run at the full learning rate; then a straight line towards 0. 1 keeps it constant."""
     halve: Fraction = 0.0
     """Share of the run after which the learning rate halves, again and again (MUNIT); 0 never does."""
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: Annotated[float, Bounds(0, 100)] = 0.0
     """L2 penalty in the gradient of matrices and kernels; biases and norms are left alone."""
 
 
@@ -77,7 +77,7 @@ class DataConfig(Settings):
     """Domain to translate to, by name; the other one if not given."""
     domains: tuple[str, ...] | None = field(default=None, metadata=IF_SET)
     """Names of all domains in the method's order, for methods with more than two; the order found if not given."""
-    size: Annotated[int, Bounds(24)] = 256  # less is nothing after a discriminator's downsamplings
+    size: Annotated[int, Bounds(24, 16_384)] = 256  # less is nothing after a discriminator's downsamplings
     """Side of the training crops in pixels."""
     zoom: Annotated[float, Bounds(1, 8)] = 286 / 256
     """Short side to which images are resized before cropping, in sizes; 1 crops along the long side only."""

@@ -1,16 +1,16 @@
-"""A method in words: its paper, its data, where it translates to. For lists, tables and pages."""
+"""Describes a method by looking at what it builds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Generic
 
 from torch import nn
 
 from instar.core import registry
 from instar.core.abilities import Attentive, Classifying, Clustered, Coded, Landmarked, Styled, abilities
-from instar.core.method import Method, Paper, defaults, outline
+from instar.core.description import Description
+from instar.core.method import Method, defaults, outline
 
 WORDS: Mapping[type, str] = {
     Styled: "many styles",
@@ -21,37 +21,6 @@ WORDS: Mapping[type, str] = {
     Classifying: "classifies",
 }
 """Of abilities, in the order in which they are named."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """What is said of a method."""
-
-    name: str
-    """Its name in Instar."""
-    title: str
-    """Its name in the literature."""
-    presets_of_their_own: Mapping[str, str]
-    """Further published methods that are presets of this one, by their names in the literature."""
-    paper: Paper | None
-    """The paper that it follows; None for a method made of known parts."""
-    data: str
-    """What it needs, such as "pairs"."""
-    directions: str
-    """Where it translates to: "one way", "both ways" or "any to any"."""
-    abilities: tuple[str, ...]
-    """What it can do besides, such as "many styles"."""
-    networks: Mapping[str, tuple[str, ...]]
-    """By kind, the names of the networks that have weights."""
-
-    @property
-    def citation(self) -> str:
-        """The paper in short: Benaim and Wolf 2017; of no paper's method "no paper"."""
-        if self.paper is None:
-            return "no paper"
-        authors = self.paper.authors.split(", ")
-        short = " and ".join(authors) if len(authors) < 3 else f"{authors[0]} et al."
-        return f"{short} {self.paper.year}"
 
 
 def describe(name: str) -> Description:

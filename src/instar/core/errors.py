@@ -20,6 +20,8 @@ from pathlib import PurePath
 _OPEN, _VALUE, _CLOSE, _CALL, _IS = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _MENTION = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 
+LONGEST = 60
+"""Characters of a wrong value or name in a message."""
 SHORT = {
     "data.size": "size",
     "data.source": "source",
@@ -109,16 +111,22 @@ def call(use_case: str, *arguments: object, **settings: object) -> str:
 def in_python(mention: Mention) -> str:
     """Spell a mention as Python does: size=64, method.nce_x=0, instar.resume('runs/first')."""
     if mention.call:
-        given = [*map(repr, mention.values), *(f"{name}={value}" for name, value in mention.keywords)]
+        given = [*map(repr, mention.values), *(f"{name}={_literal(value)}" for name, value in mention.keywords)]
         return f"instar.{mention.name}({', '.join(given)})"
     name = SHORT.get(mention.name, mention.name)
     return f"{name}={mention.values[0]}" if mention.values else name
 
 
+def shown(value: object) -> str:
+    """Return a value that is not as it should be for a message: a part of it, if it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``", did you mean 'x'?"`` for the closest of `known`, else a list of what there is."""
     names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.5)
+    close = get_close_matches(word[:LONGEST], names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(names)}"
 
 
@@ -131,6 +139,11 @@ def _parsed(mention: str) -> Mention:
     values = tuple(value for value in given if _IS not in value)
     keywords = tuple((key, value) for key, _, value in (word.partition(_IS) for word in given if _IS in word))
     return Mention(name.removeprefix(_CALL), values, call=name.startswith(_CALL), keywords=keywords)
+
+
+def _literal(value: str) -> str:
+    """Return a value as Python writes it: numbers and True as they are, texts in quotes."""
+    return value if re.fullmatch(r"-?\d[\d.e+-]*|True|False|None", value) else repr(value)
 
 
 def _plain(value: object) -> str:

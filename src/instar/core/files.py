@@ -45,6 +45,30 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+@contextmanager
+def folder_at_once(path: Path) -> Iterator[Path]:
+    """Give a new folder that becomes `path` at the end of the context, unless that raises.
+
+    At `path` there is nothing, or an empty folder; a kill leaves it so. Where only `path` itself may be written, or is
+    a disk of its own, it is given as it is.
+    """
+    final = Path(os.path.realpath(path))
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.is_dir() and (os.path.ismount(final) or not os.access(final.parent, os.W_OK)):
+        yield final
+        return
+    temporary = temporary_beside(final)
+    try:
+        temporary.mkdir()
+        yield temporary
+        with suppress(FileNotFoundError):
+            final.rmdir()
+        temporary.rename(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
 def is_temporary(path: Path) -> bool:
     """Return whether a file is what a kill within `replacing` left."""
     begin, end = _TEMPORARY

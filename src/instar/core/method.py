@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from instar.core.batch import Batch, BatchT, Domain
 from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig
+from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
 from instar.core.errors import UserError, nearest, setting
+from instar.core.memory import memory
 from instar.core.objective import Objective
 from instar.core.progress import Progress
+from instar.core.seed import seeded
 from instar.core.settings import with_changes
 
+_MAKING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
+"""By which layers make their weights and buffers."""
+_BYTES = 4
+"""Of a number."""
 Objectives = Generator[Objective, None, None]
 """The objectives of a step, one after the other."""
-
-
-@dataclass(frozen=True)
-class Paper:
-    """Where a method comes from."""
-
-    title: str
-    authors: str
-    year: int
-    url: str
 
 
 class Method(nn.Module, ABC, Generic[BatchT]):
@@ -119,10 +117,10 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         return optim
 
 
-def same_side(config: RunConfig, side: int) -> None:
-    """Refuse a size that the networks were not built for."""
+def same_side(config: RunConfig, side: int, name: str = "side") -> None:
+    """Refuse a size that the networks were not built for, as an option of the method with that name says."""
     if (size := config.data.size) != side:
-        fits, other = setting("data.size", side), setting("method.side")
+        fits, other = setting("data.size", side), setting(f"method.{name}")
         raise UserError(f"{setting('data.size', size)}: these networks take {side} px; set {fits} or another {other}")
 
 
@@ -138,6 +136,46 @@ def outline(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:
     """Return a method without the memory of its weights, to ask for facts that depend on its settings."""
     with torch.device("meta"):
         return method(cfg)
+
+
+def build(method: type[Method[Any]], cfg: MethodConfig, seed: int, copies: int = 2) -> Method[Any]:
+    """Return a method with its initial weights, a function of `seed`, on the CPU.
+
+    Args:
+        method: its class.
+        cfg: its settings.
+        seed: of the run.
+        copies: of all weights that will be needed: two where others are read from a file, four for Adam on the CPU,
+            with gradients and two averages.
+
+    Raises:
+        UserError: they do not fit into the memory of this machine.
+    """
+    with seeded(seed, 0), _Fitting(method.__name__, copies):
+        return method(cfg)
+
+
+class _Fitting(TorchFunctionMode):
+    """Within this context new tensors are refused once all that were made take more memory than there is."""
+
+    def __init__(self, name: str, copies: int) -> None:
+        super().__init__()
+        self._name, self._copies, self._needed = name, copies, 0
+
+    def __torch_function__(
+        self, function: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function in _MAKING:
+            size = kwargs.get("size", args[0] if args and not isinstance(args[0], int) else args)
+            self._needed += self._copies * _BYTES * prod(size)
+            if self._needed > memory():
+                there = f"the {memory() / 1e9:,.0f} GB of this machine"
+                raise UserError(
+                    f"{self._name} with these settings takes more than {there} for its weights alone: "
+                    "make its networks smaller"
+                )
+        return function(*args, **kwargs)
 
 
 def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:

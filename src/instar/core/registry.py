@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from instar.core.errors import UserError, call, nearest
+from instar.core.errors import UserError, call, nearest, shown
 
 if TYPE_CHECKING:
     from instar.core.method import Method
@@ -55,7 +55,7 @@ def get(name: str) -> type[Method[Any]]:
     if name in _outside():
         loaded: type[Method[Any]] = _outside()[name].load()
         return loaded
-    raise UserError(f"there is no method {name!r}{nearest(name, names())}")
+    raise UserError(f"there is no method {shown(name)}{nearest(name, names())}")
 
 
 def register(method: str | PathLike[str] | type[Method[Any]]) -> str:
@@ -119,10 +119,10 @@ def unknown(name: str, source: str, where: Path) -> UserError:
     """Return the error for a run whose method is not there, though its code once was."""
     if _is_file(source):
         return UserError(
-            f"{where}: its method {name!r} was made by {source}; give that file: {call('register', source)}"
+            f"{where}: its method {shown(name)} was made by {source}; give that file: {call('register', source)}"
         )
     return UserError(
-        f"{where}: its method {name!r} was the class {source.replace(':', '.')}; register that class first"
+        f"{where}: its method {shown(name)} was the class {source.replace(':', '.')}; register that class first"
     )
 
 

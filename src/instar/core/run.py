@@ -17,7 +17,6 @@ RUN/.lock                    held by the training that is at work
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -34,10 +33,10 @@ from instar.core import registry
 from instar.core.absent import networks_of, without
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.digests import DamagedError, check_sum, listed
-from instar.core.errors import UserError, call, nearest
+from instar.core.errors import UserError, call, nearest, shown
 from instar.core.files import is_temporary, read_own, write_atomically
-from instar.core.method import Method
-from instar.core.seed import seeded
+from instar.core.method import Method, build
+from instar.core.plain import read_json, read_yaml
 from instar.core.settings import from_dict
 
 CONFIG, METHOD, AVERAGES, OPTIMIZERS = (
@@ -77,13 +76,13 @@ def read_config(path: Path) -> RunConfig:
     check_sum(path)
     try:
         with read_own(path) as file:
-            values = yaml.safe_load(file.read().decode("utf-8"))
+            values = read_yaml(file.read().decode("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; give the {CONFIG} of a run") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: not YAML ({(str(error).splitlines() or ['too deep'])[0]})") from error
+    except ValueError as error:
+        raise DamagedError(f"{path}: not YAML ({error})") from error
     if not isinstance(values, Mapping):
         raise DamagedError(f"{path}: not a config of a run; it should hold {', '.join(_KEYS)}")
     return config_from(values, path)
@@ -93,7 +92,7 @@ def config_from(values: Mapping[str, Any], path: Path) -> RunConfig:
     """Build the settings of a run from what config.yaml, at `path`, holds; errors are as in `read_config`."""
     for key in values:
         if key not in _KEYS:
-            raise UserError(f"{path}: unknown setting {key!r}{nearest(str(key), _KEYS)}")
+            raise UserError(f"{path}: unknown setting {shown(key)}{nearest(str(key), _KEYS)}")
     for key in ("name", "method", "data", "train"):
         if key not in values:
             raise UserError(f"{path}: {key!r} is missing")
@@ -165,12 +164,12 @@ def read_training(checkpoint: Path) -> dict[str, Any]:
     check_sum(path)
     try:
         with read_own(path) as file:
-            training: dict[str, Any] = json.loads(file.read())
+            training: dict[str, Any] = read_json(file.read())
         if not _is_training(training):
             raise ValueError(training)
     except OSError as error:
         raise DamagedError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"{path}: damaged: it does not say where the run stood") from error
     return training
 
@@ -220,9 +219,7 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
     folder = find_checkpoint(path)
     with naming_the_last_whole(folder):
         config = read_config(folder / CONFIG)
-        kind = registry.get(config.name)
-        with seeded(config.train.seed, 0):  # the initial weights are replaced, but drawing them moves the generators
-            method = kind(config.method)
+        method = build(registry.get(config.name), config.method, config.train.seed)
         weights = read_tensors(folder / METHOD)
         if averaged and (os.path.lexists(folder / AVERAGES) or AVERAGES in listed(folder)):
             weights |= read_tensors(folder / AVERAGES)

@@ -13,15 +13,20 @@ import math
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from numbers import Real
 from pathlib import Path
 from textwrap import dedent
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import cattrs
 
-from instar.core.errors import UserError, nearest, setting
+from instar.core.errors import UserError, nearest, setting, shown
 
 SettingsT = TypeVar("SettingsT")
+
+
+LARGEST_INT = 2**63 - 1
+"""Of any whole number: files, arrays and generators of random numbers hold no larger ones."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,24 @@ class Bounds:
 
     low: float | None = None
     high: float | None = None
+    below: float | None = None
+    """What it must stay below, where that itself is too large."""
 
     def check(self, name: str, value: float) -> None:
         """Raise a `UserError` that names the setting if `value` is outside, or not a finite number."""
+        if isinstance(value, int) and abs(value) > LARGEST_INT:  # its digits may fill pages
+            raise UserError(f"{setting(name)} must be a number of fewer digits")
+        if not math.isfinite(value):
+            raise UserError(f"{setting(name)} must be a finite number, not {value}")
         inside = (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-        if inside and math.isfinite(value):
-            return
-        if self.high is not None:
-            wanted = f"between {self.low:g} and {self.high:g}"
-        else:
-            wanted = "a finite number" if self.low is None else f"at least {self.low:g}"
-        raise UserError(f"{setting(name)} must be {wanted}, not {value}")
+        if not inside or (self.below is not None and value >= self.below):
+            raise UserError(f"{setting(name)} must be {self._wanted()}, not {value}")
+
+    def _wanted(self) -> str:
+        parts = {"at least": self.low, "at most": self.high, "below": self.below}
+        if self.low is not None and self.high is not None:
+            return f"between {self.low:g} and {self.high:g}"
+        return " and ".join(f"{words} {bound:g}" for words, bound in parts.items() if bound is not None)
 
 
 IF_SET: Mapping[str, Any] = {"written": "if set"}
@@ -49,6 +61,12 @@ PositiveInt = Annotated[int, Bounds(1)]
 NonNegativeInt = Annotated[int, Bounds(0)]
 NonNegativeFloat = Annotated[float, Bounds(0)]
 Fraction = Annotated[float, Bounds(0, 1)]
+Width = Annotated[int, Bounds(1, 65_536)]
+"""Channels or numbers of a layer."""
+Depth = Annotated[int, Bounds(1, 100)]
+"""Layers, blocks or scales of a network: more of them take minutes to be made before anything is known of them."""
+Blocks = Annotated[int, Bounds(0, 100)]
+"""As `Depth`, where there may be none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +83,8 @@ class Settings:
         for name, bounds in _bounds(cast(Hashable, type(self))):
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, (int, float)):  # None and words have no bounds
-                    bounds.check(f"{self.section}.{name}" if self.section else name, number)
+                if isinstance(number, Real):  # None and words have no bounds
+                    bounds.check(f"{self.section}.{name}" if self.section else name, number)  # type: ignore[arg-type]
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -107,8 +125,9 @@ def from_dict(cls: type[SettingsT], values: Mapping[str, Any], where: str) -> Se
     except UserError:
         raise
     except Exception as error:  # cattrs raises groups of whatever the conversions raised
-        reasons = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
-        raise UserError(f"{where}: {reasons}") from error
+        grouped = isinstance(error, cattrs.BaseValidationError)
+        said = cattrs.transform_error(error, format_exception=_reason) if grouped else [_reason(error, None)]
+        raise UserError(f"{where}: {'; '.join(one.removesuffix(' @ $') for one in said)}") from error
 
 
 def with_changes(settings: SettingsT, changes: Mapping[str, Any]) -> SettingsT:
@@ -139,7 +158,7 @@ def _bounds_in(hint: Any) -> Iterator[Bounds]:
 def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the values whose keys are fields; another key is an error, unless it was one once and changes nothing."""
     if not isinstance(values, Mapping):
-        raise UserError(f"{where}: expected settings of {cls.__name__}, found {values!r}")
+        raise UserError(f"{where}: expected settings of {cls.__name__}, found {shown(values)}")
     names = [field.name for field in fields(cls)]
     types = get_type_hints(cls)
     removed: Mapping[str, tuple[object, ...]] = getattr(cls, "removed", {})
@@ -149,12 +168,12 @@ def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
             found[key] = _known(types[key], value, where) if is_dataclass(types[key]) else value
             if get_origin(types[key]) is Literal and value not in get_args(types[key]):
                 choices = ", ".join(map(str, get_args(types[key])))
-                raise UserError(f"{where}: {key} must be one of {choices}, not {value!r}")
+                raise UserError(f"{where}: {key} must be one of {choices}, not {shown(value)}")
         elif key not in removed:
-            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), names)}")
+            raise UserError(f"{where}: unknown setting {shown(key)}{nearest(str(key), names)}")
         elif value not in removed[key]:
             raise UserError(
-                f"{where}: the setting {key!r} is gone, and what {value!r} did with it; "
+                f"{where}: the setting {key!r} is gone, and what {shown(value)} did with it; "
                 "use the version of Instar that the file names"
             )
     return found
@@ -163,8 +182,58 @@ def _known(cls: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
 @cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
-    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    for kind, structure in ((int, _whole), (float, _number), (bool, _switch), (str, _text), (Path, _path)):
+        converter.register_structure_hook(kind, structure)
     return converter
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    """Say what is wrong with a value, in a line."""
+    if isinstance(error, UserError):
+        return error.message.raw
+    if isinstance(error, _WrongValueError):
+        return str(error)
+    return cattrs.v.format_exception(error, kind)
+
+
+class _WrongValueError(ValueError):
+    def __init__(self, wanted: str, value: Any) -> None:
+        super().__init__(f"{wanted} wanted, not {shown(value)}")
+
+
+def _whole(value: Any, _: type) -> int:
+    try:
+        found = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):  # of infinity and of texts with thousands of digits, too
+        found = None
+    if found is None or (isinstance(value, float) and found != value):
+        raise _WrongValueError("a whole number (int)", value)
+    return found
+
+
+def _number(value: Any, _: type) -> float:
+    try:
+        if not isinstance(value, bool):
+            return float(value)  # texts too: YAML takes 1e-4 for one
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise _WrongValueError("a number", value)
+
+
+def _switch(value: Any, _: type) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _WrongValueError("true or false", value)
+
+
+def _text(value: Any, _: type) -> str:
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and "\0" not in (text := str(value)):
+        return text
+    raise _WrongValueError("a text", value)
+
+
+def _path(value: Any, kind: type) -> Path:
+    return Path(_text(value, kind))
 
 
 def _plain(value: Any) -> Any:
@@ -175,8 +244,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def within(flag: str, value: float, low: float | None, high: float | None) -> None:
-    """Raise a `UserError` naming the setting if a number is outside its bounds (None: no bound)."""
-    Bounds(low, high).check(flag.replace("-", "_"), value)

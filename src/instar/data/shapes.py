@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from instar.core.images import save
+
 _SCALE = 4
 """Drawn this much larger and shrunk, for smooth edges."""
 
@@ -39,7 +41,7 @@ def write(folder: Path, train: int, test: int, size: int = 64) -> None:
             (folder / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
         for i in numbers:
             for domain, image in zip("AB", pair(i, size), strict=True):
-                image.save(folder / f"{split}{domain}" / f"{i:04d}.png")
+                save(image, folder / f"{split}{domain}" / f"{i:04d}.png")
 
 
 def _background(rng: np.random.Generator, side: int, horizon: int) -> Image.Image:

@@ -61,6 +61,12 @@ class Live:
     attached: Mapping[str, bytes] = field(default_factory=dict)
     """More files, by name."""
 
+    def not_finite(self) -> str | None:
+        """Return the name of a tensor that holds numbers that are not finite, if there is one."""
+        states = (self.method.state_dict(), self.optimizers.state(), self.averages.state())
+        floats = [item for state in states for item in state.items() if item[1].is_floating_point()]
+        return next((name for name, tensor in floats if not bool(tensor.isfinite().all())), None)
+
 
 def save(fabric: Fabric, run: Path, live: Live, training: dict[str, Any]) -> Path:
     """Write a checkpoint for ``training["step"]``, delete the oldest beyond `keep`, and return the new one's folder.

@@ -13,6 +13,10 @@ from instar.core.method import Method
 from instar.core.progress import Progress
 from instar.core.schedule import halving, linear
 
+LARGEST_NORM = 1e18
+"""Of gradients that Adam can take: it squares them, and float32 ends at 3e38. With such gradients, and with the bounds
+that settings have, whatever it writes is finite."""
+
 
 class Optimizers:
     """The optimisers of a method's direct children that have something to train."""
@@ -74,6 +78,11 @@ def gradient_norm(gradients: Sequence[Tensor], clip: float) -> Tensor:
         for gradient in gradients:
             gradient.mul_((clip / (norm + 1e-6)).clamp(max=1.0))
     return norm
+
+
+def usable(norm: Tensor) -> bool:
+    """Return whether Adam can take gradients of this norm: they are finite, and so are their squares."""
+    return bool(norm <= LARGEST_NORM)
 
 
 def _fitting(where: str, values: dict[str, Tensor], found: Sequence[nn.Parameter]) -> dict[str, Tensor]:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 from torchvision.utils import make_grid
 
 from instar.core.abilities import Styled, supports
-from instar.core.batch import Batch
+from instar.core.batch import Batch, Domain
 from instar.core.files import own_folder, write_atomically
 from instar.core.method import Method
 from instar.core.seed import seeded
@@ -28,10 +29,9 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     The method must be in eval mode.
     """
     rows = []
-    for row in sheet_rows(type(samples), method.targets, STYLES if supports(method, Styled) else 1):
+    for row in sheet_rows(type(samples), method.targets, _styles(method)):
         if row.what == "translation":
-            with seeded(seed, row.style):
-                rows.append(method.translate(samples.images[row.source], to=row.domain))
+            rows.append(_translation(method, samples.images[row.source], row.domain, seed, row.style))
         else:
             rows.append(samples.images[row.domain])
     columns = min((len(row) for row in rows), default=0)
@@ -41,6 +41,20 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     picture = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=PADDING, pad_value=1.0)
     bytes_: NDArray[np.uint8] = picture.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
     return bytes_
+
+
+def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
+    """Translate images (N, C, H, W), once for each of the styles that are shown."""
+    return [_translation(method, x, to, seed, number) for number in range(_styles(method))]
+
+
+def _styles(method: Method[Any]) -> int:
+    return STYLES if supports(method, Styled) else 1
+
+
+def _translation(method: Method[Any], x: Tensor, to: Domain, seed: int, style: int) -> Tensor:
+    with seeded(seed, style):
+        return method.translate(x, to=to)
 
 
 def save(picture: NDArray[np.uint8], folder: Path, step: int) -> Path:

@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from instar.core import events
-from instar.core.batch import Batch
+from instar.core.batch import Batch, Domain
 from instar.core.config import RunConfig, code_in
 from instar.core.errors import UserError, call, setting
 from instar.core.method import Method, Objectives
@@ -30,7 +30,8 @@ from instar.engine.counts import Counts
 from instar.engine.inputs import Scorer, Source
 from instar.engine.memory import peak_memory
 from instar.engine.meter import Meter
-from instar.engine.optimizers import Optimizers, gradient_norm
+from instar.engine.optimizers import Optimizers, gradient_norm, usable
+from instar.engine.undo import Undo
 
 
 class Trainer:
@@ -71,6 +72,7 @@ class Trainer:
         self.samples = samples.to(fabric.device)
         self.optimizers = Optimizers(method)
         self.averages = Averages(method, self.cfg.ema)
+        self.undo = Undo(method)
         self.live = checkpoint.Live(config, method, self.optimizers, self.averages, attached or {})
         self.start = start
         self.meter, self.counts = Meter(), Counts()
@@ -161,11 +163,13 @@ class Trainer:
         self.leave_phase(at)
         with seeded(self.cfg.seed, self.step):
             self.enter_phase(at)
+            self.undo.keep()
             failed = self.minimise_all(batch, at)
         if failed is None:
             self.bad_steps = 0
             self.averages.update((self.step + 1) * self.cfg.batch, self.cfg.batch)
         else:
+            self.undo()
             self.skip(failed, batch)
         self.step += 1
 
@@ -207,7 +211,7 @@ class Trainer:
         gradients = [p.grad for p in parameters if p.grad is not None]
         parallel.average(self.fabric, gradients)
         norm = gradient_norm(gradients, self.cfg.clip)
-        if not bool(norm.isfinite()):
+        if not usable(norm):
             return False
         self.optimizers.step(names, at)
         self.meter.add(objective, norm)
@@ -264,21 +268,45 @@ class Trainer:
             self.tell(events.warning(f"sample picture of step {self.step} could not be written ({error})"))
         self.tell(events.Pictured(self.step, path, picture))
 
+    def changes(self) -> dict[Domain, float]:
+        """Return by how many of 255 grey levels translations of the samples differ from them, by the domain made."""
+        found: dict[Domain, list[float]] = {}
+        with self.averages.in_place(), self.fabric.autocast():
+            for source, x in self.samples.images.items():
+                for to in self.method.targets:
+                    if to != source:
+                        made = preview.translations(self.method, x, to, self.cfg.seed)
+                        found.setdefault(to, []).extend(float((y - x).abs().mean()) * 255 / 2 for y in made)
+        return {to: sum(values) / len(values) for to, values in found.items()}
+
     def score(self) -> bool:
         """Score the run on its validation images when that is due. Return whether it was."""
         every = self.cfg.score_every
         if not every or (self.step % every and self.step != self.cfg.steps):
             return False
         if self.scorer and self.fabric.is_global_zero:
-            with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
-                scores = self.scorer(self.method)
+            try:
+                with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
+                    scores = self.scorer(self.method)
+            except UserError as error:  # of images: the training has nothing to do with them
+                self.tell(events.warning(f"step {self.step} could not be scored: {error.message.raw}"))
+                return True
+            except Exception:
+                self.save()  # what was trained is not lost with the scores
+                raise
             self.best.append((self.step, next(iter(scores.values()))))
             self.best = sorted(self.best, key=lambda kept: kept[1])[: self.cfg.keep_best]
             self.tell(events.Scored(self.step, scores))
         return True
 
     def save(self) -> None:
-        """Write a checkpoint of this moment."""
+        """Write a checkpoint of this moment, unless it could not be used."""
+        if name := self.live.not_finite():
+            raise UserError(
+                f"stopped at step {self.step}: {name} holds numbers that are not finite, so no checkpoint was written; "
+                f"lower {setting('method.optim.lr')} or set {setting('train.clip', 1)}, and start anew or go on from "
+                f"the last checkpoint with: {self.again}"
+            )
         training = {
             "step": self.step,
             "phase": self.phase,

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from instar.core.errors import Speller, in_python
 from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, warning
 from instar.core.files import open_own, own_folder, read_own, replacing
+from instar.core.plain import read_json
 
 Row = Mapping[str, float | list[int]]
 
@@ -145,6 +146,6 @@ def _cut(path: Path, step: int) -> None:
 def _is_row(line: bytes, step: int) -> bool:
     """Return whether a line is a whole row of a step up to `step`."""
     try:
-        return bool(json.loads(line)["step"] <= step)
+        return bool(read_json(line)["step"] <= step)
     except (ValueError, TypeError, KeyError):
         return False

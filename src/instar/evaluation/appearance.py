@@ -17,8 +17,8 @@ from instar.evaluation.pixels import colour
 from instar.evaluation.references import real_features
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics.artefacts import ArtefactDetector
+from instar.metrics.blocks import Samples
 from instar.metrics.extractors import Extractor
-from instar.metrics.frechet import Samples
 from instar.metrics.target import TargetDetector, TargetReadings
 
 TARGET, PROBE, RUINS, REALISM = "target share", "probe share", "ruins", "realism"

@@ -23,9 +23,10 @@ from instar.evaluation.score import Score
 from instar.evaluation.scores import MOST_FOR_FD_BOUNDS
 from instar.inference.translator import Translator
 from instar.metrics import clusters
+from instar.metrics.blocks import Samples
 from instar.metrics.classes import by_class, by_class_interval
 from instar.metrics.extractors import Extractor
-from instar.metrics.frechet import Samples, frechet_distance
+from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance
 from instar.metrics.reference import Reference
 

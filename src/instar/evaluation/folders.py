@@ -24,8 +24,9 @@ from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
 from instar.evaluation.report import COPY, Column, Report
 from instar.evaluation.sanity import format_notes, leak_notes, set_notes
-from instar.evaluation.score import Score
+from instar.evaluation.score import Score, by_name
 from instar.evaluation.scores import Batch, Scorer
+from instar.evaluation.verdict import verdict
 from instar.metrics.extractors import Extractor
 
 
@@ -81,7 +82,9 @@ def evaluate_folders(
         notes += said
     of_real = [real[place].label for place in found.places]
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
-    columns.append(Column(str(images), [*scorer.distances(seen), *means, *more]))
+    scores = [*scorer.distances(seen), *means]
+    words = verdict(by_name(scores), by_name(columns[0].scores), {}) if columns else ""
+    columns.append(Column(str(images), [*scores, *more], verdict=words))
     protocol = f"{extractor.describe((len(seen), len(scorer.real)))}; centre squares at {side} px"
     told = [Message(note) for note in [*notes, *said, *dict.fromkeys(left_out)]]
     return Report(str(images), "", f"{images} against {reference}", protocol, columns, told)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from instar.core.plain import read_json
 
 COUNTS = "domains"
 """Name under which methods count the images of their domains (`Objective.counts`)."""
@@ -27,12 +29,10 @@ def history(checkpoint: Path, step: int) -> list[Window]:
     path = checkpoint.parent.parent / "metrics.jsonl"
     found: list[Window] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # the last line, while training goes on
-            continue
-        if COUNTS in row and row["step"] <= step:
-            found.append(Window(found[-1].end if found else 0, row["step"], row[COUNTS]))
+        with suppress(ValueError, TypeError, KeyError):  # the last line, while training goes on
+            row = read_json(line)
+            if COUNTS in row and row["step"] <= step:
+                found.append(Window(found[-1].end if found else 0, row["step"], row[COUNTS]))
     return found
 
 

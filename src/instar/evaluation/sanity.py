@@ -26,19 +26,19 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     notes = []
     if len(images) < FEW:
         notes.append(f"only {len(images)} {what}: distances of so few say little")
-    sizes, unreadable = Counter[tuple[int, int]](), 0
+    sizes, unreadable = Counter[tuple[int, int]](), list[str]()
     for ref in images:
         try:
             width, height, _ = ref.probe()
         except UnreadableImage:
-            unreadable += 1
+            unreadable.append(ref.name)
             continue
         sizes[width, height] += 1
     if len(sizes) > 1:
         (width, height), most = sizes.most_common(1)[0]
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
     if unreadable:
-        notes.append(f"{what}: {unreadable} cannot be read and are left out")
+        notes.append(f"{what}: {len(unreadable)} cannot be read and are left out, {unreadable[0]} first")
     files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
     notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.errors import Message, UserError
+from instar.core.plain import read_json
 
 SIDES = ("left", "right", "unsure")
 FEW = 10
@@ -266,7 +267,7 @@ def _habits(people: Sequence[Answers], key: Key) -> list[str]:
 
 def _read(path: Path, missing: str) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(missing) from error
     except (OSError, ValueError) as error:

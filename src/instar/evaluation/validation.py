@@ -25,8 +25,8 @@ from instar.evaluation.references import real_features
 from instar.evaluation.score import by_name
 from instar.evaluation.scores import BETWEEN
 from instar.evaluation.verdict import verdict
+from instar.metrics.blocks import Samples
 from instar.metrics.extractors import Extractor, load_extractor
-from instar.metrics.frechet import Samples
 from instar.metrics.kid import kernel_distance
 from instar.metrics.target import TargetDetector
 
@@ -81,6 +81,12 @@ class ValidationScores:
         self._extractor, self._images, self._training = extractor, images, training or {}
         self._channels, self._size, self._seed = channels, size, seed
         self._real = {to: self._features(refs) for to, refs in images.items()}
+        for to, found in self._real.items():
+            if len(found) < LEAST:
+                raise UserError(
+                    f"only {len(found)} of the {len(images[to])} validation images can be read, {images[to][0].path} "
+                    f"first; scores need {LEAST}: mend them, or leave {setting('train.score_every')} out"
+                )
         self._detectors: dict[Domain, TargetDetector | None] = {}
         self.verdicts: dict[Domain, str] = {}
         self.copies: dict[str, float] = {}
@@ -94,6 +100,7 @@ class ValidationScores:
             Kernel distances, then shares that show the target: of each the mean over the targets, then that of each of
             several targets. A target is compared with the translations of all other domains.
         """
+        self.verdicts = {}
         found = {to: self._scores(method, to) for to in method.targets}
         self.copies = self._named({to: self._copies[to] for to in found})
         return self._named(found)
@@ -121,12 +128,14 @@ class ValidationScores:
         features = self._extractor.features(made)
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}
+        found |= {name: float(torch.cat(values).mean()) for name, values in changes.items()}
+        real: dict[str, float] = {}
         detector = self._detector(to)
-        copy = self._copy(to, detector)
-        if not detector:
-            return found
-        found |= {**_shares(detector, features), **{name: float(torch.cat(v).mean()) for name, v in changes.items()}}
-        self.verdicts[to] = verdict(found, copy, _shares(detector, self._real[to]))
+        if detector:
+            found |= _shares(detector, features)
+            real = _shares(detector, self._real[to])
+        if words := verdict(found, self._copy(to, detector), real):
+            self.verdicts[to] = words
         return found
 
     def _copy(self, to: Domain, detector: TargetDetector | None) -> dict[str, float]:

@@ -161,7 +161,9 @@ def _reason(error: BaseException, image: Image) -> str:
     message = " ".join(str(error).split())
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
-        remedy = f"set a lower {setting('size')}, or {setting('device', 'cpu')}"
+        on_gpu = isinstance(error, torch.OutOfMemoryError) or message.startswith("MPS")
+        remedy = f"set {setting('tile', 'auto')} or a lower {setting('size')}"
+        remedy += f", or {setting('device', 'cpu')}" if on_gpu else ""
         return f"out of memory at {image.width} x {image.height}; {remedy}"
     if isinstance(error, UserError):
         return " ".join(error.message.raw.split())

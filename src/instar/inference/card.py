@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from instar.core.errors import UserError
+from instar.core.plain import read_json
 
 KEY = "instar"
 """Of the metadata under which a file holds its card."""
@@ -105,7 +106,7 @@ class Card:
             UserError: it is of a newer version of Instar, or damaged.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = read_json(text)
             if values["format"] > FORMAT:
                 raise UserError(f"{file}: written by Instar {values['instar']}, which is newer than this one; update")
             values = {field.name: values[field.name] for field in fields(cls)}

@@ -16,7 +16,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import NonNegativeFloat, PositiveInt
+from instar.core.settings import Depth, NonNegativeFloat, Width
 from instar.losses.gan import halves, over_scales
 from instar.losses.gan import lsgan as gan
 from instar.losses.perceptual import VGG16, Layer
@@ -49,15 +49,15 @@ class Config(MethodConfig):
     VGG-16, which torchvision fetches."""
     vgg_layer: Layer = "relu4_3"
     """Features of the perceptual loss: relu4_3 in the paper, relu5_3 in the authors' code."""
-    style_dim: PositiveInt = 8
+    style_dim: Width = 8
     """Numbers in a style."""
-    mlp: PositiveInt = 256
+    mlp: Width = 256
     """Width of the perceptron that turns a style into AdaIN's shifts and scales."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of all networks."""
-    blocks: PositiveInt = 4
+    blocks: Depth = 4
     """Residual blocks of each content encoder and of each decoder."""
-    scales: PositiveInt = 3
+    scales: Depth = 3
     """Sizes of an image at which a discriminator sees it: 3 needs 64 px, 2 need 32 px."""
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from instar.core.plain import read_json
 from instar.core.stamps import stamp
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -52,7 +53,7 @@ def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int, int, str]]:
 
 def _load(folder: Path) -> Arrays | None:
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = read_json((folder / "index.json").read_text(encoding="utf-8"))
         content = (folder / _FILE).read_bytes()
         if index != _index(content):
             return None

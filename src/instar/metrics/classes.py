@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.metrics.frechet import Samples
+from instar.metrics.blocks import Samples
 from instar.metrics.interval import Bounds, Members, score_interval
 
 Labels = Sequence[int] | NDArray[np.integer[Any]]

@@ -44,7 +44,7 @@ class FeatureDistance:
 
     def embed(self, images: Tensor) -> Tensor:
         """Map images (N, 3, H, W) in [-1, 1] to unit vectors (N, D), float64 on the CPU."""
-        return normalize(torch.from_numpy(self.extractor.features([images])), dim=1)
+        return normalize(torch.from_numpy(self.extractor.features([images])).double(), dim=1)
 
 
 def distance_for(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class Extractor:
         images = f"; {counts[0]} against {counts[1]} images" if counts else ""
         return f"{self.name}, {self.resize}{images}"
 
-    def features(self, batches: Iterable[Tensor]) -> NDArray[np.float64]:
+    def features(self, batches: Iterable[Tensor]) -> NDArray[np.floating[Any]]:
         """Return the features (N, D) of batches (n, 3, H, W) in [-1, 1], in order.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -188,8 +189,8 @@ def _bilinear(length: int, size: int) -> Tensor:
     return (weights / weights.sum(1, keepdim=True) * 2**22).round() / 2**22
 
 
-def extract(features: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float64]:
-    """Return the features (N, D) of all images of `batches`, in order.
+def extract(features: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.floating[Any]]:
+    """Return the features (N, D) of all images of `batches`, in order: float32, or what the network gives beyond.
 
     Args:
         features: Maps (n, 3, H, W) in [-1, 1] to (n, D); each batch is moved to its device.
@@ -197,7 +198,8 @@ def extract(features: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float6
     """
     device = next(features.parameters(), torch.empty(0)).device
     with torch.inference_mode():
-        found = [features(batch.to(device)).cpu().double() for batch in batches]
+        found = [features(batch.to(device)).cpu() for batch in batches]
     if not found:
         raise ValueError("there are no images to take features of")
-    return torch.cat(found).numpy()
+    whole = torch.cat(found)
+    return whole.to(torch.promote_types(whole.dtype, torch.float32)).numpy()  # of halves, sums would overflow

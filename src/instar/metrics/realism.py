@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.metrics.distances import square_distances
-from instar.metrics.frechet import Samples, check_samples
+from instar.metrics.blocks import Samples, check_samples
+from instar.metrics.distances import nearest_distances
 
 
 def realism_ratios(x: Samples, training: Samples, real: Samples | None = None) -> NDArray[np.float64]:
@@ -25,14 +25,14 @@ def realism_ratios(x: Samples, training: Samples, real: Samples | None = None) -
     Raises:
         ValueError: the features are not finite or of different lengths, or `training` has fewer than two.
     """
-    x, training = check_samples(x, training)
+    check_samples(x, training)
     if real is None:
-        between = square_distances(training, training)
-        np.fill_diagonal(between, np.inf)
+        between = nearest_distances(training, training, others=True)
     else:
-        between = square_distances(check_samples(real, training)[0], training)
-    usual = float(np.median(np.sqrt(between.min(1))))
+        check_samples(real, training)
+        between = nearest_distances(real, training)
+    usual = float(np.median(between))
     if not usual > 0:
         raise ValueError("the real images are all alike: nothing says how far apart they usually are")
-    found: NDArray[np.float64] = np.sqrt(square_distances(x, training).min(1)) / usual
+    found: NDArray[np.float64] = nearest_distances(x, training) / usual
     return found

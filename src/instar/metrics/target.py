@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.metrics.frechet import Samples
+from instar.metrics.blocks import Samples
 from instar.metrics.probe import LinearProbe, fit_probe
 from instar.metrics.realism import realism_ratios
 

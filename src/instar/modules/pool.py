@@ -41,6 +41,11 @@ class ImagePool(nn.Module):
         self.images[slot] = fake
         return old
 
+    def drop_not_finite(self) -> None:
+        """Take out the images that hold numbers that are not finite."""
+        if len(self.images):
+            self.images = self.images[self.images.isfinite().flatten(1).all(1)]
+
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         # The buffer grows, so a loaded one may have another shape than this one.
         if prefix + "images" in state:

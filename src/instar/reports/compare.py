@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import save_image
 
-from instar.core.errors import UserError
-from instar.core.files import write_atomically
+from instar.core.files import replacing, write_atomically
 from instar.evaluation.compare import Cell as Value
 from instar.evaluation.compare import Comparison, Row, Weights
 from instar.evaluation.report import BEST, COPY, REAL
@@ -22,6 +22,7 @@ from instar.reports.render import render
 
 FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
 """Of a run, beside its scores."""
+_BOLD = "Bold: better than all others and than a copy of the input, by intervals that do not overlap."
 VERDICT = "verdict"
 """The scores in words."""
 TITLE, LETTER, BETWEEN, MARGINS = 6.0, 0.52, 0.8, 4.0
@@ -88,7 +89,7 @@ class Fit:
 
 
 def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> None:
-    """Write table.md, table.html, scores.json and strip-N.png into a folder.
+    """Write table.md, table.html, scores.json and strip-N.png into a folder, each whole or not at all.
 
     Args:
         found: the scores.
@@ -96,23 +97,22 @@ def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> No
         folder: made if it is not there; strips of an earlier table are removed.
 
     Raises:
-        UserError: it cannot be written.
+        OSError: it cannot be written.
     """
     names = {title: f"strip-{i}.png" for i, title in enumerate(pictures)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("strip-*.png"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for title, picture in pictures.items():
+        with replacing(folder / names[title]) as file:
+            save_image(picture, file, format="png")
+    for old in folder.glob("strip-*.png"):
+        if old.name not in names.values():
             old.unlink()
-        for title, picture in pictures.items():
-            save_image(picture, folder / names[title])
-        for name, text in (
-            ("table.md", markdown(found, names)),
-            ("table.html", html(found, pictures)),
-            ("scores.json", f"{found.as_json()}\n"),
-        ):
-            write_atomically(folder / name, text.encode())
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+    for name, text in (
+        ("table.md", markdown(found, names)),
+        ("table.html", html(found, pictures)),
+        ("scores.json", f"{found.as_json()}\n"),
+    ):
+        write_atomically(folder / name, text.encode())
 
 
 def markdown(found: Comparison, pictures: Mapping[str, str]) -> str:
@@ -156,7 +156,8 @@ def table(found: Comparison) -> Table:
         if row.best:
             words = [row.best.verdict] if worded else []
             rows.append(_row([f"{row.title}: {BEST}", *words], row.best, ["", "", ""], best))
-    return Table(header, rows, [*_legend(found), *found.notes])
+    bold = [_BOLD] if any(cell.best for row in rows for cell in row) else []
+    return Table(header, rows, [*bold, *_legend(found), *found.notes])
 
 
 def _row(
@@ -171,12 +172,28 @@ def _row(
 
 
 def _winner(found: Comparison, name: str, there: list[Weights]) -> Weights | None:
-    """Return the weights with the best value, if more than one row competes and they differ."""
+    """Return the weights with the best value, if intervals tell it from that of all others and from a copy's."""
     sign = {"lower": 1, "higher": -1}.get(found.better[name])
     there = [weights for weights in there if name in weights.cells]
-    if sign is None or len({weights.cells[name].mean for weights in there}) < 2:
+    if sign is None or len(there) < 2:
         return None
-    return min(there, key=lambda weights: sign * weights.cells[name].mean)
+    best = min(there, key=lambda weights: sign * weights.cells[name].mean)
+    others = [weights.cells[name] for weights in there if weights is not best]
+    others += [found.copy[name]] if name in found.copy else []
+    worst = max(sign * end for end in _interval(best.cells[name]))
+    return best if all(worst < min(sign * end for end in _interval(other)) for other in others) else None
+
+
+def _interval(value: Value) -> tuple[float, float]:
+    """Return the ends of a value's interval: over the test images or, of several seeds, two standard deviations.
+
+    A value without any could be anywhere: nothing is told from it.
+    """
+    if value.spread is not None:
+        return value.mean - 2 * value.spread, value.mean + 2 * value.spread
+    if value.low is None or value.high is None:
+        return -inf, inf
+    return value.low, value.high
 
 
 def _cell(value: Value | None, best: bool = False) -> Cell:

@@ -14,8 +14,9 @@ import yaml
 
 from instar.core import registry
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
-from instar.core.errors import UserError, nearest
+from instar.core.errors import UserError, nearest, shown
 from instar.core.method import defaults
+from instar.core.plain import read_yaml
 from instar.core.run import CONFIG, checkpoints, is_unused, read_config, read_training
 from instar.core.settings import from_dict
 from instar.data import find
@@ -143,11 +144,11 @@ def standing(job: Job) -> int | None:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not YAML ({error})") from error
     if not isinstance(values, Mapping):
         raise UserError(f"{path}: not a benchmark; it should hold out, data and runs")
     for key in ("out", "data", "runs"):
@@ -160,7 +161,7 @@ def _check_names(spec: Spec, path: Path) -> None:
     for key, names in (("data", spec.data), ("runs", spec.runs)):
         for name in names:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(name)):
-                raise UserError(f"{path}, {key}: {name!r} names a folder: use letters, digits, - and _")
+                raise UserError(f"{path}, {key}: {shown(name)} names a folder: use letters, digits, - and _")
     if not spec.seeds or min(spec.seeds) < 0 or len(set(spec.seeds)) < len(spec.seeds):
         raise UserError(f"{path}, seeds: give one or more different numbers from 0 on, not {spec.seeds}")
 
@@ -176,7 +177,7 @@ def _path(text: str, base: Path, spec: Path) -> Path:
 def _roots(name: str, given: Any, base: Path, spec: Path) -> tuple[Path, ...]:
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-        raise UserError(f"{spec}, data.{name}: give a folder, or a list of folders, not {given!r}")
+        raise UserError(f"{spec}, data.{name}: give a folder, or a list of folders, not {shown(given)}")
     return tuple(_path(text, base, spec) for text in texts)
 
 
@@ -220,12 +221,14 @@ def _config(spec: Spec, name: str, weights: Path | None, path: Path) -> RunConfi
 
 def _check_settings(values: Any, known: tuple[str, ...], where: str) -> None:
     if not isinstance(values, Mapping):
-        raise UserError(f"{where}: expected {', '.join(known)}, found {values!r}")
+        raise UserError(f"{where}: expected {', '.join(known)}, found {shown(values)}")
     for key, value in values.items():
         if key not in known:
-            raise UserError(f"{where}: unknown setting {key!r}{nearest(str(key), known)}")
+            raise UserError(f"{where}: unknown setting {shown(key)}{nearest(str(key), known)}")
         if not isinstance(value, str if key in ("name", "preset") else Mapping) and value is not None:
-            raise UserError(f"{where}.{key}: {value!r} is not {'a name' if key in ('name', 'preset') else 'settings'}")
+            raise UserError(
+                f"{where}.{key}: {shown(value)} is not {'a name' if key in ('name', 'preset') else 'settings'}"
+            )
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.core.batch import Unpaired
+from instar.core.config import Optim
 from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
@@ -19,6 +20,7 @@ from instar.core.schedule import linear
 from instar.methods.cut import CUT, Config
 from instar.modules.init import normal
 from instar.modules.vector_queue import VectorQueue
+from instar.networks.light import augment
 from instar.networks.resnet import ResnetGenerator
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, count, scramble, values
@@ -386,3 +388,60 @@ def test_fresh_networks_at_full_size() -> None:
         d = 0.5 * ((method.D(y) - 1).square().mean() + method.D(fake).square().mean())
     assert 0.015 < fake.std().item() < 0.035
     assert d.item() == pytest.approx(0.5, abs=0.002)
+
+
+def squared_slope(D: nn.Module, images: Tensor) -> Tensor:
+    (slope,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+def test_steps_of_light_networks_equal_a_hand_written_loop(tmp_path: Path) -> None:
+    """D on pairs, D on its slopes in each eighth step, G against the D of now and by the contrast."""
+    steps, layers = 10, ("pixels", "stem", "middle")
+    betas, hold = (0.0, 0.99), 1.0
+    optim = Optim(lr=1e-3, betas=betas, hold=hold)
+    config = tiny("cut", {"steps": steps, "batch": 2}, light=32, layers=layers, nce_x=0.7, nce_y=0.0, optim=optim)
+    method = build(config).double()
+    assert isinstance(method, CUT)
+    source = source_for(config, dtype=torch.float64)
+    play = trainer(config, tmp_path, method, source)
+    G, D, H = nets = [copy.deepcopy(net) for net in (method.G, method.D, method.H)]
+    adams = [torch.optim.Adam(net.parameters(), lr=1e-3, betas=betas) for net in (G, H)]
+    adam_d = torch.optim.Adam(D.parameters(), lr=2e-3 * 8 / 9, betas=(0.0, 0.99 ** (8 / 9)))
+    for step in range(steps):
+        batch = source.batch(step)
+        play.train_step(batch)
+        x, y = batch.a, batch.b
+        seed_step(0, step)
+        fake = G(x)
+        real, made, unchanged = D(augment(torch.cat([y, fake.detach(), x]))).chunk(3)
+        adam_d.zero_grad()
+        (nnf.softplus(made - real).mean() + 0.5 * nnf.softplus(unchanged - real).mean()).backward()
+        adam_d.step()
+        if step % 8 == 0:
+            slopes = [squared_slope(D, augment(images.detach()).requires_grad_()) for images in (y, fake)]
+            adam_d.zero_grad()
+            (8 * 0.2 / 2 * sum(slopes)).backward()
+            adam_d.step()
+        queries = G.encode(fake, layers)
+        places = {name: torch.randperm(f.shape[2] * f.shape[3])[:16] for name, f in queries.items()}
+        keys = H.project({name: f.detach() for name, f in G.encode(x, layers).items()}, places)
+        found = H.project(queries, places)
+        pairs = [(found[name][i], keys[name][i]) for name in layers for i in range(2)]
+        contrast = torch.stack([nce(q, k, 0.07, True, None) for q, k in pairs]).mean()
+        for adam in adams:
+            adam.zero_grad()
+        (nnf.softplus(real.detach() - D(augment(fake))).mean() + 0.7 * contrast).backward()
+        for adam in adams:
+            adam.step()
+    for hand, net in zip(nets, (method.G, method.D, method.H), strict=True):
+        for a, b in zip(hand.parameters(), net.parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
+
+
+def test_light_networks_take_their_side() -> None:
+    with pytest.raises(UserError, match=r"method.layers: .*no 'down1' in pixels, stem, down, middle"):
+        CUT(Config(light=64))
+    config = tiny("cut", light=64, layers=("middle",))
+    with pytest.raises(UserError, match="these networks take 64 px"):
+        build(config).check(config)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from instar.core.errors import UserError
+from instar.core.files import folder_at_once
 from instar.data.drawn import sets
 from instar.data.drawn.kinds import KINDS
 from instar.data.drawn.setting import Level
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.out.exists() and any(given.out.iterdir()):
             raise UserError(f"{given.out} exists already; choose another folder")
-        sets.write(given.kind, given.out, given.level, given.size, given.train, given.test)
+        with folder_at_once(given.out) as part:
+            sets.write(given.kind, part, given.level, given.size, given.train, given.test)
     except UserError as error:
         parser.exit(2, f"instar: {error}\n")
     except OSError as error:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from instar.core.errors import UserError, nearest
 from instar.core.files import write_atomically
+from instar.core.images import save
 from instar.data.drawn.kinds import Kind, kind
 from instar.data.drawn.setting import Level, Pixels
 
@@ -69,14 +70,15 @@ def write(
             made = {f"{i:04d}": drawn.scene(level, split, domain, i) for i in numbers}
             scenes[f"{split}{domain}"] = made
     scenes["truth"] = {f"{i:04d}": drawn.truth(level, "test", i) for i in range(test)}
+    (folder / FILE).unlink(missing_ok=True)  # of another set, whose pictures are replaced
     for part, pictures in scenes.items():
         (folder / part).mkdir(parents=True, exist_ok=True)
         for stem, scene in pictures.items():
-            Image.fromarray(drawn.draw(scene, size)).save(folder / part / f"{stem}.png")
+            save(Image.fromarray(drawn.draw(scene, size)), folder / part / f"{stem}.png")
     (folder / "masks").mkdir(exist_ok=True)
     for stem in scenes["truth"]:
         pair = (np.asarray(Image.open(folder / part / f"{stem}.png")) for part in ("testA", "truth"))
-        Image.fromarray(changed(*pair).astype(np.uint8) * 255).save(folder / "masks" / f"{stem}.png")
+        save(Image.fromarray(changed(*pair).astype(np.uint8) * 255), folder / "masks" / f"{stem}.png")
     parts = {part: {stem: asdict(scene) for stem, scene in made.items()} for part, made in scenes.items()}
     text = json.dumps({"version": VERSION, "kind": name, "level": level, "size": size, "scenes": parts})
     write_atomically(folder / FILE, text.encode())

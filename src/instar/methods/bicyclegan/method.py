@@ -17,7 +17,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
+from instar.core.settings import Bounds, Depth, NonNegativeFloat, Width
 from instar.losses.gan import halves, over_scales
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
@@ -33,7 +33,7 @@ class Config(MethodConfig):
 
     mode: Literal["bicycle", "cvae", "clr", "cae", "pix2pix"] = "bicycle"
     """bicycle: both paths. Ablations: cvae (cVAE-GAN), clr (cLR-GAN), cae (cvae without KL), pix2pix (+ noise)."""
-    style: PositiveInt = 8
+    style: Width = 8
     """Numbers in a style z."""
     inject: Inject = "all"
     """all: z joins the input of every encoder layer of G. input: of the first only (the paper's pix2pix + noise)."""
@@ -51,11 +51,11 @@ class Config(MethodConfig):
     """One discriminator for encoded and random styles instead of two (mode bicycle)."""
     dropout: bool = True
     """Dropout in the generator while training; never while translating."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of all networks."""
-    downs: Annotated[int, Bounds(2)] = 8
+    downs: Annotated[int, Bounds(2, 14)] = 8
     """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1. The encoder halves three times less."""
-    patch_layers: PositiveInt = 3
+    patch_layers: Depth = 3
     """Downsamplings of the discriminators: 3 for 256 px, 2 for 128 px and less."""
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Blocks, Bounds, NonNegativeFloat, Width
 from instar.losses.gan import vanilla as gan
 from instar.modules.diffaug import augmented
 from instar.modules.init import normal
@@ -44,11 +44,11 @@ class Config(MethodConfig):
     norm: Literal["instance", "batch", "running"] = "batch"
     """batch, as in the paper, or instance: each translation has its own statistics. running: batch norm that translates
     with running averages, for flat pictures such as maps, whose own statistics are mostly noise."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of both networks."""
-    downs: Annotated[int, Bounds(2)] = 8
+    downs: Annotated[int, Bounds(2, 14)] = 8
     """Halvings of the U-Net: 8 takes 256 px to 1, 6 takes 64 px to 1."""
-    patch_layers: NonNegativeInt = 3
+    patch_layers: Blocks = 3
     """Downsamplings of the discriminator: 3 sees 70 px patches, 1 sees 16 px, 0 single pixels (table 3)."""
     augment: bool = False
     """The discriminator sees real and generated pairs moved and with holes (Zhao et al. 2020): for data sets of a few

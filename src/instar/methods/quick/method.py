@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, final
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, final
 
-import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
@@ -16,17 +15,20 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, same_side
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Blocks, Bounds, NonNegativeFloat, Width
 from instar.losses.gan import r1
-from instar.methods.quick.networks import BlendGenerator, WholeDiscriminator
-from instar.methods.quick.relativistic import more_real
+from instar.losses.relativistic import more_real
 from instar.methods.quick.structure import local_correlation_loss
-from instar.modules.diffaug import diffaug
+from instar.networks.light import (
+    LAZY,
+    at_leaves,
+    augment,
+    lazy_rate,
+    light_generator,
+    outputs,
+    whole_discriminator,
+)
 
-LAZY = 8
-"""Steps between two penalties, which then weigh as much as eight (Karras et al. 2020, appendix B)."""
-RATE_D = 2.0
-"""The discriminator's rate, in rates of the generator: the two time scales of Heusel et al. 2017."""
 COARSE = 8
 """Places along a side where the input's colours are held."""
 
@@ -35,15 +37,15 @@ COARSE = 8
 class Config(MethodConfig):
     """Options of Quick."""
 
+    removed: ClassVar[Mapping[str, tuple[object, ...]]] = {"floor": (0.0,)}
+
     optim: Optim = field(default_factory=lambda: Optim(lr=1e-3, betas=(0.0, 0.99), hold=0.75))
     """Adam and its schedule; the discriminator learns at twice the rate."""
-    keep: NonNegativeFloat = 1.0
+    keep: NonNegativeFloat = 0.3
     """Weight of the term that holds brightness and colours of the input at 8 x 8 places; lower where these change."""
     mask: NonNegativeFloat = 0.05
     """Weight of the mask's mean: what need not change stays."""
-    floor: Fraction = 0.0
-    """Least value of the mask. At 0 it can close for good, and the run ends with copies; above, content is seen."""
-    structure: NonNegativeFloat = 0.0
+    structure: NonNegativeFloat = 0.25
     """Weight of the term that holds edges in their places, whatever their colours become; 0.5 where everything changes,
     as from day to night."""
     source: NonNegativeFloat = 0.5
@@ -53,9 +55,9 @@ class Config(MethodConfig):
     """γ of the penalties on the discriminator's gradient; it needs more at larger sizes."""
     side: Annotated[int, Bounds(32, 256)] = 64
     """Side of the images that the networks are built for: 32, 64, 128 or 256."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels of the generator on its grid of 16 x 16; the discriminator begins with half as many."""
-    blocks: NonNegativeInt = 4
+    blocks: Blocks = 4
     """Residual blocks of the generator on that grid."""
 
     def __post_init__(self) -> None:
@@ -69,7 +71,7 @@ class Quick(Method[Unpaired]):
     """Translations should look more real than made, to a discriminator that sees whole images, from a light generator.
 
     L_D = E f(D(y) - D(G(x))) + 0.5 E f(D(y) - D(x)) + γ/2 (R1 + R2),  f(t) = log(1 + exp(-t))
-    L_G = E f(D(G(x)) - D(y)) + E |pool(G(x)) - pool(x)| + 0.05 E m(x)
+    L_G = E f(D(G(x)) - D(y)) + 0.3 E |pool(G(x)) - pool(x)| + 0.25 L_structure + 0.05 E m(x)
     G(x) = x + m(x) (c(x) - x)
 
     Terms:
@@ -95,7 +97,7 @@ class Quick(Method[Unpaired]):
         Inputs as further fakes, as Reed et al. 2016 (https://arxiv.org/abs/1605.05396) have images of another text.
         The pull towards the input's coarse colours: the self-regularisation of Shrivastava et al. 2017
         (https://arxiv.org/abs/1612.07828), of averages.
-        `method.structure`: the squared structure term of SSIM, Wang et al. 2004.
+        L_structure holds edges in their places: the squared structure term of SSIM, Wang et al. 2004.
     """
 
     options = Config
@@ -107,7 +109,7 @@ class Quick(Method[Unpaired]):
         "small": Preset(
             about="64 px: eight minutes on one core with bf16",
             data={"size": 64, "zoom": 1.0},
-            train={"steps": 4000, "batch": 4, "ema": 6000, "preview_every": 1000, "save_every": 1000},
+            train={"steps": 4000, "batch": 4, "ema": 1500, "preview_every": 1000, "save_every": 1000},
         ),
         "medium": Preset(
             about="128 px: on a GPU; not measured yet",
@@ -123,13 +125,10 @@ class Quick(Method[Unpaired]):
         ),
     }
 
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"structure": {"structure": 0.5}}
-
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        generator = BlendGenerator(cfg.channels, cfg.width, cfg.blocks, cfg.width // 4, cfg.side, floor=cfg.floor)
-        self.G = generator.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
-        self.D = WholeDiscriminator(cfg.channels, cfg.width // 2, cfg.side).to(memory_format=torch.channels_last)
+        self.G = light_generator(cfg.channels, cfg.side, cfg.width, cfg.blocks)
+        self.D = whole_discriminator(cfg.channels, cfg.side, cfg.width // 2)
         self.size_divisor = self.G.size_divisor
 
     def check(self, config: RunConfig) -> str:
@@ -138,21 +137,17 @@ class Quick(Method[Unpaired]):
         return ""
 
     def optim(self, network: str) -> Optim:
-        """Return the settings of G, or those of D, which also takes a step for every penalty (LAZY)."""
-        if network == "G":
-            return self.cfg.optim
-        share, given = LAZY / (LAZY + 1), self.cfg.optim
-        return replace(given, lr=RATE_D * share * given.lr, betas=(given.betas[0] ** share, given.betas[1] ** share))
+        """Return the settings of G, or those of D, which learns faster."""
+        return self.cfg.optim if network == "G" else lazy_rate(self.cfg.optim)
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move D, each eighth step once more for the penalties, then G against the new D."""
         x, y = batch.a, batch.b
         fake, mask = self.G.blended(x)
-        shown = torch.cat([y, fake.detach(), x]) if self.cfg.source else torch.cat([y, fake.detach()])
-        real, made, *source = self.D(augment(shown)).split(len(x))
+        real, made, *source = outputs(self.D, y, fake.detach(), *([x] if self.cfg.source else []))
         yield Objective("D", over=(self.D,), loss=self.discriminator_loss(real, made, *source))
         if self.cfg.penalty and at.step % LAZY == 0:
-            yield Objective("R", over=(self.D,), loss=self.penalty(y, fake.detach()))
+            yield Objective("R", over=(self.D,), loss=self.penalty(y, fake))
         yield Objective("G", over=(self.G,), loss=self.generator_loss(x, fake, mask, real.detach()))
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, source: Tensor | None = None) -> Loss:
@@ -164,9 +159,9 @@ class Quick(Method[Unpaired]):
 
     def penalty(self, y: Tensor, fake: Tensor) -> Loss:
         """Return the penalties on D's gradient at images, real and made, as D sees them."""
-        y, fake = augment(y).requires_grad_(), augment(fake).requires_grad_()
+        real, made = at_leaves(self.D, y, fake)
         weight = LAZY * self.cfg.penalty / 2
-        return weight * term("r1", r1(self.D(y), y)) + weight * term("r2", r1(self.D(fake), fake))
+        return weight * term("r1", r1(*real)) + weight * term("r2", r1(*made))
 
     def generator_loss(self, x: Tensor, fake: Tensor, mask: Tensor, real: Tensor) -> Loss:
         """Return the loss of G on x, G(x) and its mask, given D's outputs for y."""
@@ -187,8 +182,3 @@ class Quick(Method[Unpaired]):
 def coarse_change(x: Tensor, fake: Tensor) -> Tensor:
     """Return the mean difference of images (N, C, H, W) after averaging to 8 x 8 places; in float32 or better."""
     return nnf.adaptive_avg_pool2d(fake - x, COARSE).abs().mean()
-
-
-def augment(x: Tensor) -> Tensor:
-    """Return images as D sees them: moved, half of them with a hole that is too small to hide what has to change."""
-    return diffaug(x, hole=3 / 8, holed=0.5, mirrored=True)

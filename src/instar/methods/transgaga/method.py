@@ -17,7 +17,7 @@ from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, Term, term
 from instar.core.progress import Progress
 from instar.core.schedule import linear, stage
-from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
+from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt, Width
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
 from instar.methods.transgaga.augment import random_affine, random_colours
@@ -51,9 +51,9 @@ class Config(MethodConfig):
     stages: tuple[float, float] = (0.4, 0.2)
     """Shares of the run in which images are taken apart, and then translated with that held; the rest is joint. A first
     share of 0 needs the networks of a run that took images apart (`train.start_from`)."""
-    landmarks: Annotated[int, Bounds(2)] = 30
+    landmarks: Annotated[int, Bounds(2, 1000)] = 30
     """Landmarks of an image."""
-    code: PositiveInt = 128
+    code: Width = 128
     """Numbers of an appearance."""
     components: PositiveInt = 16
     """Principal components of the landmarks that are translated, at most."""
@@ -81,7 +81,7 @@ class Config(MethodConfig):
     """One detector, one autoencoder and common components for both domains; geometries start as copies."""
     inject: Inject = "film"
     """How an appearance enters the decoder: film by every norm, concat beside the deepest features."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels or units of the first layer of all networks; the landmark detector has half."""
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Bounds, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Width
 from instar.losses.contrastive import MOMENTUM, info_nce
 from instar.losses.gan import hinge, r1
 from instar.methods.tunit.clustering import cluster_sizes, clusters_in_use, iic, label_cross_entropy, probabilities
@@ -77,17 +77,17 @@ class Config(MethodConfig):
     """Styles of earlier views that each contrast has as negatives."""
     side: int = 128
     """Side of the images, on which the networks depend: 32, 64, 128, 256, ..."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of the generator and the discriminator; 32 at 256 px."""
-    guide_width: PositiveInt = 64
+    guide_width: Width = 64
     """Channels after the first convolution of the guiding network."""
-    style_dim: PositiveInt = 128
+    style_dim: Width = 128
     """Numbers in a style."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.side < 32 or self.side & (self.side - 1):
-            raise UserError(f"{setting('method.side')} must be a power of 2 from 32 on, not {self.side}")
+        if not 32 <= self.side <= 16_384 or self.side & (self.side - 1):
+            raise UserError(f"{setting('method.side')} must be a power of 2 from 32 to 16384, not {self.side}")
         if not self.mi and not self.contrast:
             off = f"{setting('method.mi', 0)} and {setting('method.contrast', 0)}"
             raise UserError(f"{off} leave the guiding network untrained")

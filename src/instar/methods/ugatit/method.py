@@ -16,7 +16,7 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Blocks, Bounds, Depth, Fraction, NonNegativeFloat, Width
 from instar.losses.gan import lsgan as gan
 from instar.losses.gan import vanilla as cross_entropy
 from instar.methods.ugatit.adalin import clip_rho
@@ -38,7 +38,7 @@ class Config(MethodConfig):
     """λ4, weight of the generators' classifiers, which tell the two domains apart."""
     light: bool = False
     """Read γ and β from the averaged map: 1/26 of the weights in a generator, images of any size. Off: the paper's."""
-    side: Annotated[int, Bounds(16)] = 256
+    side: Annotated[int, Bounds(16, 16_384)] = 256
     """Side of the images for the full generator, which is tied to it: the same as `data.size`. Nothing to the light
     one."""
     attention: Literal["both", "generator", "discriminator", "none"] = "both"
@@ -49,13 +49,13 @@ class Config(MethodConfig):
     """One classifier for average and maximum, as in the authors' TensorFlow code; off, two as in their PyTorch code."""
     rho_max: Fraction = 1.0
     """Upper bound of ρ in the residual blocks; 0.9 is that of the authors' TensorFlow code."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of all networks."""
-    blocks: NonNegativeInt = 4
+    blocks: Blocks = 4
     """Residual blocks of the generator's encoder, and as many of its decoder."""
-    global_downs: PositiveInt = 5
+    global_downs: Depth = 5
     """Halvings of the global discriminators: 5 sees 286 px and needs images of 96 px, 4 sees 142 px and needs 48."""
-    local_downs: PositiveInt = 3
+    local_downs: Depth = 3
     """Halvings of the local discriminators: 3 sees 70 px, 2 sees 34 px."""
 
     def __post_init__(self) -> None:

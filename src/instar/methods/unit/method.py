@@ -17,7 +17,7 @@ from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, NonNegativeFloat, NonNegativeInt, PositiveInt
+from instar.core.settings import Blocks, Bounds, Depth, NonNegativeFloat, Width
 from instar.losses.gan import halves, lsgan, over_scales, vanilla
 from instar.methods.unit import networks
 from instar.modules.init import kaiming, normal
@@ -65,20 +65,20 @@ class Config(MethodConfig):
     discriminator: Literal["deep", "tied", "scales", "munit"] = "deep"
     """deep: one for each domain. tied: all but the first layers are shared (faces). scales: at three blurred scales
     (streets). munit: MUNIT's, at `method.scales` scales."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of all networks."""
-    blocks: NonNegativeInt = 3
+    blocks: Blocks = 3
     """Residual blocks that each encoder, and each decoder, has for itself."""
-    shared: NonNegativeInt = 1
+    shared: Blocks = 1
     """Residual blocks that both encoders share, and both decoders. 0 with 4 `method.blocks` leaves the cycle alone
     (ablation)."""
     normed: bool = False
     """Instance norm and ReLU on the layers that change the size, instead of LeakyReLU (animals)."""
     dropout: Annotated[float, Bounds(0, 0.9)] = 0.0
     """Of the residual blocks, in training; 0.5 for streets."""
-    layers: PositiveInt = 6
+    layers: Depth = 6
     """Halvings of the discriminators: 6, or 4 at three scales. MUNIT's have 4."""
-    scales: PositiveInt = 3
+    scales: Depth = 3
     """Of MUNIT's discriminators: 3 need 64 px, 2 need 32 px."""
 
     def __post_init__(self) -> None:

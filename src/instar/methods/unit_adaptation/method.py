@@ -18,7 +18,7 @@ from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
 from instar.core.progress import Progress
-from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
+from instar.core.settings import Bounds, NonNegativeFloat, Width
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard
 from instar.methods.unit_adaptation.augment import random_paint, random_warp
@@ -62,7 +62,7 @@ class Config(MethodConfig):
     """Weight of the distance between the discriminator's features of an image and of its translation."""
     side: Literal[28, 32] = 32
     """Side of the images: 32 takes the paper's networks, 28 CoGAN's discriminator for MNIST and USPS."""
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of the generator, and of the discriminator for 32 px."""
     classes: Annotated[int, Bounds(2)] = 10
     """Classes of the labels."""

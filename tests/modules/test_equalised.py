@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from instar.methods.quick.equalised import EqualConv, activate
+from instar.modules.equalised import EqualConv, activate
 
 
 def test_is_a_scaled_convolution() -> None:

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from instar.methods.quick.relativistic import more_real
+from instar.losses.relativistic import more_real
 
 
 def test_of_pairs() -> None:

@@ -1,12 +1,13 @@
-"""The networks of `quick`: a generator that paints over its input, and a discriminator that sees the whole image.
+"""A light generator that paints over its input.
 
-Both are without norms. Instance norm throws away how bright and how coloured an image is, and lets a spot of huge
-values steer a whole channel (Karras et al. 2020, section 2). Equalised layers keep the scale in its place.
+It is without norms. Instance norm throws away how bright and how coloured an image is, and lets a spot of huge values
+steer a whole channel (Karras et al. 2020, section 2). Equalised layers keep the scale in its place.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 
 import torch
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.core.precision import full_precision
-from instar.methods.quick.equalised import EqualConv, activate
+from instar.modules.equalised import EqualConv, activate
 
 GRID = 32
 """Places along a side to which an image is folded before the first convolution."""
+LEAST = 0.1
+"""Mask with which content learns at least, however little of it shows."""
 COLOURS = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 """From luma, Cb and Cr to red, green and blue (JFIF)."""
 
@@ -27,10 +30,15 @@ class BlendGenerator(nn.Module):
 
     Most of the work is done on a grid of 16 x 16. Content has brightness in full detail and colour in that of the grid:
     the eye, and the discriminator, look for edges in brightness, and colour without edges has no fringes.
+
+    Layers of the encoder have names, in this order: pixels (the image), stem (a grid of 32 x 32), down and middle (16 x
+    16, before and after the residual blocks).
     """
 
     size_divisor: int
     """Sides of an image are multiples of this."""
+    channels: dict[str, int]
+    """Channels of each encoder layer's output, by name."""
 
     def __init__(
         self,
@@ -39,8 +47,6 @@ class BlendGenerator(nn.Module):
         blocks: int = 4,
         tail: int = 16,
         side: int = 64,
-        *,
-        floor: float = 0.0,
     ) -> None:
         """Draw the weights.
 
@@ -50,13 +56,12 @@ class BlendGenerator(nn.Module):
             blocks: residual blocks there.
             tail: channels at the image's own size.
             side: of the images in training, 32 times a power of two; other sizes are translated at that scale.
-            floor: least value of the mask.
         """
         super().__init__()
-        self.floor = floor
         self.fold = side // GRID
         self.size_divisor = 4 * self.fold
         half, wide = width // 2, 3 * width // 2
+        self.channels = {"pixels": channels, "stem": half, "down": width, "middle": width}
         self.stem = EqualConv(channels * self.fold**2, half, gain=1)
         self.enter = EqualConv(half, half)
         self.down = EqualConv(half, width, stride=2)
@@ -67,7 +72,8 @@ class BlendGenerator(nn.Module):
         self.merged = Residual(width)
         self.up = EqualConv(width, half)
         self.joined = EqualConv(2 * half, half)
-        self.colour = EqualConv(half, 2, gain=1, start=0.3) if channels == 3 else None
+        # At a third of the rate of the rest, from the same start: faster, colours flicker from step to step.
+        self.colour = EqualConv(half, 2, gain=0.3) if channels == 3 else None
         widths = [half, *(tail for _ in range(int(math.log2(self.fold))))]
         self.finer = nn.ModuleList(Finer(cin, cout, channels) for cin, cout in pairwise(widths))
         self.out = EqualConv(widths[-1], 2, gain=1, start=0.3)
@@ -80,8 +86,25 @@ class BlendGenerator(nn.Module):
 
     def blended(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `forward` returns, and the mask (N, 1, H, W) in (0, 1)."""
+        return self._finish(self._encode(x))
+
+    def trace(self, x: Tensor, layers: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the output and, by name, the encoder's features on the way."""
+        features = self._encode(x)
+        return self._finish(features)[0], {name: features[name] for name in layers}
+
+    def encode(self, x: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Return encoder features by name."""
+        features = self._encode(x)
+        return {name: features[name] for name in layers}
+
+    def _encode(self, x: Tensor) -> dict[str, Tensor]:
         stem = self.enter(activate(self.stem(nnf.pixel_unshuffle(x, self.fold))))
-        middle = self.blocks(self.down(activate(stem)))
+        down = self.down(activate(stem))
+        return {"pixels": x, "stem": stem, "down": down, "middle": self.blocks(down)}
+
+    def _finish(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        x, stem, middle = features["pixels"], features["stem"], features["middle"]
         coarse = self.coarse(self.coarse_down(activate(middle)))
         middle = self.merged(middle + self.coarse_up(nnf.interpolate(activate(coarse), scale_factor=2)))
         wide = self.up(nnf.interpolate(activate(middle), scale_factor=2))
@@ -90,11 +113,29 @@ class BlendGenerator(nn.Module):
         for finer in self.finer:
             fine = finer(fine, x)
         out = full_precision(self.out(fine))
-        content, mask = out[:, :1].tanh(), self.floor + (1 - self.floor) * out[:, 1:].sigmoid()
+        content, mask = out[:, :1].tanh(), out[:, 1:].sigmoid()
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
             content = nnf.conv2d(torch.cat([content, colour], 1), content.new_tensor(COLOURS)[:, :, None, None])
-        return x + mask * (content - x), mask
+        return blend(x, content, mask), mask
+
+
+def blend(x: Tensor, content: Tensor, mask: Tensor) -> Tensor:
+    """Return x + m (c - x), through which content learns as if the mask were `LEAST` or more.
+
+    At first content is worse than the input, and the mask closes. Where it is closed, content would have no gradient:
+    it would stay as bad, the mask shut, and the network would return its input for good. So content goes on learning
+    what would look right, and the mask, whose own gradient is the true one, opens again when it does.
+
+    Args:
+        x: images (N, C, H, W).
+        content: of the same shape.
+        mask: (N, 1, H, W) in [0, 1].
+    """
+    if not torch.is_grad_enabled():
+        return x + mask * (content - x)
+    shown = content.detach()
+    return x + mask * (shown - x) + mask.detach().clamp(min=LEAST) * (content - shown)
 
 
 class Residual(nn.Module):
@@ -131,50 +172,3 @@ class Finer(nn.Module):
 def enlarged(x: Tensor, factor: int) -> Tensor:
     """Return maps (N, C, H, W) at `factor` times the sides, between places in straight lines: no grid is seen."""
     return nnf.interpolate(x, scale_factor=factor, mode="bilinear")
-
-
-class WholeDiscriminator(nn.Module):
-    """One number for an image: whether a nose fits to its ears is seen by nobody who looks at patches."""
-
-    def __init__(self, channels: int = 3, width: int = 32, side: int = 64) -> None:
-        """Draw the weights.
-
-        Args:
-            channels: of an image.
-            width: channels at half the sides, six times as many at the end.
-            side: of all images, 32 times a power of two.
-        """
-        super().__init__()
-        self.folded = EqualConv(4 * channels, width)
-        self.first = EqualConv(channels, width // 2)
-        self.second = EqualConv(width // 2, width, stride=2)
-        halvings = int(math.log2(side)) - 3
-        widths = [width, width, width, 2 * width, 4 * width, 6 * width][-(halvings + 1) :]
-        widths[0] = width
-        self.blocks = nn.Sequential(*(Halving(cin, cout) for cin, cout in pairwise(widths)))
-        self.last = EqualConv(widths[-1], 4 * width)
-        self.score = nn.Linear(4 * width * 16, 1, bias=False)  # only differences of outputs count
-        nn.init.normal_(self.score.weight, std=1 / math.sqrt(self.score.in_features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, side, side) to raw outputs (N,), large where an image looks real."""
-        features = self.folded(nnf.pixel_unshuffle(x, 2)) + self.second(activate(self.first(x)))
-        features = self.last(activate(self.blocks(features / math.sqrt(2))))
-        out: Tensor = self.score(activate(features).flatten(1)).squeeze(1)
-        return out
-
-
-class Halving(nn.Module):
-    """A residual block that halves the sides."""
-
-    def __init__(self, cin: int, cout: int) -> None:
-        super().__init__()
-        self.first = EqualConv(cin, cin)
-        self.second = EqualConv(cin, cout, stride=2)
-        self.skip = EqualConv(cin, cout, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, cin, H, W) to (N, cout, H / 2, W / 2)."""
-        changed = self.second(activate(self.first(activate(x))))
-        out: Tensor = (changed + self.skip(nnf.avg_pool2d(x, 2))) / math.sqrt(2)
-        return out

@@ -1,0 +1,48 @@
+"""The marker of the campaign, its processes, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from hostile.figures import Found, recorded, table
+from hostile.forks import Forks
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.hostile)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "hostile"
+    ]
+    if rows:
+        terminalreporter.section("hostile campaign")
+        for line in table(sorted(rows, key=lambda row: str(row["title"]))):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def campaign(request: pytest.FixtureRequest) -> Callable[[str], AbstractContextManager[Found]]:
+    """Gives a place for the findings of a part of the campaign, by its title."""
+    return lambda title: recorded(title, request.node.user_properties)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Processes that are forked from one that has imported everything."""
+    with Forks() as made:
+        yield made

@@ -1,0 +1,72 @@
+"""Small trainings, and what must be the same of two of them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from engine.processes import draw, numbers, state
+
+from hostile.forks import Ended, Forks
+
+EXTRACTOR = ("--extractor", "evaluation.parts:colours")
+OFTEN = (
+    *("--preset", "tiny", "--device", "cpu", "--seed", "3"),
+    *("--train.save-every", "2", "--train.log-every", "1", "--train.preview-every", "2"),
+)
+"""Flags of a training that writes much in few steps."""
+
+
+def trained(forks: Forks, folder: Path, method: str = "pix2pix", steps: int = 4, keep: int = 0) -> Path:
+    """Make `folder` with data, run and cache, and return it."""
+    draw(folder / "data", 8, 4)
+    done = train(forks, folder, method, steps, keep)
+    assert done.code == 0, done.said
+    return folder
+
+
+def train(forks: Forks, folder: Path, method: str, steps: int, keep: int = 0) -> Ended:
+    """Train in `folder`/run, on `folder`/data."""
+    arguments = new_run(folder / "data", folder / "run", method, steps, keep)
+    return forks(arguments, INSTAR_CACHE=str(folder / "cache"))
+
+
+def new_run(data: Path, run: Path, method: str, steps: int, keep: int = 0) -> list[object]:
+    """Return the arguments of a new training."""
+    return ["train", method, data, "-o", run, *OFTEN, "--steps", steps, "--train.keep", keep]
+
+
+def outcome(run: Path) -> dict[str, object]:
+    """Return what must be equal, bit for bit, of two runs: weights, numbers, sample pictures."""
+    pictures = {path.name: path.read_bytes() for path in (run / "samples").glob("*.png")}
+    return {**state(run), **pictures, "metrics.jsonl": numbers(run)}
+
+
+def unequal(found: dict[str, object], expected: dict[str, object]) -> list[str]:
+    """Return the names under which two outcomes differ."""
+    return [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
+
+
+def copied(folder: Path, to: Path, parts: Iterable[str]) -> Path:
+    """Copy parts of a folder into a new one, with their links."""
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    for part in parts:
+        if (folder / part).is_dir():
+            shutil.copytree(folder / part, to / part, symlinks=True)
+        elif (folder / part).exists():
+            shutil.copy2(folder / part, to / part)
+    return to
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Return the digests of all files below a folder, by their paths in it."""
+    if folder.is_file():
+        return {folder.name: hashlib.sha256(folder.read_bytes()).hexdigest()}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
