@@ -20,9 +20,11 @@ from instar.core.evenly import evenly
 from instar.core.events import Listener, Worked, ignore
 from instar.core.images import to_array, viewable
 from instar.core.listing import LeftOut, Listing, left_out_notes, listed, natural
+from instar.core.packed import is_packed
 from instar.core.reading import UnreadableImage, notes, summed
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split, Splits
+from instar.data.layouts import tabular, tree
 from instar.data.likeness import MOST, UNLIKE, unlike
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection, select
@@ -176,6 +178,9 @@ def _found(cfg: DataConfig, paired: bool | None) -> _Found:
             return _Found(_parts(data.domains), list(dict.fromkeys(left_out)))
         found = select(data, cfg, Paired if paired else Unpaired)
     except UserError as error:
+        if len(cfg.roots) == 1 and not paired and is_packed(cfg.roots[0]):
+            alone = tabular.one_domain(cfg.roots[0])
+            return _Found(_parts({tree.name_of(cfg.roots[0]): alone}), alone.left_out, [error.message])
         listing = listed(cfg.roots[0]) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else Listing([], [])
         if paired or not listing.images:
             raise
@@ -188,7 +193,7 @@ def _found(cfg: DataConfig, paired: bool | None) -> _Found:
         parts, notes = [*pairs, *_parts(domains, ("val",))], found.notes
         return _Found(parts, found.left_out, _own(notes, found.left_out), *_pairs(found))
     found_pairs, notes = None, found.notes
-    if paired is None and _looks_paired(found):
+    if paired is None and (cfg.pair_by is not None or _looks_paired(found)):
         found_pairs, notes = _as_pairs(data, cfg)
     # What has no partner is read nevertheless.
     own = _own(notes, found.left_out)

@@ -45,7 +45,7 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
 
 def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
     """Translate images (N, C, H, W), once for each of the styles that are shown."""
-    return [_translation(method, x, to, seed, number) for number in range(_styles(method))]
+    return [_translation(method, x, to, seed, style) for style in range(_styles(method))]
 
 
 def _styles(method: Method[Any]) -> int:

@@ -129,8 +129,8 @@ class ValidationScores:
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}
         found |= {name: float(torch.cat(values).mean()) for name, values in changes.items()}
-        real: dict[str, float] = {}
         detector = self._detector(to)
+        real: dict[str, float] = {}
         if detector:
             found |= _shares(detector, features)
             real = _shares(detector, self._real[to])

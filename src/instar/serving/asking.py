@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ async def _whole(request: Request, most: int, megabytes: float) -> bytes:
 async def _form(request: Request, body: bytes) -> tuple[dict[str, str], dict[str, bytes]]:
     """Return the fields and files of a multipart body, all in memory."""
 
-    async def whole() -> AsyncIterator[bytes]:
+    async def whole() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = MultiPartParser(request.headers, whole(), max_files=len(FILES), max_fields=len(FIELDS))
