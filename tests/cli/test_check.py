@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 from engine.processes import draw
-from PIL import Image
+from PIL import Image, ImageOps
 
 from instar.cli import main
+from instar.core.board import CAPTION, TILE
 
 Said = pytest.CaptureFixture[str]
 
@@ -93,3 +94,34 @@ def test_what_cannot_be_checked(tmp_path: Path, capsys: Said) -> None:
         assert err.startswith("instar: ")
         assert words in err
         assert err.count("\n") == 1
+
+
+def test_pairs_are_shown_side_by_side(tmp_path: Path, capsys: Said) -> None:
+    data, sheet = draw(tmp_path / "data", 25, 2), tmp_path / "new" / "pairs.png"
+    assert call(data, "--pairs", sheet) == 0
+    assert "25 pairs to train on, for methods that take pairs" in capsys.readouterr().out.splitlines()
+    with Image.open(sheet) as picture, Image.open(data / "trainB" / "0000.png") as first:
+        assert picture.size == (8 * TILE, CAPTION + 5 * TILE)
+        middle = (TILE + TILE // 2, CAPTION + TILE // 2)
+        assert picture.getpixel(middle) == ImageOps.pad(first, (TILE, TILE)).getpixel((TILE // 2, TILE // 2))
+
+
+def test_names_that_are_shared_by_no_pairs(tmp_path: Path, capsys: Said) -> None:
+    data = draw(tmp_path / "data", 25, 2)
+    files = sorted((data / "trainB").iterdir())
+    for file in files:
+        file.rename(file.with_suffix(".moved"))
+    for i, file in enumerate(files):
+        files[(i * 7 + 3) % len(files)].with_suffix(".moved").rename(file)
+    assert call(data) == 0, "for methods without pairs nothing is wrong"
+    assert "note: A and B share their file names, but images of one name are no more alike" in capsys.readouterr().out
+
+
+def test_no_pairs_to_be_shown(tmp_path: Path, capsys: Said) -> None:
+    data = draw(tmp_path / "data", 3, 1)
+    (data / "trainB" / "0000.png").rename(data / "trainB" / "x.png")
+    assert call(data, "--pairs", tmp_path / "pairs.png") == 2
+    assert "--pairs" in capsys.readouterr().err
+    assert not (tmp_path / "pairs.png").exists()
+    assert call(draw(tmp_path / "other", 3, 1), "--pairs", tmp_path / "pairs.xyz") == 2
+    assert "cannot write" in capsys.readouterr().err

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from instar.cli import main
-from instar.inference.contact_sheet import CAPTION, GRID, TILE
+from instar.core.board import CAPTION, TILE
+from instar.inference.contact_sheet import GRID
 
 Runs = Callable[..., Path]
 

@@ -116,3 +116,26 @@ def test_names_are_no_markup(width: int) -> None:
         shown.seen[0] = (shown.seen[0][0] - 5, 0, 0.0)
         shown.step(1, 0.0)
     assert "[/link] b [bold]" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0:00:00"), (59.6, "0:01:00"), (3725, "1:02:05"), (90_000, "25:00:00"), (5e5, "5.8 days")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text
+
+
+@pytest.mark.parametrize("pace", [0.01, 0.5, 45.0])
+def test_the_time_to_go_is_there_from_the_first_step_on(pace: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of steps that take longer than the time over which rich measures."""
+    now, out = [100.0], io.StringIO()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    console = Console(file=out, force_terminal=True, width=80)
+    with progress.bar(console, steps=1000, start=0, batch=1) as shown:
+        for step in range(1, 4):
+            now[0] += pace
+            shown.step(step, 0.0)
+            shown.bar.refresh()
+            assert progress.duration(999 * pace) in out.getvalue()
+    assert "-:--:--" not in out.getvalue()

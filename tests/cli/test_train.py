@@ -109,7 +109,8 @@ def test_help_of_a_method(name: str, capsys: Said) -> None:
 
     for key, text in shown.items():
         if key != "-h, --help":
-            assert re.fullmatch(r"\S.{10,} \((default: .+|required)\)", text), f"{key}: {text}"
+            # A flag without a default says in words what its absence means.
+            assert re.fullmatch(r"\S.{10,}(\.| \((default: .+|required)\))", text), f"{key}: {text}"
     preset = next(text for key, text in shown.items() if key.startswith("--preset"))
     assert all(f"{known}: " in preset for known in method.presets)
 
@@ -265,7 +266,7 @@ FLAGS = {
     "cut DATA -o RUN --steps 0": "steps must be at least 1, not 0",
     "cut DATA -o RUN --batch 0": "batch must be at least 1, not 0",
     "cut DATA -o RUN --seed -1": "seed must be at least 0, not -1",
-    "cut DATA -o RUN --size 8": "size must be at least",
+    "cut DATA -o RUN --size 8": "size must be between 24 and",
     "cut DATA -o RUN --size 64 --data.zoom 0.5": "--data.zoom must be between 1 and 8, not 0.5",
     "cut DATA -o RUN --data.max-bad 2": "--data.max-bad must be between 0 and 1, not 2.0",
     "cut DATA -o RUN --channels 2": "--channels must be 1 (gray) or 3 (colour), not 2",
@@ -380,7 +381,7 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
     assert (checkpoint / "config.yaml").read_bytes() == (trained / "config.yaml").read_bytes()
     assert [path.name for path in (trained / "checkpoints").iterdir()] == ["step-000000004"]
     assert {path.name for path in trained.iterdir()} == {
-        *("config.yaml", "metrics.jsonl", "run.log", "samples", "tensorboard", "checkpoints", ".lock")
+        *("config.yaml", "metrics.jsonl", "run.log", "samples", "tensorboard", "checkpoints", ".lock", "index.html")
     }
 
 

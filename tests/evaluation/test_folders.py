@@ -92,3 +92,17 @@ def test_inputs_of_the_full_name_come_first(tmp_path: Path) -> None:
         Image.new("RGB", (32, 32), "white").save(path.with_suffix(".bmp"))
     _, column = evaluate_folders(made, noise(tmp_path / "real", 5), extractor(), inputs=inputs).columns
     assert next(score for score in column.scores if score.name == "change (L1)").value == 0
+
+
+def test_copies_are_called_so(tmp_path: Path) -> None:
+    inputs, real = noise(tmp_path / "in", 12), noise(tmp_path / "real", 12, 150, 250)
+    made = tmp_path / "made"
+    made.mkdir()
+    for path in inputs.iterdir():
+        with Image.open(path) as image:
+            image.point(lambda value: min(value + 2, 255)).save(made / path.name)
+    assert evaluate_folders(made, real, extractor(), inputs=inputs).columns[-1].verdict == "nearly a copy"
+    assert evaluate_folders(made, real, extractor()).columns[-1].verdict == "", "of what, is not known"
+    for path in inputs.iterdir():
+        Image.new("RGB", (32, 32), "black").save(made / path.name)
+    assert "worse than a copy" in evaluate_folders(made, real, extractor(), inputs=inputs).columns[-1].verdict

@@ -43,8 +43,22 @@ def test_nothing_to_load_and_nothing_readable() -> None:
         raise UnreadableImage(Path(f"{i}.png"), "broken")
 
     assert list(loaded([], broken)) == []
-    with pytest.raises(UserError, match=r"none of the 30 images can be read, 29\.png: broken"):
+    with pytest.raises(UserError, match=r"none of the 30 images can be read, 0\.png: broken"):
         list(loaded(range(30), broken))
+
+
+@pytest.mark.parametrize(("count", "bad", "refused"), [(40, 20, False), (40, 21, True), (3, 1, False), (1, 0, False)])
+def test_a_share_of_unreadable_images_above_which_nothing_is_scored(count: int, bad: int, refused: bool) -> None:
+    def load(i: int) -> int:
+        if i < bad:
+            raise UnreadableImage(Path(f"{i}.png"), "broken")
+        return i
+
+    if not refused:
+        assert [i for batch in loaded(range(count), load) for i in batch] == list(range(bad, count))
+        return
+    with pytest.raises(UserError, match=rf"only {count - bad} of the {count} images can be read, 0\.png: broken"):
+        list(loaded(range(count), load))
 
 
 def test_a_reader_that_stops_early_leaves_no_work_behind() -> None:

@@ -25,7 +25,7 @@ def test_few_images_of_several_sizes_some_equal_one_broken(tmp_path: Path) -> No
     few, sizes, unreadable, copies = set_notes(refs(folder), "cats")
     assert few == "only 8 cats: distances of so few say little"
     assert sizes.startswith("cats: 2 sizes, 32 x 32 the most frequent (6)")
-    assert unreadable == "cats: 1 cannot be read and are left out"
+    assert unreadable == f"cats: 1 cannot be read and are left out, {folder / 'broken.png'} first"
     assert copies.startswith("cats: 1 are copies")
 
 

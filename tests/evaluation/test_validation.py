@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from engine.heard import Heard
 
+import instar
 from instar.cli import main
 from instar.core.errors import UserError
+from instar.core.events import Event, Scored
 from instar.core.method import defaults
 from instar.core.registry import get
 from instar.data import ImageRef
@@ -178,7 +181,7 @@ def domains(root: Path, count: int) -> dict[str, list[ImageRef]]:
     return {"a": refs(noise(root / f"a{count}", count, 0, 100)), "b": refs(noise(root / f"b{count}", count, 150, 250))}
 
 
-@pytest.mark.parametrize(("share", "words"), [(0.0, "copies"), (0.5, "target in 50%"), (1.0, "target in 95%")])
+@pytest.mark.parametrize(("share", "words"), [(0.0, "nearly a copy"), (0.5, "target in 50%"), (1.0, "target in 95%")])
 def test_the_share_that_shows_the_target(tmp_path: Path, share: float, words: str) -> None:
     images = domains(tmp_path, 20)
     score = ValidationScores(extractor(), images, 3, 32, 0, training=domains(tmp_path, 40))
@@ -202,3 +205,49 @@ def test_a_training_ends_with_a_verdict(tmp_path: Path, capsys: pytest.CaptureFi
     assert main.run(["train", "cut", str(data), "-o", str(tmp_path / "run"), *flags.split()]) == 0
     assert "validation images to zebra: " in capsys.readouterr().err
     assert "validation images to zebra: " in (tmp_path / "run" / "run.log").read_text()
+
+
+def test_validation_images_that_cannot_be_read(tmp_path: Path) -> None:
+    images = domains(tmp_path, 12)
+    for ref in images["a"][:3]:
+        ref.path.write_bytes(ref.path.read_bytes()[:60])
+    score = ValidationScores(extractor(), images, 3, 32, 0)
+    assert list(score(Mixed(load(images["b"]), 0.5))) == ["validation/Colours-KID"]
+    for ref in images["a"][3:5]:
+        ref.path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"only 7 of the 12 validation images can be read, .*; scores need 8") as error:
+        ValidationScores(extractor(), images, 3, 32, 0)
+    assert "\n" not in str(error.value)
+
+
+def test_validation_images_that_go_while_it_trains(tmp_path: Path) -> None:
+    """The training goes on, and is saved; the step without a score is named."""
+    data = data_set(tmp_path / "set", train=20)
+    heard = Heard()
+
+    def watch(event: Event) -> None:
+        heard(event)
+        if isinstance(event, Scored) and event.step == 2:
+            for path in (data / "train").rglob("*.png"):
+                path.write_bytes(b"gone")
+
+    instar.train(
+        "cut", data, out=tmp_path / "run", preset="tiny", steps=6, device="cpu", on_event=watch,
+        data={"validation": 8}, train={"score_every": 2, "score_with": "evaluation.parts:colours"},
+    )  # fmt: skip
+    assert [scored.step for scored in heard.of(Scored)] == [2]
+    assert [line.split(":")[0] for line in heard.warnings] == [f"step {step} could not be scored" for step in (4, 6)]
+    assert (tmp_path / "run" / "checkpoints" / "step-000000006").is_dir()
+
+
+def test_what_breaks_while_it_is_scored_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ValidationScores, "__call__", broken)
+    with pytest.raises(MemoryError):
+        instar.train(
+            "cut", data_set(tmp_path / "set", train=20), out=tmp_path / "run", preset="tiny", steps=6, device="cpu",
+            data={"validation": 8}, train={"score_every": 4, "score_with": "evaluation.parts:colours"},
+        )  # fmt: skip
+    assert (tmp_path / "run" / "checkpoints" / "step-000000004").is_dir()

@@ -38,8 +38,8 @@ def test_ruins_whatever_the_probe_says() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"change": UNCHANGED - 0.1}, "copies"),
-        ({"change": UNCHANGED - 0.1, "kid": 0.51}, "copies"),
+        ({"change": UNCHANGED - 0.1}, "nearly a copy"),
+        ({"change": UNCHANGED - 0.1, "kid": 0.51}, "nearly a copy"),
         ({"colours": COLOURED}, "colour only"),
         ({"colours": COLOURED, "light": -1.0, "kid": 0.6}, "colour only"),
         ({"colours": COLOURED, "light": KEPT - 0.1, "kid": 0.6}, "worse than a copy"),
@@ -53,7 +53,7 @@ def test_without_the_target(changes: dict[str, float], expected: str) -> None:
 
 def test_the_target_counts_above_what_inputs_score() -> None:
     assert words(target=COPY[TARGET] + SHOWS + 0.001, change=1.0).startswith("target in 12%")
-    assert words(target=COPY[TARGET] + SHOWS - 0.001, change=1.0) == "copies"
+    assert words(target=COPY[TARGET] + SHOWS - 0.001, change=1.0) == "nearly a copy"
 
 
 def test_domains_that_the_features_cannot_tell_apart() -> None:
@@ -74,3 +74,28 @@ def test_no_words_without_the_scores(missing: str) -> None:
 def test_without_a_kernel_distance() -> None:
     few = {name: value for name, value in FOUND.items() if not name.endswith("KID")}
     assert verdict({**few, TARGET: 0.0}, COPY, REAL) == "target in 0%"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({CHANGE: 1.0, LUMINANCE: 0.9985}, "nearly a copy"),
+        ({CHANGE: 1.0, "FID-like KID": 0.9}, "nearly a copy"),
+        ({COLOURS: 0.9}, "colour only"),
+        ({COLOURS: 0.9, "FID-like KID": 0.6}, "colour only, and worse than a copy as a set"),
+        ({"FID-like KID": 0.6}, "worse than a copy"),
+        ({}, ""),
+    ],
+)
+def test_where_nothing_says_how_the_target_looks(changes: dict[str, float], expected: str) -> None:
+    few = {name: value for name, value in FOUND.items() if name not in (TARGET, PROBE, RUINS)}
+    kid = {"FID-like KID": COPY["FID-like KID"]}
+    assert verdict({**few, **changes}, kid, {}) == expected
+    assert verdict({"FID-like KID": 0.6}, kid, {}) == "worse than a copy"
+    assert verdict({"accuracy": 0.6}, {}, {}) == ""
+
+
+def test_copies_are_named_where_features_cannot_tell_the_domains_apart() -> None:
+    near = {TARGET: 0.6, PROBE: COPY[PROBE] + SEPARABLE - 0.01}
+    assert verdict({**FOUND, CHANGE: 1.0}, COPY, near).endswith("of the inputs; nearly a copy")
+    assert verdict({**FOUND, "FID-like KID": 0.6}, COPY, near).endswith("of the inputs; worse than a copy")

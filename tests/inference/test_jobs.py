@@ -21,8 +21,8 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_job_for_each_variant(photos: Path) -> None:
     found = collect(["photos"], Path("out"), [Naming("_x"), Naming("_y", ".png")])
     assert [job for job in found if job.source == "photos/2.png"] == [
-        Job("photos/2.png", "2_x.png", 0),
-        Job("photos/2.png", "2_y.png", 1),
+        Job("photos/2.png", "2_x.png", 0, key="2"),
+        Job("photos/2.png", "2_y.png", 1, key="2"),
     ]
     assert [job for job in found if not job.output] == [Job("photos/notes.txt", "")]
     assert len(found) == 7
@@ -42,7 +42,7 @@ def test_messages_name_settings(photos: Path) -> None:
 
 def test_image_files_are_listed_once_and_may_have_one_name(photos: Path) -> None:
     files = image_files(["photos/sub/2.png", "photos", str(photos.absolute())])
-    assert files == ["photos/sub/2.png", "photos/2.png", "photos/10.png"]
+    assert [job.source for job in files] == ["photos/sub/2.png", "photos/2.png", "photos/10.png"]
     with pytest.raises(UserError, match=r"photos/\*\.tif: no images there"):
         image_files(["photos/*.tif"])
 

@@ -5,8 +5,8 @@ import pytest
 from evaluation.parts import data_set, extractor
 from evaluation.test_compare import scored
 
-from instar.evaluation.compare import compare_runs, strip
-from instar.reports.compare import html, markdown, number
+from instar.evaluation.compare import Cell, Comparison, Row, Weights, compare_runs, strip
+from instar.reports.compare import html, markdown, number, table
 
 Runs = Callable[..., Path]
 
@@ -51,7 +51,10 @@ def test_markdown_and_page(run_directory: Runs, tmp_path: Path) -> None:
     column = header.split("|").index(" Colours-KID ↓ ")
     marked = [row.split("|")[column] for row in rows[3:]]
     kids = [row.last.cells["Colours-KID"].mean for row in found.rows]
-    assert [cell.strip().startswith("**") for cell in marked] == [kid == min(kids) for kid in kids]
+    first, second = (row.last.cells["Colours-KID"] for row in found.rows)
+    told = first.high < second.low or second.high < first.low
+    above = min(cell.high for cell in (first, second)) < found.copy["Colours-KID"].low
+    assert [cell.strip().startswith("**") for cell in marked] == [told and above and kid == min(kids) for kid in kids]
     page = html(found, {"cut, tiny": strip(run_directory("cut"), [data], None)})
     assert page.count("<tr>") == 4
     assert 'src="data:image/png;base64,' in page
@@ -65,3 +68,33 @@ def test_markdown_and_page(run_directory: Runs, tmp_path: Path) -> None:
 )
 def test_numbers(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def comparison(copy: Cell, *rows: Cell, better: str = "lower") -> Comparison:
+    made = [
+        Row(f"row {i}", (0,), Weights((1,), 1.0, {"KID": cell}), None, None, 1, (f"r{i}",))
+        for i, cell in enumerate(rows)
+    ]
+    return Comparison("a -> b", "protocol", {"KID": copy}, made, {"KID": better}, [])  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("copy", "rows", "better", "bold"),
+    [
+        (Cell(0.5, None, 0.4, 0.6), [Cell(0.1, None, 0.05, 0.15), Cell(0.3, None, 0.2, 0.35)], "lower", [0]),
+        (Cell(0.5, None, 0.4, 0.6), [Cell(0.1, None, 0.05, 0.25), Cell(0.3, None, 0.2, 0.35)], "lower", []),
+        (Cell(0.083, None, 0.07, 0.09), [Cell(0.115, None, 0.1, 0.12), Cell(0.3, None, 0.2, 0.35)], "lower", []),
+        (Cell(0.2, None, 0.14, 0.3), [Cell(0.1, None, 0.05, 0.15), Cell(0.3, None, 0.2, 0.35)], "lower", []),
+        (Cell(0.0, None, 0.0, 0.0), [Cell(0.0, None, 0.0, 0.0), Cell(0.0, None, 0.0, 0.0)], "higher", []),
+        (Cell(0.1, None, 0.0, 0.2), [Cell(0.9, None, 0.8, 1.0), Cell(0.3, None, 0.2, 0.35)], "higher", [0]),
+        (Cell(0.5, None, 0.4, 0.6), [Cell(0.1, 0.02), Cell(0.3, 0.02)], "lower", [0]),
+        (Cell(0.5, None, 0.4, 0.6), [Cell(0.1, 0.02), Cell(0.15, 0.02)], "lower", []),
+        (Cell(0.5, None), [Cell(0.1, None), Cell(0.3, None)], "lower", []),
+        (Cell(0.5, None, 0.4, 0.6), [Cell(0.1, None, 0.05, 0.15)], "lower", []),
+        (Cell(0.5, None, 0.4, 0.6), [Cell(0.1, None, 0.05, 0.15), Cell(0.3, None, 0.2, 0.35)], "", []),
+    ],
+)
+def test_bold_is_what_intervals_tell(copy: Cell, rows: list[Cell], better: str, bold: list[int]) -> None:
+    found = table(comparison(copy, *rows, better=better))
+    assert [i for i, row in enumerate(found.rows[1:]) if row[-1].best] == bold
+    assert any(note.startswith("Bold: ") for note in found.notes) == bool(bold)

@@ -10,6 +10,7 @@ from instar.core.config import DataConfig
 from instar.core.events import Listener, ignore
 from instar.data.check import Report
 from instar.data.check import check as check_files
+from instar.data.pair_sheet import write_pairs
 
 AnyPath = str | PathLike[str]
 
@@ -19,18 +20,26 @@ def check(
     source: str | None = None,
     target: str | None = None,
     *,
+    pairs: AnyPath | None = None,
+    pair_by: str | None = None,
     on_event: Listener = ignore,
 ) -> Report:
     """Read every file of a data set and report what is wrong with it; it is not changed.
 
     Args:
-        data: a data set folder, a plain folder of images, or a folder for each of two domains.
+        data: a data set folder, a plain folder of images, a table, a tar, or one of these for each of two domains.
         source: domain to translate from, by name; all domains are read if neither is given.
         target: domain to translate to, by name.
+        pairs: picture to be written, such as "pairs.png": up to 20 pairs side by side, to see whether they are some.
+        pair_by: regular expression for the names of pairs, as `data.pair_by` of a training.
         on_event: told how many images are read (`Worked`).
 
     Raises:
-        UserError: there are no images.
+        UserError: there are no images, no pairs for a picture of them, or it cannot be written.
     """
     roots = (data,) if isinstance(data, (str, PathLike)) else tuple(data)
-    return check_files(DataConfig(roots=tuple(map(Path, roots)), source=source, target=target), on_event=on_event)
+    cfg = DataConfig(roots=tuple(map(Path, roots)), source=source, target=target, pair_by=pair_by)
+    found = check_files(cfg, on_event=on_event)
+    if pairs is not None:
+        write_pairs(found, Path(pairs))
+    return found

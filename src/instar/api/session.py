@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from os import PathLike
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instar.api import directory, processes
+from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
 from instar.core.config import RunConfig
-from instar.core.device import has_bf16
 from instar.core.errors import Speller, UserError, in_python, setting
-from instar.core.events import Event, Finished, Listener, Listeners, Noted, Started, Stop, ignore, note, warning
+from instar.core.events import Event, Finished, Listener, Listeners, Scored, Started, Stop, ignore, note, warning
+from instar.core.files import write_atomically
 from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
@@ -23,6 +24,7 @@ from instar.engine import parallel
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
+from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -125,15 +127,19 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         listeners = Listeners()
         with closing(Board(out, listeners)) as board:
             if fabric.is_global_zero:
-                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board, on_event)
+                page = ViewPage(out, listeners, job.speller)
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board)
+                listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
-                for event in _about(data):
+                for event in about_images(data, config):
                     listeners(event)
-                for line in filter(None, (said, began, _precision(config.train.precision, fabric.device.type))):
+                for line in filter(None, (said, began, about_precision(config.train.precision, fabric.device.type))):
                     listeners(note(line))
                 if changes:
                     listeners(warning(changes))
                 listeners.add(_Settings(config, out))
+                if on_cpu:
+                    listeners.add(Estimate(config, listeners))
             else:
                 listeners.add(lambda event: on_event(event) if isinstance(event, (Started, Finished)) else None)
             training = Trainer(
@@ -149,8 +155,20 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 attached={IMAGES: images},
             )
             training.fit(stop)
-            for to, words in scorer.verdicts.items() if scorer else ():
-                listeners(note(f"validation images to {data.found.names[to]}: {words}"))
+            for event in about_result(training, data, scorer.verdicts if scorer else {}):
+                listeners(event)
+
+
+class _Copies:
+    """Writes, once, what copies of the inputs score on the validation images: the page draws it."""
+
+    def __init__(self, scorer: ValidationScores, out: Path) -> None:
+        self._scorer, self._out = scorer, out
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Scored) and not (self._out / COPIES).exists():
+            with suppress(OSError):
+                write_atomically(self._out / COPIES, json.dumps(self._scorer.copies).encode())
 
 
 class _Settings:
@@ -226,26 +244,3 @@ def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     return ValidationScores(
         extractor, found.val, data.channels, config.data.size, config.train.seed, training=found.train
     )
-
-
-def _about(data: Data) -> Iterator[Noted]:
-    """Yield lines about the images."""
-    found = data.found
-    for domain in found.kind.sources():
-        train, test = data.train.stores[domain], found.test[domain]
-        yield note(f"{found.names[domain]}: {len(train)} images to train on, {len(test)} held out")
-    kept = next(iter(found.val.values()))
-    if kept:
-        yield note(f"{len(kept)} more of each kept to score the run while it trains")
-    yield from map(note, data.notes)
-    if data.bad:
-        yield warning(f"{len(data.bad)} unreadable file(s) left out:")
-        for path, reason in data.bad:
-            yield warning(f"  {path}: {reason}")
-
-
-def _precision(precision: str, device: str) -> str:
-    if precision == "32" or has_bf16(device):
-        return ""
-    asked = setting("train.precision", "bf16")
-    return f"note: {asked}: this processor has no instructions for it; steps are many times faster without"

@@ -18,12 +18,16 @@ from instar.cli.progress import Screen
 class Check:
     """Read every file of a data set and report what is wrong with it. Exit code 1 if anything is."""
 
-    data: Positional[tuple[Path, ...]]
-    """A data set folder, or one folder for each domain."""
+    data: Annotated[Positional[tuple[Path, ...]], arg(metavar="DATA...")]
+    """A data set folder, a table or a tar, or one for each domain."""
     source: Annotated[str | None, arg(name="from")] = None
     """Domain to translate from, by name."""
     target: Annotated[str | None, arg(name="to")] = None
     """Domain to translate to, by name."""
+    pairs: Path | None = None
+    """Picture to be written, such as pairs.png: up to 20 pairs side by side, to see whether they are some."""
+    pair_by: Annotated[str | None, arg(name="data.pair-by")] = None
+    """Regular expression for the names of pairs, as of instar train."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -32,6 +36,6 @@ def run(arguments: Sequence[str]) -> int:
     from instar.api.check import check
 
     with Screen(console()) as listen:
-        report = check(args.data, args.source, args.target, on_event=listen)
+        report = check(args.data, args.source, args.target, pairs=args.pairs, pair_by=args.pair_by, on_event=listen)
     print("\n".join(line.spelled(spell) for line in report.lines()))
     return 1 if report.problems else 0

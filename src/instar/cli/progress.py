@@ -30,6 +30,7 @@ STARVED = 0.2
 """Share of the time spent waiting for images above which the line says so."""
 PLAIN_SECONDS = 30.0
 """Time between lines where there is no terminal to redraw one."""
+DAY = 86_400.0
 WINDOW = 30.0
 """Seconds over which speed is measured, so that a pause for a picture or a checkpoint does not look like slowness."""
 
@@ -39,7 +40,7 @@ class Bar:
 
     def __init__(self, bar: Progress, steps: int, start: int, batch: int) -> None:
         self.bar, self.steps, self.batch = bar, steps, batch
-        self.task = bar.add_task("", total=steps, completed=start, speed="", note="")
+        self.task = bar.add_task("", total=steps, completed=start, speed="", left="", note="")
         self.note = ""
         self.seen = deque([(time.monotonic(), start, 0.0)])
         """Seconds, step and seconds of waiting, about once a second, over the last `WINDOW` seconds."""
@@ -54,19 +55,21 @@ class Bar:
     def step(self, step: int, waited: float) -> None:
         """Show a finished step; `waited` is the total of seconds spent waiting for images."""
         now = time.monotonic()
-        if now - self.seen[-1][0] > 1.0:
+        if now - self.seen[-1][0] > 1.0 or not self.speed:
             self.seen.append((now, step, waited))
             while len(self.seen) > 2 and now - self.seen[1][0] >= WINDOW:
                 self.seen.popleft()
             then, step_then, waited_then = self.seen[0]
-            self.speed = (step - step_then) * self.batch / (now - then)
-            self.starved = (waited - waited_then) / (now - then) > STARVED
+            elapsed = max(now - then, 1e-9)
+            self.speed = (step - step_then) * self.batch / elapsed
+            self.starved = (waited - waited_then) / elapsed > STARVED
             note = "waiting for data  " + self.note if self.starved else self.note
-            self.bar.update(self.task, speed=f"{self.speed:.1f} images/s", note=note)
+            to_go = duration((self.steps - step) * self.batch / self.speed)
+            self.bar.update(self.task, speed=f"{self.speed:.1f} images/s", left=to_go, note=note)
         self.bar.update(self.task, completed=step)
         if not self.bar.console.is_terminal and now - self.printed > PLAIN_SECONDS:
             self.printed = now
-            left = (self.steps - step) * self.batch / self.speed if self.speed else 0.0
+            left = (self.steps - step) * self.batch / self.speed
             waiting = "  waiting for data" if self.starved else ""
             self.bar.console.print(
                 f"step {step}/{self.steps}  {self.speed:.1f} images/s  {left / 60:.0f} min to go{waiting}  {self.note}",
@@ -74,6 +77,14 @@ class Bar:
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds, or from two days on as days."""
+    if seconds >= 2 * DAY:
+        return f"{seconds / DAY:.1f} days"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
 @contextmanager
@@ -84,7 +95,7 @@ def bar(console: Console, steps: int, start: int, batch: int) -> Iterator[Bar]:
         BarColumn(bar_width=12, table_column=whole()),
         MofNCompleteColumn(table_column=whole()),
         TextColumn("{task.fields[speed]}", table_column=whole()),
-        TimeRemainingColumn(table_column=whole()),
+        TextColumn("{task.fields[left]}", table_column=whole()),
         TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=cut),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True, expand=True) as shown:

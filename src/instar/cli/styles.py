@@ -42,6 +42,6 @@ def run(arguments: Sequence[str]) -> int:
     if table.failed:
         first, more = table.failed[0], ", ..." * (len(table.failed) > 1)
         left_out = f"; {len(table.failed)} left out: {first.file}: {first.reason.spelled(spell)}{more}"
-    line = f"{len(table.files)} styles in {args.out}{left_out}"
+    line = f"{len(table.files)} style{'s' * (len(table.files) != 1)} in {args.out}{left_out}"
     console().print(line, markup=False, highlight=False, soft_wrap=True)
     return int(bool(table.failed))

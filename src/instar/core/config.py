@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,13 +71,17 @@ class DataConfig(Settings):
     section: ClassVar[str] = "data"
 
     roots: tuple[Path, ...] = ()
-    """One data set folder, or one folder per domain."""
+    """One data set (a folder, a table, a tar), or one per domain."""
     source: str | None = None
     """Domain to translate from, by name; the first one found if not given."""
     target: str | None = None
     """Domain to translate to, by name; the other one if not given."""
     domains: tuple[str, ...] | None = field(default=None, metadata=IF_SET)
     """Names of all domains in the method's order, for methods with more than two; the order found if not given."""
+    pair_by: str | None = field(default=None, metadata=IF_SET)
+    """Regular expression for the names of pairs, less the suffix: images are a pair for which its groups in parentheses
+    match the same. Names that it does not match count as they are: '(.*)_L' pairs 1_L.png with 1.png, '(.*)_[LR]' with
+    1_R.png. The names themselves if not given."""
     size: Annotated[int, Bounds(24, 16_384)] = 256  # less is nothing after a discriminator's downsamplings
     """Side of the training crops in pixels."""
     zoom: Annotated[float, Bounds(1, 8)] = 286 / 256
@@ -94,6 +99,18 @@ class DataConfig(Settings):
     beside the test folder, else kept from training. Spread evenly over all."""
     cache_gb: NonNegativeFloat = 8.0
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pair_by is None:
+            return
+        said = setting("data.pair_by", self.pair_by)
+        try:
+            groups = re.compile(self.pair_by).groups
+        except re.error as error:
+            raise UserError(f"{said}: is no regular expression ({error})") from error
+        if not groups:
+            raise UserError(f"{said}: has no group in parentheses, which says what names of a pair have in common")
 
     @property
     def short_side(self) -> int:

@@ -111,7 +111,7 @@ def call(use_case: str, *arguments: object, **settings: object) -> str:
 def in_python(mention: Mention) -> str:
     """Spell a mention as Python does: size=64, method.nce_x=0, instar.resume('runs/first')."""
     if mention.call:
-        given = [*map(repr, mention.values), *(f"{name}={value}" for name, value in mention.keywords)]
+        given = [*map(repr, mention.values), *(f"{name}={_literal(value)}" for name, value in mention.keywords)]
         return f"instar.{mention.name}({', '.join(given)})"
     name = SHORT.get(mention.name, mention.name)
     return f"{name}={mention.values[0]}" if mention.values else name
@@ -139,6 +139,11 @@ def _parsed(mention: str) -> Mention:
     values = tuple(value for value in given if _IS not in value)
     keywords = tuple((key, value) for key, _, value in (word.partition(_IS) for word in given if _IS in word))
     return Mention(name.removeprefix(_CALL), values, call=name.startswith(_CALL), keywords=keywords)
+
+
+def _literal(value: str) -> str:
+    """Return a value as Python writes it: numbers and True as they are, texts in quotes."""
+    return value if re.fullmatch(r"-?\d[\d.e+-]*|True|False|None", value) else repr(value)
 
 
 def _plain(value: object) -> str:

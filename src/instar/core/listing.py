@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from instar.core.errors import UserError
+from instar.core.member import File
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
@@ -39,6 +40,8 @@ class Why(Enum):
     TWICE = "link to a folder that is read already"
     SPECIAL = "no regular file"
     CLOSED = "folder that cannot be read"
+    ASTRAY = "name that leads out of its container"
+    UNMATCHED = "name that is in no pair"
 
 
 _SAID = {
@@ -46,6 +49,8 @@ _SAID = {
     Why.TWICE: "linked folders that are read already",
     Why.SPECIAL: "that are no regular files",
     Why.CLOSED: "folders that cannot be read",
+    Why.ASTRAY: "whose names lead out of their container",
+    Why.UNMATCHED: "whose names are not those of a pair",
 }
 """The reasons, after a number."""
 
@@ -60,7 +65,7 @@ class LeftOut:
     @property
     def fault(self) -> bool:
         """Whether images may be missing because of it."""
-        return self.why in (Why.SPECIAL, Why.CLOSED)
+        return self.why in (Why.SPECIAL, Why.CLOSED, Why.ASTRAY)
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,12 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def is_heic(path: Path) -> bool:
+def suffixed_as_image(name: str) -> bool:
+    """Tell whether what something is called ends as files that are images do."""
+    return is_image(Path(name))
+
+
+def is_heic(path: File) -> bool:
     """Tell whether a file is a HEIC image by its suffix."""
     return path.suffix.lower() in _HEIC
 

@@ -74,6 +74,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """If set, `translate` takes squares of this side only."""
         self.without: frozenset[type] = frozenset()
         """Abilities (`core.abilities`) that the class has and that its settings take away."""
+        self.absent: frozenset[str] = frozenset()
+        """Networks that its run does not have, because it was imported without them. Using one is a `UserError`."""
 
     @abstractmethod
     def objectives(self, batch: BatchT, at: Progress) -> Objectives:

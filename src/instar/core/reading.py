@@ -6,12 +6,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from instar.core.errors import UserError
 from instar.core.listing import NO_HEIC, is_heic
+from instar.core.member import File, Member, size_of
 from instar.core.memory import Budget, memory
 from instar.core.metadata import remember_tags
 from instar.core.samples import WIDE, losses, refusal, sparse, what_is_in
@@ -36,13 +38,13 @@ _NOTES = "instar"
 class UnreadableImage(UserError):  # noqa: N818 (it is a UserError)
     """A file that is no image, or only half of one."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: File, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
 
 
-def read(path: Path) -> Image.Image:
+def read(path: File) -> Image.Image:
     """Decode the first frame of an image file and turn it upright as its EXIF data say.
 
     16-bit colour files lose their lower 8 bits: Pillow has no mode for them. `notes` says it.
@@ -55,7 +57,7 @@ def read(path: Path) -> Image.Image:
 
 
 @contextmanager
-def decoded(path: Path) -> Iterator[Image.Image]:
+def decoded(path: File) -> Iterator[Image.Image]:
     """Do what `read` does, and keep the memory reserved in which the image is made something smaller.
 
     In the context no other image must be read by this thread.
@@ -69,7 +71,7 @@ def decoded(path: Path) -> Iterator[Image.Image]:
         yield upright
 
 
-def probe(path: Path) -> tuple[int, int, bool]:
+def probe(path: File) -> tuple[int, int, bool]:
     """Return upright width, height and whether it is a 16-bit image, from the file's header only.
 
     Raises:
@@ -91,7 +93,7 @@ def notes(image: Image.Image) -> tuple[str, ...]:
     return found
 
 
-def header_notes(path: Path) -> tuple[str, ...]:
+def header_notes(path: File) -> tuple[str, ...]:
     """Return what `read` would not read of a file, as far as its header tells; nothing if it cannot be read."""
     try:
         with _opened(path) as image:
@@ -113,12 +115,10 @@ def summed(found: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
     return [f"{word}: {len(names)} image{'s' * (len(names) > 1)}, {names[0]} first" for word, names in by_word.items()]
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: File) -> Image.Image:
     """Open a file that may be read. Its pixels are not decoded yet."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableImage(path, "not a regular file")
-        image = Image.open(path, formats=FORMATS)
+        image = Image.open(_content(path), formats=FORMATS)
     except UnreadableImage:
         raise
     except Exception as error:  # broken files make Pillow's decoders raise nearly anything
@@ -133,7 +133,15 @@ def _opened(path: Path) -> Image.Image:
     return image
 
 
-def _loaded(path: Path, image: Image.Image) -> Image.Image:
+def _content(path: File) -> Path | IO[bytes]:
+    if isinstance(path, Member):
+        return path.open()
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableImage(path, "not a regular file")
+    return path
+
+
+def _loaded(path: File, image: Image.Image) -> Image.Image:
     try:
         said = losses(path, image)
         image.load()
@@ -179,7 +187,7 @@ def _bytes(image: Image.Image) -> int:
     return image.width * image.height * (BYTES_WIDE if image.mode in WIDE else BYTES)
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(path: File, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "more than a gigapixel"
     if isinstance(error, FileNotFoundError):
@@ -187,6 +195,6 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError) and is_heic(path):
         return NO_HEIC
     if isinstance(error, UnidentifiedImageError):
-        return what_is_in(path) or ("not an image" if path.stat().st_size else "the file is empty")
+        return what_is_in(path) or ("not an image" if size_of(path) else "the file is empty")
     words = (getattr(error, "strerror", None) or str(error) or type(error).__name__).split()
     return " ".join(words)

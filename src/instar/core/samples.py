@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
+
+from instar.core.member import File
 
 WIDE = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 """Pillow's modes of more than 8 bits."""
@@ -39,7 +40,7 @@ def refusal(image: Image.Image) -> str:
     return ""
 
 
-def what_is_in(path: Path) -> str:
+def what_is_in(path: File) -> str:
     """Return what a TIFF holds that Pillow has no mode for; nothing if it is none."""
     try:
         with path.open("rb") as file:
@@ -57,7 +58,7 @@ def what_is_in(path: Path) -> str:
     return f"{said}: {READ}, of 8 bits; gray also of 16 bits, and as floats of 32 bits"
 
 
-def losses(path: Path, image: Image.Image) -> list[str]:
+def losses(path: File, image: Image.Image) -> list[str]:
     """Return what of a file is not read, in words.
 
     Args:
@@ -92,7 +93,7 @@ def _bits(tags: Any) -> int:
     return max(int(bits) for bits in tags.get(_BITS, (1,)))
 
 
-def _depth(path: Path, image: Image.Image) -> int:
+def _depth(path: File, image: Image.Image) -> int:
     """Return the bits of a channel in the file, as far as they differ from those that are read."""
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else None

@@ -7,24 +7,32 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from PIL import Image
 
 from instar.core.batch import Paired, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError
+from instar.core.evenly import evenly
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import to_array
+from instar.core.images import to_array, viewable
 from instar.core.listing import LeftOut, Listing, left_out_notes, listed, natural
+from instar.core.packed import is_packed
 from instar.core.reading import UnreadableImage, notes, summed
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split, Splits
+from instar.data.layouts import tabular, tree
+from instar.data.likeness import MOST, UNLIKE, unlike
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection, select
 
 TINY = 32
 _LISTED = 10
+_SMALL = 256
+"""Longer side, in pixels, of images that are compared or shown."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,10 @@ class Report:
     notes: list[Message] = field(default_factory=list)
     shared: list[tuple[str, str]] = field(default_factory=list)
     """An image and an equal one in another domain."""
+    domains: tuple[str, str] | None = None
+    """Names of the domains whose training images are pairs, or look so."""
+    pairs: list[tuple[ImageRef, ImageRef]] = field(default_factory=list)
+    """Training images that are pairs, or look so: both domains have the same file names, or files hold both."""
 
     @property
     def problems(self) -> int:
@@ -85,6 +97,9 @@ class Report:
     def lines(self) -> list[Message]:
         """Return the report as plain text."""
         text = [line for group in self.groups for line in _group_lines(group)]
+        if self.domains:
+            plural = "s" * (len(self.pairs) != 1)
+            text.append(f"{len(self.pairs)} pair{plural} to train on, for methods that take pairs")
         text += [f"note: {note.raw}" for note in self.notes]
         text += _listed("unreadable", [f"{name}: {reason}" for name, reason in self.unreadable])
         text += self._leak_lines()
@@ -137,7 +152,9 @@ def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = igno
         shared=list(_shared(groups)),
         tiny=[fact.ref.name for fact in readable if min(fact.size) < TINY and not fact.ref.entry],
         constant=[fact.ref.name for fact in readable if fact.constant],
-        notes=[*found.notes, *map(Message, [*left_out_notes(found.left_out), *lacking])],
+        notes=[*found.notes, *map(Message, [*left_out_notes(found.left_out), *lacking, *_unlike(found)])],
+        domains=found.domains,
+        pairs=list(found.pairs),
     )
 
 
@@ -147,6 +164,8 @@ class _Found:
     """Images by split and domain."""
     left_out: Sequence[LeftOut]
     notes: list[Message] = field(default_factory=list)
+    domains: tuple[str, str] | None = None
+    pairs: Sequence[tuple[ImageRef, ImageRef]] = ()
 
 
 def _found(cfg: DataConfig, paired: bool | None) -> _Found:
@@ -159,6 +178,9 @@ def _found(cfg: DataConfig, paired: bool | None) -> _Found:
             return _Found(_parts(data.domains), list(dict.fromkeys(left_out)))
         found = select(data, cfg, Paired if paired else Unpaired)
     except UserError as error:
+        if len(cfg.roots) == 1 and not paired and is_packed(cfg.roots[0]):
+            alone = tabular.one_domain(cfg.roots[0])
+            return _Found(_parts({tree.name_of(cfg.roots[0]): alone}), alone.left_out, [error.message])
         listing = listed(cfg.roots[0]) if len(cfg.roots) == 1 and cfg.roots[0].is_dir() else Listing([], [])
         if paired or not listing.images:
             raise
@@ -168,10 +190,14 @@ def _found(cfg: DataConfig, paired: bool | None) -> _Found:
     if paired:
         splits: tuple[Split, ...] = ("train", "test")
         pairs = [(split, found.names[key], refs) for split in splits for key, refs in found.images(split).items()]
-        return _Found([*pairs, *_parts(domains, ("val",))], found.left_out, _own(found.notes, found.left_out))
+        parts, notes = [*pairs, *_parts(domains, ("val",))], found.notes
+        return _Found(parts, found.left_out, _own(notes, found.left_out), *_pairs(found))
+    found_pairs, notes = None, found.notes
+    if paired is None and (cfg.pair_by is not None or _looks_paired(found)):
+        found_pairs, notes = _as_pairs(data, cfg)
     # What has no partner is read nevertheless.
-    notes = _notes_on_pairs(data, cfg) if paired is None and _looks_paired(found) else found.notes
-    return _Found(_parts(domains), found.left_out, _own(notes, found.left_out))
+    own = _own(notes, found.left_out)
+    return _Found(_parts(domains), found.left_out, own, *(_pairs(found_pairs) if found_pairs else ()))
 
 
 def _parts(
@@ -186,11 +212,44 @@ def _own(notes: Sequence[Message], left_out: Sequence[LeftOut]) -> list[Message]
     return [note for note in notes if note not in others]
 
 
-def _notes_on_pairs(data: DataSet, cfg: DataConfig) -> list[Message]:
+def _as_pairs(data: DataSet, cfg: DataConfig) -> tuple[Selection | None, list[Message]]:
     try:
-        return select(data, cfg, Paired).notes
+        found = select(data, cfg, Paired)
     except UserError as error:
-        return [Message(f"not usable as pairs: {error.message.raw}")]
+        return None, [Message(f"not usable as pairs: {error.message.raw}")]
+    return found, found.notes
+
+
+def _pairs(found: Selection) -> tuple[tuple[str, str], list[tuple[ImageRef, ImageRef]]]:
+    """Return the names of the domains of pairs, and the training images."""
+    first, second = found.names.values()
+    return (first, second), list(zip(*found.train.values(), strict=True))
+
+
+def _unlike(found: _Found) -> Iterator[str]:
+    """Say so if images are no more alike with their partners than shuffled."""
+    first, second = readable_pairs(found.pairs, MOST)
+    if found.domains and unlike([to_array(image, 3) for image in first], [to_array(image, 3) for image in second]):
+        one, other = found.domains
+        yield f"{one} and {other} share their file names, but {UNLIKE}: methods that take pairs need others"
+
+
+def readable_pairs(
+    pairs: Sequence[tuple[ImageRef, ImageRef]], count: int
+) -> tuple[list[Image.Image], list[Image.Image]]:
+    """Return up to `count` pairs as small pictures, spread evenly over all; those that cannot be read are left out."""
+    found = []
+    for one, other in evenly(pairs, count):
+        with suppress(UnreadableImage):
+            found.append((_thumbnail(one), _thumbnail(other)))
+    return [first for first, _ in found], [second for _, second in found]
+
+
+def _thumbnail(ref: ImageRef) -> Image.Image:
+    with ref.decoded() as image:
+        small = viewable(image).copy()
+    small.thumbnail((_SMALL, _SMALL))
+    return small
 
 
 def _looks_paired(found: Selection) -> bool:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from instar.core import reading
+from instar.core.member import File
 from instar.data import digits
 from instar.data.digits import Entry
 
@@ -19,9 +22,9 @@ Half = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An image file, one half of a file that holds a pair side by side, or one entry of a file of many images."""
+    """An image file, one within another, half of a file that holds a pair side by side, or an entry of digits."""
 
-    path: Path
+    path: File
     half: Half | None = None
     entry: Entry | None = None
     label: str | None = None
@@ -46,7 +49,7 @@ class ImageRef:
     def decoded(self) -> Iterator[Image.Image]:
         """Decode it as `instar.core.reading.decoded` does. Raises `UnreadableImage`."""
         if self.entry:
-            yield Image.fromarray(digits.pixels(self.path, self.entry.array)[self.entry.number])
+            yield Image.fromarray(self._digits(self.entry)[self.entry.number])
             return
         with reading.decoded(self.path) as image:
             left = image.width // 2 if self.half == "right" else 0
@@ -55,10 +58,14 @@ class ImageRef:
     def probe(self) -> tuple[int, int, bool]:
         """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
         if self.entry:
-            height, width = digits.pixels(self.path, self.entry.array).shape[1:3]
+            height, width = self._digits(self.entry).shape[1:3]
             return width, height, False
         width, height, wide = reading.probe(self.path)
         return (width // 2 if self.half else width), height, wide
+
+    def _digits(self, entry: Entry) -> NDArray[np.uint8]:
+        assert isinstance(self.path, Path)  # no member of another file
+        return digits.pixels(self.path, entry.array)
 
 
 Row = tuple[ImageRef, ...]

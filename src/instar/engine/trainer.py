@@ -16,7 +16,7 @@ import torch
 from lightning_fabric import Fabric
 
 from instar.core import events
-from instar.core.batch import Batch
+from instar.core.batch import Batch, Domain
 from instar.core.config import RunConfig, code_in
 from instar.core.errors import UserError, call, setting
 from instar.core.method import Method, Objectives
@@ -268,14 +268,32 @@ class Trainer:
             self.tell(events.warning(f"sample picture of step {self.step} could not be written ({error})"))
         self.tell(events.Pictured(self.step, path, picture))
 
+    def changes(self) -> dict[Domain, float]:
+        """Return by how many of 255 grey levels translations of the samples differ from them, by the domain made."""
+        found: dict[Domain, list[float]] = {}
+        with self.averages.in_place(), self.fabric.autocast():
+            for source, x in self.samples.images.items():
+                for to in self.method.targets:
+                    if to != source:
+                        made = preview.translations(self.method, x, to, self.cfg.seed)
+                        found.setdefault(to, []).extend(float((y - x).abs().mean()) * 255 / 2 for y in made)
+        return {to: sum(values) / len(values) for to, values in found.items()}
+
     def score(self) -> bool:
         """Score the run on its validation images when that is due. Return whether it was."""
         every = self.cfg.score_every
         if not every or (self.step % every and self.step != self.cfg.steps):
             return False
         if self.scorer and self.fabric.is_global_zero:
-            with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
-                scores = self.scorer(self.method)
+            try:
+                with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
+                    scores = self.scorer(self.method)
+            except UserError as error:  # of images: the training has nothing to do with them
+                self.tell(events.warning(f"step {self.step} could not be scored: {error.message.raw}"))
+                return True
+            except Exception:
+                self.save()  # what was trained is not lost with the scores
+                raise
             self.best.append((self.step, next(iter(scores.values()))))
             self.best = sorted(self.best, key=lambda kept: kept[1])[: self.cfg.keep_best]
             self.tell(events.Scored(self.step, scores))

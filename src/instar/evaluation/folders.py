@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from instar.core.device import pick_device
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
 from instar.core.images import Array, to_tensor
@@ -19,13 +20,16 @@ from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
 from instar.evaluation.held_out import loaded, squares
+from instar.evaluation.kept_labels import KeptLabels
+from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
 from instar.evaluation.report import COPY, Column, Report
 from instar.evaluation.sanity import format_notes, leak_notes, set_notes
-from instar.evaluation.score import Score
+from instar.evaluation.score import Score, by_name
 from instar.evaluation.scores import Batch, Scorer
+from instar.evaluation.verdict import verdict
 from instar.metrics.extractors import Extractor
 
 
@@ -36,6 +40,8 @@ def evaluate_folders(
     *,
     inputs: Path | None = None,
     size: int | None = None,
+    labels: LabelTask | None = None,
+    label_maps: Path | None = None,
     on_event: Listener = ignore,
 ) -> Report:
     """Score the pictures of a folder against real images of the target domain.
@@ -48,6 +54,8 @@ def evaluate_folders(
         extractor: of the features in which distances are taken.
         inputs: what the translations were made from, under the same names: adds how much changed.
         size: side of the centre squares; the short side of the first translation if None.
+        labels: how the labels of `label_maps` are found in images.
+        label_maps: of the translations, under the same names: adds how well a segmenter finds them.
         on_event: told how far it is (`Worked`).
 
     Raises:
@@ -62,6 +70,7 @@ def evaluate_folders(
     found = real_features(extractor, real, 3, side, on_event)
     scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, 3, side)))
     columns = []
+    kept = _kept_labels(label_maps, labels, side, left_out, notes, on_event) if label_maps else None
     if inputs is None:
         seen, places = features_of(extractor, made, 3, side, "translations", on_event)
         shown = [made[place] for place in places]
@@ -69,7 +78,8 @@ def evaluate_folders(
     else:
         pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
         copies = ((x, x, None) for _, x, _ in _rows(pairs, side, COPY, on_event))
-        columns.append(Column(COPY, scorer.scores(copies)[0]))
+        found_there = kept([one for one, _ in pairs]) if kept else []
+        columns.append(Column(COPY, [*scorer.scores(copies)[0], *found_there]))
         shown = []
 
         def batches() -> Iterator[Batch]:
@@ -81,10 +91,30 @@ def evaluate_folders(
         notes += said
     of_real = [real[place].label for place in found.places]
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
-    columns.append(Column(str(images), [*scorer.distances(seen), *means, *more]))
+    scores = [*scorer.distances(seen), *means]
+    words = verdict(by_name(scores), by_name(columns[0].scores), {}) if columns else ""
+    found_here = kept(made) if kept else []
+    columns.append(Column(str(images), [*scores, *more, *found_here], verdict=words))
     protocol = f"{extractor.describe((len(seen), len(scorer.real)))}; centre squares at {side} px"
     told = [Message(note) for note in [*notes, *said, *dict.fromkeys(left_out)]]
     return Report(str(images), "", f"{images} against {reference}", protocol, columns, told)
+
+
+def _kept_labels(
+    folder: Path, task: LabelTask | None, side: int, left_out: list[str], notes: list[str], on_event: Listener
+) -> Callable[[Sequence[ImageRef]], list[Score]]:
+    """Return what finds the labels in images; it adds to the notes how, once."""
+    how = task or LabelTask()
+    kept = KeptLabels(_refs(folder, "labels", left_out), folder, how.palette, how.segmenter or "unet")
+    device = torch.device(pick_device("auto"))
+
+    def scores(images: Sequence[ImageRef]) -> list[Score]:
+        found, about = kept.scores(images, side, device, on_event)
+        said = f"labels are found by {about}"
+        notes.extend([] if said in notes else [said])
+        return found
+
+    return scores
 
 
 def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:

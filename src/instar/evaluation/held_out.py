@@ -26,6 +26,8 @@ from instar.data.labels import known_classes, labelled, square_pixels
 from instar.evaluation.sanity import leak_notes, set_notes
 
 BATCH = 20
+MOST_UNREADABLE = 0.5
+"""Share of unreadable images above which nothing is scored: it would be on others than was meant."""
 AHEAD = 3
 """Batches whose files are decoded while networks compute."""
 
@@ -96,35 +98,36 @@ def loaded(items: Sequence[Item], load: Callable[[Item], Found]) -> Iterator[lis
     Threads work on the next batches meanwhile. `load` must not compute with PyTorch: it would start threads of its own.
 
     Raises:
-        UserError: none of the images can be read.
+        UserError: none of the images can be read, or more than `MOST_UNREADABLE` of them cannot.
     """
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     waiting: deque[list[Future[Found]]] = deque()
     starts = iter(range(0, len(items), BATCH))
-    count = 0
+    count, failure = 0, None
     try:
         for start in chain(starts, [None] * AHEAD):
             if start is not None:
                 waiting.append([pool.submit(load, item) for item in items[start : start + BATCH]])
             if waiting and (start is None or len(waiting) > AHEAD):
-                found, failure = _results(waiting.popleft())
-                count += len(found)
+                found, failed = _results(waiting.popleft())
+                count, failure = count + len(found), failure or failed
                 if found:
                     yield found
     finally:
         pool.shutdown(cancel_futures=True)
-    if items and not count:
-        raise UserError(f"none of the {len(items)} images can be read, {failure}")
+    if failure and count < (1 - MOST_UNREADABLE) * len(items):
+        many = f"only {count}" if count else "none"
+        raise UserError(f"{many} of the {len(items)} images can be read, {failure}")
 
 
 def _results(futures: list[Future[Found]]) -> tuple[list[Found], UnreadableImage | None]:
-    """Return what was made of readable images, and why the last other one could not be read."""
+    """Return what was made of readable images, and why the first other one could not be read."""
     found, failure = [], None
     for future in futures:
         try:
             found.append(future.result())
         except UnreadableImage as error:
-            failure = error
+            failure = failure or error
     return found, failure
 
 

@@ -81,8 +81,17 @@ class ValidationScores:
         self._extractor, self._images, self._training = extractor, images, training or {}
         self._channels, self._size, self._seed = channels, size, seed
         self._real = {to: self._features(refs) for to, refs in images.items()}
+        for to, found in self._real.items():
+            if len(found) < LEAST:
+                raise UserError(
+                    f"only {len(found)} of the {len(images[to])} validation images can be read, {images[to][0].path} "
+                    f"first; scores need {LEAST}: mend them, or leave {setting('train.score_every')} out"
+                )
         self._detectors: dict[Domain, TargetDetector | None] = {}
         self.verdicts: dict[Domain, str] = {}
+        self.copies: dict[str, float] = {}
+        """What copies of the inputs score, by the names of the scores; after the first scoring."""
+        self._copies: dict[Domain, dict[str, float]] = {}
 
     def __call__(self, method: Method[Any]) -> dict[str, float]:
         """Score a method.
@@ -91,7 +100,12 @@ class ValidationScores:
             Kernel distances, then shares that show the target: of each the mean over the targets, then that of each of
             several targets. A target is compared with the translations of all other domains.
         """
+        self.verdicts = {}
         found = {to: self._scores(method, to) for to in method.targets}
+        self.copies = self._named({to: self._copies[to] for to in found})
+        return self._named(found)
+
+    def _named(self, found: Mapping[Domain, Mapping[str, float]]) -> dict[str, float]:
         scores: dict[str, float] = {}
         for name in (self._extractor.title("KID"), TARGET):
             each = {to: values[name] for to, values in found.items() if name in values}
@@ -114,14 +128,23 @@ class ValidationScores:
         features = self._extractor.features(made)
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}
+        found |= {name: float(torch.cat(values).mean()) for name, values in changes.items()}
         detector = self._detector(to)
-        if not detector:
-            return found
-        inputs = self._features(self._sources(self._images, to))
-        copy = {**_shares(detector, inputs), kernel: kernel_distance(inputs, self._real[to])}
-        found |= {**_shares(detector, features), **{name: float(torch.cat(v).mean()) for name, v in changes.items()}}
-        self.verdicts[to] = verdict(found, copy, _shares(detector, self._real[to]))
+        real: dict[str, float] = {}
+        if detector:
+            found |= _shares(detector, features)
+            real = _shares(detector, self._real[to])
+        if words := verdict(found, self._copy(to, detector), real):
+            self.verdicts[to] = words
         return found
+
+    def _copy(self, to: Domain, detector: TargetDetector | None) -> dict[str, float]:
+        """Return what copies of the inputs score, which is measured once."""
+        if to not in self._copies:
+            inputs = self._features(self._sources(self._images, to))
+            shares = _shares(detector, inputs) if detector else {}
+            self._copies[to] = {**shares, self._extractor.title("KID"): kernel_distance(inputs, self._real[to])}
+        return self._copies[to]
 
     def _detector(self, to: Domain) -> TargetDetector | None:
         """Return what says whether a translation shows a domain; None where that cannot be known."""

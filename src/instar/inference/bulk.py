@@ -28,7 +28,7 @@ Network = Callable[[list[Image]], Sequence[Result]]
 """Makes results of images of one size."""
 
 
-def work(
+def work(  # noqa: PLR0913  (what is read, translated and written, and who is told)
     jobs: Sequence[Job],
     out: Path,
     networks: Sequence[Network],
@@ -38,6 +38,7 @@ def work(
     pixels: int,
     look: Callable[[Job, Size], None],
     stopped: Callable[[], bool],
+    finish: Callable[[Job, Image, Result], Result] = lambda job, image, result: result,
 ) -> None:
     """Translate all jobs. What goes wrong with an image is noted, and the others go on.
 
@@ -50,6 +51,7 @@ def work(
         pixels: most pixels that do, unless one image alone has more.
         look: shown each image's size beforehand.
         stopped: asked after each batch; what was read, translated or written then is brought to its end.
+        finish: makes of a job, its image and its result what is written.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         batches = (part for sizes in _sizes(pool, jobs, tally, look) for part in chunks(sizes, batch, pixels))
@@ -63,7 +65,7 @@ def work(
                 if isinstance(result, str):
                     tally.fail(number, jobs[number], result, image)
                 else:
-                    future = pool.submit(result.save, out / jobs[number].output)
+                    future = pool.submit(_finished, finish, jobs[number], image, result, out)
                     written.append(_Written(number, image, future, result.rows(jobs[number].source)))
             if stopped():
                 break
@@ -102,7 +104,7 @@ def _size(job: Job) -> Size | str | None:
     if not job.output:
         return None
     try:
-        return probe(Path(job.source))[:2]
+        return probe(job.file)[:2]
     except UnreadableImage as error:
         return error.reason
 
@@ -113,7 +115,7 @@ def _loaded(
     """Yield decoded batches; while one is in use, the next one is being read."""
     reading: list[tuple[int, Future[Image]]] = []
     for numbers in batches:
-        following = [(number, pool.submit(read, Path(jobs[number].source))) for number in numbers]
+        following = [(number, pool.submit(read, jobs[number].file)) for number in numbers]
         yield from _read(reading, jobs, tally)
         reading = following
     yield from _read(reading, jobs, tally)
@@ -146,6 +148,12 @@ def _translated(network: Network, images: list[Image]) -> Sequence[Result | str]
         reason = _reason(error, images[0])
     # Outside the handler, whose traceback would keep the tensors of the failed attempt.
     return [reason] if len(images) == 1 else [one for image in images for one in _translated(network, [image])]
+
+
+def _finished(
+    finish: Callable[[Job, Image, Result], Result], job: Job, image: Image, result: Result, out: Path
+) -> tuple[str, ...]:
+    return finish(job, image, result).save(out / job.output)
 
 
 def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:

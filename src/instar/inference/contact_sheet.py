@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image
 
+from instar.core.board import TILE, board, tile
 from instar.core.errors import UserError, setting
-from instar.core.images import save, viewable
+from instar.core.images import save
 from instar.core.reading import UnreadableImage, read
 from instar.inference.jobs import Job, Naming
 
 GRID = "grid.png"
-ROWS, TILE, CAPTION = 20, 128, 18
-"""Most inputs that are shown; side of each picture and height of the line over a column, in px."""
+ROWS = 20
+"""Most inputs that are shown."""
 
 
 def check(jobs: Sequence[Job]) -> None:
@@ -43,36 +44,19 @@ def write_grid(
         return None
     if any(references):
         blank = Image.new("RGB", (TILE, TILE), "white")
-        rows = [[blank, *(tile(path) if path else blank for path in references)], *rows]
+        rows = [[blank, *(tile(read(path)) if path else blank for path in references)], *rows]
     titles = ["input", *(naming.ending.strip("_") or "translation" for naming in namings)]
-    save(_board(titles, rows), out / GRID)
+    save(board(titles, rows), out / GRID)
     return out / GRID
 
 
 def _rows(jobs: Sequence[Job], out: Path) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
-    for source, found in groupby((job for job in jobs if job.output), key=lambda job: job.source):
+    for file, found in groupby((job for job in jobs if job.output), key=lambda job: job.file):
         try:
-            rows.append([tile(path) for path in (Path(source), *(out / job.output for job in found))])
+            rows.append([tile(read(path)) for path in (file, *(out / job.output for job in found))])
         except UnreadableImage:
             continue  # it failed, as the manifest says
         if len(rows) == ROWS:
             break
     return rows
-
-
-def _board(titles: Sequence[str], rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    board = Image.new("RGB", (TILE * len(titles), CAPTION + TILE * len(rows)), "white")
-    pen, font = ImageDraw.Draw(board), ImageFont.load_default(12)
-    for i, title in enumerate(titles):
-        fits = next(n for n in range(len(title), 0, -1) if pen.textlength(title[:n], font) <= TILE - 6)
-        pen.text((TILE * i + 3, 2), title[:fits], fill="black", font=font)
-    for j, row in enumerate(rows):
-        for i, shown in enumerate(row):
-            board.paste(shown, (TILE * i, CAPTION + TILE * j))
-    return board
-
-
-def tile(path: Path) -> Image.Image:
-    """Return an image, whole, on a white square."""
-    return ImageOps.pad(viewable(read(path)).convert("RGB"), (TILE, TILE), color="white")

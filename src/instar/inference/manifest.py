@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from PIL.Image import Image
@@ -84,8 +84,22 @@ class Tally:
         notes: Sequence[str] = (),
     ) -> None:
         """Note an image that was translated and written, what of it is for the table, and what could not be kept."""
+        self._note_done(number, job, _kind(image), rows, notes)
+
+    def done_video(self, number: int, job: Job, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
+        """Note a video that was translated and written, what is to be known of it, and what could not be kept."""
+        self._note_done(number, job, facts, (), notes)
+
+    def _note_done(
+        self,
+        number: int,
+        job: Job,
+        facts: Mapping[str, Any],
+        rows: Iterable[Sequence[object]],
+        notes: Sequence[str],
+    ) -> None:
         self.ok += 1
-        line = {"input": job.source, "output": job.output, "status": "ok", **_kind(image)}
+        line = {"input": job.source, "output": job.output, "status": "ok", **facts}
         if notes:
             self.lacking.setdefault(job.source, {}).update(dict.fromkeys(notes))
             line["note"] = "; ".join(notes)

@@ -22,7 +22,8 @@ class TranslationRequest(Settings):
     """Which files to translate, into what, and what else to write of each."""
 
     inputs: tuple[str, ...] = ()
-    """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'."""
+    """Images, videos, folders of images with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'; tables
+    and tars of images."""
     out: Path
     """Folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such as
     out.png."""
@@ -68,15 +69,31 @@ class TranslationRequest(Settings):
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
 
+    keep_outside: Path | None = None
+    """Folder of masks, of the names of the inputs: where a mask is black the result is the input, bit for bit; gray
+    mixes both."""
+    labels: Path | None = None
+    """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
+    each result under its name, into a folder beside the results, such as translated_labels."""
+    steady: Annotated[float, Bounds(0, 0.99)] = 0.0
+    """For videos, against flicker: share of mean and variance that instance norms keep from the frames before. 0
+    translates each frame by itself."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_tile(self.tile)
+        if self.steady and self.tile:
+            both = f"{setting('steady')} and {setting('tile')}"
+            raise UserError(f"{both}: give one of the two; tiles have statistics of their own image")
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]
         if len(set(stems)) < len(stems):
             why = "results are named after the images; give images of different names"
             raise UserError(f"{setting('reference')}: {why}")
+        for name, given in (("keep_outside", self.keep_outside), ("labels", self.labels)):
+            if given and self.interpolate:
+                raise UserError(f"{setting('interpolate')} and {setting(name)}: give one of the two")
         if self.interpolate and (self.grid or self.samples):
             other = "grid" if self.grid else "samples"
             why = "a strip shows all its pictures" if self.grid else "the way leads from style 0 to style 1"

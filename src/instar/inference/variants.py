@@ -25,6 +25,8 @@ from instar.inference.results import Film, Picture, Result
 from instar.inference.styles import style_path
 from instar.inference.translator import Translator
 
+Make = Callable[[list[Image.Image]], Sequence[Result]]
+"""Makes results of images of one size."""
 Images = Callable[..., list[Image.Image]]
 """Makes images of images of one size; takes `style` (S,)."""
 
@@ -40,7 +42,7 @@ class Variant:
     """
 
     naming: Naming
-    make: Callable[[list[Image.Image]], Sequence[Result]]
+    make: Make
     reference: Path | None = None
 
 
@@ -132,7 +134,7 @@ def _pictures(images: Images, batch: list[Image.Image]) -> list[Picture]:
     return [Picture(image) for image in images(batch)]
 
 
-def _with_metadata(make: Callable[[list[Image.Image]], Sequence[Result]], batch: list[Image.Image]) -> Sequence[Result]:
+def _with_metadata(make: Make, batch: list[Image.Image]) -> Sequence[Result]:
     results = make(batch)
     for image, result in zip(batch, results, strict=True):
         if isinstance(result, Picture):

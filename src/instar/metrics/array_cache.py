@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from instar.core.member import File
 from instar.core.plain import read_json
 from instar.core.stamps import stamp
 
@@ -46,7 +47,7 @@ def cached(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
     return found
 
 
-def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int, int, str]]:
+def file_stamps(files: Iterable[File]) -> list[tuple[str, int, int, int, str]]:
     """Return place and stamp of each file, which tell whether it is still the same."""
     return [(str(path.resolve()), *stamp(path)) for path in files]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from torch import Tensor
@@ -21,6 +22,7 @@ from instar.reports.render import render
 
 FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
 """Of a run, beside its scores."""
+_BOLD = "Bold: better than all others and than a copy of the input, by intervals that do not overlap."
 VERDICT = "verdict"
 """The scores in words."""
 TITLE, LETTER, BETWEEN, MARGINS = 6.0, 0.52, 0.8, 4.0
@@ -154,7 +156,8 @@ def table(found: Comparison) -> Table:
         if row.best:
             words = [row.best.verdict] if worded else []
             rows.append(_row([f"{row.title}: {BEST}", *words], row.best, ["", "", ""], best))
-    return Table(header, rows, [*_legend(found), *found.notes])
+    bold = [_BOLD] if any(cell.best for row in rows for cell in row) else []
+    return Table(header, rows, [*bold, *_legend(found), *found.notes])
 
 
 def _row(
@@ -169,12 +172,28 @@ def _row(
 
 
 def _winner(found: Comparison, name: str, there: list[Weights]) -> Weights | None:
-    """Return the weights with the best value, if more than one row competes and they differ."""
+    """Return the weights with the best value, if intervals tell it from that of all others and from a copy's."""
     sign = {"lower": 1, "higher": -1}.get(found.better[name])
     there = [weights for weights in there if name in weights.cells]
-    if sign is None or len({weights.cells[name].mean for weights in there}) < 2:
+    if sign is None or len(there) < 2:
         return None
-    return min(there, key=lambda weights: sign * weights.cells[name].mean)
+    best = min(there, key=lambda weights: sign * weights.cells[name].mean)
+    others = [weights.cells[name] for weights in there if weights is not best]
+    others += [found.copy[name]] if name in found.copy else []
+    worst = max(sign * end for end in _interval(best.cells[name]))
+    return best if all(worst < min(sign * end for end in _interval(other)) for other in others) else None
+
+
+def _interval(value: Value) -> tuple[float, float]:
+    """Return the ends of a value's interval: over the test images or, of several seeds, two standard deviations.
+
+    A value without any could be anywhere: nothing is told from it.
+    """
+    if value.spread is not None:
+        return value.mean - 2 * value.spread, value.mean + 2 * value.spread
+    if value.low is None or value.high is None:
+        return -inf, inf
+    return value.low, value.high
 
 
 def _cell(value: Value | None, best: bool = False) -> Cell:
