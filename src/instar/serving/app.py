@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from instar.core.errors import UserError
+from instar.core.raster import Picture
 from instar.inference.batches import SMALLEST_SIZE
 from instar.serving.asking import Asked, Refused, asked, choice, number, style_in
 from instar.serving.limits import Limits
@@ -146,12 +147,12 @@ class Server:
             lambda _: None,
         )
 
-    async def _computed(self, request: Request, job: Job, began: float) -> Image.Image:
+    async def _computed(self, request: Request, job: Job, began: float) -> Picture:
         """Put a job into the line and wait for it: until it is done, takes too long, or the client is gone."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Image.Image | Exception] = loop.create_future()
+        future: asyncio.Future[Picture | Exception] = loop.create_future()
 
-        def tell(result: Image.Image | Exception) -> None:
+        def tell(result: Picture | Exception) -> None:
             if not future.done():
                 future.set_result(result)
 
@@ -218,8 +219,8 @@ async def _unrouted(_: Request, error: Any) -> Response:
     return _answer(error.status_code, error.detail, error.headers)
 
 
-def _checked(result: Image.Image | Exception) -> Image.Image:
-    if isinstance(result, Image.Image):
+def _checked(result: Picture | Exception) -> Picture:
+    if not isinstance(result, Exception):
         return result
     if isinstance(result, (UserError, ValueError)):
         raise Refused(422, str(result)) from result

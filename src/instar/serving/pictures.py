@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from instar.core.images import viewable
 from instar.core.modes import fit_for
+from instar.core.raster import Picture, Raster
 from instar.core.samples import refusal
 
 READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
@@ -66,14 +67,18 @@ def decoded(content: bytes, most: float) -> Image.Image:
     return upright
 
 
-def encoded(image: Image.Image, kind: Format) -> bytes:
-    """Return an image as a file, or as an array (H, W, C) of 8 bits; what a format cannot hold is converted."""
+def encoded(image: Picture, kind: Format) -> bytes:
+    """Return an image as a file, or as an array (H, W, C); what a format cannot hold is converted.
+
+    Bands, depths and floats that Pillow has no mode for stay as they are in an array, and are seen at 8 bits in files.
+    """
     file = io.BytesIO()
     if kind == "npy":
-        pixels = np.asarray(viewable(image))
+        pixels = image.pixels if isinstance(image, Raster) else np.asarray(viewable(image))
         np.save(file, pixels if pixels.ndim == 3 else pixels[:, :, None], allow_pickle=False)
     else:
-        fitted, _ = fit_for(image, Path(f"answer.{kind}"))
+        fitted, _ = fit_for(viewable(image) if isinstance(image, Raster) else image, Path(f"answer.{kind}"))
+        assert isinstance(fitted, Image.Image)
         options = {"icc_profile": fitted.info.get("icc_profile"), **_OPTIONS.get(kind, {})}
         fitted.save(file, kind.upper(), **options)
     return file.getvalue()

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.raster import Picture
 from instar.serving.limits import Limits
 from instar.serving.models import Models
 
@@ -48,7 +49,7 @@ class Job:
     seed: int
     style: Tensor | None
     reference: Image.Image | None
-    done: Callable[[Image.Image | Exception], None]
+    done: Callable[[Picture | Exception], None]
     given_up: bool = False
     since: float = field(default_factory=time.monotonic)
 
@@ -108,7 +109,7 @@ class Worker:
         while jobs := self._next():
             began = time.monotonic()
             try:
-                made: list[Image.Image | Exception] = [*self._translated(jobs)]
+                made: list[Picture | Exception] = [*self._translated(jobs)]
             except Exception as error:  # told to whom it concerns; the thread goes on
                 made = [error] * len(jobs)
             self._observe(jobs[0].model, len(jobs), time.monotonic() - began)
@@ -137,7 +138,7 @@ class Worker:
                 self._line = deque(job for job in self._line if job not in taken)
                 return taken
 
-    def _translated(self, jobs: list[Job]) -> list[Image.Image]:
+    def _translated(self, jobs: list[Job]) -> list[Picture]:
         first = jobs[0]
         try:
             model = self.models.get(first.model)
