@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from instar.api.evaluate import evaluate_folders as evaluate_folders
     from instar.api.evaluate import register_metric as register_metric
     from instar.api.export import export as export
+    from instar.api.import_ import ImportResult as ImportResult
+    from instar.api.import_ import import_checkpoint as import_checkpoint
     from instar.api.inspect import inspect as inspect
     from instar.api.load import load as load
+    from instar.api.serve import serve as serve
     from instar.api.study import score_study as score_study
     from instar.api.study import study as study
     from instar.api.train import TrainResult as TrainResult
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from instar.api.train import train as train
     from instar.api.translate import styles as styles
     from instar.api.translate import translate as translate
+    from instar.api.view import view as view
     from instar.core.errors import UserError as UserError
     from instar.core.registry import get as get
     from instar.core.registry import names as names
@@ -43,15 +47,19 @@ _HOMES = {
     "evaluate_folders": "instar.api.evaluate",
     "register_metric": "instar.api.evaluate",
     "export": "instar.api.export",
+    "ImportResult": "instar.api.import_",
+    "import_checkpoint": "instar.api.import_",
     "inspect": "instar.api.inspect",
     "load": "instar.api.load",
     "score_study": "instar.api.study",
+    "serve": "instar.api.serve",
     "study": "instar.api.study",
     "TrainResult": "instar.api.train",
     "resume": "instar.api.train",
     "train": "instar.api.train",
     "styles": "instar.api.translate",
     "translate": "instar.api.translate",
+    "view": "instar.api.view",
     "UserError": "instar.core.errors",
     "get": "instar.core.registry",
     "names": "instar.core.registry",

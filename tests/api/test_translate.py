@@ -234,3 +234,63 @@ def test_what_cannot_be_read_in_a_folder_is_a_failure(photos: Path, run_director
     assert (done.translated, done.total, done.stopped) == (3, 4, False)
     assert done.failed == ((str(photos / "pipe.png"), "no regular file"),)
     assert done.notes == (f"left out: 1 hidden or made by the system: {photos / '@eaDir'}",)
+
+
+def test_masks_and_label_maps(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    """Outside the mask the input, inside what is translated without one; label maps beside the results, unchanged."""
+    for name in ("1.tif", "2.png", "sub/3.png"):
+        for folder in ("masks", "labels"):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shape = np.zeros((32, 40), np.uint8)
+        shape[:, :20] = 255
+        Image.fromarray(shape).save(tmp_path / "masks" / name)
+        Image.fromarray(rng.integers(0, 4, (32, 40), dtype=np.uint8)).save(tmp_path / "labels" / name)
+    run, plain, out = run_directory("munit"), tmp_path / "plain", tmp_path / "out"
+    translate(run, photos, plain, samples=2, device="cpu")
+    done = translate(
+        run, photos, out, samples=2, keep_outside=tmp_path / "masks", labels=tmp_path / "labels", device="cpu"
+    )
+    assert (done.translated, done.failed, done.labels) == (6, (), tmp_path / "out_labels")
+    for name in ("1", "2", "sub/3"):
+        given = np.asarray(Image.open(photos / f"{name}.png"))
+        for number in range(2):
+            result = np.asarray(Image.open(out / f"{name}_seed0-{number}.png"))
+            assert np.array_equal(result[:, 20:], given[:, 20:])
+            assert np.array_equal(result[:, :20], np.asarray(Image.open(plain / f"{name}_seed0-{number}.png"))[:, :20])
+    assert files(tmp_path / "out_labels") == {
+        f"{name}_seed0-{number}.{suffix}"
+        for name, suffix in (("1", "tif"), ("2", "png"), ("sub/3", "png"))
+        for number in range(2)
+    }
+    assert (tmp_path / "out_labels/sub/3_seed0-1.png").read_bytes() == (tmp_path / "labels/sub/3.png").read_bytes()
+
+
+def test_an_image_without_a_mask_fails_alone(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (40, 32), 255).save(tmp_path / "masks/1.png")
+    Image.new("L", (30, 32), 255).save(tmp_path / "masks/2.png")
+    done = translate(run_directory(), photos, tmp_path / "out", keep_outside=tmp_path / "masks", device="cpu")
+    assert done.translated == 1
+    reasons = {Path(one.file).name: one.reason for one in done.failed}
+    assert "is 30 x 32, its image 40 x 32" in reasons["2.png"]
+    assert "holds no image sub/3" in reasons["3.png"]
+    assert files(tmp_path / "out") == {"1.png", "manifest.jsonl"}
+
+
+def test_attention_is_no_translation(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    (tmp_path / "masks/sub").mkdir(parents=True)
+    for name in ("1", "2", "sub/3"):
+        Image.new("L", (40, 32)).save(tmp_path / f"masks/{name}.png")
+    run = run_directory("ugatit")
+    translate(run, photos, tmp_path / "out", heatmap=True, keep_outside=tmp_path / "masks", device="cpu")
+    translate(run, photos, tmp_path / "plain", heatmap=True, device="cpu")
+    assert (tmp_path / "out/1_heatmap.png").read_bytes() == (tmp_path / "plain/1_heatmap.png").read_bytes()
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/1.png")), np.asarray(Image.open(photos / "1.png")))
+
+
+def test_label_maps_are_not_written_over_themselves(photos: Path, run_directory: Runs, tmp_path: Path) -> None:
+    (tmp_path / "out_labels").mkdir()
+    Image.new("L", (40, 32)).save(tmp_path / "out_labels/1.png")
+    with pytest.raises(UserError, match="they would be written over themselves; choose another out"):
+        translate(run_directory(), photos, tmp_path / "out", labels=tmp_path / "out_labels", device="cpu")
+    assert not (tmp_path / "out").exists()

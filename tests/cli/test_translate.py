@@ -463,3 +463,63 @@ def test_help_comes_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--size" in done.stdout
+
+
+def blocks(pixels: np.ndarray) -> np.ndarray:
+    """Means of 4 x 4 pixels."""
+    height, width, _ = pixels.shape
+    return pixels.reshape(height // 4, 4, width // 4, 4, 3).mean((1, 3))
+
+
+def test_a_video(run_directory: Runs, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("av")
+    from inference.test_video import clip, frames_of, sound_of  # noqa: PLC0415
+
+    source = clip(tmp_path / "clip.mp4", (36, 28), frames=6)
+    run, model = run_directory("cyclegan"), instar.load(run_directory("cyclegan"), "cpu")
+    assert call(run, source, "-o", tmp_path / "out.mp4") == 0
+    said = capsys.readouterr().err
+    assert "note: out.mp4: neighbouring frames differ by" in said
+    for (_, given), (_, made) in zip(frames_of(source), frames_of(tmp_path / "out.mp4"), strict=True):
+        wanted = np.asarray(model.translate(Image.fromarray(given)))
+        assert np.abs(blocks(wanted) - blocks(made)).mean() < 3  # codecs keep colours at half the size
+    assert sound_of(tmp_path / "out.mp4") == sound_of(source)
+    write(tmp_path / "photo.png")
+    assert call(run, source, tmp_path / "photo.png", tmp_path / "*.mp4", "-o", out) == 0
+    assert outputs(out) == {"photo.png", "clip.mp4", "out.mp4"}
+    lines = {line["output"]: line for line in manifest(out)}
+    assert lines["photo.png"].keys() == {"input", "output", "status", "width", "height", "mode"}
+    line = lines["clip.mp4"]
+    assert (line["width"], line["height"], line["frames"], line["rate"]) == (36, 28, 6, 25)
+    assert line["flicker"].keys() == {"input", "output", "still"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("clip.mp4", "-o", "out.png"), "-o out.png: clip.mp4 is a video, and this would be a picture"),
+        (("photo.png", "-o", "out.mp4"), "-o out.mp4: photo.png is a picture, and this would be a video"),
+        (("clip.mp4", "-o", "out", "--grid"), "--grid: clip.mp4 is a video, of which there is only the translation"),
+        (("clip.mp4", "-o", "out", "--keep-outside", "."), "--keep-outside: clip.mp4 is a video"),
+    ],
+)
+def test_what_does_not_go_with_videos(
+    arguments: tuple[str, ...], words: str, run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    write(tmp_path / "photo.png")
+    assert call(run_directory("cyclegan"), *arguments) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_video_fails_alone(run_directory: Runs, tmp_path: Path, out: Path) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "clip.mp4").write_text("hello")
+    write(tmp_path / "photo.png")
+    assert call(run_directory("cyclegan"), tmp_path / "clip.mp4", tmp_path / "photo.png", "-o", out) == 1
+    assert [line["status"] for line in manifest(out)] == ["ok", "failed"]
+    assert manifest(out)[1]["error"].startswith("the video cannot be translated (")
+    assert outputs(out) == {"photo.png"}

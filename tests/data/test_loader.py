@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from collections import Counter
@@ -16,10 +17,10 @@ from instar.data.loader import TrainLoader
 from instar.data.store import ImageStore
 
 
-def store(count: int, side: int = 20, dtype: type = np.uint8, seed: int = 0) -> ImageStore:
+def store(count: int, side: int = 20, dtype: type = np.uint8, seed: int = 0, cached: int = 1) -> ImageStore:
     rng = np.random.default_rng(seed)
     arrays = [rng.integers(0, np.iinfo(dtype).max, (side, side + i % 3, 3), dtype=dtype) for i in range(count)]
-    return ImageStore([f"{seed}/{i}" for i in range(count)], [], [], 0, arrays.__getitem__)
+    return ImageStore([f"{seed}/{i}" for i in range(count)], [], [], cached, arrays.__getitem__)
 
 
 def loader(a: ImageStore, b: ImageStore, **settings: object) -> TrainLoader:
@@ -203,16 +204,46 @@ def test_too_few_images() -> None:
         loader(store(4), store(4), world=3)
 
 
-def test_stream_gives_the_batches_and_closes_its_thread() -> None:
-    data = loader(store(10), store(7, seed=1))
+@pytest.mark.parametrize(
+    ("cached", "cores", "world", "threads"),
+    [(1, 6, 1, 1), (0, 6, 1, 6), (0, 6, 2, 3), (0, 64, 1, 8), (0, 1, 2, 1), (0, None, 1, 1)],
+)
+def test_stream_gives_the_batches_and_closes_its_threads(
+    monkeypatch: pytest.MonkeyPatch, cached: int, cores: int | None, world: int, threads: int
+) -> None:
+    """In order, however long each takes; several threads only where images are decoded each time."""
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    data = loader(store(10), store(7, seed=1, cached=cached), world=world)
+    assert data.threads == threads
     before = threading.active_count()
-    with data.stream(3) as stream:
-        for step in range(3, 15):
-            assert same(next(stream), data.batch(step))
-        assert threading.active_count() == before + 1
+    wanted = [data.batch(step) for step in range(3, 33)]
+    one, slow = data.stores["a"].image, iter(np.random.default_rng(0).random(10**4))
+
+    def image(i: int) -> np.ndarray:
+        time.sleep(next(slow) / 1000)
+        return one(i)
+
+    uneven = replace(data, stores={**data.stores, "a": replace(data.stores["a"], image=image)})
+    with uneven.stream(3) as stream:
+        for batch in wanted:
+            assert same(next(stream), batch)
+        assert before < threading.active_count() <= before + threads
         assert stream.waited >= 0
     assert threading.active_count() == before
     assert list(stream) == []
+
+
+def test_each_image_of_a_batch_is_decoded_once() -> None:
+    asked: list[int] = []
+    data = loader(store(10), store(7, seed=1), batch_size=3)
+    one = data.stores["a"].image
+
+    def image(i: int) -> np.ndarray:
+        asked.append(i)
+        return one(i)
+
+    replace(data, stores={**data.stores, "a": replace(data.stores["a"], image=image)}).batch(0)
+    assert len(asked) == 3
 
 
 def test_a_forgotten_stream_ends_its_thread() -> None:

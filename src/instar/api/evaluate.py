@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instar.api.paths import AnyPath, Paths, path_or_none, several
-from instar.core.errors import setting
+from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
     )
 
 
-def evaluate_folders(
+def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
     images: AnyPath,
     reference: AnyPath,
     inputs: AnyPath | None = None,
@@ -98,6 +98,9 @@ def evaluate_folders(
     extractor: str | Extractor = INCEPTION,
     weights: AnyPath | None = None,
     size: int | None = None,
+    labels: AnyPath | None = None,
+    palette: AnyPath | None = None,
+    segmenter: str | None = None,
     on_event: Listener | None = None,
 ) -> Report:
     """Score the pictures of any tool against real images of the target domain.
@@ -111,6 +114,11 @@ def evaluate_folders(
         extractor: as of `evaluate`.
         weights: as of `evaluate`.
         size: side of the centre squares, 8 or more; the short side of the first translation if None.
+        labels: folder of label maps under the same names, such as `translate` leaves beside its results: adds how well
+            a segmenter finds them.
+        palette: file of the colours of `labels`, as of `evaluate`; None or "auto" takes those that they have.
+        segmenter: "unet" (also if None), which is trained on every other image with its labels and asked on the rest
+            (minutes), or "module.path:callable" of your own.
         on_event: told of all that is measured (`Worked`). If it raises, the work ends.
 
     Raises:
@@ -121,12 +129,17 @@ def evaluate_folders(
 
     if size is not None:
         Bounds(8).check("size", size)
+    for name, value in (("palette", palette), ("segmenter", segmenter)):
+        if value is not None and labels is None:
+            raise UserError(f"{setting(name, value)}: give also {setting('labels', 'DIR')}, the label maps")
     return folders.evaluate_folders(
         Path(images),
         Path(reference),
         extractor_of(extractor, path_or_none(weights)),
         inputs=path_or_none(inputs),
         size=size,
+        labels=_labels(palette, segmenter),
+        label_maps=path_or_none(labels),
         on_event=ignore if on_event is None else on_event,
     )
 
@@ -149,7 +162,6 @@ def register_metric(metric: Metric) -> None:
 
 def extractor_of(extractor: str | Extractor, weights: Path | None) -> Extractor:
     """Return an extractor by its name, or as it is."""
-    from instar.core.errors import UserError
     from instar.metrics.extractors import load_extractor
 
     if isinstance(extractor, str):

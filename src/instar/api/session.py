@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from os import PathLike
@@ -11,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from instar.api import directory, processes
 from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
+from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.errors import Speller, UserError, in_python, setting
-from instar.core.events import Event, Finished, Listener, Listeners, Started, Stop, ignore, note, warning
+from instar.core.events import Event, Finished, Listener, Listeners, Scored, Started, Stop, ignore, note, warning
+from instar.core.files import write_atomically
+from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
@@ -22,6 +27,7 @@ from instar.engine import parallel
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
+from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -107,7 +113,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         if fabric.is_global_zero and not job.fresh:
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
-            data = _open(config, kind, fabric, on_event)
+            data = _open(config, kind, fabric, on_event, fresh=job.fresh)
         on_cpu = fabric.device.type == "cpu"
         method = build(kind, config.method, config.train.seed, copies=_WITH_ADAM if on_cpu else 1)
         _check_size(method, config)
@@ -116,7 +122,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         start = directory.last_of(out, job.checkpoint)
         began = "" if start else take_over(method, config)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
-        config = replace(config, data=config.data.named(data.found.names))
+        config = replace(config, data=config.data.named(data.found.names), formats=_kept(data.formats))
         images, changes = _images(data, fabric, job, start)
         if fabric.is_global_zero and job.fresh:
             held.enter_context(directory.made(config, out))
@@ -124,7 +130,9 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         listeners = Listeners()
         with closing(Board(out, listeners)) as board:
             if fabric.is_global_zero:
-                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board, on_event)
+                page = ViewPage(out, listeners, job.speller)
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board)
+                listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in about_images(data, config):
                     listeners(event)
@@ -154,6 +162,18 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 listeners(event)
 
 
+class _Copies:
+    """Writes, once, what copies of the inputs score on the validation images: the page draws it."""
+
+    def __init__(self, scorer: ValidationScores, out: Path) -> None:
+        self._scorer, self._out = scorer, out
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Scored) and not (self._out / COPIES).exists():
+            with suppress(OSError):
+                write_atomically(self._out / COPIES, json.dumps(self._scorer.copies).encode())
+
+
 class _Settings:
     """Writes config.yaml where a run goes on with other settings: once it is clear that it can."""
 
@@ -180,19 +200,20 @@ def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:
         work(job, on_event, stop)
 
 
-def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener) -> Data:
+def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener, *, fresh: bool) -> Data:
     roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
     if not roots:
         raise UserError("no data set given: name its folder, or one folder per domain")
     cfg = config.train
     return open_data(
         config.data,
-        config.method.channels,
+        {domain: config.method.channels_of(domain) for domain in kind.data.parts},
         kind.data,
         cfg.batch,
         cfg.seed,
         rank=rank,
         world=world,
+        formats=None if fresh else config.formats,
         on_event=ignore if rank else on_event,
     )
 
@@ -216,6 +237,12 @@ def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) 
     return images, changes
 
 
+def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:
+    """Return the formats that a run remembers: none where all are plain."""
+    found = tuple(formats.values())
+    return () if all(form.plain for form in found) else found
+
+
 def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     from instar.evaluation.validation import (
         ValidationScores,
@@ -225,5 +252,5 @@ def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     extractor = extractor_of(config.train.score_with)
     found = data.found
     return ValidationScores(
-        extractor, found.val, data.channels, config.data.size, config.train.seed, training=found.train
+        extractor, found.val, data.formats, config.data.size, config.train.seed, training=found.train
     )

@@ -36,7 +36,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     landmarks: bool = False,
     heatmap: bool = False,
     grid: bool = False,
+    pages: int | Literal["all", "first"] = "first",
     metadata: Literal["strip", "keep"] = "strip",
+    keep_outside: AnyPath | None = None,
+    labels: AnyPath | None = None,
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -46,7 +49,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
 
     Args:
         run: directory of a run (its last checkpoint is used) or of one checkpoint, or a model from `load`.
-        inputs: images, folders with all their subfolders, or patterns such as "photos/**/*.jpg".
+        inputs: images, videos, folders of images with all their subfolders, or patterns such as "photos/**/*.jpg";
+            tables and tars of images.
         out: folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such
             as "out.png".
         to: domain to translate into, by name; the target of the training if None. TUNIT's own domains have numbers
@@ -71,10 +75,16 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        pages: of files of several pages or frames (TIFF, GIF, APNG, WebP): "all", which gives files of as many, with
+            their times; "first"; or the number of one, from 1.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
-        on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
-            what a user should know (`Noted`).
+        keep_outside: folder of masks, of the names of the inputs: where a mask is black the result is the input, bit
+            for bit; gray mixes both.
+        labels: folder of label maps, of the names of the inputs: each is copied, for each result under its name, into a
+            folder beside the results, such as "translated_labels".
+        on_event: told of each result, of the frames of videos and the tiles of large images (`Worked`, which says what
+            it counts), and of what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
 
     Raises:
@@ -101,7 +111,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks=landmarks,
         heatmap=heatmap,
         grid=grid,
+        pages=pages,
         metadata=metadata,
+        keep_outside=None if keep_outside is None else Path(keep_outside),
+        labels=None if labels is None else Path(labels),
     )
     return translate_files(
         _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop

@@ -35,6 +35,8 @@ class Evaluate:
     """Folder of real images of the target domain, for --images."""
     inputs: Path | None = None
     """Folder of what the translations were made from, under the same names: adds how much changed."""
+    labels: Path | None = None
+    """Folder of label maps of the --images, under the same names: adds how well a segmenter finds them there."""
     extractor: str = "inception"
     """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
     torchvision:NAME, or module.path:callable of your own. none for a method that finds domains: scores its clusters
@@ -54,7 +56,7 @@ class Evaluate:
     class ("name red green blue ignore" is not scored), or auto to take the colours of the label maps."""
     segmenter: str | None = None
     """What finds the labels in photographs that are made from label maps: unet, which is trained on the real training
-    pairs (minutes, once), or module.path:callable of your own."""
+    pairs (minutes, once), or module.path:callable of your own. With --labels unet is trained on every other image."""
     size: int | None = None
     """Side of the centre squares that are compared; if not given, that of a run's training, or of --images the short
     side of the first one."""
@@ -73,8 +75,12 @@ class Evaluate:
         if self.run and self.inputs:
             raise UserError("--inputs is for --images; a run brings its own")
         for flag, text in (("palette", self.palette), ("segmenter", self.segmenter)):
-            if self.images and text is not None:
-                raise UserError(f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}")
+            if self.images and text is not None and not self.labels:
+                raise UserError(
+                    f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}; or for --images with --labels"
+                )
+        if self.run and self.labels:
+            raise UserError("--labels is for --images; a run has its pairs of photographs and label maps: --palette")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -104,6 +110,9 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
             extractor=args.extractor,
             weights=args.weights,
             size=args.size,
+            labels=args.labels,
+            palette=args.palette,
+            segmenter=args.segmenter,
             on_event=on_event,
         )
     return evaluate(

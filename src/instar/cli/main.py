@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ COMMANDS = {
     "methods": Command("", "list the methods: paper, data, directions"),
     "check": Command("DATA...", "read every file of a data set and say what is wrong with it"),
     "train": Command("METHOD DATA... -o RUN", "train a model; `instar train --resume RUN` goes on with one"),
+    "view": Command("RUN...", "a page with samples over time, curves and settings; several runs are compared"),
     "translate": Command("RUN INPUT... -o OUT", "translate files and folders with a trained model"),
     "evaluate": Command("RUN [DATA...]", "score a run on held-out images, or a folder of pictures of any tool"),
     "compare": Command("RUN... -o OUT", "score runs side by side: a table with pictures"),
@@ -35,6 +37,8 @@ COMMANDS = {
         "SPEC.yaml", "train and score a grid of methods, data sets and seeds; goes on where it stopped"
     ),
     "export": Command("RUN -o MODEL.onnx", "write a trained model as one file for another runtime, and compare both"),
+    "import": Command("FORMAT FILE... -o RUN", "make a run of a checkpoint that the authors' own code has saved"),
+    "serve": Command("RUN|MODEL...", "translate over HTTP: several models, batches, limits, a token"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"
     ),
@@ -108,7 +112,7 @@ def _command(arguments: Sequence[str]) -> int:
         raise UserError(f"there is no command {shown(name)}{nearest(name, COMMANDS)}")
     for file in plugins:
         register(file)
-    module = importlib.import_module(f"instar.cli.{name}")
+    module = importlib.import_module(f"instar.cli.{name}{'_' * keyword.iskeyword(name)}")
     code: int = module.run(list(arguments[1:]))
     return code
 

@@ -23,13 +23,17 @@ from instar.core.config import Device
 from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.settings import field_docs
+from instar.inference.jobs import FRAMES
 from instar.inference.request import TranslationRequest
 from instar.inference.tiles.sizes import TILES
 
 if TYPE_CHECKING:
     from instar.inference.translate_files import TranslationResult
 
-ABOUT = "Translate images: each gives one of the same name, size, depth, mode and format. Exit code 1 if any failed."
+ABOUT = (
+    "Translate images and videos: each gives one of the same name, size, depth, mode and format. Exit code 1 if any "
+    "failed."
+)
 RUN = "Run directory (its last checkpoint is used) or one checkpoint."
 DEVICE = "Where to compute; auto takes the first of cuda, mps, cpu that is there."
 SHAPES: dict[str, Any] = {
@@ -38,6 +42,8 @@ SHAPES: dict[str, Any] = {
     "move": UseAppendAction[tuple[str, ...]],
 }
 """Of settings that are not given once, after their flag."""
+PARTS = {TILES: "tiles", FRAMES: "frames"}
+"""What is counted within a result."""
 NAMES: dict[str, dict[str, Any]] = {
     "inputs": {"metavar": "INPUT..."},
     "out": {"aliases": ["-o"]},
@@ -112,13 +118,14 @@ def _bar(screen: Console) -> Iterator[Callable[[Worked], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
-        images, tiles = (shown.add_task("", total=None, speed="", visible=seen) for seen in (True, False))
+        images, parts = (shown.add_task("", total=None, speed="", visible=seen) for seen in (True, False))
         began = time.monotonic()
 
         def move(event: Worked) -> None:
-            if event.what == TILES:
-                going = event.done < event.total
-                shown.update(tiles, completed=event.done, total=event.total, description="tiles", visible=going)
+            if event.what in PARTS:
+                going = event.done < event.total or not event.total
+                name, total = PARTS[event.what], event.total or None
+                shown.update(parts, completed=event.done, total=total, description=name, visible=going)
                 return
             speed = event.done / max(time.monotonic() - began, 1e-9)
             shown.update(images, completed=event.done, total=event.total, speed=f"{speed:.1f} images/s")

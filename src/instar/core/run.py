@@ -10,7 +10,7 @@ RUN/checkpoints/step-N/      config.yaml again, so that a checkpoint can be carr
     images.txt               the images that it was trained on, to see whether they change
     process-R.safetensors    with several processes: the pools and banks of process R
     SHA256SUMS               digests of these files
-RUN/metrics.jsonl  RUN/run.log  RUN/samples/  RUN/tensorboard/
+RUN/metrics.jsonl  RUN/run.log  RUN/samples/  RUN/tensorboard/  RUN/index.html  RUN/copies.json
 RUN/.lock                    held by the training that is at work
 ```
 """
@@ -30,10 +30,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from instar.core import registry
+from instar.core.absent import networks_of, without
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.digests import DamagedError, check_sum, listed
 from instar.core.errors import UserError, call, nearest, shown
 from instar.core.files import is_temporary, read_own, write_atomically
+from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
 from instar.core.plain import read_json, read_yaml
 from instar.core.settings import from_dict
@@ -49,7 +51,7 @@ CHECKPOINTS = "checkpoints"
 OWN_FOLDERS = (CHECKPOINTS, "samples", "tensorboard")
 """Folders of a run that a training writes into."""
 _STEP = re.compile(r"step-\d+")
-_KEYS = ("instar", "code", "name", "preset", "method", "data", "train")
+_KEYS = ("instar", "code", "name", "preset", "method", "data", "train", "formats")
 
 
 def write_config(config: RunConfig, folder: Path) -> None:
@@ -104,6 +106,7 @@ def config_from(values: Mapping[str, Any], path: Path) -> RunConfig:
         method=from_dict(registry.get(name).options, values["method"], f"{path}, method"),
         data=from_dict(DataConfig, values["data"], f"{path}, data"),
         train=from_dict(TrainConfig, values["train"], f"{path}, train"),
+        formats=tuple(from_dict(DomainFormat, one, f"{path}, formats") for one in values.get("formats", ())),
     )
 
 
@@ -227,12 +230,28 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
 
 
 def fill(method: Method[Any], weights: Mapping[str, Tensor], config: RunConfig, checkpoint: Path) -> None:
-    """Put the weights of a checkpoint into its method. Those of other networks are a `UserError`."""
+    """Put the weights of a checkpoint into its method. Those of other networks are a `UserError`.
+
+    Networks that a run was imported without stay as they are and cannot be used (`core.absent`).
+    """
+    lacking = [name for name in networks_of(method) if not any(key.startswith(f"{name}.") for key in weights)]
+    absent = [name for name in lacking if name in _declared_absent(checkpoint)] if lacking else []
+    initial = {key: value for key, value in method.state_dict().items() if key.split(".")[0] in absent}
     try:
-        method.load_state_dict(weights)
+        method.load_state_dict({**initial, **weights})
     except RuntimeError as error:
         said = f"these are not the weights of {config.name} as its {CONFIG} describes it"
         raise DamagedError(f"{checkpoint}: {said}") from error
+    if absent:
+        without(method, absent, config, checkpoint)
+
+
+def _declared_absent(checkpoint: Path) -> tuple[str, ...]:
+    """Return the networks that a checkpoint says it does not have."""
+    try:
+        return tuple(read_training(checkpoint).get("absent", ()))
+    except DamagedError:
+        return ()
 
 
 def _is_training(training: Any) -> bool:
@@ -245,6 +264,7 @@ def _is_training(training: Any) -> bool:
         and isinstance(training["seconds"], number)
         and all(isinstance(sum_, number) and isinstance(n, int) and n > 0 for sum_, n in training["meter"].values())
         and all(isinstance(n, int) for counts in training.get("counts", {}).values() for n in counts)
+        and all(isinstance(name, str) for name in training.get("absent", []))
         and all(isinstance(step, int) and isinstance(score, number) for step, score in training.get("best", []))
     )
 

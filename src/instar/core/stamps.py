@@ -7,17 +7,23 @@ import os
 import stat
 from pathlib import Path
 
+from instar.core.member import File, Member
+
 _SAMPLE = 1024
 """Bytes that are read from the beginning, the middle and the end."""
 
 Stamp = tuple[int, int, int, str]
 
 
-def stamp(path: Path) -> Stamp:
+def stamp(path: File) -> Stamp:
     """Return size, times of the last change of content and of anything, and a digest of a sample of the content.
 
-    A file that is gone, or is none, has the size -1: reading it will say so.
+    A file that is gone, or is none, has the size -1: reading it will say so. The stamp of a file within another is that
+    of its container, and where it lies there.
     """
+    if isinstance(path, Member):
+        size, changed, any_change, sample = stamp(path.container)
+        return size, changed, any_change, f"{sample} {path.where()}"
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from instar.core.files import read_own
+from instar.core.member import File, Member
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection
 
@@ -21,7 +21,7 @@ def fingerprint(found: Selection) -> bytes:
 
     Where the folders of the data set lie does not matter, nor do times of files.
     """
-    refs = {ref.path for images in found.train.values() for ref in images}
+    refs = list(dict.fromkeys(ref.path for images in found.train.values() for ref in images))
     with ThreadPoolExecutor(_THREADS) as pool:
         stamps = dict(zip(refs, pool.map(_stamp, refs), strict=True))
     lines = [
@@ -72,14 +72,15 @@ def _fields(text: bytes) -> Iterator[tuple[str, str, str]]:
 def _called(ref: ImageRef) -> str:
     array = f" {ref.entry.array}" if ref.entry else ""
     half = f" {ref.half}" if ref.half else ""
+    page = "" if ref.page is None else f" page {ref.page + 1}"
     label = f" [{ref.label}]" if ref.label else ""
     suffix = "" if ref.key.endswith(ref.path.suffix) or ref.entry else ref.path.suffix
-    return f"{ref.key or ref.path.stem}{suffix}{array}{half}{label}".replace("\n", " ").replace("\t", " ")
+    return f"{ref.key or ref.path.stem}{suffix}{array}{half}{page}{label}".replace("\n", " ").replace("\t", " ")
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: File) -> str:
     try:
-        with read_own(path) as file:
+        with path.open() if isinstance(path, Member) else read_own(path) as file:
             size = file.seek(0, 2)
             places = (0, size // 2, size - SAMPLE) if size > 3 * SAMPLE else (0,)
             digest = hashlib.sha256()

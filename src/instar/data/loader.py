@@ -1,12 +1,13 @@
-"""Training batches: a pure function of the seed and the step, computed ahead in one thread."""
+"""Training batches: a pure function of the seed and the step, computed ahead in threads."""
 
 from __future__ import annotations
 
-import queue
-import threading
+import os
 import time
 import weakref
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -23,6 +24,9 @@ from instar.data.store import ImageStore
 _CROPS = 2
 """Stands for the crops where the number of an order stands for its permutations; orders leave it out."""
 _AHEAD = 3
+"""Batches that one thread prepares ahead; each further thread prepares one more."""
+_MOST_THREADS = 8
+"""That decode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,13 @@ class TrainLoader:
                 )
 
     @property
+    def threads(self) -> int:
+        """That prepare batches: one that crops what is in memory, several where images must be decoded each time."""
+        if all(store.cached_bytes for store in self.stores.values()):
+            return 1
+        return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.world))
+
+    @property
     def epoch_length(self) -> int:
         """Steps in which the larger domain is seen once."""
         return -(-max(len(store) for store in self.stores.values()) // self.batch_size)
@@ -94,18 +105,23 @@ class TrainLoader:
 
     def _crops(self, store: ImageStore, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
         # In numpy and image by image: it stays in the processor's cache, and off the threads that torch trains with.
-        out = np.empty((len(picks), store[picks[0]].shape[2], self.size, self.size), np.float32)
+        first = store[picks[0]]
+        out = np.empty((len(picks), first.shape[2], self.size, self.size), np.float32)
         for row, (i, (down, right, mirror)) in enumerate(zip(picks, draws, strict=True)):
-            image = store[i]
+            image = store[i] if row else first  # which may have to be decoded each time
             height, width = image.shape[:2]
             if min(height, width) < self.size:
                 raise ValueError(f"{store.names[i]}: {width} x {height} is too small for crops of {self.size}")
             top, left = int(down * (height - self.size + 1)), int(right * (width - self.size + 1))
             crop = image[top : top + self.size, left : left + self.size]
             mirrored = crop[:, ::-1] if self.flip and mirror < 0.5 else crop
-            out[row] = mirrored.transpose(2, 0, 1)
-            out[row] /= np.float32(32767.5 if image.dtype == np.uint16 else 127.5)
-            out[row] -= 1
+            planes = mirrored.transpose(2, 0, 1)
+            if store.form.plain:
+                out[row] = planes
+                out[row] /= np.float32(32767.5 if image.dtype == np.uint16 else 127.5)
+                out[row] -= 1
+            else:
+                out[row] = store.form.scaled(planes)
         return torch.from_numpy(out)
 
 
@@ -115,28 +131,34 @@ def _permutation(seed: int, order: int, turn: int, count: int) -> NDArray[np.int
 
 
 class Stream(Iterator[Batch]):
-    """Batches computed ahead by one thread. `waited` counts the seconds that the consumer waited for them."""
+    """Batches computed ahead, in order. `waited` counts the seconds that the consumer waited for them.
+
+    Each is a function of its step alone, so that several threads may work on as many of them at once.
+    """
 
     def __init__(self, loader: TrainLoader, start_step: int) -> None:
         self.waited = 0.0
-        self._batches: queue.Queue[Batch | BaseException] = queue.Queue(_AHEAD)
-        self._stop = threading.Event()
-        # The thread must not hold the stream, or a forgotten stream would never be collected.
-        args = (loader, start_step, self._batches, self._stop)
-        self._thread = threading.Thread(target=_produce, args=args, name="instar-loader", daemon=True)
-        weakref.finalize(self, self._stop.set)
-        self._thread.start()
+        self._loader, self._step = loader, start_step
+        self._pool = ThreadPoolExecutor(loader.threads, "instar-loader")
+        self._batches: deque[Future[Batch]] = deque()
+        self._open = True
+        # The threads must not hold the stream, or a forgotten stream would never be collected.
+        weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
+        for _ in range(_AHEAD + loader.threads - 1):
+            self._prepare()
 
     def __next__(self) -> Batch:
-        if self._stop.is_set():
+        if not self._open:
             raise StopIteration
+        self._prepare()
         start = time.perf_counter()
-        item = self._batches.get()
-        self.waited += time.perf_counter() - start
-        if isinstance(item, BaseException):
+        try:
+            return self._batches.popleft().result()
+        except BaseException:
             self.close()
-            raise item
-        return item
+            raise
+        finally:
+            self.waited += time.perf_counter() - start
 
     def __enter__(self) -> Self:
         return self
@@ -145,26 +167,10 @@ class Stream(Iterator[Batch]):
         self.close()
 
     def close(self) -> None:
-        """End the thread. The stream is then at its end."""
-        self._stop.set()
-        self._thread.join()
+        """End the threads. The stream is then at its end."""
+        self._open = False
+        self._pool.shutdown(cancel_futures=True)
 
-
-def _produce(
-    loader: TrainLoader, step: int, batches: queue.Queue[Batch | BaseException], stop: threading.Event
-) -> None:
-    while not stop.is_set():
-        item: Batch | BaseException
-        try:
-            item = loader.batch(step)
-        except BaseException as error:  # raised again where the batch is asked for
-            item = error
-        while not stop.is_set():
-            try:
-                batches.put(item, timeout=0.1)
-                break
-            except queue.Full:
-                continue
-        if isinstance(item, BaseException):
-            return
-        step += 1
+    def _prepare(self) -> None:
+        self._batches.append(self._pool.submit(self._loader.batch, self._step))
+        self._step += 1

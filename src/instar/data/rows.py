@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from instar.core.config import DataConfig
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
+from instar.core.listing import composed
 from instar.core.pairing import paired
 from instar.data.dataset import Split, Splits
+from instar.data.pair_names import pair_of
 from instar.data.refs import ImageRef, Row
 
 
@@ -37,19 +39,23 @@ def rows_of(domains: Sequence[tuple[str, Splits]], cfg: DataConfig, notes: list[
         if len(sides) == 1:
             return [(ref,) for ref in sides[0]]
         needed = split == "train" or all(sides)
-        return _matched(names, sides, split, notes) if needed else []
+        return _matched(names, sides, split, cfg.pair_by, notes) if needed else []
 
     return Rows(names, rows("train"), rows("test"), rows("val") if cfg.validation else [])
 
 
-def _matched(names: Sequence[str], sides: Sequence[list[ImageRef]], split: Split, notes: list[str]) -> list[Row]:
+def _matched(
+    names: Sequence[str], sides: Sequence[list[ImageRef]], split: Split, pair_by: str | None, notes: list[str]
+) -> list[Row]:
     """Pair the images of the same full name, then those that have the same key."""
-    found = paired(sides, lambda ref: (ref.key, ref.path.suffix))
+    keys = _keys(names, sides, pair_by) if pair_by else {}
+    found = paired(sides, lambda ref: (keys.get(ref, ref.key), ref.path.suffix))
     if not found.rows:
         others, firsts = " and ".join(names[1:]), " against ".join(side[0].path.name for side in sides)
+        how = f"by {setting('data.pair_by', pair_by)}" if pair_by else "by file name without the suffix"
+        remedy = "" if pair_by else f"; {setting('data.pair_by')} takes a regular expression for other names"
         raise UserError(
-            f"no {split} image of {names[0]} has the name of one of {others}: {firsts}; "
-            "pairs are matched by file name without the suffix"
+            f"no {split} image of {names[0]} has the name of one of {others}: {firsts}; pairs are matched {how}{remedy}"
         )
     for name, side, used in zip(names, sides, zip(*found.rows, strict=True), strict=True):
         taken = set(used)
@@ -64,6 +70,23 @@ def _matched(names: Sequence[str], sides: Sequence[list[ImageRef]], split: Split
             f"differs by the suffix only; the first is taken: {first}"
         )
     return found.rows
+
+
+def _keys(names: Sequence[str], sides: Sequence[list[ImageRef]], pair_by: str) -> dict[ImageRef, str]:
+    """Return what the groups of an expression match in the names of images, where it matches."""
+    found: dict[ImageRef, str] = {}
+    for name, side in zip(names, sides, strict=True):
+        taken: dict[str, ImageRef] = {}
+        for ref in side:
+            pair = pair_of(pair_by, composed(ref.key))
+            if pair is None:
+                continue
+            found[ref] = pair
+            other = taken.setdefault(pair, ref)
+            if other != ref:
+                both = f"{other.path.name} and {ref.path.name} of {name}"
+                raise UserError(f"{setting('data.pair_by', pair_by)}: {both} would be of the same pair, {pair!r}")
+    return found
 
 
 def hold_out(orders: list[Rows], most: int, notes: list[str], *, spread: bool) -> list[Rows]:

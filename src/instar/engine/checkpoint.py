@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from instar.core import registry
+from instar.core.absent import networks_of
 from instar.core.config import RunConfig
 from instar.core.digests import DamagedError, write_sums
+from instar.core.errors import UserError, setting
 from instar.core.files import own_folder, remove, sync, write_atomically
 from instar.core.method import Method
 from instar.core.run import (
@@ -104,6 +108,40 @@ def save(fabric: Fabric, run: Path, live: Live, training: dict[str, Any]) -> Pat
     return new
 
 
+def save_untrained(run: Path, config: RunConfig, weights: Mapping[str, Tensor], averages: Mapping[str, Tensor]) -> Path:
+    """Write a checkpoint from which a run starts at step 0 with weights from elsewhere, and return its folder.
+
+    Args:
+        run: the run directory, without checkpoints.
+        config: of the run.
+        weights: the state dict of the method; networks that are not there are noted as absent.
+        averages: the averaged weights; without them the run must keep none (`train.ema`).
+
+    Raises:
+        OSError: it could not be written.
+    """
+    folder = run / CHECKPOINTS
+    own_folder(folder)
+    new = folder / f"step-{0:09d}"
+    partial = folder / f".{new.name}"
+    partial.mkdir()
+    write_config(config, partial)
+    _write_tensors(dict(weights), partial / METHOD)
+    _write_tensors({}, partial / OPTIMIZERS)
+    if averages:
+        _write_tensors(dict(averages), partial / AVERAGES)
+    with torch.device("meta"):
+        method = registry.get(config.name)(config.method)
+    absent = [name for name in networks_of(method) if not any(key.startswith(f"{name}.") for key in weights)]
+    training = {"step": 0, "phase": "", "bad_steps": 0, "seconds": 0.0, "meter": {}, "absent": absent}
+    write_atomically(partial / TRAINING, json.dumps(training).encode())
+    write_sums(partial)
+    sync(partial)
+    partial.rename(new)
+    sync(folder)
+    return new
+
+
 def load(fabric: Fabric, folder: Path, live: Live) -> dict[str, Any]:
     """Put a checkpoint into the live objects and return its `training`.
 
@@ -116,6 +154,11 @@ def load(fabric: Fabric, folder: Path, live: Live) -> dict[str, Any]:
         if not fabric.is_global_zero and (folder / _own_buffers(fabric)).is_file():
             weights |= read_tensors(folder / _own_buffers(fabric))
         fill(live.method, weights, live.config, folder)
+        if live.method.absent:
+            names, begin = ", ".join(sorted(live.method.absent)), setting("train.start_from", folder)
+            raise UserError(
+                f"{folder}: imported without {names}: it cannot be trained on; begin a new run with {begin}"
+            )
         moments = read_tensors(folder / OPTIMIZERS)
         averages = read_tensors(folder / AVERAGES) if live.averages.of else {}
         try:

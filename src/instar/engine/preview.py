@@ -16,11 +16,10 @@ from torchvision.utils import make_grid
 from instar.core.abilities import Styled, supports
 from instar.core.batch import Batch, Domain
 from instar.core.files import own_folder, write_atomically
+from instar.core.images import colour
 from instar.core.method import Method
 from instar.core.seed import seeded
-
-STYLES = 3
-"""Translations shown of each image by a method with styles, the same styles at all times."""
+from instar.core.sheet import PADDING, STYLES, sheet_rows
 
 
 def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
@@ -31,28 +30,32 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     The method must be in eval mode.
     """
     rows = []
-    for source, x in samples.images.items():
-        targets = [to for to in sorted(method.targets) if to != source]
-        rows += [x] if targets else []
-        for to in targets:
-            rows += translations(method, x, to, seed)
-            rows += [samples.images[to]] if samples.paired(source, to) else []
+    for row in sheet_rows(type(samples), method.targets, _styles(method)):
+        if row.what == "translation":
+            rows.append(_translation(method, samples.images[row.source], row.domain, seed, row.style))
+        else:
+            rows.append(samples.images[row.domain])
     columns = min((len(row) for row in rows), default=0)
     if columns == 0:
         return np.zeros((1, 1, 3), np.uint8)
-    tiles = torch.cat([row[:columns].float().cpu() for row in rows])
-    picture = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=2, pad_value=1.0)
+    tiles = torch.cat([colour(row[:columns].float().cpu()) for row in rows])
+    picture = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=PADDING, pad_value=1.0)
     bytes_: NDArray[np.uint8] = picture.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
     return bytes_
 
 
 def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
     """Translate images (N, C, H, W), once for each of the styles that are shown."""
-    found = []
-    for number in range(STYLES if supports(method, Styled) else 1):
-        with seeded(seed, number):
-            found.append(method.translate(x, to=to))
-    return found
+    return [_translation(method, x, to, seed, style) for style in range(_styles(method))]
+
+
+def _styles(method: Method[Any]) -> int:
+    return STYLES if supports(method, Styled) else 1
+
+
+def _translation(method: Method[Any], x: Tensor, to: Domain, seed: int, style: int) -> Tensor:
+    with seeded(seed, style):
+        return method.translate(x, to=to)
 
 
 def save(picture: NDArray[np.uint8], folder: Path, step: int) -> Path:

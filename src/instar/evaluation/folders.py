@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from instar.core.device import pick_device
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, to_tensor
+from instar.core.formats import DomainFormat
+from instar.core.images import to_tensor
 from instar.core.listing import composed, left_out_notes, listed, natural
 from instar.core.pairing import paired
+from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
 from instar.evaluation.held_out import loaded, squares
+from instar.evaluation.kept_labels import KeptLabels
+from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
@@ -29,6 +34,9 @@ from instar.evaluation.scores import Batch, Scorer
 from instar.evaluation.verdict import verdict
 from instar.metrics.extractors import Extractor
 
+COLOUR = DomainFormat(channels=3)
+"""As folders are read."""
+
 
 def evaluate_folders(
     images: Path,
@@ -37,6 +45,8 @@ def evaluate_folders(
     *,
     inputs: Path | None = None,
     size: int | None = None,
+    labels: LabelTask | None = None,
+    label_maps: Path | None = None,
     on_event: Listener = ignore,
 ) -> Report:
     """Score the pictures of a folder against real images of the target domain.
@@ -49,6 +59,8 @@ def evaluate_folders(
         extractor: of the features in which distances are taken.
         inputs: what the translations were made from, under the same names: adds how much changed.
         size: side of the centre squares; the short side of the first translation if None.
+        labels: how the labels of `label_maps` are found in images.
+        label_maps: of the translations, under the same names: adds how well a segmenter finds them.
         on_event: told how far it is (`Worked`).
 
     Raises:
@@ -60,19 +72,21 @@ def evaluate_folders(
     notes = [*set_notes(made, "translations"), *set_notes(real, "reference images")]
     notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
     notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
-    found = real_features(extractor, real, 3, side, on_event)
+    found = real_features(extractor, real, COLOUR, side, on_event)
     notes += lost_notes(real, set(found.places), "reference images")
-    scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, 3, side)))
+    scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, COLOUR, side)))
     columns = []
+    kept = _kept_labels(label_maps, labels, side, left_out, notes, on_event) if label_maps else None
     if inputs is None:
-        seen, places = features_of(extractor, made, 3, side, "translations", on_event)
+        seen, places = features_of(extractor, made, COLOUR, side, "translations", on_event)
         shown = [made[place] for place in places]
         notes += lost_notes(made, set(places), "translations")
         means = _registered(made, side, scorer)
     else:
         pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
         copies = ((x, x, None) for _, x, _ in _rows(pairs, side, COPY, on_event))
-        columns.append(Column(COPY, scorer.scores(copies)[0]))
+        found_there = kept([one for one, _ in pairs]) if kept else []
+        columns.append(Column(COPY, [*scorer.scores(copies)[0], *found_there]))
         shown = []
 
         def batches() -> Iterator[Batch]:
@@ -87,10 +101,28 @@ def evaluate_folders(
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
     scores = [*scorer.distances(seen), *means]
     words = verdict(by_name(scores), by_name(columns[0].scores), {}) if columns else ""
-    columns.append(Column(str(images), [*scores, *more], verdict=words))
+    found_here = kept(made) if kept else []
+    columns.append(Column(str(images), [*scores, *more, *found_here], verdict=words))
     protocol = f"{extractor.describe((len(seen), len(scorer.real)))}; centre squares at {side} px"
     told = [Message(note) for note in [*notes, *said, *dict.fromkeys(left_out)]]
     return Report(str(images), "", f"{images} against {reference}", protocol, columns, told)
+
+
+def _kept_labels(
+    folder: Path, task: LabelTask | None, side: int, left_out: list[str], notes: list[str], on_event: Listener
+) -> Callable[[Sequence[ImageRef]], list[Score]]:
+    """Return what finds the labels in images; it adds to the notes how, once."""
+    how = task or LabelTask()
+    kept = KeptLabels(_refs(folder, "labels", left_out), folder, how.palette, how.segmenter or "unet")
+    device = torch.device(pick_device("auto"))
+
+    def scores(images: Sequence[ImageRef]) -> list[Score]:
+        found, about = kept.scores(images, side, device, on_event)
+        said = f"labels are found by {about}"
+        notes.extend([] if said in notes else [said])
+        return found
+
+    return scores
 
 
 def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:
@@ -98,7 +130,7 @@ def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:
     registered = RegisteredScores(scorer.reference)
     if not registered:
         return []
-    for y in squares(made, 3, side):
+    for y in squares(made, COLOUR, side):
         registered.add(y)
     return registered.scores()
 
@@ -145,7 +177,7 @@ def _rows(
     """Yield translations as they are named, inputs and translations in batches; unreadable pairs are left out."""
 
     def load(pair: tuple[ImageRef, ImageRef]) -> tuple[ImageRef, Array, Array]:
-        return pair[1], square_pixels(pair[0], 3, side), square_pixels(pair[1], 3, side)
+        return pair[1], square_pixels(pair[0], COLOUR, side), square_pixels(pair[1], COLOUR, side)
 
     for found in counted(loaded(pairs, load), len, what, len(pairs), on_event):
         refs, x, y = zip(*found, strict=True)

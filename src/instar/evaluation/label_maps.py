@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import centre_square, resize, to_array, to_tensor
+from instar.core.images import centre_square, colour, eight_bit, resize, to_tensor
 from instar.core.seed import seeded
 from instar.data import ImageRef
 from instar.data.cache import home
 from instar.evaluation.held_out import HeldOut, loaded
-from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.pixels import rounded
 from instar.evaluation.score import Score
 from instar.metrics import segmenter as unet
 from instar.metrics.array_cache import cached, file_stamps
@@ -153,8 +153,8 @@ def trained(
     classes = len(palette.names)
 
     def compute() -> dict[str, NDArray[np.float32]]:
-        scenes = list(_scenes([(maps[i], photos[i]) for i in places], palette, images.size))
-        network = unet.train(scenes, classes, palette.ignored, images.size, device, on_event, steps)
+        examples = list(scenes([(maps[i], photos[i]) for i in places], palette, images.size))
+        network = unet.train(examples, classes, palette.ignored, images.size, device, on_event, steps)
         return {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
     arrays = cached(home(), f"segmenter-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}", compute)
@@ -165,11 +165,11 @@ def trained(
     return network.requires_grad_(False).eval(), about
 
 
-def _scenes(pairs: Sequence[tuple[ImageRef, ImageRef]], palette: Palette, size: int) -> Iterator[Scene]:
-    """Yield photographs and classes with a short side of `size`."""
+def scenes(pairs: Sequence[tuple[ImageRef, ImageRef]], palette: Palette, size: int) -> Iterator[Scene]:
+    """Yield photographs and classes with a short side of `size`, of pairs of a label map and a photograph."""
 
     def load(pair: tuple[ImageRef, ImageRef]) -> tuple[Pixels, Pixels]:
-        labels, photo = (_eight_bit(ref) for ref in pair)
+        labels, photo = (label_pixels(ref) for ref in pair)
         scale = size / min(photo.shape[:2])
         width, height = (max(size, round(side * scale)) for side in photo.shape[1::-1])
         small = resize(photo, width, height)
@@ -213,15 +213,15 @@ def _share(palette: Palette, refs: Sequence[ImageRef]) -> float:
 
 
 def _all_pixels(refs: Sequence[ImageRef]) -> list[Pixels]:
-    return [pixels for found in loaded(refs, _eight_bit) for pixels in found]
+    return [pixels for found in loaded(refs, label_pixels) for pixels in found]
 
 
 def _pixels(ref: ImageRef, size: int) -> Pixels:
     """Return the centre square of a label map (size, size, 3); colours are never mixed."""
-    return centre_square(_eight_bit(ref), size, Resampling.NEAREST).astype(np.uint8)
+    return centre_square(label_pixels(ref), size, Resampling.NEAREST).astype(np.uint8)
 
 
-def _eight_bit(ref: ImageRef) -> Pixels:
+def label_pixels(ref: ImageRef) -> Pixels:
+    """Return the pixels (H, W, 3) of a label map, or of another image, in 8 bits."""
     with ref.decoded() as image:
-        array = to_array(image, 3)
-    return (array // 257 if array.dtype == np.uint16 else array).astype(np.uint8)
+        return eight_bit(image)

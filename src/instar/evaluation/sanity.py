@@ -6,9 +6,9 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from instar.core.listing import LOSSY
+from instar.core.member import File, size_of
 from instar.core.reading import UnreadableImage, header_notes, summed
 from instar.data import ImageRef
 
@@ -29,13 +29,14 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     sizes = Counter[tuple[int, int]]()
     for ref in images:
         with suppress(UnreadableImage):  # said by who reads them, see `lost_notes`
-            width, height, _ = ref.probe()
+            width, height = ref.probe()[:2]
             sizes[width, height] += 1
     if len(sizes) > 1:
         (width, height), most = sizes.most_common(1)[0]
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
-    files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
-    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
+    files = [ref.path for ref in images if not ref.entry and ref.half != "right" and not ref.page]
+    whole = [ref.path for ref in images if not ref.entry and ref.half != "right" and ref.page is None]
+    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in whole)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
@@ -75,10 +76,10 @@ def leak_notes(
         return []
     if len(seen) == len(tested):
         return [f"{what}: all are {among}: the scores say what it has learned by heart"]
-    return [f"{what}: {len(seen)} of {len(tested)} are {among}, {sorted(seen)[0]} first"]
+    return [f"{what}: {len(seen)} of {len(tested)} are {among}, {min(map(str, seen))} first"]
 
 
-def format_notes(translations: Iterable[Path], real: Iterable[Path]) -> list[str]:
+def format_notes(translations: Iterable[File], real: Iterable[File]) -> list[str]:
     """Return a sentence if one side is compressed with losses and the other is not: features see that."""
     lossy = [{path.suffix.lower() in LOSSY for path in side} for side in (list(translations), list(real))]
     if len(lossy[0]) == len(lossy[1]) == 1 and lossy[0] != lossy[1]:
@@ -87,13 +88,13 @@ def format_notes(translations: Iterable[Path], real: Iterable[Path]) -> list[str
     return []
 
 
-def duplicate_files(paths: Iterable[Path]) -> list[list[Path]]:
+def duplicate_files(paths: Iterable[File]) -> list[list[File]]:
     """Return groups of files with the same bytes; only files of equal length are read."""
-    by_length: dict[int, list[Path]] = defaultdict(list)
+    by_length: dict[int, list[File]] = defaultdict(list)
     for path in dict.fromkeys(paths):
         with suppress(OSError):  # a link that leads nowhere: it is said where images are read
-            by_length[path.stat().st_size].append(path)
-    by_bytes: dict[bytes, list[Path]] = defaultdict(list)
+            by_length[size_of(path)].append(path)
+    by_bytes: dict[bytes, list[File]] = defaultdict(list)
     for group in by_length.values():
         for path in group if len(group) > 1 else ():
             with suppress(OSError):

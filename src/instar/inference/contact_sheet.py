@@ -52,9 +52,9 @@ def write_grid(
 
 def _rows(jobs: Sequence[Job], out: Path) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
-    for source, found in groupby((job for job in jobs if job.output), key=lambda job: job.source):
+    for file, found in groupby((job for job in jobs if job.output), key=lambda job: job.file):
         try:
-            rows.append([tile(read(path)) for path in (Path(source), *(out / job.output for job in found))])
+            rows.append([tile(read(path)) for path in (file, *(out / job.output for job in found))])
         except UnreadableImage:
             continue  # it failed, as the manifest says
         if len(rows) == ROWS:

@@ -10,21 +10,29 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from instar.core.errors import UserError, setting
+from instar.core.heic import NO_HEIC, is_heic, writable
 from instar.core.listing import (
-    NO_HEIC,
     SUFFIXES,
     LeftOut,
     Why,
     in_folders,
-    is_heic,
     is_image,
     is_visible,
     left_out_notes,
     listed,
     natural,
+    suffix_of,
 )
+from instar.core.member import File, Member
+from instar.core.packed import is_packed, parts
 
 MANIFEST = "manifest.jsonl"
+TIFF = ".tif"
+"""Of files that hold any values."""
+VIDEOS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+"""Suffixes of videos, in small letters, and what FFmpeg calls their formats."""
+FRAMES = "translating frames"
+"""What is counted in a video, for events."""
 
 
 class Job(NamedTuple):
@@ -37,6 +45,20 @@ class Job(NamedTuple):
     """Which of the results that are made of each input."""
     lost: str = ""
     """Why images may be missing there, if so; then there is no output."""
+    member: Member | None = None
+    """The image, if it is no file of its own; `source` then says where it is."""
+    key: str = ""
+    """Path below the folder or file that was given, without the suffix: what belongs to the image has the same."""
+
+    @property
+    def file(self) -> File:
+        """Where the image is."""
+        return self.member or Path(self.source)
+
+    @property
+    def video(self) -> bool:
+        """Whether it is a video, by its suffix."""
+        return bool(self.output) and is_video(Path(self.source))
 
 
 class Naming(NamedTuple):
@@ -46,11 +68,17 @@ class Naming(NamedTuple):
     """Put before the suffix."""
     suffix: str = ""
     """Of the file; the input's if empty."""
+    held: frozenset[str] | None = None
+    """Suffixes of files that hold the result; an input of another one gives a .tif. None: all do."""
 
     def of(self, output: str) -> str:
         """Return the path of the result for an input's path."""
         path = PurePosixPath(output)
-        return path.with_name(f"{path.stem}{self.ending}{self.suffix or path.suffix}").as_posix()
+        own = suffix_of(path)
+        suffix = self.suffix or path.name[len(path.name) - len(own) :]
+        if self.held is not None and suffix.lower() not in self.held:
+            suffix = TIFF
+        return path.with_name(f"{path.name[: len(path.name) - len(own)]}{self.ending}{suffix}").as_posix()
 
 
 def collect(
@@ -64,7 +92,7 @@ def collect(
     Each image gives one job for every variant; a file that is no image gives one, and so does what cannot be read.
 
     Args:
-        inputs: files, folders and patterns.
+        inputs: files, folders and patterns; tables, shards and data sets for the images in them.
         out: folder for the results, or a file for the only one (`is_file`).
         variants: how they are named.
         tell: told in a line what else is left out, such as folders of the system.
@@ -74,7 +102,8 @@ def collect(
     """
     left_out: list[LeftOut] = []
     file = is_file(out)
-    plain = _unique([job for text in inputs for job in _jobs(text, left_out, None if file else out)])
+    found = [job for text in inputs for job in _jobs(text, left_out, None if file else out)]
+    plain = _unique([job._replace(output=writable(job.output)) for job in found])
     jobs = _unique([named for job in plain for named in _named(job, variants)])
     if file:
         jobs = [_only(jobs, out)]
@@ -86,17 +115,25 @@ def collect(
 
 def is_file(out: Path) -> bool:
     """Tell whether a place for results is a file for one, such as out.png, and no folder."""
-    return is_image(out) and not out.is_dir()
+    return (is_image(out) or is_video(out)) and not out.is_dir()
+
+
+def is_video(path: Path) -> bool:
+    """Tell whether a file is a video by its suffix."""
+    return path.suffix.lower() in VIDEOS
 
 
 def _only(jobs: Sequence[Job], out: Path) -> Job:
     found = [job for job in jobs if job.output]
     if len(found) != 1 or len(jobs) > 1:
         raise UserError(f"{setting('out', out)} is one file, for {len(jobs)} results or inputs; give a folder")
+    if found[0].video != is_video(out):
+        kinds = ("a video", "a picture") if found[0].video else ("a picture", "a video")
+        raise UserError(f"{setting('out', out)}: {found[0].source} is {kinds[0]}, and this would be {kinds[1]}")
     return found[0]._replace(output=out.name)
 
 
-def image_files(inputs: Sequence[str]) -> list[str]:
+def image_files(inputs: Sequence[str]) -> list[Job]:
     """Return the images that files, folders and patterns stand for, each once, each folder's in natural order.
 
     What cannot be read, such as a folder of another user, is among them: reading it says so.
@@ -104,23 +141,28 @@ def image_files(inputs: Sequence[str]) -> list[str]:
     Raises:
         UserError: an input is missing or holds no image.
     """
-    found: dict[Path, str] = {}
+    found: dict[Path, Job] = {}
     for text in inputs:
         for job in _jobs(text, []):
             if job.output or job.lost:
-                found.setdefault(Path(job.source).absolute(), job.source)
+                found.setdefault(Path(job.source).absolute(), job)
     return list(found.values())
 
 
 def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     if not job.output:
         return [job]
-    return [Job(job.source, naming.of(job.output), number) for number, naming in enumerate(variants)]
+    key = PurePosixPath(job.output).with_suffix("").as_posix()
+    return [
+        job._replace(output=naming.of(job.output), variant=number, key=key) for number, naming in enumerate(variants)
+    ]
 
 
 def _jobs(text: str, left_out: list[LeftOut], out: Path | None = None) -> list[Job]:
     """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
     path = Path(text)
+    if is_packed(path):
+        return _in_rows(path, left_out)
     if path.is_file():
         return [Job(str(path), path.name)]
     if path.is_dir():
@@ -145,7 +187,7 @@ def _instead(found: Sequence[Job]) -> str:
 
 
 def _job(source: Path, output: str) -> Job:
-    if not is_image(source):
+    if not is_image(source) and not is_video(source):
         return Job(str(source), "")
     if source.exists() and not source.is_file():
         return Job(str(source), "", lost=Why.SPECIAL.value)
@@ -161,6 +203,30 @@ def _in_folder(folder: Path, skip: str | None, left_out: list[LeftOut]) -> list[
         else:
             left_out.append(one)
     return [found[path] for path in sorted(found, key=lambda path: in_folders(path.relative_to(folder)))]
+
+
+def _in_rows(path: Path, left_out: list[LeftOut]) -> list[Job]:
+    """Return the jobs of a table or of shards; those of several splits go to folders of their names."""
+    found: dict[str, Job] = {}
+    read = parts(path)
+    several = len({part.name for part in read}) > 1
+    for part in read:
+        left_out += part.rows.left_out
+        for file in (file for row in part.rows.rows for file in row.images.values()):
+            output = _output(file, part.file.parent)
+            if several:
+                output = f"{part.name}/{output}"
+            member = file if isinstance(file, Member) else None
+            found.setdefault(str(file), Job(str(file), output, member=member))
+    if not found:
+        raise UserError(f"{path}: no images there")
+    return list(found.values())
+
+
+def _output(file: File, folder: Path) -> str:
+    """Return where the result of an image goes: its place in a folder, without the parts that lead out of it."""
+    inside = file.inside if isinstance(file, Member) else os.path.relpath(file, folder)
+    return PurePosixPath(*(part for part in Path(inside).parts if part not in ("..", os.sep))).as_posix()
 
 
 def _matching(pattern: str, skip: str | None) -> list[Job]:

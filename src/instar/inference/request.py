@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from instar.core import registry
 from instar.core.abilities import Attentive, Coded, Landmarked, Styled, StyleEncoding, supports
+from instar.core.config import Pages, check_pages
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
@@ -22,7 +23,8 @@ class TranslationRequest(Settings):
     """Which files to translate, into what, and what else to write of each."""
 
     inputs: tuple[str, ...] = ()
-    """Images, folders with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'."""
+    """Images, videos, folders of images with all their subfolders, or quoted patterns such as 'photos/**/*.jpg'; tables
+    and tars of images."""
     out: Path
     """Folder for the results; manifest.jsonl in it has a line for every input. Or, for one result, its file, such as
     out.png."""
@@ -64,24 +66,44 @@ class TranslationRequest(Settings):
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
     grid: bool = False
     """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
+    pages: Pages = "first"
+    """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, which gives files of as many, with their times;
+    the first; or the number of one, from 1."""
     metadata: Literal["strip", "keep"] = "strip"
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
 
+    keep_outside: Path | None = None
+    """Folder of masks, of the names of the inputs: where a mask is black the result is the input, bit for bit; gray
+    mixes both."""
+    labels: Path | None = None
+    """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
+    each result under its name, into a folder beside the results, such as translated_labels."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_tile(self.tile)
+        check_pages("pages", self.pages)
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]
         if len(set(stems)) < len(stems):
             why = "results are named after the images; give images of different names"
             raise UserError(f"{setting('reference')}: {why}")
+        for name, given in (("keep_outside", self.keep_outside), ("labels", self.labels)):
+            if given and self.interpolate:
+                raise UserError(f"{setting('interpolate')} and {setting(name)}: give one of the two")
         if self.interpolate and (self.grid or self.samples):
             other = "grid" if self.grid else "samples"
             why = "a strip shows all its pictures" if self.grid else "the way leads from style 0 to style 1"
             first, second = sorted(["interpolate", other])
             raise UserError(f"{setting(first)} and {setting(second)}: give one of the two; {why}")
+
+        names = ("interpolate", "landmarks", "heatmap", "grid", "keep_outside", "labels")
+        if self.pages == "all" and any(getattr(self, name) for name in names):
+            other = next(name for name in names if getattr(self, name))
+            both = f"{setting('pages', 'all')} and {setting(other)}"
+            raise UserError(f"{both}: give one of the two; the second shows one page")
 
     @property
     def domain(self) -> str | None:

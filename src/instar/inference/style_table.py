@@ -120,13 +120,13 @@ def read_styles(
     translator = model if isinstance(model, Translator) else Translator.load(model, device)
     kept: list[str] = []
     styles, probabilities, failed = [], [], []
-    for number, file in enumerate(files, 1):
+    for number, job in enumerate(files, 1):
         try:
-            image = read(Path(file))
+            image = read(job.file)
         except UnreadableImage as error:
-            failed.append(Failure(file, Message(error.reason)))
+            failed.append(Failure(job.source, Message(error.reason)))
         else:
-            kept.append(file)
+            kept.append(job.source)
             styles.append(translator.style_of(image, to).cpu())
             found = supports(translator.method, Clustered)
             probabilities.append(translator.cluster(image) if found else torch.empty(0))

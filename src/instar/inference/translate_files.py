@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO, TextIOWrapper
 from itertools import chain, count
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-from instar.core.config import LARGE
+from instar.core.config import LARGE, Pages
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.files import open_new
-from instar.core.reading import summed
+from instar.core.formats import DomainFormat
+from instar.core.images import clipped_share
+from instar.core.member import File
+from instar.core.reading import add_note, read, summed
+from instar.core.stack import Stack, read_all
 from instar.inference.batches import pixels_for
-from instar.inference.bulk import Size, work
+from instar.inference.bulk import Inputs, Read, Size, work
+from instar.inference.companions import Finish, finish_of
 from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
 from instar.inference.jobs import MANIFEST, Job, collect, is_file
@@ -26,6 +32,7 @@ from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.translator import Translator
 from instar.inference.variants import Variant, variants
+from instar.inference.video_jobs import check_videos, work_videos
 
 LANDMARKS = "landmarks.csv"
 WORK = "translating images"
@@ -42,10 +49,12 @@ class TranslationResult:
         failed: those that there are not, each with the input and the reason.
         ignored: files among the inputs that are no images.
         stopped: whether it ended before the last input.
-        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note.
+        manifest: file with a line of JSON for each result: input, output, status, width, height, mode, error, note; of
+            a video also frames, rate and flicker.
             That of an earlier translation is kept: it is then manifest-2.jsonl. None if `out` is a file.
         landmarks: table of the landmarks, if they were asked for.
         grid: picture of the first inputs with their results, if one was asked for and there are any.
+        labels: folder of the label maps, if some were given.
         notes: lines that a user should read.
     """
 
@@ -58,6 +67,7 @@ class TranslationResult:
     manifest: Path | None
     landmarks: Path | None = None
     grid: Path | None = None
+    labels: Path | None = None
     notes: tuple[Message, ...] = ()
 
 
@@ -103,6 +113,8 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
+    check_videos(request, [job for job in jobs if job.video], made)
+    finish = finish_of(request, made)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -117,16 +129,7 @@ def translate_files(
         tally = Tally(lines, tick, rows, COLUMNS, spell)
         tick()
         try:
-            work(
-                jobs,
-                folder,
-                [variant.make for variant in made],
-                tally,
-                batch=request.batch,
-                pixels=pixels_for(translator.device.type),
-                look=_looker(None if request.size else translator.config.data.short_side, hear),
-                stopped=stop.is_set if stop else lambda: False,
-            )
+            _work(_Order(jobs, folder, made, finish), tally, request, translator, hear, stop)
         finally:
             tally.flush()
     for line in summed(tally.lacking.items()):
@@ -141,8 +144,78 @@ def translate_files(
         manifest=manifest,
         landmarks=landmarks,
         grid=_grid(jobs, made, folder) if request.grid else None,
+        labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in notes),
     )
+
+
+def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
+    """Return what reads a file, and notes on it whether values of it are clipped."""
+    load: Callable[[File], Read] = read
+    if pages == "all":
+        load = read_all
+    elif isinstance(pages, int):
+        load = partial(read, page=pages - 1)
+
+    def loaded(path: File) -> Read:
+        image = load(path)
+        for page in image.pages if isinstance(image, Stack) else (image,):
+            with suppress(UserError):  # other bands: told where it is translated
+                if clipped_share(page, form):
+                    add_note(image, f"values outside of {form.low:g} to {form.high:g}, clipped")
+                    break
+        return image
+
+    return load if form.plain else loaded
+
+
+def _given(request: TranslationRequest, translator: Translator) -> DomainFormat:
+    """Return what the inputs are."""
+    source = request.source or translator.source_of(request.domain)
+    return translator.format_of(translator.keys.key(source) or translator.keys.source)
+
+
+class _Order(NamedTuple):
+    """What is made of which files, and where it goes."""
+
+    jobs: Sequence[Job]
+    out: Path
+    made: Sequence[Variant]
+    finish: Finish
+
+
+def _work(
+    order: _Order,
+    tally: Tally,
+    request: TranslationRequest,
+    translator: Translator,
+    hear: Listener,
+    stop: Stop | None,
+) -> None:
+    """Translate the images, then the videos."""
+    jobs, out, made, finish = order
+    images, videos = [job for job in jobs if not job.video], [job for job in jobs if job.video]
+    device = translator.device.type
+
+    def stopped() -> bool:
+        return stop is not None and stop.is_set()
+
+    work(
+        images,
+        out,
+        [variant.make for variant in made],
+        tally,
+        batch=request.batch,
+        pixels=pixels_for(device),
+        inputs=Inputs(
+            _reader(request.pages, _given(request, translator)),
+            request.pages - 1 if isinstance(request.pages, int) else None,
+            _looker(None if request.size else translator.config.data.short_side, hear),
+        ),
+        stopped=stopped,
+        finish=finish,
+    )
+    work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from instar.core.files import read_own
+from instar.core.member import File
 from instar.core.plain import read_json
 from instar.core.stamps import stamp
 
@@ -47,9 +48,9 @@ def cached(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
     return found
 
 
-def file_stamps(files: Iterable[Path]) -> list[tuple[str, int, int, int, str]]:
+def file_stamps(files: Iterable[File]) -> list[tuple[str, int, int, int, str]]:
     """Return place and stamp of each file, which tell whether it is still the same."""
-    return [(os.path.realpath(path), *stamp(path)) for path in files]
+    return [(os.path.realpath(str(path)), *stamp(path)) for path in files]
 
 
 def _load(folder: Path) -> Arrays | None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from instar.core.member import File
 from instar.metrics.array_cache import cached, file_stamps
 from instar.metrics.extractors import Extractor
 
@@ -27,7 +28,7 @@ class Reference(NamedTuple):
     """Of these in the list."""
 
 
-def reference_key(files: Iterable[Path], extractor: Extractor, preparation: str) -> str:
+def reference_key(files: Iterable[File], extractor: Extractor, preparation: str) -> str:
     """Return a name that changes with any file (place, size or time), the network, its resize and the preparation.
 
     Args:

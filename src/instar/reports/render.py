@@ -24,6 +24,14 @@ def line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words, such as 12 s, 3 min or 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -35,5 +43,6 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["line"] = line
+    environment.filters["duration"] = duration
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return environment

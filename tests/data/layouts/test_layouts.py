@@ -22,7 +22,9 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 def reader(*roots: Path, single: bool = False) -> str:
     """Name of the layout that claims a data set first."""
-    return next(kind.__name__ for kind in layouts.known() if kind.single == single and kind().claims(roots))
+    cfg = DataConfig(roots=roots)
+    found = (kind for kind in layouts.known() if kind.single == single and kind().asked(cfg) and kind().claims(roots))
+    return next(kind.__name__ for kind in found)
 
 
 @pytest.mark.parametrize(
@@ -51,17 +53,18 @@ def test_who_reads_what(make, files: tuple[str, ...], several: str, single: str)
 
 def test_precedence_is_the_order_of_the_list() -> None:
     assert [kind.__name__ for kind in layouts.known()] == [
-        "FolderPerDomain", "SplitDomain", "SideBySide", "SplitThenDomain", "DomainFolders", "OneFolder",
+        "FolderPerDomain", "Table", "SavedDataset", "Shards", "SplitDomain", "NamedPairs", "SideBySide",
+        "SplitThenDomain", "DomainFolders", "OneFolder",
     ]  # fmt: skip
 
 
 def test_what_nobody_reads(make, tmp_path: Path) -> None:
-    root = make("a.txt", "list.csv")
+    root = make("a.txt", "list.md")
     for roots, kind, words in (
-        ((root,), Unpaired, r"set: no images .found 1 \.(txt|csv) file, 1 \.(txt|csv) file."),
+        ((root,), Unpaired, r"set: no images .found 1 \.(txt|md) file, 1 \.(txt|md) file."),
         ((root,), Unlabelled, "set: no images"),
-        ((root / "list.csv",), Unpaired, "is a file: give the folder that holds the images"),
-        ((root / "list.csv",), Unlabelled, "is a file: give the folder that holds the images"),
+        ((root / "list.md",), Unpaired, "is a file: give the folder that holds the images"),
+        ((root / "list.md",), Unlabelled, "is a file: give the folder that holds the images"),
         ((root / "gone",), Unpaired, "there is no such folder"),
     ):
         with pytest.raises(UserError, match=words):

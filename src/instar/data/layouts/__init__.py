@@ -22,14 +22,22 @@ from instar.data.layouts import tree
 from instar.data.layouts.domain_folders import DomainFolders
 from instar.data.layouts.folder_per_domain import FolderPerDomain
 from instar.data.layouts.layout import Layout as Layout
+from instar.data.layouts.named_pairs import NamedPairs
 from instar.data.layouts.one_folder import OneFolder
+from instar.data.layouts.saved_dataset import SavedDataset
+from instar.data.layouts.shards import Shards
 from instar.data.layouts.side_by_side import SideBySide
 from instar.data.layouts.split_domain import SplitDomain
 from instar.data.layouts.split_then_domain import SplitThenDomain
+from instar.data.layouts.table import Table
 
 OWN: tuple[type[Layout], ...] = (
     FolderPerDomain,
+    Table,
+    SavedDataset,
+    Shards,
     SplitDomain,
+    NamedPairs,
     SideBySide,
     SplitThenDomain,
     DomainFolders,
@@ -68,7 +76,7 @@ def read(cfg: DataConfig, kind: type[Batch]) -> DataSet:
     domains, roots = len(kind.sources()), cfg.roots
     _check_roots(roots, domains)
     for layout in (found() for found in known() if found.single == (domains == 1)):
-        if layout.claims(roots):
+        if layout.asked(cfg) and layout.claims(roots):
             data = layout.read(cfg)
             if domains == 1 and len(data.domains) != 1:
                 raise ValueError(f"{type(layout).__name__} is to give one domain, not {', '.join(data.domains)}")

@@ -7,6 +7,7 @@ from typing import final
 
 from instar.core.config import DataConfig
 from instar.core.listing import holds_images, sub_folders
+from instar.core.packed import is_saved, is_shards
 from instar.data import digits
 from instar.data.dataset import DataSet
 from instar.data.layouts import tree
@@ -35,4 +36,8 @@ class DomainFolders(Layout):
 
 
 def _domains(root: Path) -> list[Path]:
-    return [folder for folder in sub_folders(root) if holds_images(folder) or digits.at(folder)]
+    return [
+        folder
+        for folder in sub_folders(root)
+        if holds_images(folder) or digits.at(folder) or is_shards(folder) or is_saved(folder)
+    ]

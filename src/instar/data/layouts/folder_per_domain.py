@@ -14,7 +14,9 @@ from instar.data.layouts.layout import Layout
 
 @final
 class FolderPerDomain(Layout):
-    """Folders, or files of digits: each is a domain, called as its folder. The order is that in which they are given.
+    """Folders, or files of many images (digits, tables, tars): each is a domain, called as its folder or file.
+
+    The order is that in which they are given.
 
         photos/1.jpg     photos/2.jpg
         paintings/1.jpg  paintings/test/2.jpg

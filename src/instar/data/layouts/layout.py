@@ -24,6 +24,10 @@ class Layout(ABC):
             roots: what the user gave: one folder or file, or one for each domain. They exist.
         """
 
+    def asked(self, cfg: DataConfig) -> bool:
+        """Tell whether the settings ask for it, for a layout that is read only if they do."""
+        return True
+
     @abstractmethod
     def read(self, cfg: DataConfig) -> DataSet:
         """Find the images; no image is opened but for its size.

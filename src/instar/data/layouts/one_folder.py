@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import final
 
 from instar.core.config import DataConfig
+from instar.core.packed import is_packed
 from instar.data import digits
 from instar.data.dataset import DataSet, Split, Splits
 from instar.data.layouts import tree
@@ -17,7 +18,7 @@ from instar.data.refs import ImageRef
 
 @final
 class OneFolder(Layout):
-    """One folder with all its sub-folders, which are classes, or a file of digits.
+    """One folder with all its sub-folders, which are classes, or a file of digits, a table, a tar.
 
         cat/1.jpg  dog/2.jpg  3.jpg  test/cat/4.jpg
 
@@ -28,8 +29,9 @@ class OneFolder(Layout):
     single = True
 
     def claims(self, roots: tuple[Path, ...]) -> bool:
-        """Any folder, and files of digits."""
-        return len(roots) == 1 and (roots[0].is_dir() or digits.at(roots[0]) is not None)
+        """Any folder, and files of many images."""
+        root = roots[0]
+        return len(roots) == 1 and (root.is_dir() or is_packed(root) or digits.at(root) is not None)
 
     def read(self, cfg: DataConfig) -> DataSet:
         """Read all images."""

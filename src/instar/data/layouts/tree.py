@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from instar.core import packed
 from instar.core.errors import UserError
 from instar.core.listing import Listing, Why, composed, holds_images, listed, natural, sub_folders, suffixes
 from instar.data import digits
 from instar.data.dataset import Splits
 from instar.data.digits import Entry, Part
+from instar.data.layouts import tabular
+from instar.data.layouts.words import split_and_domain
 from instar.data.refs import ImageRef
-
-# "trainA", "train_A", "trainannot", "val": a split, then the domain. The longer words first.
-_SPLIT = re.compile(r"(training|train|testing|test|validation|valid|val)[ _-]*(.*)", re.IGNORECASE)
 
 
 def by_split(found: Iterable[Path]) -> dict[str, dict[str, Path]]:
@@ -22,10 +21,9 @@ def by_split(found: Iterable[Path]) -> dict[str, dict[str, Path]]:
     splits: dict[str, dict[str, Path]] = {"train": {}, "test": {}, "val": {}}
     spelling: dict[str, str] = {}
     for folder in found:
-        match = _SPLIT.fullmatch(folder.name)
-        if match:
-            split = next(key for key in splits if match[1].lower().startswith(key))
-            splits[split][spelling.setdefault(match[2].casefold(), match[2])] = folder
+        if word := split_and_domain(folder.name):
+            split, domain = word
+            splits[split][spelling.setdefault(domain.casefold(), domain)] = folder
     return splits
 
 
@@ -34,7 +32,7 @@ def are_splits(found: list[Path]) -> bool:
     train = by_split(found)["train"]
     if not train or set(train) == {""}:
         return False
-    return "" in train or len(train) > 1 or all(_SPLIT.fullmatch(folder.name) for folder in found)
+    return "" in train or len(train) > 1 or all(split_and_domain(folder.name) for folder in found)
 
 
 def held_out(splits: dict[str, dict[str, Path]]) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -57,11 +55,13 @@ def split_domain(train: Path, test: Path | None, val: Path | None) -> Splits:
 
 
 def own_domain(folder: Path) -> Splits:
-    """Read a domain's own folder, which may have train and test folders in it, or its file of digits.
+    """Read a domain's own folder, which may have train and test folders in it, or its file of many images.
 
     Raises:
         UserError: there are no training images, or it is another file.
     """
+    if packed.is_packed(folder):
+        return tabular.one_domain(folder)
     found = None if folder.is_dir() and holds_images(folder) else digits.at(folder)
     if found:
         return Splits(_entries(found.train), _entries(found.test) if found.test else [])

@@ -1,0 +1,49 @@
+"""What the rows of a sample picture show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from instar.core.batch import Batch, Domain
+
+PADDING = 2
+"""White pixels around each image of a sample picture."""
+STYLES = 3
+"""Translations shown of each image by a method with styles, the same styles at all times."""
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A row of images of one kind.
+
+    Attributes:
+        what: it shows.
+        domain: that its images are of, or are translated into.
+        source: that of the images it is made of.
+        style: number of the style.
+    """
+
+    what: Literal["input", "translation", "truth"]
+    domain: Domain
+    source: Domain
+    style: int = 0
+
+
+def sheet_rows(kind: type[Batch], targets: Sequence[Domain], styles: int) -> list[SheetRow]:
+    """Return the rows from above: for each domain its images, and below them what is made of them.
+
+    Args:
+        kind: of the samples.
+        targets: domains that the method translates into.
+        styles: translations of each image.
+    """
+    rows = []
+    for source in kind.parts:
+        others = [to for to in sorted(targets) if to != source]
+        rows += [SheetRow("input", source, source)] if others else []
+        for to in others:
+            rows += [SheetRow("translation", to, source, number) for number in range(styles)]
+            rows += [SheetRow("truth", to, source)] if kind.paired(source, to) else []
+    return rows

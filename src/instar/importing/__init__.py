@@ -1,0 +1,1 @@
+"""Checkpoints of the authors' own code as networks of Instar's methods."""

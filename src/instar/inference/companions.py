@@ -1,0 +1,191 @@
+"""Masks and label maps of inputs: files of the same names in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from instar.core.errors import UserError, setting
+from instar.core.files import write_atomically
+from instar.core.images import to_array
+from instar.core.listing import composed, listed
+from instar.core.raster import Picture, Raster
+from instar.core.rasters import as_raster
+from instar.core.reading import UnreadableImage, read
+from instar.core.samples import WIDE
+from instar.core.stack import Stack
+from instar.inference.jobs import Job, is_file
+from instar.inference.request import TranslationRequest
+from instar.inference.results import Result, Single
+from instar.inference.variants import Variant
+
+_DIRECT = ("L", "LA", "RGB", "RGBA", "CMYK")
+"""Modes whose numbers may be mixed as they are."""
+
+
+class Companions:
+    """The images of a folder by what they belong to: their paths in it, without the suffix."""
+
+    def __init__(self, folder: Path, given_as: str) -> None:
+        """List the folder.
+
+        Args:
+            folder: of the companions.
+            given_as: name of the setting, for messages.
+
+        Raises:
+            UserError: there is no such folder, or no image in it.
+        """
+        if not folder.is_dir():
+            raise UserError(f"{setting(given_as, folder)}: there is no such folder")
+        self.folder = folder
+        self._files: dict[str, Path] = {}
+        for path in listed(folder).images:
+            key = composed(path.relative_to(folder).with_suffix("").as_posix())
+            other = self._files.setdefault(key, path)
+            if other != path:
+                raise UserError(f"{setting(given_as, folder)}: {other.name} and {path.name} would belong to one image")
+        if not self._files:
+            raise UserError(f"{setting(given_as, folder)}: holds no images")
+
+    def of(self, job: Job) -> Path:
+        """Return the companion of a job's input.
+
+        Raises:
+            UserError: it has none.
+        """
+        found = self._files.get(composed(job.key))
+        if found is None:
+            raise UserError(f"{self.folder} holds no image {job.key}, with whatever suffix, for it")
+        return found
+
+
+class Finish:
+    """What is done with a result before it is written: kept as the input outside a mask, label maps beside it."""
+
+    def __init__(
+        self, masks: Companions | None, labels: Companions | None, labels_out: Path, translations: frozenset[int]
+    ) -> None:
+        """Make one.
+
+        Args:
+            masks: where the input is kept.
+            labels: what is copied.
+            labels_out: where to.
+            translations: numbers of the variants that are translations, not pictures about them.
+        """
+        self._masks, self._labels, self.labels_out, self._translations = masks, labels, labels_out, translations
+
+    def __call__(self, job: Job, given: Picture | Stack, result: Result) -> Result:
+        """Return the result as it is to be written.
+
+        Raises:
+            UserError: the mask or the label map is missing, cannot be read, or is of another size.
+        """
+        if job.variant not in self._translations or not isinstance(result, Single) or isinstance(given, Stack):
+            return result
+        if self._labels:
+            self._copy(self._labels.of(job), job, given)
+        return Single(outside_kept(given, result.image, self._masks.of(job))) if self._masks else result
+
+    def _copy(self, labels: Path, job: Job, given: Picture) -> None:
+        _read(labels, given)
+        target = (self.labels_out / job.output).with_suffix(labels.suffix)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, labels.read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot write {target}: {error.strerror}") from error
+
+
+def finish_of(request: TranslationRequest, made: Sequence[Variant]) -> Finish:
+    """Return what a request asks for.
+
+    Args:
+        request: says it.
+        made: its variants.
+
+    Raises:
+        UserError: a folder is missing or empty, or label maps would be written over those that were given.
+    """
+    masks = Companions(request.keep_outside, "keep_outside") if request.keep_outside else None
+    labels = Companions(request.labels, "labels") if request.labels else None
+    out = Path(os.path.abspath(request.out))  # noqa: PTH100  (a link keeps its name)
+    beside = out.with_name(f"{out.stem if is_file(out) else out.name}_labels")
+    if labels and os.path.realpath(beside) == os.path.realpath(labels.folder):
+        why = f"they would be written over themselves; choose another {setting('out')}"
+        raise UserError(f"{setting('labels', labels.folder)}: {why}")
+    return Finish(masks, labels, beside, frozenset(n for n, one in enumerate(made) if not one.naming.suffix))
+
+
+def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
+    """Return a translation that is its input where a mask is black, bit for bit.
+
+    Gray of the mask mixes both. Of a palette image the result is RGB, or RGBA.
+
+    Args:
+        given: the input.
+        made: its translation, of the same size.
+        mask: file of an image of that size.
+
+    Raises:
+        UserError: the mask cannot be read, or is of another size.
+    """
+    read_mask = _read(mask, given)
+    weights = to_array(read_mask, 1)
+    weight = _weight(weights[:, :, 0])
+    if isinstance(given, Raster) or isinstance(made, Raster):
+        return _raster_mixed(given, made, weight)
+    if made.mode in WIDE and given.mode == made.mode:
+        mixed = _mixed(np.asarray(given), np.asarray(made), weight)
+        result = Image.frombytes(made.mode, made.size, mixed.tobytes())
+    else:
+        plain = "RGBA" if given.has_transparency_data or made.has_transparency_data else "RGB"
+        mode = given.mode if given.mode == made.mode and given.mode in _DIRECT else plain
+        one, other = (np.asarray(image.convert(mode)) for image in (given, made))
+        mixed = _mixed(one, other, weight[..., None] if one.ndim == 3 else weight)
+        result = Image.frombytes(mode, made.size, mixed.tobytes())
+    result.info = dict(made.info)
+    return result
+
+
+def _weight(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a mask's values, of `to_array`, in [0, 1]."""
+    if values.dtype == np.float32:
+        return (values.astype(np.float64) + 1) / 2
+    weight: NDArray[np.float64] = values / np.float64(65535 if values.dtype == np.uint16 else 255)
+    return weight
+
+
+def _raster_mixed(given: Picture, made: Picture, weight: NDArray[np.float64]) -> Raster:
+    one, other = as_raster(given), as_raster(made)
+    if one.mode != other.mode:
+        why = f"the input is {one.mode}, its translation {other.mode}: one cannot stand in for the other"
+        raise UserError(f"{setting('keep_outside')}: {why}")
+    return replace(other, pixels=_mixed(one.pixels, other.pixels, weight[..., None]))
+
+
+def _mixed(one: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[Any]:
+    mixed = one + (other.astype(np.float64) - one) * weight
+    if np.issubdtype(one.dtype, np.integer):
+        mixed = np.rint(mixed)
+    kept = np.broadcast_to(weight == 0, one.shape)
+    return np.where(kept, one, mixed.astype(one.dtype))
+
+
+def _read(path: Path, given: Picture) -> Picture:
+    try:
+        found = read(path)
+    except UnreadableImage as error:
+        raise UserError(error.message.raw) from error
+    if found.size != given.size:
+        sizes = f"{found.width} x {found.height}, its image {given.width} x {given.height}"
+        raise UserError(f"{path} is {sizes}")
+    return found

@@ -1,0 +1,85 @@
+"""Which videos are translated how, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from instar.core.errors import UserError, setting
+from instar.core.events import Listener, Worked, note
+from instar.inference.batches import at_once, pixels_for
+from instar.inference.jobs import FRAMES, Job
+from instar.inference.manifest import Tally
+from instar.inference.request import TranslationRequest
+from instar.inference.variants import Variant
+from instar.inference.video import Stopped, translate_video
+
+
+def check_videos(request: TranslationRequest, videos: Sequence[Job], made: Sequence[Variant]) -> None:
+    """Refuse what is not made of videos.
+
+    Raises:
+        UserError: it names the setting.
+    """
+    pictures = {
+        "interpolate": request.interpolate,
+        "landmarks": request.landmarks,
+        "heatmap": request.heatmap,
+        "grid": request.grid,
+        "keep_outside": request.keep_outside is not None,
+        "labels": request.labels is not None,
+        "metadata": request.metadata == "keep",
+    }
+    for name, given in pictures.items():
+        if videos and given:
+            raise UserError(f"{setting(name)}: {videos[0].source} is a video, of which there is only the translation")
+
+
+def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
+    videos: Sequence[Job],
+    first: int,
+    out: Path,
+    made: Sequence[Variant],
+    tally: Tally,
+    *,
+    request: TranslationRequest,
+    device: str,
+    hear: Listener,
+    stopped: Callable[[], bool],
+) -> None:
+    """Translate videos one by one. What goes wrong with one is noted, and the others go on.
+
+    Args:
+        videos: the jobs.
+        first: number of the first in the manifest.
+        out: folder for the results.
+        made: the variants.
+        tally: told what became of each.
+        request: says how.
+        device: that computes.
+        hear: told of frames and of flicker.
+        stopped: asked after each batch of frames; a video that is not at its end then is not written.
+    """
+
+    def batch(width: int, height: int) -> int:
+        return at_once(width, height, request.batch, pixels_for(device))
+
+    for number, job in enumerate(videos, first):
+        if stopped():
+            return
+        try:
+            clip = translate_video(
+                Path(job.source),
+                out / job.output,
+                made[job.variant].make,
+                batch=batch,
+                tick=lambda done, total: hear(Worked(FRAMES, done, total)),
+                stopped=stopped,
+            )
+        except Stopped:
+            return
+        except UserError as error:
+            tally.fail(number, job, error.message.raw.removeprefix(f"{job.source}: "))
+        else:
+            tally.done_video(number, job, clip.facts(), clip.notes)
+            hear(note(f"{job.output}: {clip.flicker}"))
