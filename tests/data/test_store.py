@@ -1,6 +1,8 @@
 import json
 import os
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +330,25 @@ def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkey
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "index": content["index"].replace('"kept": [0, 1]', '"kept": [1, 0]')}))
     assert open_counting(monkeypatch, files, SMALL)[1] == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mapped files cannot be cut short there")
+def test_a_cache_that_is_cut_short_in_use_is_an_error(make, own_cache: Path) -> None:
+    """To touch the mapping would end this process."""
+    root = make(*(f"{i}.png" for i in range(40)), size=(64, 64))
+    store = opened(refs(root), Decoding(short_side=64, channels=3))
+    path = next(own_cache.iterdir()) / "pixels.bin"
+    kept = store[3].copy()
+    os.truncate(path, 5000)
+    with pytest.raises(UserError, match=r"pixels\.bin: the cache of images was cut short while it was in use") as error:
+        store[39]
+    assert "\n" not in str(error.value)
+    again = opened(refs(root), Decoding(short_side=64, channels=3))
+    assert np.array_equal(again[3], kept)
+
+
+def test_a_link_to_itself_is_an_unreadable_file(make) -> None:
+    root = make(*(f"{i}.png" for i in range(3)), size=(20, 20))
+    (root / "9.png").symlink_to("9.png")
+    store = opened(refs(root), replace(SMALL, max_bad=0.5))
+    assert (len(store), [path.name for path, _ in store.bad]) == (3, ["9.png"])

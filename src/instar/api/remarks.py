@@ -13,7 +13,7 @@ from instar.core.device import has_bf16
 from instar.core.errors import call, setting
 from instar.core.evenly import evenly
 from instar.core.events import Event, Listener, Noted, Started, Stepped, note, warning
-from instar.core.images import Array
+from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data import Data
 from instar.data.likeness import MOST, UNLIKE, unlike

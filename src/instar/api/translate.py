@@ -40,7 +40,6 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     metadata: Literal["strip", "keep"] = "strip",
     keep_outside: AnyPath | None = None,
     labels: AnyPath | None = None,
-    steady: float = 0.0,
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -84,8 +83,6 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             for bit; gray mixes both.
         labels: folder of label maps, of the names of the inputs: each is copied, for each result under its name, into a
             folder beside the results, such as "translated_labels".
-        steady: for videos, against flicker: share of mean and variance that instance norms keep from the frames
-            before, 0 to 0.99. 0 translates each frame by itself.
         on_event: told of each result, of the frames of videos and the tiles of large images (`Worked`, which says what
             it counts), and of what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
@@ -118,7 +115,6 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         metadata=metadata,
         keep_outside=None if keep_outside is None else Path(keep_outside),
         labels=None if labels is None else Path(labels),
-        steady=steady,
     )
     return translate_files(
         _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from instar.core.raster import Picture, Raster
@@ -19,7 +20,7 @@ _GIVEN = "instar.metadata"
 GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 _HELD = {
     "exif": ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"),
-    "xmp": ("JPEG", "WEBP", "AVIF"),
+    "xmp": ("JPEG", "PNG", "WEBP", "AVIF"),
     "dpi": ("JPEG", "PNG", "TIFF", "BMP"),
     TAGS: ("TIFF",),
     CHANNELS: ("TIFF",),
@@ -62,6 +63,8 @@ def saved_with(image: Picture, path: Path) -> tuple[dict[str, Any], tuple[str, .
     left = _LEFT_OUT[Raster if isinstance(image, Raster) else Image.Image] if kind == "TIFF" else ()
     kept = {key: value for key, value in there.items() if kind in _HELD[key] and key not in left}
     options = dict(kept)
+    if kind == "PNG" and "xmp" in options:
+        options["pnginfo"] = _with_xmp(options.pop("xmp"))
     if not isinstance(image, Raster) and TAGS in options:
         directory = ImageFileDirectory_v2()
         for tag, (form, value) in options.pop(TAGS).items():
@@ -70,3 +73,11 @@ def saved_with(image: Picture, path: Path) -> tuple[dict[str, Any], tuple[str, .
         options["tiffinfo"] = directory
     lost = [_NAMES[key] for key in there if key not in kept]
     return options, (f"{', '.join(lost)} not kept, for {path.suffix} files hold none",) if lost else ()
+
+
+def _with_xmp(xmp: bytes | str) -> PngInfo:
+    """Return XMP data as PNGs hold them (XMP specification, part 3)."""
+    info = PngInfo()
+    text = xmp if isinstance(xmp, str) else xmp.decode("utf-8", "replace")
+    info.add_itxt("XML:com.adobe.xmp", text)
+    return info

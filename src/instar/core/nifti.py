@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from instar.core.member import File
 from instar.core.raster import Header, NotRead, Raster
 
 VOLUME = "instar.volume"
 """In `info` of a slice: file of the volume, its shape and where it lies in space, for a volume made of it."""
 
 
-def is_nifti(path: Path) -> bool:
+def is_nifti(path: File) -> bool:
     """Tell whether a file is one by its name."""
     return path.name.lower().endswith((".nii", ".nii.gz"))
 

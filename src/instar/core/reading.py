@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from instar.core import dicom, nifti, npy, png, tiff
 from instar.core.errors import UserError
-from instar.core.listing import NO_HEIC, is_heic
+from instar.core.heic import NO_HEIC, formats, is_heic, is_installed
 from instar.core.member import File, Member, size_of
 from instar.core.memory import Budget, memory
 from instar.core.metadata import remember_tags
@@ -160,7 +160,7 @@ def _opened(path: File, page: int | None = None) -> Image.Image | Header:
         content = _content(path)
         if kind := _kind(path):
             return _fitting(path, kind.header(content, page or 0))
-        image = Image.open(content, formats=FORMATS)
+        image = Image.open(content, formats=(*FORMATS, *formats()))
     except UnidentifiedImageError as error:
         if not is_tiff(path):
             raise UnreadableImage(path, _reason(path, error)) from error
@@ -346,7 +346,7 @@ def _reason(path: File, error: Exception) -> str:
         return "more than a gigapixel"
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    if isinstance(error, UnidentifiedImageError) and is_heic(path):
+    if isinstance(error, UnidentifiedImageError) and is_heic(path) and not is_installed():
         return NO_HEIC
     if isinstance(error, UnidentifiedImageError):
         return "not an image" if size_of(path) else "the file is empty"

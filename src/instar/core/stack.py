@@ -13,6 +13,7 @@ from instar.core import nifti, npy, tiff
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
 from instar.core.listing import PACKED, suffix_of
+from instar.core.member import File
 from instar.core.metadata import saved_with
 from instar.core.raster import Picture, Raster
 from instar.core.rasters import as_raster
@@ -65,7 +66,7 @@ class Stack:
         return self.pages[0].info
 
 
-def read_all(path: Path) -> Picture | Stack:
+def read_all(path: File) -> Picture | Stack:
     """Decode all pages of a file; one of a single page gives its picture.
 
     Raises:

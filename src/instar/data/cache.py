@@ -20,8 +20,10 @@ import platformdirs
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from instar.core.files import read_own
 from instar.core.formats import DomainFormat
 from instar.core.stamps import stamp
+from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
 
 _VERSION = 3
@@ -74,7 +76,8 @@ def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -
     """Return a name that changes with the settings and with any file, as far as `stamp` tells."""
     paths = list({ref.path for row in rows for ref in row})
     with ThreadPoolExecutor(_THREADS) as pool:
-        files = {path: (str(path.resolve()), found) for path, found in zip(paths, pool.map(stamp, paths), strict=True)}
+        stamps = zip(paths, pool.map(stamp, paths), strict=True)
+        files = {path: (os.path.realpath(str(path)), found) for path, found in stamps}
 
     def describe(ref: ImageRef) -> tuple[object, ...]:
         where, stamp = files[ref.path]
@@ -91,18 +94,19 @@ def checksum(array: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
-def load(name: str) -> tuple[Index, list[list[NDArray[Any]]] | None] | None:
+def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
     """Return the index of a cache and its images, a list per side; None if there is no whole cache.
 
     The images are None if the cache only remembers which files are good.
     """
     folder = home() / name
     try:
-        index = _parsed((folder / "index.json").read_text(encoding="utf-8"))
+        with read_own(folder / "index.json") as file:
+            index = _parsed(file.read().decode("utf-8"))
         pixels = _map(folder / "pixels.bin", index) if index.cached else None
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return index, pixels
 
@@ -123,22 +127,23 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _map(path: Path, index: Index) -> list[list[NDArray[Any]]]:
-    flat: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+def _map(path: Path, index: Index) -> list[Mapped]:
+    file = read_own(path)
+    flat: NDArray[np.uint8] = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
-    sides: list[list[NDArray[Any]]] = []
+    sides: list[Mapped] = []
     for side, kind in enumerate(index.types):
         images: list[NDArray[Any]] = []
         for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
             raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
             images.append(raw.view(kind).reshape(height, width, index.channels[side]))
-        sides.append(images)
+        sides.append(Mapped(images, file, len(flat), path))
     _check(sides, index, path)
     return sides
 
 
-def _check(sides: list[list[NDArray[Any]]], index: Index, path: Path) -> None:
+def _check(sides: list[Mapped], index: Index, path: Path) -> None:
     """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     with ThreadPoolExecutor(_THREADS) as pool:
         for images, expected in zip(sides, index.checksums, strict=True):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from instar.core.errors import UserError
 from instar.core.images import colour, comparable
 from instar.evaluation.appearance import BETTER, Appearance
 from instar.evaluation.pixels import rounded
@@ -116,6 +117,9 @@ class Scorer:
 
     def _between_sets(self, seen: Features) -> list[Score]:
         fewest = min(len(seen), len(self.real))
+        if fewest < 2:
+            counts = f"{len(seen)} translation{'s' * (len(seen) != 1)} and {len(self.real)} real"
+            raise UserError(f"distances between sets need two images or more of each that can be read, not {counts}")
         bounds = kernel_distance_interval(seen, self.real) if fewest >= 4 else (None, None)
         found = [
             Score(self.extractor.title("KID"), kernel_distance(seen, self.real), "lower", *bounds),

@@ -42,7 +42,7 @@ def check_installed() -> None:
         import onnxruntime  # noqa: F401, PLC0415
         import onnxscript  # noqa: F401, PLC0415
     except ImportError as error:
-        raise UserError(f"exporting to ONNX needs {error.name}: pip install 'instar[onnx]'") from error
+        raise UserError(f"exporting to ONNX needs {error.name}: pip install '.[onnx]'") from error
 
 
 @without_gradients()

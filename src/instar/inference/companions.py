@@ -160,7 +160,8 @@ def _weight(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return a mask's values, of `to_array`, in [0, 1]."""
     if values.dtype == np.float32:
         return (values.astype(np.float64) + 1) / 2
-    return values / np.float64(65535 if values.dtype == np.uint16 else 255)
+    weight: NDArray[np.float64] = values / np.float64(65535 if values.dtype == np.uint16 else 255)
+    return weight
 
 
 def _raster_mixed(given: Picture, made: Picture, weight: NDArray[np.float64]) -> Raster:

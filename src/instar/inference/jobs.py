@@ -10,13 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from instar.core.errors import UserError, setting
+from instar.core.heic import NO_HEIC, is_heic, writable
 from instar.core.listing import (
-    NO_HEIC,
     SUFFIXES,
     LeftOut,
     Why,
     in_folders,
-    is_heic,
     is_image,
     is_visible,
     left_out_notes,
@@ -103,7 +102,8 @@ def collect(
     """
     left_out: list[LeftOut] = []
     file = is_file(out)
-    plain = _unique([job for text in inputs for job in _jobs(text, left_out, None if file else out)])
+    found = [job for text in inputs for job in _jobs(text, left_out, None if file else out)]
+    plain = _unique([job._replace(output=writable(job.output)) for job in found])
     jobs = _unique([named for job in plain for named in _named(job, variants)])
     if file:
         jobs = [_only(jobs, out)]

@@ -119,7 +119,7 @@ def open_session(path: Path) -> Any:
     try:
         import onnxruntime  # noqa: PLC0415  (an extra)
     except ImportError as error:
-        raise UserError(f"{path} needs ONNX Runtime: pip install 'instar[onnx]'") from error
+        raise UserError(f"{path} needs ONNX Runtime: pip install '.[onnx]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

@@ -79,17 +79,11 @@ class TranslationRequest(Settings):
     labels: Path | None = None
     """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
     each result under its name, into a folder beside the results, such as translated_labels."""
-    steady: Annotated[float, Bounds(0, 0.99)] = 0.0
-    """For videos, against flicker: share of mean and variance that instance norms keep from the frames before. 0
-    translates each frame by itself."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_tile(self.tile)
         check_pages("pages", self.pages)
-        if self.steady and self.tile:
-            both = f"{setting('steady')} and {setting('tile')}"
-            raise UserError(f"{both}: give one of the two; tiles have statistics of their own image")
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]

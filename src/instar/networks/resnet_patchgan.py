@@ -9,7 +9,7 @@ from typing import Any, Literal
 from instar.core.batch import Domain
 from instar.core.config import MethodConfig
 from instar.core.method import compares_domains
-from instar.core.settings import NonNegativeInt, PositiveInt
+from instar.core.settings import Blocks, Width
 from instar.networks.patchgan import PatchGAN
 from instar.networks.resnet import ResnetGenerator
 
@@ -27,9 +27,9 @@ SMALL: Mapping[str, Any] = {
 class ResnetConfig(MethodConfig):
     """Options of the networks. A method's Config adds its own."""
 
-    width: PositiveInt = 64
+    width: Width = 64
     """Channels after the first convolution of all networks."""
-    blocks: NonNegativeInt = 9
+    blocks: Blocks = 9
     """Residual blocks of the generators: 9 for 256 px and more, 6 for 128 px."""
     patch_norm: Literal["instance", "spectral"] = "instance"
     """Norm of the discriminators. spectral (Miyato et al. 2018) keeps sight of an image's overall colour."""
