@@ -36,6 +36,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     landmarks: bool = False,
     heatmap: bool = False,
     grid: bool = False,
+    pages: int | Literal["all", "first"] = "first",
     metadata: Literal["strip", "keep"] = "strip",
     keep_outside: AnyPath | None = None,
     labels: AnyPath | None = None,
@@ -74,6 +75,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        pages: of files of several pages or frames (TIFF, GIF, APNG, WebP): "all", which gives files of as many, with
+            their times; "first"; or the number of one, from 1.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         keep_outside: folder of masks, of the names of the inputs: where a mask is black the result is the input, bit
@@ -108,6 +111,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks=landmarks,
         heatmap=heatmap,
         grid=grid,
+        pages=pages,
         metadata=metadata,
         keep_outside=None if keep_outside is None else Path(keep_outside),
         labels=None if labels is None else Path(labels),

@@ -20,6 +20,9 @@ FLAGS = {
     **{name: f"--{short}" for name, short in SHORT.items()},
     "data.source": "--from",
     "data.target": "--to",
+    "data.range_a": "--range-a",
+    "data.range_b": "--range-b",
+    "method.target_channels": "--target-channels",
     "source": "--from",
     "out": "-o",
 }

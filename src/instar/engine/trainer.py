@@ -27,7 +27,7 @@ from instar.core.seed import seeded
 from instar.engine import checkpoint, parallel, preview
 from instar.engine.averages import Averages
 from instar.engine.counts import Counts
-from instar.engine.inputs import Scorer, Source
+from instar.engine.inputs import Scorer, Source, Stream
 from instar.engine.memory import peak_memory
 from instar.engine.meter import Meter
 from instar.engine.optimizers import Optimizers, gradient_norm, usable
@@ -109,7 +109,7 @@ class Trainer:
         with closing(self.source.stream(self.step)) as stream:
             stopping = self.stops(stop)
             while self.step < cfg.steps and not stopping:
-                self.train_step(next(stream).to(self.fabric.device))
+                self.train_step(self.next_batch(stream))
                 self.check_there()
                 self.seconds = before + time.monotonic() - started
                 self.report(stream.waited)
@@ -118,6 +118,15 @@ class Trainer:
                 if scored or stopping or self.step == cfg.steps or self.step % cfg.save_every == 0:
                     self.save()
         return self.end()
+
+    def next_batch(self, stream: Stream) -> Batch:
+        """Return the images of this step. Where they cannot be had any more, what was trained is saved first."""
+        try:
+            return next(stream).to(self.fabric.device)
+        except UserError:
+            if self.fabric.world_size == 1:
+                self.save()
+            raise
 
     def end(self) -> bool:
         """Say how the run stands. Return whether its end was reached."""

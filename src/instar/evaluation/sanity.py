@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from instar.core.listing import LOSSY
@@ -29,7 +29,7 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     sizes, unreadable = Counter[tuple[int, int]](), list[str]()
     for ref in images:
         try:
-            width, height, _ = ref.probe()
+            width, height = ref.probe()[:2]
         except UnreadableImage:
             unreadable.append(ref.name)
             continue
@@ -39,12 +39,29 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
     if unreadable:
         notes.append(f"{what}: {len(unreadable)} cannot be read and are left out, {unreadable[0]} first")
-    files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
-    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
+    files = [ref.path for ref in images if not ref.entry and ref.half != "right" and not ref.page]
+    whole = [ref.path for ref in images if not ref.entry and ref.half != "right" and ref.page is None]
+    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in whole)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
     return notes
+
+
+def undecoded_notes(images: Sequence[ImageRef], read: Collection[int], what: str) -> list[str]:
+    """Return a sentence on images with good headers, so that `set_notes` does not name them, that were not read.
+
+    Args:
+        images: the set.
+        read: places of those that were.
+        what: its name in the sentence.
+    """
+    lost = []
+    for ref in (ref for place, ref in enumerate(images) if place not in read):
+        with suppress(UnreadableImage):
+            ref.probe()
+            lost.append(ref.name)
+    return [f"{what}: {len(lost)} cannot be decoded and are left out, {lost[0]} first"] if lost else []
 
 
 def leak_notes(

@@ -13,7 +13,7 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import Preset
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper
+from instar.core.method import Method, Objectives, Paper, compares_domains
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt
@@ -142,12 +142,15 @@ class GcGAN(Method[Unpaired]):
         ),
     }
 
+    one_number_of_channels = ""
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         # Without any term of its own f(x) plays no part.
         self.maps: Maps = cfg.maps if cfg.geometry or cfg.gan_f else ()
         discriminated = self.maps if cfg.gan_f else ()
         self.separate = bool(self.maps) and not cfg.shared
+        compares_domains(cfg, "identity", cfg.identity, "G(y) with y")
         self.G = xavier(resnet_generator(cfg))
         self.D_Y = xavier(patch_discriminator(cfg))
         self.pool_y = ImagePool(cfg.pool)
@@ -156,13 +159,13 @@ class GcGAN(Method[Unpaired]):
         if self.separate:
             self.G_f = xavier(resnet_generator(cfg))
         if cfg.cycle:
-            self.F = xavier(resnet_generator(cfg))
-            self.D_X = xavier(patch_discriminator(cfg))
+            self.F = xavier(resnet_generator(cfg, "a"))
+            self.D_X = xavier(patch_discriminator(cfg, "a"))
             self.pool_x = ImagePool(cfg.pool)
-            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in discriminated})
+            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg, "a")) for name in discriminated})
             self.pool_fx = nn.ModuleDict({name: ImagePool(cfg.pool) for name in discriminated})
             if self.separate:
-                self.F_f = xavier(resnet_generator(cfg))
+                self.F_f = xavier(resnet_generator(cfg, "a"))
         self.targets = ("a", "b") if cfg.cycle else ("b",)
         self.translators = ("G", "F") if cfg.cycle else ("G",)
         self.size_divisor = self.G.size_divisor
