@@ -169,7 +169,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
 
 def test_without_pyav_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UserError, match=r"in\.mp4: videos need PyAV: pip install 'instar\[video\]'"):
+    with pytest.raises(UserError, match=r"in\.mp4: videos need PyAV: pip install '\.\[video\]'"):
         through(tmp_path / "in.mp4", tmp_path / "out.mp4")
 
 
