@@ -2,6 +2,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +345,10 @@ def test_a_cache_that_is_cut_short_in_use_is_an_error(make, own_cache: Path) -> 
     assert "\n" not in str(error.value)
     again = opened(refs(root), Decoding(short_side=64, channels=3))
     assert np.array_equal(again[3], kept)
+
+
+def test_a_link_to_itself_is_an_unreadable_file(make) -> None:
+    root = make(*(f"{i}.png" for i in range(3)), size=(20, 20))
+    (root / "9.png").symlink_to("9.png")
+    store = opened(refs(root), replace(SMALL, max_bad=0.5))
+    assert (len(store), [path.name for path, _ in store.bad]) == (3, ["9.png"])

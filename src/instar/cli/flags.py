@@ -37,7 +37,9 @@ COMMANDS = {
     "resume": "train --resume {}",
     "translate": "translate {} IMAGES -o OUT",
     "check": "check {}",
+    "evaluate": "evaluate {}",
     "export": "export {} -o MODEL.onnx",
+    "view": "view {}",
 }
 """Use cases whose command is not their name alone."""
 

@@ -20,6 +20,7 @@ import platformdirs
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from instar.core.files import read_own
 from instar.core.formats import DomainFormat
 from instar.core.stamps import stamp
 from instar.data.mapped import Mapped
@@ -75,7 +76,8 @@ def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -
     """Return a name that changes with the settings and with any file, as far as `stamp` tells."""
     paths = list({ref.path for row in rows for ref in row})
     with ThreadPoolExecutor(_THREADS) as pool:
-        files = {path: (str(path.resolve()), found) for path, found in zip(paths, pool.map(stamp, paths), strict=True)}
+        stamps = zip(paths, pool.map(stamp, paths), strict=True)
+        files = {path: (os.path.realpath(str(path)), found) for path, found in stamps}
 
     def describe(ref: ImageRef) -> tuple[object, ...]:
         where, stamp = files[ref.path]
@@ -99,11 +101,12 @@ def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
     """
     folder = home() / name
     try:
-        index = _parsed((folder / "index.json").read_text(encoding="utf-8"))
+        with read_own(folder / "index.json") as file:
+            index = _parsed(file.read().decode("utf-8"))
         pixels = _map(folder / "pixels.bin", index) if index.cached else None
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return index, pixels
 
@@ -125,8 +128,8 @@ def _digest(text: str) -> str:
 
 
 def _map(path: Path, index: Index) -> list[Mapped]:
-    file = path.open("rb")
-    flat: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    file = read_own(path)
+    flat: NDArray[np.uint8] = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
     sides: list[Mapped] = []

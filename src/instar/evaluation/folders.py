@@ -28,7 +28,7 @@ from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
 from instar.evaluation.report import COPY, Column, Report
-from instar.evaluation.sanity import format_notes, leak_notes, set_notes
+from instar.evaluation.sanity import format_notes, leak_notes, lost_notes, set_notes
 from instar.evaluation.score import Score, by_name
 from instar.evaluation.scores import Batch, Scorer
 from instar.evaluation.verdict import verdict
@@ -73,12 +73,14 @@ def evaluate_folders(
     notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
     notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
     found = real_features(extractor, real, COLOUR, side, on_event)
+    notes += lost_notes(real, set(found.places), "reference images")
     scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, COLOUR, side)))
     columns = []
     kept = _kept_labels(label_maps, labels, side, left_out, notes, on_event) if label_maps else None
     if inputs is None:
         seen, places = features_of(extractor, made, COLOUR, side, "translations", on_event)
         shown = [made[place] for place in places]
+        notes += lost_notes(made, set(places), "translations")
         means = _registered(made, side, scorer)
     else:
         pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
@@ -93,7 +95,8 @@ def evaluate_folders(
                 yield x, y, None
 
         seen, means, said = scorer.measure(batches())
-        notes += said
+        read = set(shown)
+        notes += [*lost_notes(made, {i for i, ref in enumerate(made) if ref in read}, "translations"), *said]
     of_real = [real[place].label for place in found.places]
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
     scores = [*scorer.distances(seen), *means]

@@ -26,6 +26,7 @@ from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
 from instar.evaluation.inspect_history import Window, history, recent
 from instar.evaluation.progress import counted
+from instar.evaluation.sanity import lost_notes
 from instar.inference.translator import Translator
 
 COLUMNS = 12
@@ -156,7 +157,8 @@ def inspect_run(
     domain = translator.domain(to)
     sources, train, test, notes = _images(config, tuple(roots), domain)
     everything = [(ref, False) for ref in train] + [(ref, True) for ref in test]
-    seen = _seen(translator, evenly(everything, count), domain, on_event)
+    drawn = evenly(everything, count)
+    seen = _seen(translator, drawn, domain, on_event)
     reachable = translator.own_domains() if supports(translator.method, Clustered) else []
     x = _squares(sources, inputs, translator, translator.keys.opposite(domain))
     step = read_training(folder)["step"]
@@ -171,7 +173,7 @@ def inspect_run(
         history=history(folder, step),
         reachable=reachable,
         grids=_grids(translator, seen, x, domain, reachable, on_event),
-        notes=[Message(note) for note in notes],
+        notes=[Message(note) for note in [*notes, *_lost(drawn, seen)]],
     )
 
 
@@ -206,6 +208,11 @@ def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain
     if not found:
         raise UserError(f"none of the {len(drawn)} images can be read; the first is {drawn[0][0].name}")
     return Seen([ref for ref, _ in found], [held for _, held in found], torch.cat(styles), torch.cat(probabilities))
+
+
+def _lost(drawn: Sequence[tuple[ImageRef, bool]], seen: Seen) -> list[str]:
+    read = set(seen.refs)
+    return lost_notes([ref for ref, _ in drawn], {i for i, (ref, _) in enumerate(drawn) if ref in read}, "images")
 
 
 def _square(ref: ImageRef, translator: Translator, domain: Domain) -> Tensor | None:

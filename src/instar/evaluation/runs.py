@@ -24,7 +24,7 @@ from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
-from instar.evaluation.sanity import undecoded_notes
+from instar.evaluation.sanity import lost_notes
 from instar.evaluation.score import Score, by_name
 from instar.evaluation.validation import best_checkpoint
 from instar.evaluation.verdict import verdict
@@ -92,7 +92,7 @@ def evaluate_run(
         evaluator = Evaluator.of(images, extractor, extras.labels, translator, on_event)
         columns, notes = _distances(evaluator, translator, translator.domain(to), scored, extras)
         protocol = evaluator.protocol(translator)
-        notes += undecoded_notes(images.inputs, evaluator.read, f"test images of {images.names[0]}")
+        notes += lost_notes(images.inputs, evaluator.read, f"test images of {images.names[0]}")
     if supports(translator.method, Classifying):
         columns += accuracies(path if last != path else last, images, on_event=on_event)
     elif supports(translator.method, Clustered) and not extractor:

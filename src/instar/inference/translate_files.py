@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from io import StringIO
-from itertools import count
+from io import StringIO, TextIOWrapper
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from instar.core.config import LARGE, Pages
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
+from instar.core.files import open_new
 from instar.core.formats import DomainFormat
 from instar.core.images import clipped_share
 from instar.core.member import File
@@ -241,14 +243,14 @@ def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:
 def _unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3 and so on that there is not."""
     names = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return path if not path.exists() else next(name for name in names if not name.exists())
+    return next(name for name in chain([path], names) if not os.path.lexists(name))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", encoding="utf-8", newline="\n")
+        file = TextIOWrapper(open_new(path), encoding="utf-8", errors="surrogateescape", newline="\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     with file:
