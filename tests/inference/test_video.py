@@ -99,7 +99,8 @@ def test_colours_stay_whatever_the_matrix(tmp_path: Path, space: int) -> None:
     source = clip(tmp_path / "in.mp4", sound=False, colorspace=space, color_primaries=space, color_trc=space)
     through(source, tmp_path / "out.mp4")
     for (_, one), (_, other) in zip(frames_of(source), frames_of(tmp_path / "out.mp4"), strict=True):
-        assert np.abs(one.astype(int).mean((0, 1)) - other.mean((0, 1))).max() < 1.5
+        # 1.2 to 1.6 by the codec's rounding; another matrix makes 11 to 15.
+        assert np.abs(one.astype(int).mean((0, 1)) - other.mean((0, 1))).max() < 4
     with av.open(str(tmp_path / "out.mp4")) as found:
         assert int(found.streams.video[0].codec_context.colorspace) == space
 
