@@ -3,10 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+LOWEST := .venv-lowest
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow campaign check docs clean
+.PHONY: help demo test slow campaign check docs audit coverage lowest clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +35,19 @@ docs: $(STAMP) ## write METHODS.md and the reference of Python, and build the do
 	$(VENV)/bin/python tools/pages.py
 	$(RUN) zensical build --strict
 
+audit: $(STAMP) ## ask for known faults of the packages that are installed; skipped without the network
+	$(VENV)/bin/python tools/audit.py
+
+coverage: $(STAMP) ## run the tests and say which share of the lines they run
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --cov=instar --cov-report=term --cov-report=html:coverage
+
+lowest: $(STAMP) ## run the tests with the oldest versions of all packages that pyproject.toml allows, torch and numpy too
+	$(RUN) uv venv --clear --python $(VENV)/bin/python $(LOWEST)
+	$(RUN) uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2
+
 clean: ## remove what the other targets made, the installation included
-	rm -rf $(VENV) site dist build demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) site dist build demo coverage .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests docs examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again only when pyproject.toml has changed. The package is editable: its source may change freely.

@@ -116,3 +116,15 @@ def test_the_documentation_builds_without_warnings(tmp_path: Path):
         assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="?(?:https?:)?//', text), (
             f"{html} loads from elsewhere"
         )
+
+
+def test_extras_are_installed_from_a_checkout() -> None:
+    """The package is on no index, by whose name pip could find it."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.py")]
+    assert [str(page) for page in pages if re.search(r"pip install '?instar\b", page.read_text())] == []
+
+
+def test_the_readme_names_what_translate_can_do() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for flag in ("--samples", "--reference", "--interpolate", "--heatmap", "--grid", "--tile"):
+        assert flag in readme

@@ -127,7 +127,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "twice": ({"train": {"steps": 3}}, "steps is given twice: as steps and in train"),
     "roots": ({"data": {"roots": "x"}}, "data.roots: give the images as second argument"),
     "preset": ({"preset": "tini"}, "cut has no preset 'tini'; did you mean 'tiny'?"),
-    "size": ({"size": 8}, "size must be at least 24, not 8"),
+    "size": ({"size": 8}, "size must be between 24 and 16384, not 8"),
     "share": ({"batch": 3, "devices": 2}, "batch=3 cannot be shared equally by devices=2"),
 }
 
@@ -396,3 +396,19 @@ def test_impossible_settings(settings: dict[str, Any], said: str, data: Path, tm
         instar.train("pix2pix", data, out=tmp_path / "run", **SHORT, **settings)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mapped files cannot be cut short there")
+def test_a_cache_that_is_cut_short_while_it_trains(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSTAR_CACHE", str(tmp_path / "cache"))
+
+    def cut(event: Event) -> None:
+        if isinstance(event, Stepped) and event.step == 5:
+            for path in (tmp_path / "cache").rglob("pixels.bin"):
+                os.truncate(path, 100)
+
+    with pytest.raises(UserError, match="cut short while it was in use; it will be made anew"):
+        instar.train("pix2pix", data, out=tmp_path / "run", preset="tiny", steps=60, device="cpu", on_event=cut)
+    (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert saved.name >= "step-000000005"
+    assert instar.resume(tmp_path / "run").finished

@@ -1,9 +1,13 @@
 import errno
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from engine.processes import draw
 
 from instar.cli import main
 from instar.cli.boundary import BUG, MACHINE
@@ -59,6 +63,15 @@ def test_the_allocator_of_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert (code, said.count("\n")) == (MACHINE, 1)
 
 
+@pytest.mark.parametrize("words", ["could not create a primitive", "can't start new thread"])
+def test_other_words_for_a_full_memory(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = running(RuntimeError(words), monkeypatch, capsys)
+    assert (code, said.count("\n")) == (MACHINE, 1)
+    assert said.startswith("instar: out of memory")
+
+
 def test_an_error_of_its_own_is_no_failed_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,3 +96,26 @@ def test_what_takes_less_memory(
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert running(KeyboardInterrupt(), monkeypatch, capsys) == (130, "instar: interrupted\n")
+
+
+LIMITED = """
+import resource, sys
+import instar.api.session
+from instar.cli import main
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 400 * 2**20,) * 2)
+sys.exit(main.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits and /proc")
+def test_a_training_that_needs_more_memory_than_there_is(tmp_path: Path) -> None:
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    flags = ["--preset", "tiny", "--size", "256", "--batch", "8", "--method.width", "64", "--device", "cpu"]
+    command = [sys.executable, "-c", LIMITED, "train", "pix2pix", str(data), "-o", str(run), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == MACHINE, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("instar: out of memory; give a smaller --batch or --size")
+    assert "--device cpu" not in last

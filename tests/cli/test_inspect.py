@@ -151,5 +151,5 @@ def test_refused(
         assert written.count("\n") == 1
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     assert call(trained, data, "-o", out) == 2
-    assert "pip install 'instar[inspect]'" in capsys.readouterr().err
+    assert "pip install '.[inspect]'" in capsys.readouterr().err
     assert not out.exists()

@@ -139,10 +139,11 @@ def test_a_folder_to_skip(tmp_path: Path) -> None:
     assert left(tmp_path)["out/notes.txt"] is Why.OTHER
 
 
-def test_notes_count_and_name(tmp_path: Path) -> None:
+def test_notes_count_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instar.core.listing.is_installed", lambda: False)
     touch(tmp_path, "a.png", *(f"{i}.heic" for i in range(4)), "x.txt", "@eaDir/1.png")
     assert left_out_notes(listed(tmp_path).left_out) == [
-        "left out: 4 .heic files; HEIC is not read, convert it to JPEG or PNG: "
+        "left out: 4 .heic files; HEIC needs pip install '.[heic]'; or convert it to JPEG or PNG: "
         f"{tmp_path}/0.heic, {tmp_path}/1.heic, {tmp_path}/2.heic, ...",
         f"left out: 1 .txt file, no images by the suffix: {tmp_path}/x.txt",
         f"left out: 1 hidden or made by the system: {tmp_path}/@eaDir",

@@ -61,3 +61,22 @@ def test_a_georeference_is_kept(tmp_path: Path) -> None:
     save(read(tmp_path / "in.tif"), tmp_path / "plain.tif")
     with tifffile.TiffFile(tmp_path / "plain.tif") as file:
         assert 33550 not in file.pages[0].tags
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
+@pytest.mark.parametrize("source", ["jpg", "png", "webp"])
+def test_xmp_data_are_kept(source: str, suffix: str, tmp_path: Path) -> None:
+    xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>süß</a></x:xmpmeta>'.encode()
+    start, result = PICTURE.copy(), PICTURE.copy()
+    give(Image.new("RGB", (1, 1)), start)
+    start.info["instar.metadata"] = {"xmp": xmp}
+    save(start, tmp_path / f"in.{source}")
+    image = read(tmp_path / f"in.{source}")
+    give(image, result)
+    assert saved_with(result, tmp_path / f"out.{suffix}")[1] == ()
+    save(result, tmp_path / f"out.{suffix}")
+    save(PICTURE.copy(), tmp_path / f"plain.{suffix}")
+    for name, expected in (("in." + source, xmp), ("out." + suffix, xmp), ("plain." + suffix, None)):
+        with Image.open(tmp_path / name) as found:
+            found.load()
+            assert (found.info.get("xmp") or None) == expected

@@ -186,3 +186,18 @@ def test_bounds_in_words() -> None:
         assert str(error.value) == said
     Bounds(0, below=1).check("x", 0.999)
     Bounds().check("x", -1e300)
+
+
+SIZED = {"width", "blocks", "downs", "layers", "scales", "shared", "style", "code", "landmarks", "mlp", "side", "dim"}
+
+
+def test_widths_and_depths_of_all_methods_have_ends() -> None:
+    """Networks of a million layers take minutes to be made before anything is known of them."""
+    found = 0
+    for name, (section, *path) in of_all_methods():
+        options = getattr(defaults(name, registry.get(name), None), section)
+        if section == "method" and path[0].split("_")[-1] in SIZED and type(getattr(options, path[0])) is int:
+            found += 1
+            with pytest.raises(UserError, match=rf"method\.{path[0]}"):
+                replace(options, **{path[0]: 10**6})
+    assert found > 25

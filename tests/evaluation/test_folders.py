@@ -59,18 +59,19 @@ def test_no_folder_and_an_empty_folder(which: str, tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     made, real = noise(tmp_path / "made", 6), noise(tmp_path / "real", 6, 100, 200)
     (made / "-first.png").write_bytes(b"no image")
+    (real / "half.png").write_bytes((real / "0.png").read_bytes()[:-30])  # its header is whole
     for folder in (made, real):
         (folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
         os.mkfifo(folder / "pipe.png")
         (folder / "loop").symlink_to(folder)
-        (folder / "x.heic").touch()
+        (folder / "x.txt").touch()
     report = evaluate_folders(made, real, extractor())
     assert "6 against 6 images" in report.protocol
     assert "at 32 px" in report.protocol
     for said in (
         "translations: 2 cannot be read",
-        "reference images: 1 cannot be read",
-        "1 .heic file",
+        "reference images: 2 cannot be read",
+        "1 .txt file",
         "regular files",
     ):
         assert any(said in note for note in report.notes), said
@@ -106,3 +107,8 @@ def test_copies_are_called_so(tmp_path: Path) -> None:
     for path in inputs.iterdir():
         Image.new("RGB", (32, 32), "black").save(made / path.name)
     assert "worse than a copy" in evaluate_folders(made, real, extractor(), inputs=inputs).columns[-1].verdict
+
+
+def test_one_picture_is_no_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"need two images or more .*, not 1 translation and 6 real"):
+        evaluate_folders(noise(tmp_path / "made", 1), noise(tmp_path / "real", 6), extractor())

@@ -89,7 +89,7 @@ def test_the_map_keeps_groups_apart_and_is_the_same_each_time() -> None:
 
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
-    with pytest.raises(UserError, match=r"needs scikit-learn: pip install 'instar\[inspect\]'"):
+    with pytest.raises(UserError, match=r"needs scikit-learn: pip install '\.\[inspect\]'"):
         inspect_map.library()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import instar
 from instar.core.errors import UserError
@@ -152,3 +153,32 @@ def test_diversity_of_styles(run_directory: Runs, tmp_path: Path) -> None:
     assert last.scores[-1] == score
     with pytest.raises(UserError, match="cut has no styles"):
         evaluate_run(run_directory("cut"), [data], extractor=extractor(), extras=Extras(distance))
+
+
+def test_what_cannot_be_read_is_left_out_named_and_not_counted(run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set", test=8)
+    for domain in ("horse", "zebra"):
+        folder = data / "test" / domain
+        (folder / "-first.png").write_bytes(b"no image")
+        (folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
+        whole = noise(tmp_path / domain, 1, side=200) / "0.png"
+        Image.effect_noise((200, 200), 90).convert("RGB").save(whole)
+        (folder / "x.png").write_bytes(whole.read_bytes()[:-3000])
+    report = evaluate_run(run_directory("cut"), [data], extractor=extractor())
+    assert "8 against 8 images" in report.protocol
+    for domain in ("horse", "zebra"):
+        folder = data / "test" / domain
+        told = "\n".join(report.notes)
+        assert f"test images of {domain}: 2 cannot be read and are left out, {folder}/-first.png first" in told
+        assert f"test images of {domain}: 1 cannot be read and are left out, {folder}/x.png first" in told
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_image_is_no_set(count: int, run_directory: Runs, tmp_path: Path) -> None:
+    data = data_set(tmp_path / "set", test=count)
+    if count > 1:
+        assert evaluate_run(run_directory("cut"), [data], extractor=extractor()).columns
+        return
+    with pytest.raises(UserError, match=r"need two images or more .*, not 1 translation and 1 real") as error:
+        evaluate_run(run_directory("cut"), [data], extractor=extractor())
+    assert "\n" not in str(error.value)

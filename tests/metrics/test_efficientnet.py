@@ -62,5 +62,5 @@ def test_the_extractor_brings_its_weights(tmp_path) -> None:
 
 def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(UserError, match=r"extractor=efficientnet needs a library: pip install 'instar\[evaluate\]'"):
+    with pytest.raises(UserError, match=r"extractor=efficientnet needs a library: pip install '\.\[evaluate\]'"):
         EfficientNetFeatures.load()

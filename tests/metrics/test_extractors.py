@@ -150,7 +150,7 @@ def test_torchvision_offline_and_foreign_files(tmp_path, offline):
 
 def test_inception_without_the_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
-    with pytest.raises(UserError, match=r"needs a library: pip install 'instar\[evaluate\]'"):
+    with pytest.raises(UserError, match=r"needs a library: pip install '\.\[evaluate\]'"):
         load_extractor("inception")
 
 

@@ -100,7 +100,7 @@ def test_side_by_side_until_it_is_stopped(sleepy: str, tmp_path: Path) -> None:
 
 def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"ray needs the library Ray: pip install 'instar\[ray\]'"):
+    with pytest.raises(UserError, match=r"ray needs the library Ray: pip install '\.\[ray\]'"):
         run_on_ray([training(tmp_path, "a", *METHODS)], "local", None, print, NEVER)
 
 

@@ -10,24 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from instar.core.errors import UserError
-from instar.core.member import File
+from instar.core.heic import NO_HEIC, is_heic, is_installed
+from instar.core.npy import is_labelled
 
+PACKED = ".nii.gz"
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
-    | {".pgm"}
+    | {".pgm", ".npy", ".npz", ".dcm", ".nii", PACKED}
 )
 """Of files that count as images, in small letters."""
+READ_ONLY = frozenset({".dcm", ".nii", PACKED})
+"""Suffixes of files that are not written, but for whole volumes."""
 LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
 """Those of files that are mostly compressed with losses."""
-_HEIC = frozenset({".heic", ".heif", ".hif"})
 _SYSTEM = frozenset(
     {"__macosx", "@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
     | {"lost+found", "thumbs.db", "desktop.ini"}
 )
-NO_HEIC = "HEIC is not read, convert it to JPEG or PNG"
 _NAMED = 3
 """Files of a kind that are named where they are counted."""
 
@@ -154,7 +156,7 @@ def suffixes(files: Iterable[Path]) -> str:
     """Return the suffixes of files with their numbers, such as "3 .txt files, 1 .csv file"."""
     counts = Counter(path.suffix.lower() or "unnamed" for path in files).most_common(3)
     said = ", ".join(f"{n} {suffix} file{'s' * (n > 1)}" for suffix, n in counts)
-    return f"{said}; {NO_HEIC}" if any(suffix in _HEIC for suffix, _ in counts) else said
+    return f"{said}; {NO_HEIC}" if any(is_heic(Path(f"a{suffix}")) for suffix, _ in counts) else said
 
 
 def is_visible(name: str) -> bool:
@@ -163,18 +165,21 @@ def is_visible(name: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Tell whether a file is an image by its suffix."""
-    return path.suffix.lower() in SUFFIXES
+    """Tell whether a file is an image by its suffix; an .npz of digits with their labels is a data set of its own."""
+    suffix = suffix_of(path)
+    if is_heic(path):
+        return is_installed()
+    return suffix in SUFFIXES and not (suffix == ".npz" and is_labelled(path))
+
+
+def suffix_of(path: PurePath) -> str:
+    """Return the suffix of a file in small letters, both parts of a packed volume's."""
+    return PACKED if path.name.lower().endswith(PACKED) else path.suffix.lower()
 
 
 def suffixed_as_image(name: str) -> bool:
     """Tell whether what something is called ends as files that are images do."""
     return is_image(Path(name))
-
-
-def is_heic(path: File) -> bool:
-    """Tell whether a file is a HEIC image by its suffix."""
-    return path.suffix.lower() in _HEIC
 
 
 def natural(path: Path) -> tuple[list[list[str | int]], str]:

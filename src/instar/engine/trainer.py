@@ -27,7 +27,7 @@ from instar.core.seed import seeded
 from instar.engine import checkpoint, parallel, preview
 from instar.engine.averages import Averages
 from instar.engine.counts import Counts
-from instar.engine.inputs import Scorer, Source
+from instar.engine.inputs import Scorer, Source, Stream
 from instar.engine.memory import peak_memory
 from instar.engine.meter import Meter
 from instar.engine.optimizers import Optimizers, gradient_norm, usable
@@ -67,6 +67,7 @@ class Trainer:
         """
         self.listeners = listeners or events.Listeners()
         self.fabric, self.config, self.run, self.source = fabric, config, run, source
+        self.place = _place(run)
         self.cfg = config.train
         self.method = method.to(fabric.device).train()
         self.samples = samples.to(fabric.device)
@@ -109,7 +110,7 @@ class Trainer:
         with closing(self.source.stream(self.step)) as stream:
             stopping = self.stops(stop)
             while self.step < cfg.steps and not stopping:
-                self.train_step(next(stream).to(self.fabric.device))
+                self.train_step(self.next_batch(stream))
                 self.check_there()
                 self.seconds = before + time.monotonic() - started
                 self.report(stream.waited)
@@ -118,6 +119,15 @@ class Trainer:
                 if scored or stopping or self.step == cfg.steps or self.step % cfg.save_every == 0:
                     self.save()
         return self.end()
+
+    def next_batch(self, stream: Stream) -> Batch:
+        """Return the images of this step. Where they cannot be had any more, what was trained is saved first."""
+        try:
+            return next(stream).to(self.fabric.device)
+        except UserError:
+            if self.fabric.world_size == 1:
+                self.save()
+            raise
 
     def end(self) -> bool:
         """Say how the run stands. Return whether its end was reached."""
@@ -137,8 +147,8 @@ class Trainer:
         return call("resume", self.run, **({"allow_code": True} if code_in(self.config) else {}))
 
     def check_there(self) -> None:
-        """Stop where the run directory is gone: nothing of what follows could be kept."""
-        if self.fabric.is_global_zero and not self.run.is_dir():
+        """Stop where the run directory is gone, or is another one: nothing of what follows belongs there."""
+        if self.fabric.is_global_zero and _place(self.run) != self.place:
             raise UserError(
                 f"{self.run}: the run directory was moved or deleted while it was trained, at step {self.step}; "
                 f"put it back and go on from its last checkpoint with: {self.again}"
@@ -318,6 +328,7 @@ class Trainer:
             "counts": self.counts.state(),
             "best": self.best,
         }
+        self.check_there()
         try:
             path = checkpoint.save(self.fabric, self.run, self.live, training)
         except OSError as error:
@@ -364,3 +375,12 @@ class Trainer:
                 f"{asked}: at step {step} a run of that length is in the phase {now!r}, and this one, of {before} "
                 f"steps, has come to {training['phase']!r}; choose a length at which they are the same"
             )
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one at the same path; None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

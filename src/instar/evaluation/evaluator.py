@@ -21,6 +21,7 @@ from instar.evaluation.progress import counted
 from instar.evaluation.references import real_features
 from instar.evaluation.registered_scores import reference_images
 from instar.evaluation.report import COPY, REAL
+from instar.evaluation.sanity import lost_notes
 from instar.evaluation.score import Score
 from instar.evaluation.scores import Batch, Scorer
 from instar.inference.translator import Translator
@@ -61,6 +62,8 @@ class Evaluator:
     on_event: Listener = ignore
     notes: list[str] = field(default_factory=list)
     """About the real images."""
+    read: set[int] = field(default_factory=set)
+    """Places of the inputs that could be decoded, once something was scored."""
 
     @classmethod
     def of(
@@ -77,25 +80,33 @@ class Evaluator:
             UserError: no real image can be read, or the label maps are not as `labels` says.
         """
         maps = label_maps(labels, images, translator.device, on_event) if labels else None
-        real = real_features(extractor, images.targets, images.channels, images.size, on_event)
+        real = real_features(extractor, images.targets, images.formats[1], images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
         appearance, notes = Appearance.of(extractor, images, real.features, on_event)
         drawn, said = DrawnTruth.of(images.inputs, images.size)
         scorer = Scorer(extractor, real.features, reference_images(images.real), appearance)
         classes = found if found and found.there else None
+        said += lost_notes(images.targets, set(real.places), f"test images of {images.names[1]}")
         return cls(images, scorer, maps, classes, drawn, on_event, [*notes, *said])
 
     def protocol(self, translator: Translator) -> str:
-        """Return how a model is scored, in words."""
-        extractor = self.scorer.extractor.describe((len(self.images.inputs), len(self.scorer.real)))
+        """Return how a model was scored, in words."""
+        extractor = self.scorer.extractor.describe((len(self.read), len(self.scorer.real)))
         styles = "; each input in a style of its own" if supports(translator.method, Styled) else ""
         return f"{extractor}; centre squares at {self.images.size} px{styles}"
 
     def copy(self) -> Found:
         """Score the inputs themselves, as a method does that changes nothing."""
-        scores, _ = self._scores(lambda x, places: x, COPY)
+        kept: set[int] = set()
+
+        def same(x: Tensor, places: list[int]) -> Tensor:
+            kept.update(places)
+            return x
+
+        scores, _ = self._scores(same, COPY)
         more, notes = self.classes.copy() if self.classes else ([], [])
-        return [*scores, *more], [*self.notes, *notes, *(self.maps.notes if self.maps else [])]
+        lost = lost_notes(self.images.inputs, kept, f"test images of {self.images.names[0]}")
+        return [*scores, *more], [*self.notes, *lost, *notes, *(self.maps.notes if self.maps else [])]
 
     def ceiling(self) -> list[Score]:
         """Return what real images of the target score in the place of translations, where that can be had."""
@@ -130,6 +141,7 @@ class Evaluator:
 
         def batches() -> Iterator[Batch]:
             for places, x, truth in self._rows(what):
+                self.read.update(places)
                 y = translate(x, places)
                 if self.maps:
                     counts.append(self.maps.counts(y, places))

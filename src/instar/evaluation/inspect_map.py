@@ -24,7 +24,7 @@ def library() -> Any:
     try:
         return importlib.import_module("sklearn.manifold")
     except ImportError as error:
-        raise UserError("the map of styles needs scikit-learn: pip install 'instar[inspect]'") from error
+        raise UserError("the map of styles needs scikit-learn: pip install '.[inspect]'") from error
     finally:
         random.setstate(before)  # its first import draws from Python's generator, which is the caller's
 

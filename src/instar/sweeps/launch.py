@@ -197,7 +197,7 @@ def _ray(address: str) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise UserError(f"{setting('ray')} needs the library Ray: pip install 'instar[ray]'") from error
+        raise UserError(f"{setting('ray')} needs the library Ray: pip install '.[ray]'") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
     try:
         ray.init(address=address, logging_level=logging.WARNING)

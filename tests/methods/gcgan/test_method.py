@@ -323,7 +323,7 @@ def test_quarter_turns_need_squares(batch: Unpaired, maps: tuple[str, ...], fits
         ({"maps": ("vflip", "vflip")}, "method.maps=vflip vflip: give one or more maps"),
         ({"geometry": -1.0}, "method.geometry must be at least 0"),
         ({"gan_f": -1.0}, "method.gan_f must be at least 0"),
-        ({"width": 0}, "method.width must be at least 1"),
+        ({"width": 0}, "method.width must be between 1 and 65536"),
     ],
 )
 def test_messages_name_the_flag(options: dict[str, Any], message: str) -> None:

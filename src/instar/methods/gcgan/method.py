@@ -13,7 +13,7 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import Optim, Preset, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper
+from instar.core.method import Method, Objectives, Paper, compares_domains
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt
@@ -174,6 +174,7 @@ class GcGAN(Method[Unpaired]):
         ),
     }
 
+    one_number_of_channels = ""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"light": {"light": 32, "gan_f": 0.0, "cycle": 0.0}}
 
     def __init__(self, cfg: Config) -> None:
@@ -182,6 +183,8 @@ class GcGAN(Method[Unpaired]):
         self.maps: Maps = cfg.maps if cfg.geometry or cfg.gan_f else ()
         discriminated = self.maps if cfg.gan_f else ()
         self.separate = bool(self.maps) and not cfg.shared
+        compares_domains(cfg, "identity", cfg.identity, "G(y) with y")
+        compares_domains(cfg, "light", cfg.light, "the generator's input with its output")
         self.G: ResnetGenerator | BlendGenerator
         self.G = light_generator(cfg.channels, cfg.light) if cfg.light else xavier(resnet_generator(cfg))
         self.D_Y: nn.Module
@@ -192,13 +195,13 @@ class GcGAN(Method[Unpaired]):
         if self.separate:
             self.G_f = xavier(resnet_generator(cfg))
         if cfg.cycle:
-            self.F = xavier(resnet_generator(cfg))
-            self.D_X = xavier(patch_discriminator(cfg))
+            self.F = xavier(resnet_generator(cfg, "a"))
+            self.D_X = xavier(patch_discriminator(cfg, "a"))
             self.pool_x = ImagePool(cfg.pool)
-            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg)) for name in discriminated})
+            self.D_fX = nn.ModuleDict({name: xavier(patch_discriminator(cfg, "a")) for name in discriminated})
             self.pool_fx = nn.ModuleDict({name: ImagePool(cfg.pool) for name in discriminated})
             if self.separate:
-                self.F_f = xavier(resnet_generator(cfg))
+                self.F_f = xavier(resnet_generator(cfg, "a"))
         self.targets = ("a", "b") if cfg.cycle else ("b",)
         self.translators = ("G", "F") if cfg.cycle else ("G",)
         self.size_divisor = self.G.size_divisor
