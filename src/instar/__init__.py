@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from instar.api.import_ import import_checkpoint as import_checkpoint
     from instar.api.inspect import inspect as inspect
     from instar.api.load import load as load
+    from instar.api.serve import serve as serve
     from instar.api.study import score_study as score_study
     from instar.api.study import study as study
     from instar.api.train import TrainResult as TrainResult
@@ -51,6 +52,7 @@ _HOMES = {
     "inspect": "instar.api.inspect",
     "load": "instar.api.load",
     "score_study": "instar.api.study",
+    "serve": "instar.api.serve",
     "study": "instar.api.study",
     "TrainResult": "instar.api.train",
     "resume": "instar.api.train",

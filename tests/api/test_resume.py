@@ -184,22 +184,28 @@ def test_two_new_runs_in_one_directory(run: Path, tmp_path: Path) -> None:
         instar.train("pix2pix", run.parent / "data", out=out, **flags)
 
 
-@pytest.mark.parametrize("how", ["moved", "deleted"])
+@pytest.mark.parametrize("how", ["moved", "deleted", "another", "a link"])
 def test_a_directory_that_vanishes_stops_the_training_at_once(how: str, run: Path, tmp_path: Path) -> None:
     seen: list[int] = []
+    shutil.copytree(run, tmp_path / "other")
 
     def vanish(event: Event) -> None:
         if isinstance(event, Stepped):
             seen.append(event.step)
-            if how == "moved":
-                run.rename(tmp_path / "elsewhere")
-            else:
+            if how == "deleted":
                 shutil.rmtree(run)
+            else:
+                run.rename(tmp_path / "elsewhere")
+            if how == "another":
+                shutil.copytree(tmp_path / "elsewhere", run)
+            elif how == "a link":
+                run.symlink_to("other")
 
     with pytest.raises(UserError, match=r"moved or deleted while it was trained, at step 6;.*resume\("):
         instar.resume(run, on_event=vanish)
     assert seen == [5]
-    assert not run.exists()
+    assert run.exists() == (how in ("another", "a link"))
+    assert not (run / "checkpoints" / "step-000000006").exists()
 
 
 def test_code_in_a_config_runs_only_if_it_is_allowed(

@@ -1,6 +1,8 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluation.parts import data_set
@@ -51,3 +53,31 @@ def test_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no answers to count"):
         score_study(tmp_path, [])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"notes": 1.5}, {"notes": None}, {"runs": -0.5}, {"runs": ["a"]}, {"questions": None},
+        {"questions": [{"id": "x"}]},
+        {"questions": [{"id": "x", "input": 0, "left": 0, "right": 2}]},
+        {"questions": [{"id": "x", "input": 0, "left": -1, "right": 1}]},
+        {"questions": [{"id": "x", "input": 0, "left": float("inf"), "right": 1}]},
+    ],
+)  # fmt: skip
+def test_a_key_that_is_none(change: dict[str, Any], tmp_path: Path) -> None:
+    question = {"id": "x", "input": 0, "left": 0, "right": 1}
+    key = {"study": "s", "text": "t", "direction": "d", "runs": ["a", "b"], "inputs": ["i"], "questions": [question]}
+    (tmp_path / "answers.json").write_text(json.dumps({"study": "s", "participant": "p", "answers": []}))
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    with pytest.raises(UserError, match="no answers"):
+        score_study(tmp_path, tmp_path / "answers.json")
+    (tmp_path / "key.json").write_text(json.dumps(key | change))
+    with pytest.raises(UserError, match=r"key\.json: not the key of a study"):
+        score_study(tmp_path, tmp_path / "answers.json")
+
+
+def test_a_pipe_is_no_key(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key.json")
+    with pytest.raises(UserError, match=r"key\.json: cannot be read"):
+        score_study(tmp_path, tmp_path / "answers.json")

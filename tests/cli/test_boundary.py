@@ -64,6 +64,15 @@ def test_the_allocator_of_the_cpu(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert (code, said.count("\n")) == (MACHINE, 1)
 
 
+@pytest.mark.parametrize("words", ["could not create a primitive", "can't start new thread"])
+def test_other_words_for_a_full_memory(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = running(RuntimeError(words), monkeypatch, capsys)
+    assert (code, said.count("\n")) == (MACHINE, 1)
+    assert said.startswith("instar: out of memory")
+
+
 def test_an_error_of_its_own_is_no_failed_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

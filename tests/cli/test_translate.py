@@ -485,7 +485,7 @@ def test_a_video(run_directory: Runs, tmp_path: Path, out: Path, capsys: pytest.
         assert np.abs(blocks(wanted) - blocks(made)).mean() < 3  # codecs keep colours at half the size
     assert sound_of(tmp_path / "out.mp4") == sound_of(source)
     write(tmp_path / "photo.png")
-    assert call(run, source, tmp_path / "photo.png", tmp_path / "*.mp4", "-o", out, "--steady", 0.5) == 0
+    assert call(run, source, tmp_path / "photo.png", tmp_path / "*.mp4", "-o", out) == 0
     assert outputs(out) == {"photo.png", "clip.mp4", "out.mp4"}
     lines = {line["output"]: line for line in manifest(out)}
     assert lines["photo.png"].keys() == {"input", "output", "status", "width", "height", "mode"}
@@ -499,9 +499,8 @@ def test_a_video(run_directory: Runs, tmp_path: Path, out: Path, capsys: pytest.
     [
         (("clip.mp4", "-o", "out.png"), "-o out.png: clip.mp4 is a video, and this would be a picture"),
         (("photo.png", "-o", "out.mp4"), "-o out.mp4: photo.png is a picture, and this would be a video"),
-        (("photo.png", "-o", "out", "--steady", "0.5"), "--steady: is for videos, and there is none among the inputs"),
         (("clip.mp4", "-o", "out", "--grid"), "--grid: clip.mp4 is a video, of which there is only the translation"),
-        (("clip.mp4", "-o", "out", "--steady", "0.5", "--tile", "auto"), "--steady and --tile: give one of the two"),
+        (("clip.mp4", "-o", "out", "--keep-outside", "."), "--keep-outside: clip.mp4 is a video"),
     ],
 )
 def test_what_does_not_go_with_videos(

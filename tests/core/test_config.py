@@ -25,7 +25,7 @@ from instar.methods.cut import Config as CutConfig
         (TrainConfig, {"seed": -1}, "seed must be at least 0"),
         (TrainConfig, {"clip": -0.5}, "train.clip must be at least 0"),
         (TrainConfig, {"batch": 3, "devices": 2}, "batch=3 cannot be shared equally by devices=2"),
-        (MethodConfig, {"channels": 4}, r"channels must be 1 \(gray\) or 3 \(colour\), not 4"),
+        (MethodConfig, {"channels": 0}, "channels must be at least 1, not 0"),
         (Optim, {"hold": 1.5}, "method.optim.hold must be between 0 and 1"),
         (Optim, {"lr": -1.0}, "method.optim.lr must be between 0 and 1"),
     ],

@@ -59,3 +59,22 @@ def test_errors_travel_between_processes() -> None:
 def test_nearest() -> None:
     assert nearest("stpes", ["steps", "size"]) == "; did you mean 'steps'?"
     assert nearest("zzz", ["b", "a"]) == "; there is: a, b"
+
+
+@pytest.mark.parametrize("name", ["\ue000train.steps\ue002", "<train.steps>", "{x} %s [/bold]", "字é"])
+def test_what_files_are_called_is_no_setting(name: str) -> None:
+    assert str(UserError(f"{name}: broken")) == f"{name}: broken"
+    assert UserError(f"{name}: broken").setting == ""
+
+
+def test_names_of_files_neither_end_the_line_nor_move_the_cursor() -> None:
+    name = "a\nb\r\x1b[31m\x07\x9b\u2028\u202egnp\udcff"
+    error = UserError(f"{name}: broken; set {setting('out', name)}, {call('resume', name)}")
+    seen = r"a\nb\r\x1b[31m\x07\x9b\u2028\u202egnp\udcff"
+    assert str(error).startswith(f"{seen}: broken; set out={seen}")
+    for text in (str(error), error.message.spelled(lambda mention: mention.values[0])):
+        assert text.isprintable()
+
+
+def test_values_of_strangers_end_no_mention() -> None:
+    assert str(UserError(setting("out", "a\0>b\0<c"))) == r"out=a\0>b\0<c"

@@ -14,6 +14,7 @@ from PIL import Image
 from instar.core import reading
 from instar.core.images import save, to_array, to_image, to_tensor
 from instar.core.memory import Budget
+from instar.core.raster import Raster
 from instar.core.reading import UnreadableImage, decoded, header_notes, notes, probe, read, summed
 from instar.core.samples import _depth_in
 
@@ -68,28 +69,71 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "options", "reason"),
+    ("array", "options", "mode"),
     [
-        (values(24, 32, kind="i1"), {}, "signed 8-bit integers"),
-        (values(24, 32, 4), {"photometric": "rgb", "extrasamples": ["unspecified"]}, "4 bands of 8 bits: only gray"),
-        (values(24, 32, 5), {"photometric": "rgb"}, "5 bands of 8 bits: only gray"),
-        (values(24, 32, 2), {"photometric": "minisblack", "planarconfig": "contig"}, "2 bands of 8 bits: only gray"),
-        (values(24, 32, 5), {"photometric": "minisblack", "planarconfig": "contig"}, "5 bands of 8-bit unsigned"),
-        (values(5, 24, 32), {"photometric": "rgb", "planarconfig": "separate"}, "5 bands of 8-bit unsigned"),
-        (values(24, 32, 3, kind="f4"), {"photometric": "rgb"}, "3 bands of 32-bit floating-point numbers"),
-        (values(24, 32, kind="f8"), {}, "1 band of 64-bit floating-point numbers"),
-        (values(24, 32, top=65536, kind="u2"), {"photometric": "miniswhite"}, "16-bit values of which 0 is white"),
+        (values(24, 32, kind="i1"), {}, "1 x int8"),
+        (values(24, 32, 4), {"photometric": "rgb", "extrasamples": ["unspecified"]}, "4 x uint8"),
+        (values(24, 32, 5), {"photometric": "rgb"}, "5 x uint8"),
+        (values(24, 32, 2), {"photometric": "minisblack", "planarconfig": "contig"}, "2 x uint8"),
+        (values(24, 32, 5), {"photometric": "minisblack", "planarconfig": "contig"}, "5 x uint8"),
+        (values(5, 24, 32), {"photometric": "rgb", "planarconfig": "separate"}, "5 x uint8"),
+        (values(24, 32, 3, kind="f4"), {"photometric": "rgb"}, "3 x float32"),
+        (values(24, 32, kind="f8"), {}, "1 x float64"),
+        (values(24, 32, top=65536, kind="u2"), {"photometric": "miniswhite"}, "1 x uint16"),
+        (values(24, 32, 3, top=65536, kind="u2"), {"photometric": "rgb"}, "3 x uint16"),
+        (values(24, 32, 4, top=65536, kind="u2"), {"photometric": "rgb", "extrasamples": [2]}, "3 x uint16 + alpha"),
+        (values(24, 32, kind="i4"), {}, "1 x int32"),
+        (values(24, 32, kind="f4"), {}, "1 x float32"),
     ],
 )
 @pytest.mark.parametrize("big", [False, True])
-def test_what_would_be_another_picture_is_refused_by_name(
-    array: np.ndarray, options: dict[str, Any], reason: str, big: bool, tmp_path: Path
+def test_what_pillow_has_no_mode_for_is_a_raster_of_its_own_type(
+    array: np.ndarray, options: dict[str, Any], mode: str, big: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, array, bigtiff=big, **options)
-    with pytest.raises(UnreadableImage, match=reason) as error:
+    raster, header = read(path), probe(path)
+    assert isinstance(raster, Raster)
+    assert raster.mode == mode
+    assert header[:4] == (32, 24, raster.bands, raster.pixels.dtype.name)
+    assert (header.plain, header.alpha, header.inverted) == (False, raster.alpha, raster.inverted)
+    planes = array.transpose(1, 2, 0) if options.get("planarconfig") == "separate" else array.reshape(24, 32, -1)
+    np.testing.assert_array_equal(raster.pixels, planes)
+    assert raster.inverted == (options.get("photometric") == "miniswhite")
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "reason"),
+    [
+        (values(24, 32, kind="c8"), {}, "complex64: only integers"),
+        (values(24, 32, kind="i8"), {}, "int64: only integers"),
+        (values(24, 32, 4, top=65536, kind="u2"), {"photometric": "separated"}, None),
+    ],
+)
+def test_what_is_not_read_is_refused_by_name(
+    array: np.ndarray, options: dict[str, Any], reason: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, array, **options)
+    if reason is None:  # CMYK of 16 bits stays what Pillow makes of it
+        assert notes(read(path)) == (DEEP,)
+        return
+    for reader in (read, probe):
+        with pytest.raises(UnreadableImage, match=reason) as error:
+            reader(path)
+        assert error.value.path == path
+
+
+def test_compression_that_needs_an_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values(24, 32, 5), photometric="minisblack", planarconfig="contig", compression="zlib")
+    assert read(path).size == (32, 24)
+    monkeypatch.setattr("tifffile.TIFF.DECOMPRESSORS", {1: None})
+    with pytest.raises(UnreadableImage, match=r"compressed as ADOBE_DEFLATE: pip install '\.\[science\]'"):
         read(path)
-    assert error.value.path == path
+    # Of what Pillow has a mode for, the upper bits are better than nothing.
+    tifffile.imwrite(path, values(24, 32, 3, top=65536, kind="u2"), photometric="rgb", compression="zlib")
+    assert notes(read(path)) == (DEEP,)
 
 
 def test_white_as_zero_is_read_right_with_8_bits(tmp_path: Path) -> None:
@@ -103,21 +147,25 @@ def test_planes_are_read_as_pixels_are(tmp_path: Path) -> None:
     assert np.array_equal(to_array(read(tmp_path / "a.tif"), 3), planes.transpose(1, 2, 0))
 
 
+ZYX = {"axes": "ZYX"}
 DEEP = "16 bits a channel, read with 8"
 
 
 @pytest.mark.parametrize(("name", "colour", "bands"), [("rgb", 2, 3), ("rgba", 6, 4), ("gray+alpha", 4, 2)])
-def test_16_bit_colour_is_said(name: str, colour: int, bands: int, tmp_path: Path) -> None:
-    png(tmp_path / "a.png", values(24, 32, bands, top=65536, kind="u2"), colour, 16)
-    assert notes(read(tmp_path / "a.png")) == (DEEP,)
-    assert header_notes(tmp_path / "a.png") == (DEEP,)
+def test_16_bit_colour_of_png_is_read_whole(name: str, colour: int, bands: int, tmp_path: Path) -> None:
+    pixels = values(24, 32, bands, top=65536, kind="u2")
+    png(tmp_path / "a.png", pixels, colour, 16)
+    raster = read(tmp_path / "a.png")
+    assert isinstance(raster, Raster)
+    np.testing.assert_array_equal(raster.pixels, pixels)
+    assert raster.alpha == (bands != 3)
+    assert notes(raster) == header_notes(tmp_path / "a.png") == ()
 
 
 def test_16_bit_colour_of_other_formats_is_said(tmp_path: Path) -> None:
     pixels = values(24, 32, 3, top=65536, kind="u2")
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
     (tmp_path / "a.ppm").write_bytes(b"P6\n32 24\n65535\n" + pixels.astype(">u2").tobytes())
-    assert notes(read(tmp_path / "a.tif")) == notes(read(tmp_path / "a.ppm")) == (DEEP,)
+    assert notes(read(tmp_path / "a.ppm")) == (DEEP,)
 
 
 def test_depth_is_found_in_the_headers_of_avif_and_jpeg_2000(tmp_path: Path) -> None:
@@ -157,10 +205,24 @@ def test_pages_and_frames_are_said(suffix: str, tmp_path: Path) -> None:
     assert notes(read(tmp_path / f"one.{suffix}")) == ()
 
 
-@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True, "metadata": {"axes": "CYX"}}, {"bigtiff": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{"imagej": True, "metadata": ZYX}, {"ome": True, "metadata": ZYX}, {"bigtiff": True}],
+)
 def test_stacks_are_said(options: dict[str, Any], tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", values(5, 24, 32, top=65536, kind="u2"), photometric="minisblack", **options)
     assert notes(read(tmp_path / "a.tif")) == ("5 pages or frames, of which the first is read",)
+
+
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}])
+def test_channels_that_a_file_names_are_bands(options: dict[str, Any], tmp_path: Path) -> None:
+    stack = values(2, 5, 24, 32, top=65536, kind="u2")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": "ZCYX"}, **options)
+    raster = read(path)
+    assert isinstance(raster, Raster)
+    np.testing.assert_array_equal(raster.pixels, stack[0].transpose(1, 2, 0))
+    assert notes(raster) == ("2 pages or frames, of which the first is read",)
 
 
 @pytest.mark.parametrize(("top", "said"), [(4096, "sixteenth"), (8000, "eighth"), (65536, "")])

@@ -8,6 +8,7 @@ import torch
 from instar.core.batch import Labelled, Unpaired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.data import find, open_data
 from instar.data.labels import classes, kept, labelled, numbers
 from instar.data.refs import ImageRef
@@ -78,7 +79,7 @@ def test_labelled_images_to_score_on(make) -> None:
     make(*(f"testA/{c}/{i}.png" for c in "yx" for i in range(3)), "testA/none.png", size=(40, 30))
     (root / "testA/y/2.png").write_bytes(b"")
     data = find(settings(root), Unpaired)
-    batches = list(labelled(data.test["a"], classes(data.train["a"], "A"), 1, 24, batch=4))
+    batches = list(labelled(data.test["a"], classes(data.train["a"], "A"), DomainFormat(channels=1), 24, batch=4))
     assert [images.shape for images, _ in batches] == [(4, 1, 24, 24), (1, 1, 24, 24)]
     assert torch.cat([labels for _, labels in batches]).tolist() == [0, 0, 0, 1, 1]
 

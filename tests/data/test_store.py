@@ -2,7 +2,9 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,20 +14,26 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.events import Worked
+from instar.core.formats import DomainFormat
 from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.data import store as store_module
 from instar.data.store import Decoding, ImageStore, fitted, open_stores
 
-SMALL = Decoding(short_side=12, channels=3)
+
+def decoding(short_side: int, channels: int, sides: int = 1, **options: Any) -> Decoding:
+    return Decoding(short_side, (DomainFormat(channels=channels),) * sides, **options)
+
+
+SMALL = decoding(12, 3)
 
 
 def refs(root: Path) -> list[ImageRef]:
     return [ImageRef(path) for path in list_images(root, recursive=True)]
 
 
-def opened(files: list[ImageRef], decoding: Decoding) -> ImageStore:
-    (store,) = open_stores([(ref,) for ref in files], decoding)
+def opened(files: list[ImageRef], how: Decoding) -> ImageStore:
+    (store,) = open_stores([(ref,) for ref in files], how)
     return store
 
 
@@ -77,7 +85,7 @@ def test_second_opening_decodes_nothing(make, monkeypatch: pytest.MonkeyPatch) -
     second, again = open_counting(monkeypatch, files, SMALL)
     assert (decoded, again) == (2, 0)
     assert all(np.array_equal(first[i], second[i]) for i in range(2))
-    assert open_counting(monkeypatch, files, Decoding(short_side=12, channels=1))[1] == 2
+    assert open_counting(monkeypatch, files, decoding(12, 1))[1] == 2
 
 
 def test_a_changed_file_makes_a_new_cache(make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +123,9 @@ def test_pairs_get_one_size_and_lose_bad_halves(make) -> None:
     root = make("A/1.png", "A/2.png", "A/3.png", size=(30, 20))
     make("B/1.png", "B/3.png", size=(77, 50))
     (root / "B/2.png").write_bytes(b"nothing")
-    decoding = Decoding(short_side=12, channels=3, max_bad=0.5)
-    a, b = open_stores(list(zip(refs(root / "A"), refs(root / "B"), strict=True)), decoding)
+    a, b = open_stores(
+        list(zip(refs(root / "A"), refs(root / "B"), strict=True)), decoding(12, 3, sides=2, max_bad=0.5)
+    )
     assert [Path(name).name for name in a.names] == [Path(name).name for name in b.names] == ["1.png", "3.png"]
     assert [a[i].shape for i in range(2)] == [b[i].shape for i in range(2)] == [(12, 18, 3)] * 2
     assert a.bad == b.bad == [(root / "B/2.png", "not an image")]
@@ -127,7 +136,7 @@ def test_rows_of_three(make) -> None:
     make("B/1.png", "B/2.png", size=(20, 20))
     (root / "C/2.png").write_bytes(b"")
     rows = list(zip(*(refs(root / side) for side in "ABC"), strict=True))
-    stores = open_stores(rows, Decoding(short_side=12, channels=3, max_bad=0.5))
+    stores = open_stores(rows, decoding(12, 3, sides=3, max_bad=0.5))
     assert [store[0].shape for store in stores] == [(12, 18, 3)] * 3
     assert [len(store) for store in stores] == [1, 1, 1]
     assert len({store.cached_bytes for store in stores}) == 1
@@ -139,12 +148,12 @@ def test_too_many_bad_files(make) -> None:
     for _ in range(2):  # the second time from the cache
         with pytest.raises(UserError, match=r"1 of 3 images cannot be read.*2\.png: the file is empty"):
             opened(refs(root), SMALL)
-    store = opened(refs(root), Decoding(short_side=12, channels=3, max_bad=0.4))
+    store = opened(refs(root), decoding(12, 3, max_bad=0.4))
     assert [Path(name).name for name in store.names] == ["1.png", "3.png"]
     for name in ("1.png", "3.png"):
         (root / name).write_bytes(b"")
     with pytest.raises(UserError, match="3 of 3"):
-        opened(refs(root), Decoding(short_side=12, channels=3, max_bad=1))
+        opened(refs(root), decoding(12, 3, max_bad=1))
 
 
 def test_what_a_killed_writer_left_is_ignored_and_removed(make, own_cache: Path, monkeypatch) -> None:
@@ -157,7 +166,7 @@ def test_what_a_killed_writer_left_is_ignored_and_removed(make, own_cache: Path,
     assert np.array_equal(real[0], again[0])
     assert killed.exists()  # it may still be at work
     os.utime(killed, (time.time() - 90_000,) * 2)
-    open_counting(monkeypatch, files, Decoding(short_side=13, channels=3))
+    open_counting(monkeypatch, files, decoding(13, 3))
     assert not killed.exists()
 
 
@@ -198,27 +207,27 @@ def test_a_faster_process_wins(make, own_cache: Path, monkeypatch) -> None:
 
 def test_least_recently_used_caches_go_first(make, own_cache: Path, monkeypatch) -> None:
     size = 12 * 15 * 3
-    decoding = Decoding(short_side=12, channels=3, cache_gb=(2 * size + 600) / 1e9)  # two, with their indexes
+    small = decoding(12, 3, cache_gb=(2 * size + 600) / 1e9)  # two, with their indexes
     a, b, c = ([ref] for ref in refs(make("1.png", "2.png", "3.png")))
-    opened(a, decoding)
-    opened(b, decoding)
+    opened(a, small)
+    opened(b, small)
     for i, folder in enumerate(sorted(own_cache.iterdir(), key=lambda f: f.stat().st_mtime_ns)):
         os.utime(folder, (1000 + i, 1000 + i))
-    assert open_counting(monkeypatch, a, decoding)[1] == 0  # now b is the oldest
-    opened(c, decoding)
-    assert open_counting(monkeypatch, a, decoding)[1] == 0
-    assert open_counting(monkeypatch, c, decoding)[1] == 0
-    assert open_counting(monkeypatch, b, decoding)[1] == 1
+    assert open_counting(monkeypatch, a, small)[1] == 0  # now b is the oldest
+    opened(c, small)
+    assert open_counting(monkeypatch, a, small)[1] == 0
+    assert open_counting(monkeypatch, c, small)[1] == 0
+    assert open_counting(monkeypatch, b, small)[1] == 1
 
 
 def test_too_large_for_the_cache(make, own_cache: Path, monkeypatch) -> None:
     root = make("1.png", "2.png")
     (root / "0.png").write_bytes(b"")
     Image.fromarray(np.full((15, 15), 50000, np.uint16)).save(root / "3.png")
-    cached = opened(refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))
+    cached = opened(refs(root), decoding(12, 3, max_bad=0.5))
     for folder in own_cache.iterdir():
         folder.rename(own_cache / ".part-gone")
-    tight = Decoding(short_side=12, channels=3, max_bad=0.5, cache_gb=1e-7)
+    tight = decoding(12, 3, max_bad=0.5, cache_gb=1e-7)
     direct = opened(refs(root), tight)
     assert "data.cache_gb=1e-07" in direct.notes[0]
     assert "decoded each time" in direct.notes[0]
@@ -229,8 +238,8 @@ def test_too_large_for_the_cache(make, own_cache: Path, monkeypatch) -> None:
     again, decoded = open_counting(monkeypatch, refs(root), tight)
     assert decoded == 0  # which files are good is remembered
     assert (again.notes, again.bad) == (direct.notes, cached.bad)
-    assert open_counting(monkeypatch, refs(root), Decoding(short_side=12, channels=3, max_bad=0.5))[1] == 4
-    taken = Decoding(short_side=13, channels=3, max_bad=0.5, taken=8 * 10**9)
+    assert open_counting(monkeypatch, refs(root), decoding(12, 3, max_bad=0.5))[1] == 4
+    taken = decoding(13, 3, max_bad=0.5, taken=8 * 10**9)
     assert opened(refs(root), taken).cached_bytes == 0
 
 
@@ -258,7 +267,7 @@ def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
 def test_a_thin_strip_is_left_out_and_the_others_are_cached(make) -> None:
     root = make("1.png", "2.png", size=(20, 20))
     Image.new("RGB", (65500, 1)).save(root / "strip.jpg")
-    store = opened(refs(root), Decoding(short_side=256, channels=3, max_bad=0.5))
+    store = opened(refs(root), decoding(256, 3, max_bad=0.5))
     assert len(store) == 2
     assert store.cached_bytes == 2 * 256 * 256 * 3
     assert store.bad == [
@@ -267,14 +276,14 @@ def test_a_thin_strip_is_left_out_and_the_others_are_cached(make) -> None:
             "65500 x 1 pixels, which would be 16768000 x 256 with the short side of the training: cut it into parts",
         )
     ]
-    assert len(opened(refs(root), Decoding(short_side=32, channels=3))) == 3
+    assert len(opened(refs(root), decoding(32, 3))) == 3
 
 
 def test_out_of_memory_names_the_file(make, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(store_module, "to_array", fails)
+    monkeypatch.setattr(store_module, "to_typed", fails)
     with pytest.raises(UserError, match=r"1\.png: out of memory"):
         opened(refs(make("1.png")), SMALL)
 
@@ -336,3 +345,10 @@ def test_a_cache_that_is_cut_short_in_use_is_an_error(make, own_cache: Path) -> 
     assert "\n" not in str(error.value)
     again = opened(refs(root), Decoding(short_side=64, channels=3))
     assert np.array_equal(again[3], kept)
+
+
+def test_a_link_to_itself_is_an_unreadable_file(make) -> None:
+    root = make(*(f"{i}.png" for i in range(3)), size=(20, 20))
+    (root / "9.png").symlink_to("9.png")
+    store = opened(refs(root), replace(SMALL, max_bad=0.5))
+    assert (len(store), [path.name for path, _ in store.bad]) == (3, ["9.png"])

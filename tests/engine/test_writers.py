@@ -2,6 +2,8 @@ import io
 import json
 import os
 import re
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,46 @@ def test_tensorboard_holds_the_terms_and_the_pictures(tmp_path: Path) -> None:
         with Image.open(io.BytesIO(shown.encoded_image_string)) as one, Image.open(told.path) as other:
             assert (np.asarray(one) == told.picture).all()
             assert (np.asarray(other) == told.picture).all()
+
+
+def test_a_board_that_fails_says_it_once_and_has_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """TensorBoard's own writer prints a traceback from a thread."""
+    heard, there = Heard(), threading.enumerate()
+    with closing(Board(tmp_path, heard)) as write:
+        write(begun(tmp_path))
+        write(logged(1, **{"G/a": 1.0}))
+        assert threading.enumerate() == there
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+        for step in (2, 3):
+            write(logged(step, **{"G/a": 2.0}))
+    assert [line for line in heard.warnings if "No space left" in line] == heard.warnings
+    assert len(heard.warnings) == 1
+    assert capfd.readouterr() == ("", "")
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    assert [event.step for event in accumulated(tmp_path).Scalars("G/a")] == [1]
+    assert file.name.startswith("events.out.tfevents.")
+
+
+def accumulated(run: Path) -> EventAccumulator:
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    return events
+
+
+def test_steps_after_the_one_that_a_run_goes_on_from_are_not_shown_any_more(tmp_path: Path) -> None:
+    for start, value in ((0, 1.0), (2, 5.0)):
+        with closing(Board(tmp_path, Heard())) as write:
+            write(begun(tmp_path, start))
+            for step in range(start + 1, 5 if start == 0 else 4):
+                write(logged(step, **{"G/a": value}))
+    found = [(event.step, event.value) for event in accumulated(tmp_path).Scalars("G/a")]
+    assert found == [(1, 1.0), (2, 1.0), (3, 5.0)]
 
 
 def test_the_last_checkpoints_are_kept(tmp_path: Path) -> None:

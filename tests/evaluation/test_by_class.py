@@ -12,6 +12,7 @@ from instar.core.abilities import Clustered
 from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.data import find
 from instar.data.labels import square
 from instar.evaluation.by_class import Classes, agreement, mean_over_classes
@@ -24,6 +25,8 @@ from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance
 
 from .parts import extractor, noise
+
+COLOUR = DomainFormat(channels=3)
 
 Runs = Callable[..., Path]
 KID, FD = "Colours-KID, mean over classes", "Colours-FD, mean over classes"
@@ -84,7 +87,7 @@ def test_folders_of_classes(tmp_path: Path) -> None:
 
 def held(root: Path) -> HeldOut:
     found = find(DataConfig(roots=(root,)), Unlabelled)
-    return HeldOut(found.test["a"], found.test["b"], 32, 3, False, ("all", "all"), one_folder=True)
+    return HeldOut(found.test["a"], found.test["b"], 32, (COLOUR, COLOUR), False, ("all", "all"), one_folder=True)
 
 
 def one_folder(root: Path) -> Path:
@@ -109,7 +112,7 @@ def test_a_run_that_found_domains(run_directory: Runs, tmp_path: Path) -> None:
 
 def test_each_image_is_translated_into_the_other_classes(run_directory: Runs, tmp_path: Path) -> None:
     images = held(one_folder(tmp_path / "set"))
-    real = real_features(extractor(), images.targets, 3, 32)
+    real = real_features(extractor(), images.targets, COLOUR, 32)
     classes = Classes(images, extractor(), real)
     assert classes.names == ["cat", "dog", "panda"]
     copied, _ = classes.copy()
@@ -131,7 +134,7 @@ def test_each_image_is_translated_into_the_other_classes(run_directory: Runs, tm
     classes.translated(translator)
     assert len(seen) == 13 + 12 + 13
     into_cat = seen[:13]
-    cats = torch.stack([square(ref, 3, 32) for ref in images.inputs if ref.label == "cat"])
+    cats = torch.stack([square(ref, COLOUR, 32) for ref in images.inputs if ref.label == "cat"])
     styles = translator.method.encode_style(cats, domain="b")
     for x, style in into_cat:
         assert (cats - x).abs().sum((1, 2, 3)).min() > 0  # no cat becomes a cat

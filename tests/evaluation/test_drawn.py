@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.core.method import defaults
 from instar.core.registry import get
 from instar.data import ImageRef
@@ -18,6 +19,8 @@ from instar.evaluation.score import by_name
 from instar.inference.translator import Translator
 
 from .parts import extractor
+
+COLOUR = DomainFormat(channels=3)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def refs(folder):
 def test_the_truth_beside_the_inputs_of_a_run(folder):
     found, notes = DrawnTruth.of(refs(folder / "testA"), 64)
     assert notes == []
-    truths, copies = (next(squares(refs(folder / part), 3, 64)) for part in ("truth", "testA"))
+    truths, copies = (next(squares(refs(folder / part), COLOUR, 64)) for part in ("truth", "testA"))
     scores = by_name(found.scores(found.read(truths, range(5))))
     assert list(scores) == [TARGET, STRENGTH, OUTSIDE, CAST]
     assert scores[TARGET] == 1

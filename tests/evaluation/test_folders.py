@@ -59,6 +59,7 @@ def test_no_folder_and_an_empty_folder(which: str, tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     made, real = noise(tmp_path / "made", 6), noise(tmp_path / "real", 6, 100, 200)
     (made / "-first.png").write_bytes(b"no image")
+    (real / "half.png").write_bytes((real / "0.png").read_bytes()[:-30])  # its header is whole
     for folder in (made, real):
         (folder / "gone.png").symlink_to(tmp_path / "nowhere.png")
         os.mkfifo(folder / "pipe.png")
@@ -69,7 +70,7 @@ def test_what_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     assert "at 32 px" in report.protocol
     for said in (
         "translations: 2 cannot be read",
-        "reference images: 1 cannot be read",
+        "reference images: 2 cannot be read",
         "1 .txt file",
         "regular files",
     ):

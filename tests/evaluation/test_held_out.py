@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.core.reading import UnreadableImage
 from instar.core.run import read_config
 from instar.data import ImageRef
 from instar.evaluation.held_out import AHEAD, BATCH, HeldOut, held_out, loaded, squares
 
 from .parts import data_set, noise
+
+COLOUR = DomainFormat(channels=3)
 
 Runs = Callable[..., Path]
 
@@ -80,14 +83,14 @@ def test_a_reader_that_stops_early_leaves_no_work_behind() -> None:
 def test_pairs_stay_pairs_where_one_cannot_be_read(tmp_path: Path) -> None:
     a, b = noise(tmp_path / "a", 5), noise(tmp_path / "b", 5, 100, 200)
     (b / "3.png").write_bytes(b"broken")
-    images = HeldOut(refs(a), refs(b), 32, 3, True, ("a", "b"))
+    images = HeldOut(refs(a), refs(b), 32, (COLOUR, COLOUR), True, ("a", "b"))
     ((places, x, truth),) = images.rows()
     assert places == [0, 1, 2, 4]
     readable = [ref for i, ref in enumerate(refs(a)) if i != 3]
-    assert torch.equal(x, torch.cat(list(squares(readable, 3, 32))))
+    assert torch.equal(x, torch.cat(list(squares(readable, COLOUR, 32))))
     assert truth is not None
     assert len(truth) == 4
-    alone = HeldOut(refs(a), refs(b), 32, 3, False, ("a", "b"))
+    alone = HeldOut(refs(a), refs(b), 32, (COLOUR, COLOUR), False, ("a", "b"))
     assert [(len(x), truth) for x, truth in alone.batches()] == [(5, None)]
 
 

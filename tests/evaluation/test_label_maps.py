@@ -14,6 +14,7 @@ from instar.core.batch import Paired
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.core.events import Event, Worked
+from instar.core.formats import DomainFormat
 from instar.data import ImageRef, find
 from instar.evaluation import label_maps as module
 from instar.evaluation.held_out import HeldOut
@@ -22,6 +23,8 @@ from instar.evaluation.report import COPY, LAST, REAL
 from instar.evaluation.runs import Extras, evaluate_run
 
 from .parts import extractor
+
+COLOUR = DomainFormat(channels=3)
 
 Runs = Callable[..., Path]
 CPU = torch.device("cpu")
@@ -116,7 +119,7 @@ def held(root: Path, source: str = "photo", size: int = 32) -> HeldOut:
     target = {"photo": "label", "label": "photo"}[source]
     found = find(DataConfig(roots=(root,), source=source, target=target), Paired)
     training = (found.train["a"], found.train["b"])
-    return HeldOut(found.test["a"], found.test["b"], size, 3, True, (source, target), training=training)
+    return HeldOut(found.test["a"], found.test["b"], size, (COLOUR, COLOUR), True, (source, target), training=training)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -202,6 +205,6 @@ def test_a_palette_of_other_colours_and_photographs_alone(tmp_path: Path) -> Non
     data = held(streets(tmp_path / "set"))
     with pytest.raises(UserError, match=r"only .* of the pixels of .* have one of its colours"):
         label_maps(LabelTask(colours(tmp_path, "a 0 255 0\nb 255 0 255")), data, CPU)
-    photos = HeldOut(data.inputs, data.inputs, 32, 3, True, ("x", "y"))
+    photos = HeldOut(data.inputs, data.inputs, 32, (COLOUR, COLOUR), True, ("x", "y"))
     with pytest.raises(UserError, match=r"neither .* nor .* has few; give palette a file"):
         label_maps(LabelTask(), photos, CPU)

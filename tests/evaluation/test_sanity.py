@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from instar.data import ImageRef
-from instar.evaluation.sanity import duplicate_files, format_notes, leak_notes, set_notes
+from instar.evaluation.sanity import duplicate_files, format_notes, leak_notes, lost_notes, set_notes
 
 from .parts import noise
 
@@ -22,11 +22,17 @@ def test_few_images_of_several_sizes_some_equal_one_broken(tmp_path: Path) -> No
     Image.new("RGB", (40, 20)).save(folder / "wide.png")
     (folder / "again.png").write_bytes((folder / "0.png").read_bytes())
     (folder / "broken.png").write_bytes(b"no image")
-    few, sizes, unreadable, copies = set_notes(refs(folder), "cats")
+    few, sizes, copies = set_notes(refs(folder), "cats")
     assert few == "only 8 cats: distances of so few say little"
     assert sizes.startswith("cats: 2 sizes, 32 x 32 the most frequent (6)")
-    assert unreadable == f"cats: 1 cannot be read and are left out, {folder / 'broken.png'} first"
     assert copies.startswith("cats: 1 are copies")
+
+
+def test_what_could_not_be_read_is_named(tmp_path: Path) -> None:
+    images = refs(noise(tmp_path / "a", 6))
+    assert lost_notes(images, range(6), "cats") == []
+    first = tmp_path / "a" / "3.png"
+    assert lost_notes(images, {0, 1, 2, 5}, "cats") == [f"cats: 2 cannot be read and are left out, {first} first"]
 
 
 def test_leaks_are_found_under_other_names(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from instar.evaluation.pixels import colour
+from instar.core.images import colour
 from instar.evaluation.score import mean_of
 from instar.evaluation.scores import CHANGE, LUMINANCE, Scorer
 from instar.metrics.frechet import frechet_distance

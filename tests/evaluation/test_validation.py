@@ -9,6 +9,7 @@ import instar
 from instar.cli import main
 from instar.core.errors import UserError
 from instar.core.events import Event, Scored
+from instar.core.formats import DomainFormat
 from instar.core.method import defaults
 from instar.core.registry import get
 from instar.data import ImageRef
@@ -17,6 +18,9 @@ from instar.evaluation.validation import ValidationScores, best_checkpoint, extr
 from instar.metrics.kid import kernel_distance
 
 from .parts import data_set, extractor, noise
+
+COLOUR = DomainFormat(channels=3)
+FORMATS = dict.fromkeys("abc", COLOUR)
 
 TINY = "--preset tiny --steps 8 --train.save-every 3 --train.keep 1 --train.score-every 2 --train.log-every 4"
 COLOURS = "--train.score-with evaluation.parts:colours --device cpu"
@@ -38,7 +42,7 @@ def test_the_mean_of_both_directions(tmp_path: Path) -> None:
             return -x if to == "a" else x
 
     a, b = refs(noise(tmp_path / "a", 9, 0, 100)), refs(noise(tmp_path / "b", 8, 100, 200))
-    found = ValidationScores(extractor(), {"a": a, "b": b}, 3, 32, 0)(Twice())
+    found = ValidationScores(extractor(), {"a": a, "b": b}, FORMATS, 32, 0)(Twice())
     mean, to_a, to_b = found.values()
     assert next(iter(found)) == "validation/Colours-KID"
     assert mean == pytest.approx((to_a + to_b) / 2)
@@ -71,7 +75,7 @@ class Tinted(torch.nn.Module):
 
 def test_each_image_has_a_style_of_its_own_and_the_same_at_all_times(tmp_path: Path) -> None:
     images = {"a": refs(noise(tmp_path / "a", 9)), "b": refs(noise(tmp_path / "b", 8))}
-    score, method = ValidationScores(extractor(), images, 3, 32, 0), Tinted()
+    score, method = ValidationScores(extractor(), images, FORMATS, 32, 0), Tinted()
     first = score(method)
     assert len(set(method.drawn)) == len(method.drawn) == 9
     torch.manual_seed(7)
@@ -79,20 +83,20 @@ def test_each_image_has_a_style_of_its_own_and_the_same_at_all_times(tmp_path: P
 
 
 def load(found: list[ImageRef]) -> torch.Tensor:
-    return torch.stack([square(ref, 3, 32) for ref in found])
+    return torch.stack([square(ref, COLOUR, 32) for ref in found])
 
 
 def test_a_one_way_method_has_one_number(tmp_path: Path) -> None:
     images = {"a": refs(noise(tmp_path / "a", 8)), "b": refs(noise(tmp_path / "b", 8))}
     method = get("cut")(defaults("cut", get("cut"), "tiny").method).eval()
     with torch.inference_mode():
-        assert list(ValidationScores(extractor(), images, 3, 32, 0)(method)) == ["validation/Colours-KID"]
+        assert list(ValidationScores(extractor(), images, FORMATS, 32, 0)(method)) == ["validation/Colours-KID"]
 
 
 def test_too_few_images_name_the_flag(tmp_path: Path) -> None:
     few = refs(noise(tmp_path / "a", 7))
     with pytest.raises(UserError, match=r"train\.score_every needs images .* set data\.validation=8 or more"):
-        ValidationScores(extractor(), {"a": few, "b": few}, 3, 32, 0)
+        ValidationScores(extractor(), {"a": few, "b": few}, FORMATS, 32, 0)
 
 
 def test_an_extractor_that_is_not_there() -> None:
@@ -184,7 +188,7 @@ def domains(root: Path, count: int) -> dict[str, list[ImageRef]]:
 @pytest.mark.parametrize(("share", "words"), [(0.0, "nearly a copy"), (0.5, "target in 50%"), (1.0, "target in 95%")])
 def test_the_share_that_shows_the_target(tmp_path: Path, share: float, words: str) -> None:
     images = domains(tmp_path, 20)
-    score = ValidationScores(extractor(), images, 3, 32, 0, training=domains(tmp_path, 40))
+    score = ValidationScores(extractor(), images, FORMATS, 32, 0, training=domains(tmp_path, 40))
     found = score(Mixed(load(images["b"]), share))
     assert list(found) == ["validation/Colours-KID", "validation/target share"]
     assert found["validation/target share"] == pytest.approx(share, abs=0.06)
@@ -194,7 +198,7 @@ def test_the_share_that_shows_the_target(tmp_path: Path, share: float, words: st
 def test_without_training_images_there_is_the_distance_alone(tmp_path: Path) -> None:
     images = domains(tmp_path, 20)
     for training in (None, domains(tmp_path, 9)):
-        score = ValidationScores(extractor(), images, 3, 32, 0, training=training)
+        score = ValidationScores(extractor(), images, FORMATS, 32, 0, training=training)
         assert list(score(Mixed(load(images["b"]), 0.5))) == ["validation/Colours-KID"]
         assert score.verdicts == {}
 

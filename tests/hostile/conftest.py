@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,8 @@ from hostile.figures import Found, recorded, table
 from hostile.forks import Forks
 
 HERE = Path(__file__).parent
+collect_ignore_glob = ["test_*.py"] if sys.platform == "win32" else []
+"""There is no fork on Windows."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

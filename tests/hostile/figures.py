@@ -48,6 +48,9 @@ def recorded(title: str, properties: list[tuple[str, object]]) -> Iterator[Found
     found = Found(title)
     try:
         yield found
+    except Exception as error:
+        found.add("crashes", f"{type(error).__name__}: {error}")
+        raise
     finally:
         properties.append(("hostile", found.row()))
     assert found.cases, f"{title}: nothing was tried"
@@ -57,9 +60,13 @@ def recorded(title: str, properties: list[tuple[str, object]]) -> Iterator[Found
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of the table, with a sum."""
-    rows = list(rows)
+    """Return the lines of the table, those of one title in one, with a sum."""
     columns = ("attacks", "cases", *KINDS)
+    summed: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        line = summed.setdefault(row["title"], {"title": row["title"], **dict.fromkeys(columns, 0)})
+        line.update({column: line[column] + row[column] for column in columns})
+    rows = list(summed.values())
     total = {"title": "all", **{column: sum(row[column] for row in rows) for column in columns}}
     wide = max(len(row["title"]) for row in [*rows, total])
     head = f"{'':{wide}}  " + "  ".join(columns)

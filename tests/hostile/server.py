@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _ended(process: int, seconds: float) -> tuple[int, bool, int]:
     while True:
         found, status, used = os.wait4(process, os.WNOHANG)
         if found:
-            return os.waitstatus_to_exitcode(status), hung, used.ru_maxrss * 1024
+            return os.waitstatus_to_exitcode(status), hung, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         if not hung and time.monotonic() > deadline:
             hung = True
             os.killpg(process, signal.SIGKILL)
@@ -88,8 +89,9 @@ def _run(request: dict[str, Any]) -> None:
         if request["kill_at"] == -1:
             Path(request["out"], "changes").write_text(json.dumps(changes))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # it may write no more
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 

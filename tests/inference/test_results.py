@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from instar.inference.results import Film, Picture
+from instar.inference.results import Film, Single
 
 rng = np.random.default_rng(0)
 FRAMES = [Image.fromarray(rng.integers(0, 256, (36, 40, 3), dtype=np.uint8)) for _ in range(3)]
@@ -22,6 +22,6 @@ def test_a_film_is_a_strip(tmp_path: Path) -> None:
 
 
 def test_pictures_and_films_have_no_rows(tmp_path: Path) -> None:
-    Picture(FRAMES[0]).save(tmp_path / "new" / "one.png")
+    Single(FRAMES[0]).save(tmp_path / "new" / "one.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "new" / "one.png")), np.asarray(FRAMES[0]))
-    assert [*Picture(FRAMES[0]).rows("a.png"), *Film(FRAMES).rows("a.png")] == []
+    assert [*Single(FRAMES[0]).rows("a.png"), *Film(FRAMES).rows("a.png")] == []

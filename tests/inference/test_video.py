@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from instar.core.errors import UserError
-from instar.inference.results import Picture
+from instar.inference.results import Single
 from instar.inference.video import Clip, Stopped, translate_video
 
 av = pytest.importorskip("av")
@@ -55,8 +55,8 @@ def picture(size: tuple[int, int], number: int) -> np.ndarray:
     return pixels
 
 
-def same(frames: list[Image.Image]) -> list[Picture]:
-    return [Picture(frame) for frame in frames]
+def same(frames: list[Image.Image]) -> list[Single]:
+    return [Single(frame) for frame in frames]
 
 
 def through(source: Path, target: Path, network: Callable[..., Sequence[Any]] = same, **more: Any) -> Clip:
@@ -99,7 +99,8 @@ def test_colours_stay_whatever_the_matrix(tmp_path: Path, space: int) -> None:
     source = clip(tmp_path / "in.mp4", sound=False, colorspace=space, color_primaries=space, color_trc=space)
     through(source, tmp_path / "out.mp4")
     for (_, one), (_, other) in zip(frames_of(source), frames_of(tmp_path / "out.mp4"), strict=True):
-        assert np.abs(one.astype(int).mean((0, 1)) - other.mean((0, 1))).max() < 1.5
+        # 1.2 to 1.6 by the codec's rounding; another matrix makes 11 to 15.
+        assert np.abs(one.astype(int).mean((0, 1)) - other.mean((0, 1))).max() < 4
     with av.open(str(tmp_path / "out.mp4")) as found:
         assert int(found.streams.video[0].codec_context.colorspace) == space
 
@@ -107,9 +108,9 @@ def test_colours_stay_whatever_the_matrix(tmp_path: Path, space: int) -> None:
 def test_the_network_sees_the_frames_and_its_pictures_are_written(tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
 
-    def negative(frames: list[Image.Image]) -> list[Picture]:
+    def negative(frames: list[Image.Image]) -> list[Single]:
         seen.extend(np.asarray(frame) for frame in frames)
-        return [Picture(Image.fromarray(255 - np.asarray(frame))) for frame in frames]
+        return [Single(Image.fromarray(255 - np.asarray(frame))) for frame in frames]
 
     source = clip(tmp_path / "in.mp4", frames=6)
     through(source, tmp_path / "out.mp4", negative)
@@ -130,7 +131,7 @@ def test_other_formats_and_sound_that_they_do_not_hold(tmp_path: Path) -> None:
 def test_frames_are_not_gathered(tmp_path: Path) -> None:
     most = 0
 
-    def count(frames: list[Image.Image]) -> list[Picture]:
+    def count(frames: list[Image.Image]) -> list[Single]:
         nonlocal most
         most = max(most, len(frames))
         return same(frames)
@@ -156,7 +157,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
         assert str(error.value).startswith(str(tmp_path / f"{name}.mp4"))
         assert "\n" not in str(error.value)
 
-    def broken(frames: list[Image.Image]) -> list[Picture]:
+    def broken(frames: list[Image.Image]) -> list[Single]:
         raise UserError("out of memory")
 
     with pytest.raises(UserError, match="out of memory"):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from instar.core.batch import Domain
+    from instar.core.formats import DomainFormat
+    from instar.core.raster import Picture
     from instar.data import ImageRef
     from instar.exporting.result import ExportResult
     from instar.inference.translator import Translator
@@ -83,7 +85,7 @@ def export(
     return ExportResult(file, size, card, tuple(found), about)
 
 
-def _images(model: Translator, to: Domain) -> tuple[Sequence[Image], str]:
+def _images(model: Translator, to: Domain) -> tuple[Sequence[Picture], str]:
     """Return held-out images of the domain translated from, or drawn ones if there are none; and a word on them."""
     from instar.core import registry
     from instar.core.reading import UnreadableImage
@@ -94,12 +96,24 @@ def _images(model: Translator, to: Domain) -> tuple[Sequence[Image], str]:
     if data.roots:
         with suppress(UserError):  # the images are not where they were
             held_out = find(data, registry.get(model.name).data).test[source]
-    found: list[Image] = []
+    found: list[Picture] = []
     for ref in held_out:
         if len(found) < IMAGES:
             with suppress(UnreadableImage):
                 found.append(ref.read())
     if found:
         return found, f"{len(found)} held-out images of {model.keys.names[source]}"
-    drawn = [shapes.pair(number)[0] for number in range(IMAGES)]
+    drawn: list[Picture] = [_as(model.format_into(to), shapes.pair(number)[0]) for number in range(IMAGES)]
     return drawn, f"{IMAGES} drawn images, as the run's own are not there"
+
+
+def _as(form: DomainFormat, image: Image) -> Picture:
+    """Return a drawn image as one of a domain."""
+    import numpy as np
+
+    from instar.core.raster import Raster
+
+    if form.plain:
+        return image
+    gray = np.asarray(image.convert("L"), np.float64)[:, :, None] / 255
+    return Raster(form.unscaled(gray.repeat(form.channels, 2)))

@@ -121,10 +121,9 @@ def _config(found: Imported, size: int | None) -> RunConfig:
 def _weights(found: Imported, config: RunConfig, file: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the state dict of the method with the networks that were found, and the averages, all checked."""
     from instar.core.absent import networks_of
-    from instar.core.seed import seeded
+    from instar.core.method import build
 
-    with seeded(config.train.seed, 0):
-        method = registry.get(config.name)(config.method)
+    method = build(registry.get(config.name), config.method, config.train.seed)
     there = set(found.networks)
     state = {
         name: tensor

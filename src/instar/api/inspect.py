@@ -40,7 +40,7 @@ def inspect(
     Raises:
         UserError: the method has no styles, no image can be read, or the page cannot be written.
     """
-    from instar.core.files import write_atomically
+    from instar.core.files import text_bytes, write_atomically
     from instar.evaluation import inspect_map
     from instar.evaluation.inspect import inspect_run
     from instar.reports.inspect import page
@@ -56,7 +56,7 @@ def inspect(
     inspect_map.library()  # before minutes of work
     found = inspect_run(Path(run), several(data), count=count, inputs=inputs, to=to, device=device, on_event=listen)
     listen(Worked("laying out the map", 0, 0))
-    html = page(found).encode()
+    html = text_bytes(page(found))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, html)

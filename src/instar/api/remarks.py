@@ -13,7 +13,7 @@ from instar.core.device import has_bf16
 from instar.core.errors import call, setting
 from instar.core.evenly import evenly
 from instar.core.events import Event, Listener, Noted, Started, Stepped, note, warning
-from instar.core.images import Array
+from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data import Data
 from instar.data.likeness import MOST, UNLIKE, unlike
@@ -106,7 +106,8 @@ def _about_pairs(data: Data, config: RunConfig, first: Domain, other: Domain) ->
     names, one, partner = data.found.names, data.train.stores[first], data.train.stores[other]
     yield note(f"{names[first]} and {names[other]}: {_count(len(one), 'pair')} to train on")
     places = evenly(range(len(one)), MOST)
-    if unlike([one[i] for i in places], [partner[i] for i in places]):
+    plain = one.form.plain and partner.form.plain  # what other instruments show need not look alike
+    if plain and unlike([one[i] for i in places], [partner[i] for i in places]):
         roots = config.data.roots
         look = f"; look at them with: {call('check', roots[0], pairs='pairs.png')}" if len(roots) == 1 else ""
         yield warning(
@@ -119,7 +120,8 @@ def _about_pixels(data: Data, config: RunConfig) -> Iterator[Noted]:
     """Yield lines about gray images that are read as colour ones, and about small images that are enlarged."""
     found, stores = data.found, data.train.stores
     looked = {domain: evenly(range(len(stores[domain])), MOST) for domain in found.kind.sources()}
-    if data.channels == 3 and all(_gray(stores[domain][i]) for domain, places in looked.items() for i in places):
+    three = all(form.channels == 3 for form in data.formats.values())
+    if three and all(_gray(stores[domain][i]) for domain, places in looked.items() for i in places):
         one = setting("method.channels", 1)
         yield note(
             f"all images are gray ({sum(map(len, looked.values()))} were looked at): {one} trains on them as such"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from os import PathLike
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from instar.api import directory, processes
 from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
+from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.errors import Speller, UserError, in_python, setting
 from instar.core.events import Event, Finished, Listener, Listeners, Scored, Started, Stop, ignore, note, warning
 from instar.core.files import write_atomically
+from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
@@ -110,7 +113,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         if fabric.is_global_zero and not job.fresh:
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
-            data = _open(config, kind, fabric, on_event)
+            data = _open(config, kind, fabric, on_event, fresh=job.fresh)
         on_cpu = fabric.device.type == "cpu"
         method = build(kind, config.method, config.train.seed, copies=_WITH_ADAM if on_cpu else 1)
         _check_size(method, config)
@@ -119,7 +122,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         start = directory.last_of(out, job.checkpoint)
         began = "" if start else take_over(method, config)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
-        config = replace(config, data=config.data.named(data.found.names))
+        config = replace(config, data=config.data.named(data.found.names), formats=_kept(data.formats))
         images, changes = _images(data, fabric, job, start)
         if fabric.is_global_zero and job.fresh:
             held.enter_context(directory.made(config, out))
@@ -197,19 +200,20 @@ def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:
         work(job, on_event, stop)
 
 
-def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener) -> Data:
+def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener, *, fresh: bool) -> Data:
     roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
     if not roots:
         raise UserError("no data set given: name its folder, or one folder per domain")
     cfg = config.train
     return open_data(
         config.data,
-        config.method.channels,
+        {domain: config.method.channels_of(domain) for domain in kind.data.parts},
         kind.data,
         cfg.batch,
         cfg.seed,
         rank=rank,
         world=world,
+        formats=None if fresh else config.formats,
         on_event=ignore if rank else on_event,
     )
 
@@ -233,6 +237,12 @@ def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) 
     return images, changes
 
 
+def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:
+    """Return the formats that a run remembers: none where all are plain."""
+    found = tuple(formats.values())
+    return () if all(form.plain for form in found) else found
+
+
 def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     from instar.evaluation.validation import (
         ValidationScores,
@@ -242,5 +252,5 @@ def _scorer(config: RunConfig, data: Data) -> ValidationScores:
     extractor = extractor_of(config.train.score_with)
     found = data.found
     return ValidationScores(
-        extractor, found.val, data.channels, config.data.size, config.train.seed, training=found.train
+        extractor, found.val, data.formats, config.data.size, config.train.seed, training=found.train
     )

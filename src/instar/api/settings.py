@@ -66,7 +66,7 @@ def config_of(
     made = {name: changed(getattr(base, name), changes[name], name) for name in SECTIONS}
     start = made["train"].start_from
     train = replace(made["train"], start_from=start and _absolute(start))
-    return replace(base, method=made["method"], data=replace(made["data"], roots=roots), train=train)
+    return replace(base, formats=(), method=made["method"], data=replace(made["data"], roots=roots), train=train)
 
 
 def changed(settings: SettingsT, changes: Given, section: str) -> SettingsT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from instar.api.paths import AnyPath, Paths, new_folder, several, written_at_once
 from instar.core.errors import Message, UserError
 from instar.core.events import Listener, ignore
+from instar.core.files import text_bytes
 from instar.core.settings import Bounds
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def study(  # noqa: PLR0913  (as the command line has flags)
     given = several(runs)
     if len(given) < 2:
         raise UserError("a study needs two runs or more")
-    if len({path.resolve() for path in given}) < len(given):
+    if len({os.path.realpath(path) for path in given}) < len(given):
         raise UserError("a run is given twice")
     for name, value in (("count", count), ("size", size)):
         if value is not None:
@@ -120,4 +122,4 @@ def score_study(folder: AnyPath, answers: Paths, out: AnyPath | None = None) -> 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     with written_at_once(folder) as part:
         for name, text in files.items():
-            (part / name).write_text(text, encoding="utf-8")
+            (part / name).write_bytes(text_bytes(text))

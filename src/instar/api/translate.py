@@ -36,10 +36,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     landmarks: bool = False,
     heatmap: bool = False,
     grid: bool = False,
+    pages: int | Literal["all", "first"] = "first",
     metadata: Literal["strip", "keep"] = "strip",
     keep_outside: AnyPath | None = None,
     labels: AnyPath | None = None,
-    steady: float = 0.0,
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -75,14 +75,14 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
         grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        pages: of files of several pages or frames (TIFF, GIF, APNG, WebP): "all", which gives files of as many, with
+            their times; "first"; or the number of one, from 1.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         keep_outside: folder of masks, of the names of the inputs: where a mask is black the result is the input, bit
             for bit; gray mixes both.
         labels: folder of label maps, of the names of the inputs: each is copied, for each result under its name, into a
             folder beside the results, such as "translated_labels".
-        steady: for videos, against flicker: share of mean and variance that instance norms keep from the frames
-            before, 0 to 0.99. 0 translates each frame by itself.
         on_event: told of each result, of the frames of videos and the tiles of large images (`Worked`, which says what
             it counts), and of what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
@@ -111,10 +111,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         landmarks=landmarks,
         heatmap=heatmap,
         grid=grid,
+        pages=pages,
         metadata=metadata,
         keep_outside=None if keep_outside is None else Path(keep_outside),
         labels=None if labels is None else Path(labels),
-        steady=steady,
     )
     return translate_files(
         _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop

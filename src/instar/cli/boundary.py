@@ -14,8 +14,11 @@ _SMALLER = {
     "translate": "give --tile auto, a lower --size or a smaller --batch",
 }
 """What takes less memory, by command."""
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-"""What RuntimeErrors of PyTorch's allocators say."""
+_OUT_OF_MEMORY = (
+    *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
+    *("could not create a primitive", "can't start new thread"),
+)
+"""What RuntimeErrors of PyTorch's allocators, of oneDNN and of Python's threads say."""
 
 
 def last_words(error: Exception, command: str = "") -> int:

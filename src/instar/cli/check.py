@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -24,6 +24,8 @@ class Check:
     """Domain to translate from, by name."""
     target: Annotated[str | None, arg(name="to")] = None
     """Domain to translate to, by name."""
+    pages: int | Literal["all", "first"] = "first"
+    """Of files of several pages or frames: all, the first, or the number of one, from 1."""
     pairs: Path | None = None
     """Picture to be written, such as pairs.png: up to 20 pairs side by side, to see whether they are some."""
     pair_by: Annotated[str | None, arg(name="data.pair-by")] = None
@@ -36,6 +38,14 @@ def run(arguments: Sequence[str]) -> int:
     from instar.api.check import check
 
     with Screen(console()) as listen:
-        report = check(args.data, args.source, args.target, pairs=args.pairs, pair_by=args.pair_by, on_event=listen)
+        report = check(
+            args.data,
+            args.source,
+            args.target,
+            pages=args.pages,
+            pairs=args.pairs,
+            pair_by=args.pair_by,
+            on_event=listen,
+        )
     print("\n".join(line.spelled(spell) for line in report.lines()))
     return 1 if report.problems else 0

@@ -64,13 +64,13 @@ def score(folder: Path) -> str:
     from PIL import Image
 
     import instar
-    from instar.core.images import save, to_array, to_tensor
+    from instar.core.images import save, to_array, to_tensor, viewable
     from instar.metrics.paired import psnr
 
     names = sorted((folder / "data" / "testA").glob("*.png"))
     plain = [Image.open(path) for path in names]
     truth = [Image.open(folder / "data" / "testB" / path.name) for path in names]
-    made = instar.load(folder / "run").translate(plain)
+    made = [viewable(image) for image in instar.load(folder / "run").translate(plain)]
 
     def mean_psnr(images: Sequence[Image.Image]) -> float:
         x, y = (torch.stack([to_tensor(to_array(image, 3)) for image in side]) for side in (images, truth))

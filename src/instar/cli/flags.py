@@ -20,6 +20,9 @@ FLAGS = {
     **{name: f"--{short}" for name, short in SHORT.items()},
     "data.source": "--from",
     "data.target": "--to",
+    "data.range_a": "--range-a",
+    "data.range_b": "--range-b",
+    "method.target_channels": "--target-channels",
     "source": "--from",
     "out": "-o",
 }
@@ -34,7 +37,9 @@ COMMANDS = {
     "resume": "train --resume {}",
     "translate": "translate {} IMAGES -o OUT",
     "check": "check {}",
+    "evaluate": "evaluate {}",
     "export": "export {} -o MODEL.onnx",
+    "view": "view {}",
 }
 """Use cases whose command is not their name alone."""
 

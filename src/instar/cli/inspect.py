@@ -51,6 +51,8 @@ def run(arguments: Sequence[str]) -> int:
             device=args.device,
             on_event=on_event,
         )
+    for note in found.notes:
+        say(screen, f"note: {note.spelled(spell)}")
     for warning in found.warnings():
         say(screen, f"warning: {warning.spelled(spell)}")
     say(screen, f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")

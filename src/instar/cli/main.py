@@ -38,6 +38,7 @@ COMMANDS = {
     ),
     "export": Command("RUN -o MODEL.onnx", "write a trained model as one file for another runtime, and compare both"),
     "import": Command("FORMAT FILE... -o RUN", "make a run of a checkpoint that the authors' own code has saved"),
+    "serve": Command("RUN|MODEL...", "translate over HTTP: several models, batches, limits, a token"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"
     ),

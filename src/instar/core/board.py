@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from instar.core.images import viewable
+from instar.core.raster import Picture
 
 TILE, CAPTION = 128, 18
 """Side of each picture and height of the line over a column, in px."""
 
 
-def tile(image: Image.Image) -> Image.Image:
+def tile(image: Picture) -> Image.Image:
     """Return an image, whole, on a white square."""
     return ImageOps.pad(viewable(image).convert("RGB"), (TILE, TILE), color="white")
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 
 from instar.core.errors import UserError, setting
+from instar.core.formats import DomainFormat
 from instar.core.settings import (
     IF_SET,
     Bounds,
@@ -23,10 +24,20 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Pages = int | Literal["all", "first"]
+"""Of a file of several: all, the first, or the one of this number, from 1."""
 
 LARGE = 1.5
 """Images with a short side this many times that of the training show things at another scale: at twice it shapes are
 lost, and users are told."""
+
+
+def check_pages(name: str, pages: object) -> None:
+    """Refuse what is no choice of pages."""
+    if isinstance(pages, int) and not isinstance(pages, bool):
+        Bounds(1).check(name, pages)
+    elif pages not in ("all", "first"):
+        raise UserError(f"{setting(name, pages)}: give all, first, or the number of a page, from 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +64,22 @@ class MethodConfig(Settings):
 
     section: ClassVar[str] = "method"
 
-    channels: int = 3
-    """Channels of the images: 3 for colour, 1 for gray (files are converted as they are read)."""
+    channels: PositiveInt = 3
+    """Channels of the images: 3 for colour, 1 for gray (files are converted as they are read), others for as many bands
+    of TIFFs."""
+    target_channels: PositiveInt | None = field(default=None, metadata=IF_SET)
+    """Channels of the target domain, if they are others than those of the source, for methods that can."""
     optim: Optim = field(default_factory=Optim)
     """Adam and its schedule."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.channels not in (1, 3):
-            raise UserError(f"{setting('method.channels')} must be 1 (gray) or 3 (colour), not {self.channels}")
+    def channels_of(self, domain: str) -> int:
+        """Return the channels of a domain's images, by its key."""
+        return self.channels if domain == "a" or self.target_channels is None else self.target_channels
+
+    @property
+    def equal_channels(self) -> bool:
+        """Whether the images of both domains have as many channels."""
+        return self.target_channels in (None, self.channels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +117,32 @@ class DataConfig(Settings):
     beside the test folder, else kept from training. Spread evenly over all."""
     cache_gb: NonNegativeFloat = 8.0
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
+    range_a: tuple[float, float] | None = field(default=None, metadata=IF_SET)
+    """Values of the source domain's files that become black and white, such as -1000 2000; the first may be the larger
+    one. If not given: that of the type for unsigned 8 and 16 bits, 0 to 1 for floats within it, measured for others."""
+    range_b: tuple[float, float] | None = field(default=None, metadata=IF_SET)
+    """The same of the target domain: translations are written in its range."""
+    ranges: tuple[float, ...] | None = field(default=None, metadata=IF_SET)
+    """Black and white of each domain in the method's order, for methods with more or less than two."""
+    measure: bool = field(default=False, metadata=IF_SET)
+    """Measure ranges that are not given, also where the type has one: for 12 bits in files of 16."""
+    percentiles: tuple[float, float] = field(default=(0.1, 99.9), metadata=IF_SET)
+    """Of the values of up to 64 training images, which become black and white where a range is measured."""
+
+    pages: Pages = field(default="first", metadata=IF_SET)
+    """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, each an image; the first; or the number of one,
+    from 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_pages("data.pages", self.pages)
+        pairs = {"range_a": self.range_a, "range_b": self.range_b, "percentiles": self.percentiles}
+        for name, pair in pairs.items():
+            if pair and pair[0] == pair[1]:
+                raise UserError(f"{setting(f'data.{name}', pair)}: black and white are the same; give two values")
+        first, last = self.percentiles
+        if not 0 <= first < last <= 100:
+            raise UserError(f"{setting('data.percentiles', self.percentiles)}: give two from 0 to 100, the lower first")
         if self.pair_by is None:
             return
         said = setting("data.pair_by", self.pair_by)
@@ -139,6 +180,31 @@ class DataConfig(Settings):
         if self.domains is not None and len(self.domains) != len(domains):
             raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; name them all")
         return dict(zip(domains, self.domains or [None] * len(domains), strict=True))
+
+    def ranges_of(self, domains: Sequence[str]) -> dict[str, tuple[float, float] | None]:
+        """Return the ranges of values that are given for the domains of a method, by their keys.
+
+        Raises:
+            UserError: the ranges of two domains are given by `ranges`, those of others by `range_a` and `range_b`, or
+                they are not two numbers for each.
+        """
+        count = f"{len(domains)} domain{'s' * (len(domains) != 1)}"
+        if len(domains) == 2:
+            if self.ranges is not None:
+                remedy = f"give {setting('data.range_a')} and {setting('data.range_b')}"
+                raise UserError(f"{setting('data.ranges', self.ranges)}: this method has {count}; {remedy}")
+            return dict(zip(domains, (self.range_a, self.range_b), strict=True))
+        for name in ("range_a", "range_b"):
+            if (value := getattr(self, name)) is not None:
+                said = setting(f"data.{name}", value)
+                raise UserError(f"{said}: this method has {count}; give {setting('data.ranges')}")
+        if self.ranges is None:
+            return dict.fromkeys(domains)
+        if len(self.ranges) != 2 * len(domains):
+            said = setting("data.ranges", self.ranges)
+            raise UserError(f"{said}: this method has {count}; give two numbers for each")
+        pairs = zip(self.ranges[::2], self.ranges[1::2], strict=True)
+        return dict(zip(domains, pairs, strict=True))
 
     def named(self, names: Mapping[str, str]) -> DataConfig:
         """Return these settings with the names of all domains, by their keys."""
@@ -225,6 +291,19 @@ class RunConfig:
     method: MethodConfig
     data: DataConfig
     train: TrainConfig
+    formats: tuple[DomainFormat, ...] = field(default=(), metadata=IF_SET)
+    """What was found of the domains' images, in the order of their keys; nothing where all are plain."""
+
+    def format_of(self, domain: str, domains: Sequence[str]) -> DomainFormat:
+        """Return the format of a domain's images.
+
+        Args:
+            domain: its key.
+            domains: the keys of all.
+        """
+        if not self.formats:
+            return DomainFormat(channels=self.method.channels_of(domain))
+        return dict(zip(domains, self.formats, strict=True))[domain]
 
 
 def names_code(extractor: str) -> bool:

@@ -16,9 +16,11 @@ from difflib import get_close_matches
 from os import fspath
 from pathlib import PurePath
 
-# Of Unicode's private use: in no message.
-_OPEN, _VALUE, _CLOSE, _CALL, _IS = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
-_MENTION = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
+# NUL is in no name of a file, whatever a stranger calls his files.
+_OPEN, _VALUE, _CLOSE, _CALL, _IS = "\0<", "\0=", "\0>", "\0!", "\0:"
+_MENTION = re.compile(f"{_OPEN}(.*?){_CLOSE}", re.DOTALL)
+_UNSEEN = re.compile(r"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters in names of files that end the line, move the cursor, turn the direction of writing, or are none."""
 
 LONGEST = 60
 """Characters of a wrong value or name in a message."""
@@ -131,7 +133,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _spell(raw: str, speller: Speller) -> str:
-    return _MENTION.sub(lambda found: speller(_parsed(found[1])), raw)
+    said = _MENTION.sub(lambda found: speller(_parsed(found[1])), raw)
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
 
 
 def _parsed(mention: str) -> Mention:
@@ -151,7 +154,7 @@ def _plain(value: object) -> str:
         return fspath(value)
     if isinstance(value, (tuple, list)):
         return " ".join(map(_plain, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("\0", "\\0")
 
 
 def _rebuilt(kind: type[UserError], raw: str, state: dict[str, object]) -> UserError:

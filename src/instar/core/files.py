@@ -29,6 +29,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def text_bytes(text: str) -> bytes:
+    """Return a text for people as UTF-8; what is no Unicode, as in some names of files, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Give a new file that takes the place of `path` at the end of the context, unless that raises."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -12,17 +13,29 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from instar.core import npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
-from instar.core.listing import SUFFIXES
+from instar.core.formats import FULL, DomainFormat
+from instar.core.listing import READ_ONLY, SUFFIXES
 from instar.core.metadata import saved_with
+from instar.core.raster import LUMA, Array, Picture, Raster
+from instar.core.rasters import (
+    as_pillow,
+    as_raster,
+    image_bands,
+    like_raster,
+    opacity_of,
+    plain_values,
+    profile_fits,
+    raster_bands,
+    seen_raster,
+    with_bands,
+)
 from instar.core.samples import WIDE
 
-Array = NDArray[np.uint8] | NDArray[np.uint16]
-"""Pixels (H, W, C); 16 bit where the file has 16 bit."""
+ArrayT = TypeVar("ArrayT", bound=NDArray[Any])
 
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in gray: ITU-R 601, as Pillow uses them."""
 STRIP = 256
 """Rows that are converted at a time."""
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -32,16 +45,21 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def to_array(image: Image.Image, channels: int) -> Array:
-    """Return the pixels (H, W, channels), uint8, or uint16 for 16-bit gray.
+def to_array(image: Picture, channels: int) -> Array:
+    """Return the pixels (H, W, channels), uint8, or uint16 for 16-bit images.
 
     Transparent pixels are laid over white. Colour becomes gray by its luminance, gray becomes equal channels.
-    Float images in [0, 1] become 16 bit.
+    Float images in [0, 1] become float32 in [-1, 1].
 
     Args:
         image: of any mode.
-        channels: 1 or 3.
+        channels: 1 or 3; of a raster also as many as it has bands.
+
+    Raises:
+        UserError: the bands of a raster do not fit, or its numbers have no range of their own.
     """
+    if isinstance(image, Raster):
+        return plain_values(image, channels)
     if image.mode in WIDE:
         values = np.asarray(image)
         scaled = np.rint(values * 65535.0) if image.mode == "F" else values
@@ -57,22 +75,74 @@ def to_array(image: Image.Image, channels: int) -> Array:
     return pixels.reshape(image.height, image.width, channels)
 
 
+def to_typed(image: Picture, form: DomainFormat) -> NDArray[Any]:
+    """Return the pixels (H, W, channels) of a picture in the type of a domain, as training keeps them.
+
+    Args:
+        image: of any mode.
+        form: of the domain.
+
+    Raises:
+        UserError: the bands do not fit, or, for a plain format, as `to_array`.
+    """
+    if form.plain:
+        return to_array(image, form.channels)
+    return form.typed(_bands(image, form))
+
+
+def to_values(image: Picture, form: DomainFormat) -> Array:
+    """Return the pixels (H, W, channels) of a picture of a domain as `to_tensor` takes them: float32 in [-1, 1].
+
+    Those of a plain format stay what they are. Errors as `to_typed`.
+    """
+    if form.plain:
+        return to_array(image, form.channels)
+    return form.scaled(_bands(image, form))
+
+
+def clipped_share(image: Picture, form: DomainFormat) -> float:
+    """Return the share of a picture's values that lie outside of the range of a domain. Errors as `to_values`."""
+    return 0.0 if form.plain else form.outside(_bands(image, form))
+
+
 def to_tensor(array: Array) -> Tensor:
-    """Return pixels (H, W, C), uint8 or uint16, as a tensor (C, H, W) float32 in [-1, 1]."""
+    """Return pixels (H, W, C) as a tensor (C, H, W) float32 in [-1, 1], in which floats are already."""
     planes = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
+    if array.dtype == np.float32:
+        return torch.from_numpy(planes).clone()
     return torch.from_numpy(planes).div_(32767.5 if array.dtype == np.uint16 else 127.5).sub_(1)
 
 
-def to_image(tensor: Tensor, like: Image.Image) -> Image.Image:
-    """Return `tensor` as an image of the mode, bit depth, alpha and colour profile of `like`.
+def _bands(image: Picture, form: DomainFormat) -> NDArray[Any]:
+    """Return pixels (H, W, channels) of a picture's own type; where types are whole, 0 is white as in the format."""
+    inverted = False
+    if isinstance(image, Raster):
+        found, inverted = raster_bands(image, form.channels), image.inverted
+    else:
+        found = (to_array if form.channels in (1, 3) else image_bands)(image, form.channels)
+    if form.whole_type and found.dtype in FULL and inverted != form.inverted:
+        found = np.iinfo(found.dtype).max - found
+    return found
+
+
+def to_image(tensor: Tensor, like: Picture, form: DomainFormat | None = None, *, alpha: bool = True) -> Picture:
+    """Return `tensor` as a picture of the type and range of a domain, or as one like that which it was made from.
 
     Args:
-        tensor: (C, H, W) with 1 or 3 channels; values outside [-1, 1] are clipped.
-        like: the image as `read` gives it, of size (W, H).
+        tensor: (C, H, W); values outside [-1, 1] are clipped.
+        like: the picture as `read` gives it, of size (W, H): it gives its opacity and colour profile and, without a
+            format, its mode and depth.
+        form: of the domain of `tensor`; None and a plain one go by `like`.
+        alpha: whether `like`'s opacity is kept.
     """
     if tuple(tensor.shape[-2:]) != like.size[::-1]:
         raise ValueError(f"a tensor of shape {tuple(tensor.shape)} is no image of {like.width} x {like.height}")
     strips = torch.split(tensor.detach().cpu(), STRIP, 1)  # in double precision a large image would fill the memory
+    if form is None or form.plain:
+        if isinstance(like, Raster):
+            return _typed_image(strips, like, like_raster(like), alpha)
+    else:
+        return _typed_image(strips, like, form, alpha)
     if like.mode in WIDE:
         units = (_unit(strip) for strip in strips)
         gray = np.concatenate([unit @ np.array(LUMA) if unit.shape[2] == 3 else unit[:, :, 0] for unit in units])
@@ -84,6 +154,19 @@ def to_image(tensor: Tensor, like: Image.Image) -> Image.Image:
     if "icc_profile" in like.info:
         result.info["icc_profile"] = like.info["icc_profile"]
     return result
+
+
+def _typed_image(strips: Sequence[Tensor], like: Picture, form: DomainFormat, alpha: bool) -> Picture:
+    units = (with_bands(_unit(strip), form.bands) for strip in strips)
+    pixels = np.concatenate([form.unscaled(unit) for unit in units])
+    opacity = opacity_of(like) if alpha and form.bands in (1, 3) else None
+    if opacity is not None:
+        top = np.iinfo(form.type).max if form.type.kind in "iu" else 1
+        layer = opacity * top if form.type.kind == "f" else np.rint(opacity * top)
+        pixels = np.concatenate([pixels, layer.astype(form.type)[:, :, None]], axis=2)
+    info = {"icc_profile": like.info["icc_profile"]} if profile_fits(like, form.bands) else {}
+    raster = Raster(pixels, alpha=opacity is not None, inverted=form.whole_type and form.inverted, info=info)
+    return as_pillow(raster) or raster
 
 
 def _unit(strip: Tensor) -> NDArray[np.float64]:
@@ -134,15 +217,47 @@ def _with_palette(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
     return image.quantize(256)
 
 
-def viewable(image: Image.Image) -> Image.Image:
-    """Return a picture for the eye: 8 bits, gray or RGB, without transparency or palette."""
+def viewable(image: Picture, form: DomainFormat | None = None) -> Image.Image:
+    """Return a picture for the eye: 8 bits, gray or RGB, without transparency or palette.
+
+    Of rasters the first three bands are seen, or the first of two, over the range of their domain; without one over
+    that of their type, or of their values where the type has none.
+    """
+    if isinstance(image, Raster):
+        return seen_raster(image, form)
     if image.mode in ("RGB", "L"):
         return image
-    return to_image(to_tensor(to_array(image, 3)), Image.new("RGB", image.size))
+    plain = to_image(to_tensor(to_array(image, 3)), Image.new("RGB", image.size))
+    assert isinstance(plain, Image.Image)
+    return plain
 
 
-def save(image: Image.Image, path: Path) -> None:
-    """Write `image` in the format of the path's suffix. The file appears whole or not at all.
+def comparable(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two batches of images as they are if both are gray or in colour, else both as `colour` shows them."""
+    return (x, y) if x.shape[1] == y.shape[1] and x.shape[1] in (1, 3) else (colour(x), colour(y))
+
+
+def eight_bit(image: Picture) -> NDArray[np.uint8]:
+    """Return the colours (H, W, 3) of a picture with 8 bits."""
+    if isinstance(image, Raster):
+        return np.asarray(viewable(image).convert("RGB"))
+    array = to_array(image, 3)
+    return (array // np.uint16(257) if array.dtype == np.uint16 else array).astype(np.uint8)
+
+
+def colour(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) with three channels, as eyes and networks for photographs take them.
+
+    Of more bands these are the first three; of two the first one, which is gray then.
+    """
+    channels = images.shape[1]
+    if channels == 3:
+        return images
+    return images[:, :3] if channels > 3 else images[:, :1].expand(-1, 3, -1, -1)
+
+
+def save(image: Picture, path: Path) -> None:
+    """Write a picture in the format of the path's suffix. The file appears whole or not at all.
 
     JPEG, WebP and AVIF are written at quality 95; a colour profile in `image.info` is kept, and what `metadata.give`
     gave.
@@ -150,14 +265,20 @@ def save(image: Image.Image, path: Path) -> None:
     Raises:
         UserError: the format cannot hold the image's mode, or the folder cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(SUFFIXES))}")
-    kind = Image.registered_extensions()[path.suffix.lower()]
+    written = SUFFIXES - READ_ONLY
+    if path.suffix.lower() not in written:
+        raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(written))}")
+    kind = Image.registered_extensions().get(path.suffix.lower(), "NumPy")
     part = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        options = {**_SAVE_OPTIONS.get(kind, {}), **saved_with(image, path)[0]}
-        image.save(part, format=kind, icc_profile=image.info.get("icc_profile"), **options)
+        options = {"icc_profile": image.info.get("icc_profile"), **saved_with(image, path)[0]}
+        if kind == "NumPy":
+            npy.write([as_raster(image)], part, packed=path.suffix.lower() == ".npz")
+        elif isinstance(image, Raster):
+            _save_raster(image, part, kind, options)
+        else:
+            image.save(part, format=kind, **_SAVE_OPTIONS.get(kind, {}), **options)
         part.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
@@ -165,30 +286,42 @@ def save(image: Image.Image, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def resize(array: Array, width: int, height: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> Array:
+def _save_raster(raster: Raster, path: Path, kind: str, options: dict[str, Any]) -> None:
+    if kind == "TIFF":
+        tiff.write(raster, path, options)
+    elif kind == "PNG" and raster.pixels.dtype == np.uint16 and raster.pixels.shape[2] <= 4:
+        png.write(raster, path, options)
+    else:
+        raise UserError(f"{kind} files hold no {raster.mode}")
+
+
+def resize(array: ArrayT, width: int, height: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> ArrayT:
     """Return pixels (H, W, C) resized to (height, width, C) of the same type, with antialiasing."""
     if array.shape[:2] == (height, width):
         return array
     if array.dtype == np.uint8:
         source = Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
         pixels: NDArray[np.uint8] = np.asarray(source.resize((width, height), resample))
-        return pixels.reshape(height, width, -1)
-    # Pillow resizes 16 bit well only as floats, one channel at a time.
+        return cast(ArrayT, pixels.reshape(height, width, -1))
+    # Pillow resizes other types well only as floats, one channel at a time.
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in array.transpose(2, 0, 1)]
-    resized: NDArray[np.float32] = np.stack(
-        [np.asarray(plane.resize((width, height), resample)) for plane in planes], axis=2
-    )
-    return np.rint(resized).clip(0, 65535).astype(np.uint16)
+    resized: NDArray[Any] = np.stack([np.asarray(plane.resize((width, height), resample)) for plane in planes], axis=2)
+    if array.dtype.kind == "f":
+        return cast(ArrayT, resized.astype(array.dtype))
+    ends = np.iinfo(array.dtype)
+    rounded = np.rint(resized).astype(np.float64).clip(ends.min, ends.max)
+    return cast(ArrayT, rounded.astype(array.dtype))
 
 
-def resampling(image: Image.Image) -> Image.Resampling:
+def resampling(image: Picture) -> Image.Resampling:
     """Return how `image` is to be resized: palette images may be label maps, whose colours must not be mixed."""
     return Image.Resampling.NEAREST if image.mode == "P" else Image.Resampling.BICUBIC
 
 
-def centre_square(array: Array, size: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> Array:
+def centre_square(array: ArrayT, size: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> ArrayT:
     """Return the largest centred square of pixels (H, W, C), resized to (size, size, C)."""
     height, width = array.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return resize(array[top : top + side, left : left + side], size, size, resample)
+    part = cast(ArrayT, array[top : top + side, left : left + side])
+    return resize(part, size, size, resample)

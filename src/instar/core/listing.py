@@ -10,16 +10,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from instar.core.errors import UserError
 from instar.core.heic import NO_HEIC, is_heic, is_installed
+from instar.core.npy import is_labelled
 
+PACKED = ".nii.gz"
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
-    | {".pgm"}
+    | {".pgm", ".npy", ".npz", ".dcm", ".nii", PACKED}
 )
 """Of files that count as images, in small letters."""
+READ_ONLY = frozenset({".dcm", ".nii", PACKED})
+"""Suffixes of files that are not written, but for whole volumes."""
 LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
 """Those of files that are mostly compressed with losses."""
 _SYSTEM = frozenset(
@@ -161,8 +165,16 @@ def is_visible(name: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Tell whether a file is an image by its suffix."""
-    return path.suffix.lower() in SUFFIXES or (is_heic(path) and is_installed())
+    """Tell whether a file is an image by its suffix; an .npz of digits with their labels is a data set of its own."""
+    suffix = suffix_of(path)
+    if is_heic(path):
+        return is_installed()
+    return suffix in SUFFIXES and not (suffix == ".npz" and is_labelled(path))
+
+
+def suffix_of(path: PurePath) -> str:
+    """Return the suffix of a file in small letters, both parts of a packed volume's."""
+    return PACKED if path.name.lower().endswith(PACKED) else path.suffix.lower()
 
 
 def suffixed_as_image(name: str) -> bool:

@@ -9,54 +9,69 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-_KEY = "instar.tags"
-"""In `info` of an image: tags of its TIFF that place it on the earth."""
+from instar.core.raster import Picture, Raster
+
+TAGS = "instar.tags"
+"""In `info` of an image: tags of its TIFF that place it on the earth, by number: kind of values, values."""
+CHANNELS = "instar.channels"
+"""In `info` of an image: what its OME-TIFF says of channels and sizes of pixels, as tifffile takes it."""
 _GIVEN = "instar.metadata"
 """In `info` of a result: what it is saved with. Nothing else there is: it may say where a picture was taken."""
-_GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
+GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 _HELD = {
     "exif": ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"),
     "xmp": ("JPEG", "PNG", "WEBP", "AVIF"),
     "dpi": ("JPEG", "PNG", "TIFF", "BMP"),
-    _KEY: ("TIFF",),
+    TAGS: ("TIFF",),
+    CHANNELS: ("TIFF",),
 }
-_NAMES = {"exif": "EXIF data", "xmp": "XMP data", "dpi": "resolution", _KEY: "georeference"}
+_NAMES = {
+    "exif": "EXIF data",
+    "xmp": "XMP data",
+    "dpi": "resolution",
+    TAGS: "georeference",
+    CHANNELS: "names of channels and sizes of pixels",
+}
+_LEFT_OUT = {Raster: ("exif",), Image.Image: (CHANNELS,)}
+"""What TIFFs hold, but not those that are written of a kind of picture."""
 
 
 def remember_tags(image: Image.Image, upright: Image.Image) -> None:
     """Put into `info` of an upright copy what Pillow keeps with the file that was opened only."""
     tags: Any = getattr(image, "tag_v2", None)
     if image.format == "TIFF" and tags is not None:
-        found = {tag: (tags.tagtype[tag], tags[tag]) for tag in _GEO if tag in tags}
+        found = {tag: (tags.tagtype[tag], tags[tag]) for tag in GEO if tag in tags}
         if found:
-            upright.info[_KEY] = found
+            upright.info[TAGS] = found
 
 
-def give(image: Image.Image, result: Image.Image) -> None:
+def give(image: Picture, result: Picture) -> None:
     """Let a result have the EXIF data (with place and camera), resolution and georeference of an image."""
     result.info[_GIVEN] = {key: image.info[key] for key in _HELD if key in image.info}
 
 
-def pass_on(result: Image.Image, other: Image.Image) -> None:
+def pass_on(result: Picture, other: Picture) -> None:
     """Let an image made from a result be saved with what was given to that."""
     if _GIVEN in result.info:
         other.info[_GIVEN] = result.info[_GIVEN]
 
 
-def saved_with(image: Image.Image, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the options with which Pillow writes what an image was given, and what the file cannot hold, in words."""
+def saved_with(image: Picture, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the options with which a file of what an image was given is written, and what it cannot hold, in words."""
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
     there: dict[str, Any] = image.info.get(_GIVEN, {})
-    options = {key: value for key, value in there.items() if key != _KEY and kind in _HELD[key]}
+    left = _LEFT_OUT[Raster if isinstance(image, Raster) else Image.Image] if kind == "TIFF" else ()
+    kept = {key: value for key, value in there.items() if kind in _HELD[key] and key not in left}
+    options = dict(kept)
     if kind == "PNG" and "xmp" in options:
         options["pnginfo"] = _with_xmp(options.pop("xmp"))
-    if _KEY in there and kind == "TIFF":
+    if not isinstance(image, Raster) and TAGS in options:
         directory = ImageFileDirectory_v2()
-        for tag, (form, value) in there[_KEY].items():
+        for tag, (form, value) in options.pop(TAGS).items():
             directory.tagtype[tag] = form
             directory[tag] = value
         options["tiffinfo"] = directory
-    lost = [_NAMES[key] for key in there if kind not in _HELD[key]]
+    lost = [_NAMES[key] for key in there if key not in kept]
     return options, (f"{', '.join(lost)} not kept, for {path.suffix} files hold none",) if lost else ()
 
 

@@ -60,11 +60,20 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     fitted: ClassVar[tuple[str, ...]] = ()
     """Children without weights that a run takes over beside networks (`train.start_from`): what was measured on all
     training images, not pools or banks of some."""
+    one_number_of_channels: ClassVar[str] = "its networks take one number of channels"
+    """Why the images of both domains must have as many channels (`method.target_channels`); "" if they need not."""
     exempt: ClassVar[Mapping[str, str]] = {}
     """Contract checks that do not hold for this method, each with the reason."""
 
     def __init__(self, cfg: MethodConfig) -> None:
         super().__init__()
+        if not cfg.equal_channels and self.one_number_of_channels:
+            said, same = (
+                setting("method.target_channels", cfg.target_channels),
+                setting("method.channels", cfg.channels),
+            )
+            name = self.title or type(self).__name__
+            raise UserError(f"{said}: {name} needs as many as {same} in both domains: {self.one_number_of_channels}")
         self.cfg: Any = cfg
         self.stochastic = False
         """Whether `translate` draws random numbers. It then takes `generator`, on the CPU; the global one if None."""
@@ -115,6 +124,16 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """Return the optimiser settings of a direct child."""
         optim: Optim = self.cfg.optim
         return optim
+
+
+def compares_domains(cfg: MethodConfig, option: str, value: object, what: str) -> None:
+    """Refuse other channels of the target beside an option with a weight: `what` it compares has one number of them."""
+    if not cfg.equal_channels and value:
+        said, off = setting("method.target_channels", cfg.target_channels), setting(f"method.{option}", 0)
+        raise UserError(
+            f"{said}: {setting(f'method.{option}', value)} compares {what}, for which both domains need as "
+            f"many channels; set {off}"
+        )
 
 
 def same_side(config: RunConfig, side: int, name: str = "side") -> None:

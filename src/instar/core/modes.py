@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from instar.core.images import to_array
+from instar.core.formats import FULL
+from instar.core.images import to_array, viewable
+from instar.core.listing import READ_ONLY, suffix_of
 from instar.core.metadata import pass_on
+from instar.core.raster import Picture, Raster
 from instar.core.samples import WIDE
 
 HELD = {
@@ -23,14 +27,35 @@ HELD = {
     "PPM": ("1", "L", "RGB", "I", "I;16"),
 }
 """Modes of Pillow that come back as they were written."""
+ARRAYS = frozenset({".npy", ".npz"})
+"""Suffixes of NumPy's files, which hold any values."""
 
 
-def fit_for(image: Image.Image, path: Path) -> tuple[Image.Image, tuple[str, ...]]:
-    """Return an image in a mode that the format of the path's suffix holds, and what that changes, in words.
+def holds(path: Path, bands: int, dtype: np.dtype[Any]) -> bool:
+    """Tell whether the format of the path's suffix holds values of a type in so many bands, opacity not counted."""
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if kind == "TIFF" or path.suffix.lower() in ARRAYS:
+        return True
+    if bands not in (1, 3) or dtype not in FULL:
+        return False
+    return dtype == np.uint8 or kind == "PNG" or (bands == 1 and "I;16" in HELD.get(kind, ()))
+
+
+def fit_for(image: Picture, path: Path) -> tuple[Picture, tuple[str, ...]]:
+    """Return a picture in a mode that the format of the path's suffix holds, and what that changes, in words.
 
     Transparent pixels are laid over white where the format knows no transparency, 16 bits become 8.
     """
     kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if suffix_of(path) in ARRAYS or suffix_of(path) in READ_ONLY:  # volumes are written whole
+        return image, ()
+    if isinstance(image, Raster):
+        if holds(path, image.bands, image.pixels.dtype) and not (image.inverted and kind != "TIFF"):
+            return image, ()
+        seen = viewable(image)
+        pass_on(image, seen)
+        fitted, words = fit_for(seen, path)
+        return fitted, (f"{image.mode} saved as {fitted.mode}, for {path.suffix} files hold no {image.mode}", *words)
     held = HELD.get(kind, (image.mode,))
     if image.mode in held:
         return image, ()

@@ -35,6 +35,7 @@ from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.digests import DamagedError, check_sum, listed
 from instar.core.errors import UserError, call, nearest, shown
 from instar.core.files import is_temporary, read_own, write_atomically
+from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
 from instar.core.plain import read_json, read_yaml
 from instar.core.settings import from_dict
@@ -50,7 +51,7 @@ CHECKPOINTS = "checkpoints"
 OWN_FOLDERS = (CHECKPOINTS, "samples", "tensorboard")
 """Folders of a run that a training writes into."""
 _STEP = re.compile(r"step-\d+")
-_KEYS = ("instar", "code", "name", "preset", "method", "data", "train")
+_KEYS = ("instar", "code", "name", "preset", "method", "data", "train", "formats")
 
 
 def write_config(config: RunConfig, folder: Path) -> None:
@@ -105,6 +106,7 @@ def config_from(values: Mapping[str, Any], path: Path) -> RunConfig:
         method=from_dict(registry.get(name).options, values["method"], f"{path}, method"),
         data=from_dict(DataConfig, values["data"], f"{path}, data"),
         train=from_dict(TrainConfig, values["train"], f"{path}, train"),
+        formats=tuple(from_dict(DomainFormat, one, f"{path}, formats") for one in values.get("formats", ())),
     )
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
-from PIL import Image, TiffImagePlugin
+from numpy.typing import NDArray
+from PIL import Image
 
 from instar.core.member import File
 
 WIDE = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 """Pillow's modes of more than 8 bits."""
-READ = "only gray, gray with alpha, RGB, RGBA, CMYK and palettes are read"
-_BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA, _FORMAT, _DESCRIPTION = 258, 262, 277, 338, 339, 270  # tags of TIFF 6.0
-_KINDS = {1: "unsigned integers", 2: "signed integers", 3: "floating-point numbers"}
+_BITS, _PHOTOMETRIC, _DESCRIPTION, _SAMPLES, _FORMAT = 258, 262, 270, 277, 339  # tags of TIFF 6.0
+_GRAY_OR_RGB = (0, 1, 2)
+"""Photometric interpretations of TIFF: 0 is white, 0 is black, colours."""
 _SPARSE = 1 / 8
 """Share of the range below which values are said to use little of it: 12 bits in 16 use a sixteenth."""
+_LOWEST = "all values lie in the lowest"
 _HEAD = 4096
 """Bytes in which the header of a file is looked for."""
 
@@ -32,46 +33,55 @@ def refusal(image: Image.Image) -> str:
         return ""
     bands = int(tags.get(_SAMPLES, 1))
     if bands > len(image.getbands()):
-        return f"{bands} bands of {_bits(tags)} bits: {READ}"
+        return f"{bands} bands"
     if 2 in tags.get(_FORMAT, ()) and _bits(tags) == 8:
-        return "signed 8-bit integers: only 0 to 255 is read"
+        return "signed 8-bit integers"
     if tags.get(_PHOTOMETRIC) == 0 and image.mode in WIDE:
-        return f"{_bits(tags)}-bit values of which 0 is white: only those of which 0 is black are read"
+        return f"{_bits(tags)}-bit values of which 0 is white"
     return ""
 
 
-def what_is_in(path: File) -> str:
-    """Return what a TIFF holds that Pillow has no mode for; nothing if it is none."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-            if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-                return ""
-            tags = TiffImagePlugin.ImageFileDirectory_v2(head if b"+" in head[:4] else head[:8])
-            file.seek(tags.next)
-            tags.load(file)
-        kind = _KINDS.get(int(tags.get(_FORMAT, (1,))[0]), "numbers of another kind")
-        bands = int(tags.get(_SAMPLES, 1))
-        said = f"{bands} band{'s' * (bands > 1)} of {_bits(tags)}-bit {kind}"
-    except Exception:  # broken files make the parser raise nearly anything
-        return ""
-    return f"{said}: {READ}, of 8 bits; gray also of 16 bits, and as floats of 32 bits"
+def too_deep(image: Image.Image) -> bool:
+    """Tell whether Pillow would drop bits of an opened TIFF, or whether its numbers have no range of their own."""
+    if image.format != "TIFF":
+        return False
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    deep = _bits(tags) > 8 and image.mode not in WIDE and tags.get(_PHOTOMETRIC) in _GRAY_OR_RGB
+    return deep or image.mode in ("I", "F")
 
 
-def losses(path: File, image: Image.Image) -> list[str]:
+def is_described(image: Image.Image) -> bool:
+    """Tell whether an opened TIFF says itself which of its pages are bands: OME-TIFF, and ImageJ's stacks."""
+    if image.format != "TIFF" or int(getattr(image, "n_frames", 1)) == 1:
+        return False
+    said = str(image.tag_v2.get(_DESCRIPTION, ""))  # type: ignore[attr-defined]
+    return said.startswith("ImageJ=") or "<OME " in said
+
+
+def is_tiff(path: File) -> bool:
+    """Tell whether a file is a TIFF by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def losses(path: File, image: Image.Image, *, pages: bool = True) -> list[str]:
     """Return what of a file is not read, in words.
 
     Args:
         path: of the file.
         image: opened, not loaded.
+        pages: whether further pages are among what is lost.
     """
     found = []
     bits = _depth(path, image)
     if bits > 8 and image.mode not in WIDE:
         found.append(f"{bits} bits a channel, read with 8")
-    pages = _pages(image)
-    if pages:
-        found.append(pages)
+    if not pages:
+        pass
+    elif image.format == "GIF":  # counting needs all of it
+        found += ["an animation, of which the first frame is read"] * bool(getattr(image, "is_animated", False))
+    else:
+        found += pages_lost(int(getattr(image, "n_frames", 1)))
     if image.mode in WIDE and "transparency" in image.info:
         found.append("a transparent colour, read as opaque")
     elif image.mode in ("L", "RGB") and "transparency" in image.info:
@@ -79,14 +89,24 @@ def losses(path: File, image: Image.Image) -> list[str]:
     return found
 
 
-def sparse(image: Image.Image) -> str:
-    """Return a word if a loaded image of more than 8 bits uses little of its range; nothing otherwise."""
-    if image.mode not in WIDE:
+def pages_lost(count: int) -> list[str]:
+    """Return a word for the pages of a file that are not read, if there are some."""
+    return [f"{count} pages or frames, of which the first is read"] if count > 1 else []
+
+
+def sparse(values: NDArray[Any]) -> str:
+    """Return a word if unsigned 16-bit values, or floats that may go up to 1, use little of that; nothing otherwise."""
+    if values.dtype.kind != "f" and values.dtype.itemsize == 1:
         return ""
-    highest = float(np.asarray(image).max()) / (1 if image.mode == "F" else 65535)
+    highest = float(values.max()) / (1 if values.dtype.kind == "f" else 65535)
     if not 0 < highest < _SPARSE:
         return ""
-    return f"all values lie in the lowest {'sixteenth' if highest < _SPARSE / 2 else 'eighth'} of the range, near black"
+    return f"{_LOWEST} {'sixteenth' if highest < _SPARSE / 2 else 'eighth'} of the range, near black"
+
+
+def is_sparse(word: str) -> bool:
+    """Tell whether a word is one of `sparse`."""
+    return word.startswith(_LOWEST)
 
 
 def _bits(tags: Any) -> int:
@@ -118,10 +138,3 @@ def _depth_in(head: bytes) -> int:
     if found := re.search(rb"av1C..(.)", head, re.DOTALL):
         return (12 if found[1][0] & 0x20 else 10) if found[1][0] & 0x40 else 8
     return 8
-
-
-def _pages(image: Image.Image) -> str:
-    if image.format == "GIF":  # counting needs all of it
-        return "an animation, of which the first frame is read" if getattr(image, "is_animated", False) else ""
-    pages = int(getattr(image, "n_frames", 1))
-    return f"{pages} pages or frames, of which the first is read" if pages > 1 else ""

@@ -16,7 +16,8 @@ from functools import cache
 from numbers import Real
 from pathlib import Path
 from textwrap import dedent
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import cattrs
 
@@ -184,6 +185,7 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     for kind, structure in ((int, _whole), (float, _number), (bool, _switch), (str, _text), (Path, _path)):
         converter.register_structure_hook(kind, structure)
+    converter.register_structure_hook_func(_is_choice, _chosen)
     return converter
 
 
@@ -234,6 +236,18 @@ def _text(value: Any, _: type) -> str:
 
 def _path(value: Any, kind: type) -> Path:
     return Path(_text(value, kind))
+
+
+def _is_choice(hint: Any) -> bool:
+    """Tell whether values of a type are some words, or anything else."""
+    return get_origin(hint) in (Union, UnionType) and any(get_origin(one) is Literal for one in get_args(hint))
+
+
+def _chosen(value: Any, hint: Any) -> Any:
+    for one in get_args(hint):
+        if value in get_args(one) or (isinstance(one, type) and isinstance(value, one) and not isinstance(value, bool)):
+            return value
+    raise ValueError(f"{value!r} is no {hint}")
 
 
 def _plain(value: Any) -> Any:

@@ -11,21 +11,22 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from instar.core.images import Array
+from instar.core.files import read_own
+from instar.core.formats import DomainFormat
 from instar.core.stamps import stamp
 from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
 
-_VERSION = 2
+_VERSION = 3
 _TEMPORARY = ".part-"
 _ALIGN = 16
 _STALE_SECONDS = 86_400
@@ -36,9 +37,10 @@ _THREADS = min(8, os.cpu_count() or 1)
 class Index:
     """What a cache holds. Side 0 are the images, or the rows' first ones; the other sides are their partners."""
 
-    channels: int
-    wide: list[bool]
-    """Whether a side is uint16."""
+    channels: list[int]
+    """Of a side."""
+    types: list[str]
+    """Of the values of a side, by NumPy's name."""
     kept: list[int] = field(default_factory=list)
     """Rows whose files can be read."""
     sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -57,7 +59,12 @@ class Index:
     def nbytes(self) -> int:
         """Return the size of all images in bytes."""
         pixels = sum(height * width for height, width in self.sizes)
-        return pixels * self.channels * sum(2 if wide else 1 for wide in self.wide)
+        return pixels * sum(self.pixel_bytes)
+
+    @property
+    def pixel_bytes(self) -> list[int]:
+        """Bytes of a pixel, by side."""
+        return [count * np.dtype(kind).itemsize for count, kind in zip(self.channels, self.types, strict=True)]
 
 
 def home() -> Path:
@@ -65,22 +72,24 @@ def home() -> Path:
     return Path(os.environ.get("INSTAR_CACHE") or platformdirs.user_cache_dir("instar"))
 
 
-def key(rows: Sequence[Row], short_side: int, channels: int) -> str:
+def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -> str:
     """Return a name that changes with the settings and with any file, as far as `stamp` tells."""
     paths = list({ref.path for row in rows for ref in row})
     with ThreadPoolExecutor(_THREADS) as pool:
-        files = {path: (str(path.resolve()), found) for path, found in zip(paths, pool.map(stamp, paths), strict=True)}
+        stamps = zip(paths, pool.map(stamp, paths), strict=True)
+        files = {path: (os.path.realpath(str(path)), found) for path, found in stamps}
 
     def describe(ref: ImageRef) -> tuple[object, ...]:
         where, stamp = files[ref.path]
-        return (where, ref.half, *stamp, *(ref.entry or ()))
+        page = () if ref.page is None else ("page", ref.page)
+        return (where, ref.half, *stamp, *(ref.entry or ()), *page)
 
     described = [[describe(ref) for ref in row] for row in rows]
-    text = json.dumps([_VERSION, short_side, channels, described])
+    text = json.dumps([_VERSION, short_side, [asdict(form) for form in formats], described])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def checksum(array: Array) -> int:
+def checksum(array: NDArray[Any]) -> int:
     """Return what tells whether pixels are those that were written."""
     return zlib.crc32(np.ascontiguousarray(array).data)
 
@@ -92,11 +101,12 @@ def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
     """
     folder = home() / name
     try:
-        index = _parsed((folder / "index.json").read_text(encoding="utf-8"))
+        with read_own(folder / "index.json") as file:
+            index = _parsed(file.read().decode("utf-8"))
         pixels = _map(folder / "pixels.bin", index) if index.cached else None
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return index, pixels
 
@@ -118,17 +128,16 @@ def _digest(text: str) -> str:
 
 
 def _map(path: Path, index: Index) -> list[Mapped]:
-    file = path.open("rb")
-    flat: NDArray[np.uint8] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    file = read_own(path)
+    flat: NDArray[np.uint8] = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
     sides: list[Mapped] = []
-    for side, wide in enumerate(index.wide):
-        images: list[Array] = []
+    for side, kind in enumerate(index.types):
+        images: list[NDArray[Any]] = []
         for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
-            length = height * width * index.channels * (2 if wide else 1)
-            raw = flat[offset : offset + length]
-            images.append((raw.view(np.uint16) if wide else raw).reshape(height, width, index.channels))
+            raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
+            images.append(raw.view(kind).reshape(height, width, index.channels[side]))
         sides.append(Mapped(images, file, len(flat), path))
     _check(sides, index, path)
     return sides
@@ -176,7 +185,7 @@ class Writer:
                 self._file.close()
         shutil.rmtree(self._part, ignore_errors=True)
 
-    def add(self, array: Array) -> int:
+    def add(self, array: NDArray[Any]) -> int:
         """Append an image and return its offset."""
         offset = self._position
         if self._file and not self.failure:

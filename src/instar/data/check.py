@@ -18,14 +18,17 @@ from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError
 from instar.core.evenly import evenly
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import to_array, viewable
+from instar.core.images import eight_bit, to_array, viewable
 from instar.core.listing import LeftOut, Listing, left_out_notes, listed, natural
 from instar.core.packed import is_packed
+from instar.core.raster import Picture, Raster
 from instar.core.reading import UnreadableImage, notes, summed
+from instar.core.samples import WIDE
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split, Splits
 from instar.data.layouts import tabular, tree
 from instar.data.likeness import MOST, UNLIKE, unlike
+from instar.data.pages import with_pages
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection, select
 
@@ -50,6 +53,8 @@ class Fact:
     """What of the file is not read."""
     error: str = ""
     """Why it cannot be read."""
+    ends: tuple[float, float] | None = None
+    """Smallest and largest value, of images of more than 8 bits or of other numbers."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _found(cfg: DataConfig, paired: bool | None) -> _Found:
     """Return the images as the files lie, not as a run would split them."""
     cfg = replace(cfg, holdout=0, validation=0)
     try:
-        data = layouts.read(cfg, Unpaired)
+        data = with_pages(layouts.read(cfg, Unpaired), cfg.pages)
         if len(data.domains) > 2 and not paired and cfg == cfg.unnamed():
             left_out = [one for domain in data.domains.values() for one in domain.left_out]
             return _Found(_parts(data.domains), list(dict.fromkeys(left_out)))
@@ -229,7 +234,7 @@ def _pairs(found: Selection) -> tuple[tuple[str, str], list[tuple[ImageRef, Imag
 def _unlike(found: _Found) -> Iterator[str]:
     """Say so if images are no more alike with their partners than shuffled."""
     first, second = readable_pairs(found.pairs, MOST)
-    if found.domains and unlike([to_array(image, 3) for image in first], [to_array(image, 3) for image in second]):
+    if found.domains and unlike([eight_bit(image) for image in first], [eight_bit(image) for image in second]):
         one, other = found.domains
         yield f"{one} and {other} share their file names, but {UNLIKE}: methods that take pairs need others"
 
@@ -261,13 +266,23 @@ def _looks_paired(found: Selection) -> bool:
 def _fact(ref: ImageRef) -> Fact:
     try:
         with ref.decoded() as image:
-            pixels = to_array(image, 3)
+            pixels = image.pixels if isinstance(image, Raster) else to_array(image, 3)
             size, mode, said = image.size, image.mode, notes(image)
+            ends = _ends(image)
     except UnreadableImage as error:
         return Fact(ref, error=error.reason)
     digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
-    return Fact(ref, size, mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()), said)
+    return Fact(ref, size, mode, digest.hexdigest(), bool((pixels == pixels[0, 0]).all()), said, ends=ends)
+
+
+def _ends(image: Picture) -> tuple[float, float] | None:
+    """Return the smallest and largest value of a picture of other values than 8 bits."""
+    if not isinstance(image, Raster) and image.mode not in WIDE:
+        return None
+    values = image.pixels if isinstance(image, Raster) else np.asarray(image)
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else None
 
 
 def _duplicates(group: Group) -> list[list[str]]:
@@ -305,6 +320,13 @@ def _group_lines(group: Group) -> Iterator[str]:
         yield f"  size {low}" if count == 1 else f"  {count} sizes: smallest {low}, median {middle}, largest {high}"
         modes = Counter(fact.mode for fact in facts).most_common()
         yield "  mode " + ", ".join(f"{mode} ({n})" if len(modes) > 1 else mode for mode, n in modes)
+        ends = [fact.ends for fact in facts if fact.ends]
+        if ends:
+            yield f"  values from {min(low for low, _ in ends):g} to {max(high for _, high in ends):g}"
+        pages = [fact for fact in facts if fact.ref.page is not None]
+        if pages:
+            files = len({fact.ref.path for fact in pages})
+            yield f"  {len(pages)} page{'s' * (len(pages) > 1)} of {files} file{'s' * (files > 1)}"
 
 
 def _listed(title: str, items: list[str]) -> Iterator[str]:

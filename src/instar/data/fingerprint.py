@@ -72,9 +72,10 @@ def _fields(text: bytes) -> Iterator[tuple[str, str, str]]:
 def _called(ref: ImageRef) -> str:
     array = f" {ref.entry.array}" if ref.entry else ""
     half = f" {ref.half}" if ref.half else ""
+    page = "" if ref.page is None else f" page {ref.page + 1}"
     label = f" [{ref.label}]" if ref.label else ""
     suffix = "" if ref.key.endswith(ref.path.suffix) or ref.entry else ref.path.suffix
-    return f"{ref.key or ref.path.stem}{suffix}{array}{half}{label}".replace("\n", " ").replace("\t", " ")
+    return f"{ref.key or ref.path.stem}{suffix}{array}{half}{page}{label}".replace("\n", " ").replace("\t", " ")
 
 
 def _stamp(path: File) -> str:

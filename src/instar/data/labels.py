@@ -11,8 +11,10 @@ from torch import Tensor
 from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError
 from instar.core.evenly import evenly
-from instar.core.images import Array, centre_square, resampling, to_array, to_tensor
+from instar.core.formats import DomainFormat
+from instar.core.images import centre_square, resampling, to_tensor, to_values
 from instar.core.listing import natural
+from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data.refs import ImageRef
 
@@ -87,7 +89,7 @@ def numbers(labels: Sequence[str | None], names: Sequence[str]) -> Tensor:
 
 
 def labelled(
-    refs: Sequence[ImageRef], names: Sequence[str], channels: int, size: int, batch: int = 250
+    refs: Sequence[ImageRef], names: Sequence[str], form: DomainFormat, size: int, batch: int = 250
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images (N, channels, size, size) in [-1, 1] and the numbers (N,) of their classes.
 
@@ -99,7 +101,7 @@ def labelled(
         there: list[str | None] = []
         for ref in kept[start : start + batch]:
             try:
-                squares.append(square(ref, channels, size))
+                squares.append(square(ref, form, size))
             except UnreadableImage:
                 continue
             there.append(ref.label)
@@ -107,12 +109,20 @@ def labelled(
             yield torch.stack(squares), numbers(there, names)
 
 
-def square(ref: ImageRef, channels: int, size: int) -> Tensor:
+def square(ref: ImageRef, form: DomainFormat, size: int) -> Tensor:
     """Return the largest centred square of an image as (channels, size, size) in [-1, 1]."""
-    return to_tensor(square_pixels(ref, channels, size))
+    return to_tensor(square_pixels(ref, form, size))
 
 
-def square_pixels(ref: ImageRef, channels: int, size: int) -> Array:
-    """Return the largest centred square of an image as pixels (size, size, channels), uint8 or uint16."""
+def square_pixels(ref: ImageRef, form: DomainFormat, size: int) -> Array:
+    """Return the largest centred square of an image as pixels (size, size, channels), as `to_tensor` takes them.
+
+    Raises:
+        UnreadableImage: the file is broken, or its bands or values are none of the format.
+    """
     with ref.decoded() as image:
-        return centre_square(to_array(image, channels), size, resampling(image))
+        try:
+            values = to_values(image, form)
+        except UserError as error:
+            raise UnreadableImage(ref.path, error.message.raw) from error
+        return centre_square(values, size, resampling(image))

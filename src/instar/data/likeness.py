@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from instar.core.images import Array
+from instar.core.raster import Array
 from instar.core.seed import mix
 
 FEWEST, MOST = 16, 64

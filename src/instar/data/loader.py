@@ -115,9 +115,13 @@ class TrainLoader:
             top, left = int(down * (height - self.size + 1)), int(right * (width - self.size + 1))
             crop = image[top : top + self.size, left : left + self.size]
             mirrored = crop[:, ::-1] if self.flip and mirror < 0.5 else crop
-            out[row] = mirrored.transpose(2, 0, 1)
-            out[row] /= np.float32(32767.5 if image.dtype == np.uint16 else 127.5)
-            out[row] -= 1
+            planes = mirrored.transpose(2, 0, 1)
+            if store.form.plain:
+                out[row] = planes
+                out[row] /= np.float32(32767.5 if image.dtype == np.uint16 else 127.5)
+                out[row] -= 1
+            else:
+                out[row] = store.form.scaled(planes)
         return torch.from_numpy(out)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import IO, Any, overload
+
+from numpy.typing import NDArray
 
 from instar.core.errors import UserError
-from instar.core.images import Array
+
+Array = NDArray[Any]
 
 
 class Mapped(Sequence[Array]):
@@ -17,7 +20,7 @@ class Mapped(Sequence[Array]):
     To touch a page that the file no longer has ends the process with SIGBUS.
     """
 
-    def __init__(self, images: list[Array], file: BinaryIO, nbytes: int, path: Path) -> None:
+    def __init__(self, images: list[Array], file: IO[bytes], nbytes: int, path: Path) -> None:
         """Take views of the first `nbytes` of a file, which stays open."""
         self._images, self._file, self._nbytes, self._path = images, file, nbytes, path
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
+from instar.core.images import viewable
 from instar.core.listing import list_images
+from instar.core.raster import Raster
 from instar.core.reading import read
 from instar.data import digits
 
@@ -82,7 +84,8 @@ def write(mnist: Path, photographs: Path, out: Path) -> None:
 def _photographs(files: Sequence[Path], height: int, width: int) -> list[NDArray[np.uint8]]:
     pixels = []
     for path in files:
-        image = read(path).convert("RGB")
+        picture = read(path)
+        image = (viewable(picture) if isinstance(picture, Raster) else picture).convert("RGB")
         if image.height < height or image.width < width:
             raise UserError(f"{path} is {image.width} x {image.height}: too small for digits of {width} x {height}")
         pixels.append(np.asarray(image))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,10 +14,12 @@ from instar.core.config import DataConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
+from instar.core.formats import DomainFormat
 from instar.core.reading import UnreadableImage
 from instar.data import labels
 from instar.data.labels import square
 from instar.data.loader import TrainLoader
+from instar.data.measuring import Formats, find_formats
 from instar.data.refs import Row
 from instar.data.selection import Selection, find
 from instar.data.store import Decoding, ImageStore, open_stores
@@ -34,7 +36,8 @@ class Data:
     """What the user should know, a line each."""
     bad: list[tuple[Path, str]]
     """Training files left out because they cannot be read, with the reason."""
-    channels: int
+    formats: Mapping[Domain, DomainFormat]
+    """Of each domain's images."""
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of their numbers, if the method may see labels."""
 
@@ -48,7 +51,8 @@ class Data:
             UserError: none of them can be read.
         """
         kind = self.found.kind
-        orders = [self._squares(rows, n) for rows in self.found.rows(self.found.shown)]
+        shown = zip(kind.rows(), self.found.rows(self.found.shown), strict=True)
+        orders = [self._squares(found, n, [self.formats[domain] for domain in row]) for row, found in shown]
         count = max(len(rows) for rows in orders)
         images, names = {}, {}
         for domain, part in kind.parts.items():
@@ -58,11 +62,12 @@ class Data:
             names[domain] = [name for name, _ in column]
         return kind.collate(images, names, {})
 
-    def _squares(self, rows: Sequence[Row], n: int) -> list[list[tuple[str, Tensor]]]:
+    def _squares(self, rows: Sequence[Row], n: int, formats: Sequence[DomainFormat]) -> list[list[tuple[str, Tensor]]]:
         found = []
         for row in evenly(rows, n):
             try:
-                found.append([(ref.name, square(ref, self.channels, self.train.size)) for ref in row])
+                sides = zip(row, formats, strict=True)
+                found.append([(ref.name, square(ref, form, self.train.size)) for ref, form in sides])
             except UnreadableImage:
                 continue
         if not found:
@@ -70,27 +75,30 @@ class Data:
         return found
 
 
-def open_data(
+def open_data(  # noqa: PLR0913  (what a run says)
     cfg: DataConfig,
-    channels: int,
+    channels: int | Mapping[Domain, int],
     kind: type[Batch],
     batch: int,
     seed: int,
     *,
     rank: int = 0,
     world: int = 1,
+    formats: Sequence[DomainFormat] | None = None,
     on_event: Listener = ignore,
 ) -> Data:
     """Find the images, decode them into the cache, and set up the training batches.
 
     Args:
         cfg: which images, and how they are cut.
-        channels: 1 or 3.
+        channels: of the networks, for all domains or by domain.
         kind: of the batches.
         batch: images per domain in a step, over all ranks.
         seed: of the order, the crops and the flips.
         rank: which part of every batch this process gets.
         world: number of processes. Let rank 0 come here first: the others then find its cache.
+        formats: of the domains in the order of their keys, as they were found when the run began; none where all
+            are plain. Found now if None.
         on_event: told how many images are decoded.
 
     Raises:
@@ -101,10 +109,12 @@ def open_data(
         raise UserError(f"{said}: this method needs all labels, or none; leave it out")
     found = find(cfg, kind)
     classes = labels.known_classes(kind, found.train, found.names)
-    stores = _stores(found, Decoding(cfg.short_side, channels, cfg.cache_gb, max_bad=cfg.max_bad), on_event)
+    formed = _formats(found, cfg, channels, formats)
+    stores = _stores(found, cfg, formed.of, on_event)
     opened = [stores[row[0]] for row in kind.rows()]  # all sides of a row have the same notes
     bad = [item for store in opened for item in store.bad]
-    notes = [*found.notes, *dict.fromkeys(note for store in opened for note in store.notes)]
+    decoded = dict.fromkeys(note for store in opened for note in store.notes)
+    notes = [*found.notes, *map(Message, formed.notes), *decoded]
     if bad:
         notes.append(Message(f"unreadable training images left out: {len(bad)}, the first {bad[0][0]}: {bad[0][1]}"))
     seen = kind.classes if classes else ()
@@ -120,13 +130,29 @@ def open_data(
         names=found.names,
         labels={d: labels.kept(labels.numbers(stores[d].labels, classes), cfg.labelled) for d in seen},
     )
-    return Data(train, found, notes, bad, channels, tuple(classes))
+    return Data(train, found, notes, bad, formed.of, tuple(classes))
 
 
-def _stores(found: Selection, decoding: Decoding, on_event: Listener) -> dict[Domain, ImageStore]:
+def _formats(
+    found: Selection, cfg: DataConfig, channels: int | Mapping[Domain, int], known: Sequence[DomainFormat] | None
+) -> Formats:
+    parts = found.kind.parts
+    by_domain = dict.fromkeys(parts, channels) if isinstance(channels, int) else channels
+    if known:
+        return Formats(dict(zip(parts, known, strict=True)))
+    if known is not None:
+        return Formats({domain: DomainFormat(channels=by_domain[domain]) for domain in parts})
+    return find_formats(found, cfg, by_domain)
+
+
+def _stores(
+    found: Selection, cfg: DataConfig, formats: Mapping[Domain, DomainFormat], on_event: Listener
+) -> dict[Domain, ImageStore]:
     """Open the training images of each domain; domains that show the same images have one store."""
     parts, opened, taken = found.kind.parts, [], 0
-    for rows in found.rows(found.train):
-        opened.append(open_stores(rows, replace(decoding, taken=taken), on_event))
+    for row, rows in zip(found.kind.rows(), found.rows(found.train), strict=True):
+        sides = tuple(formats[domain] for domain in row)
+        decoding = Decoding(cfg.short_side, sides, cfg.cache_gb, taken, cfg.max_bad)
+        opened.append(open_stores(rows, decoding, on_event))
         taken += opened[-1][0].cached_bytes
     return {domain: opened[part.order][part.side] for domain, part in parts.items()}

@@ -14,6 +14,7 @@ from PIL import Image
 
 from instar.core import reading
 from instar.core.member import File
+from instar.core.raster import Header, Picture
 from instar.data import digits
 from instar.data.digits import Entry
 
@@ -22,11 +23,13 @@ Half = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An image file, one within another, half of a file that holds a pair side by side, or an entry of digits."""
+    """An image file, one within another, half of a file that holds a pair, an entry of digits, or a page."""
 
     path: File
     half: Half | None = None
     entry: Entry | None = None
+    page: int | None = None
+    """Number of its page in the file, from 0; the first if None."""
     label: str | None = None
     """Name of its class, if it has one: the sub-folder of its domain in which it lies, or what the file says."""
     key: str = field(default="", compare=False)
@@ -38,30 +41,32 @@ class ImageRef:
         """What a message calls it."""
         if self.entry:
             return f"{self.path} ({self.entry.array} {self.entry.number})"
-        return f"{self.path} ({self.half} half)" if self.half else str(self.path)
+        page = "" if self.page is None else f"page {self.page + 1}"
+        parts = ", ".join(filter(None, (f"{self.half} half" if self.half else "", page)))
+        return f"{self.path} ({parts})" if parts else str(self.path)
 
-    def read(self) -> Image.Image:
+    def read(self) -> Picture:
         """Decode it. Raises `UnreadableImage`."""
         with self.decoded() as image:
             return image
 
     @contextmanager
-    def decoded(self) -> Iterator[Image.Image]:
+    def decoded(self) -> Iterator[Picture]:
         """Decode it as `instar.core.reading.decoded` does. Raises `UnreadableImage`."""
         if self.entry:
             yield Image.fromarray(self._digits(self.entry)[self.entry.number])
             return
-        with reading.decoded(self.path) as image:
+        with reading.decoded(self.path, self.page) as image:
             left = image.width // 2 if self.half == "right" else 0
             yield image.crop((left, 0, left + image.width // 2, image.height)) if self.half else image
 
-    def probe(self) -> tuple[int, int, bool]:
-        """Return width, height and whether it is 16 bit, from the header. Raises `UnreadableImage`."""
+    def probe(self) -> Header:
+        """Return what its header says. Raises `UnreadableImage`."""
         if self.entry:
-            height, width = self._digits(self.entry).shape[1:3]
-            return width, height, False
-        width, height, wide = reading.probe(self.path)
-        return (width // 2 if self.half else width), height, wide
+            height, width, *bands = self._digits(self.entry).shape[1:]
+            return Header(width, height, bands=bands[0] if bands else 1)
+        header = reading.probe(self.path, self.page)
+        return header._replace(width=header.width // 2) if self.half else header
 
     def _digits(self, entry: Entry) -> NDArray[np.uint8]:
         assert isinstance(self.path, Path)  # no member of another file

@@ -12,6 +12,7 @@ from instar.core.errors import Message, UserError, nearest, setting
 from instar.core.listing import LeftOut, composed, left_out_notes
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split
+from instar.data.pages import with_pages
 from instar.data.refs import ImageRef, Row
 from instar.data.rows import hold_out, rows_of, with_validation
 
@@ -58,7 +59,7 @@ def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
     Raises:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
-    return select(layouts.read(cfg, kind), cfg, kind)
+    return select(with_pages(layouts.read(cfg, kind), cfg.pages), cfg, kind)
 
 
 def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:

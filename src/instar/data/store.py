@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Worked, ignore
-from instar.core.images import Array, resampling, resize, to_array
+from instar.core.formats import DomainFormat
+from instar.core.images import resampling, resize, to_typed
 from instar.core.reading import UnreadableImage, notes, summed
+from instar.core.samples import is_sparse
 from instar.data import cache
 from instar.data.cache import Index
 from instar.data.refs import ImageRef, Row
@@ -30,8 +33,8 @@ class Decoding:
 
     short_side: int
     """Pixels of the shorter side after resizing, up or down."""
-    channels: int
-    """1 or 3."""
+    formats: tuple[DomainFormat, ...]
+    """Of the images of each side of a row."""
     cache_gb: float = 8.0
     """Largest size of all caches together."""
     taken: int = 0
@@ -42,7 +45,7 @@ class Decoding:
 
 @dataclass(frozen=True)
 class ImageStore:
-    """Images (H, W, C) of one domain, all uint16 if one of its files is 16 bit, else all uint8."""
+    """Images (H, W, C) of one domain in its type: of a plain one uint16 if one of its files is 16 bit, else uint8."""
 
     names: list[str]
     bad: list[tuple[Path, str]]
@@ -51,36 +54,44 @@ class ImageStore:
     """What the user should know, a line each."""
     cached_bytes: int
     """Size of the memory-mapped file, 0 if images are decoded each time."""
-    image: Callable[[int], Array]
+    image: Callable[[int], NDArray[Any]]
+    form: DomainFormat = field(default_factory=lambda: DomainFormat(channels=3))
+    """What their values mean."""
     labels: list[str | None] = field(default_factory=list)
     """The images' classes, where they have any."""
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, i: int) -> Array:
+    def __getitem__(self, i: int) -> NDArray[Any]:
         return self.image(i)
 
 
 class Decoded(NamedTuple):
     """Pixels (H, W, C), and what of the file they lack, in words."""
 
-    pixels: Array
+    pixels: NDArray[Any]
     notes: tuple[str, ...]
 
 
-def decode(ref: ImageRef, channels: int, fit: Callable[[int, int], tuple[int, int]]) -> Decoded:
+def decode(ref: ImageRef, form: DomainFormat, fit: Callable[[int, int], tuple[int, int]]) -> Decoded:
     """Return the pixels of `ref`, resized from (height, width) to `fit(height, width)`.
 
     Raises:
-        UnreadableImage: the file is broken, or the image would become too large.
+        UnreadableImage: the file is broken or has other bands, or the image would become too large.
     """
     try:
         with ref.decoded() as image:
-            array = to_array(image, channels)
+            array = to_typed(image, form)
             height, width = fit(*array.shape[:2])
             _check_fitted(ref, array.shape[:2], (height, width))
-            return Decoded(resize(array, width, height, resampling(image)), notes(image))
+            ranged = not form.plain and not form.whole_type  # which is told where the range is found
+            said = tuple(word for word in notes(image) if not (ranged and is_sparse(word)))
+            return Decoded(resize(array, width, height, resampling(image)), said)
+    except UnreadableImage:
+        raise
+    except UserError as error:
+        raise UnreadableImage(ref.path, error.message.raw) from error
     except MemoryError as error:
         raise UnreadableImage(ref.path, "out of memory") from error
 
@@ -113,7 +124,7 @@ def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ig
     """
     if not rows:
         raise ValueError("a store needs at least one image")
-    name = cache.key(rows, decoding.short_side, decoding.channels)
+    name = cache.key(rows, decoding.short_side, decoding.formats)
     found = cache.load(name)
     if found is None or (found[1] is None and _fits(found[0].nbytes(), decoding)):
         index, reason = _build(rows, decoding, name, on_event)
@@ -131,10 +142,11 @@ def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ig
             bad=[(Path(path), why) for path, why in index.bad],
             notes=told,
             cached_bytes=index.nbytes() if pixels else 0,
-            image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side),
+            image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side, decoding.formats[side]),
+            form=decoding.formats[side],
             labels=[rows[i][side].label for i in index.kept],
         )
-        for side in range(len(index.wide))
+        for side in range(len(index.types))
     ]
 
 
@@ -148,18 +160,26 @@ def _check_bad(index: Index, rows: Sequence[Row], max_bad: float) -> None:
         )
 
 
-def _decoder(rows: Sequence[Row], index: Index, side: int) -> Callable[[int], Array]:
-    def image(i: int) -> Array:
+def _decoder(rows: Sequence[Row], index: Index, side: int, form: DomainFormat) -> Callable[[int], NDArray[Any]]:
+    def image(i: int) -> NDArray[Any]:
         height, width = index.sizes[i]
-        found = decode(rows[index.kept[i]][side], index.channels, lambda *_: (height, width))
-        return _as_type(found.pixels, index.wide[side])
+        found = decode(rows[index.kept[i]][side], form, lambda *_: (height, width))
+        return _as_type(found.pixels, index.types[side])
 
     return image
 
 
-def _as_type(array: Array, wide: bool) -> Array:
-    """Bring 8-bit images to the range of 16-bit ones where a domain has both."""
-    return array.astype(np.uint16) * np.uint16(257) if wide and array.dtype == np.uint8 else array
+def _as_type(array: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Bring 8-bit images to the range of 16-bit ones where a plain domain has both."""
+    if array.dtype == kind:
+        return array
+    if array.dtype == np.uint8:
+        wide: NDArray[Any] = array.astype(np.uint16) * np.uint16(257)
+        return wide
+    top = np.iinfo(np.dtype(kind)).max  # deeper than the headers of the others say
+    values = (array + 1) / 2 if array.dtype.kind == "f" else array / 65535
+    found: NDArray[Any] = np.rint(values * top).astype(kind)
+    return found
 
 
 def _fits(nbytes: int, decoding: Decoding) -> bool:
@@ -174,9 +194,10 @@ def _too_large(nbytes: int, decoding: Decoding) -> str:
 def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listener) -> tuple[Index, str]:
     """Decode all files, into the cache if possible. Return what was found, and why nothing was cached."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        expected, wide = _forecast(pool, rows, decoding)
+        expected, types = _forecast(pool, rows, decoding)
         fits = _fits(expected, decoding)
-        index = Index(decoding.channels, wide, offsets=[[] for _ in wide], checksums=[[] for _ in wide], cached=fits)
+        channels = [form.channels for form in decoding.formats]
+        index = Index(channels, types, offsets=[[] for _ in types], checksums=[[] for _ in types], cached=fits)
         with cache.Writer(name, round(decoding.cache_gb * 1e9), expected if fits else 0) as writer:
             for i, result in _decoded(pool, rows, decoding, on_event):
                 if isinstance(result, UnreadableImage):
@@ -187,7 +208,7 @@ def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listene
                 index.notes += [(i, side, list(one.notes)) for side, one in enumerate(result) if one.notes]
                 if fits:
                     for side, one in enumerate(result):
-                        pixels = _as_type(one.pixels, wide[side])
+                        pixels = _as_type(one.pixels, types[side])
                         index.offsets[side].append(writer.add(pixels))
                         index.checksums[side].append(cache.checksum(pixels))
             if index.kept:
@@ -197,23 +218,26 @@ def _build(rows: Sequence[Row], decoding: Decoding, name: str, on_event: Listene
     return index, f"decoded images cannot be kept in {cache.home()} ({writer.failure})"
 
 
-def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding) -> tuple[int, list[bool]]:
-    """Return the bytes of all decoded images, and for each side whether it has 16-bit files, from the headers."""
+def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding) -> tuple[int, list[str]]:
+    """Return the bytes of all decoded images, and the type of each side: of plain ones by the headers."""
 
     def probe(row: Row) -> tuple[int, list[bool]]:
         try:
             headers = [ref.probe() for ref in row]
-            size = headers[0][1], headers[0][0]
+            size = headers[0].height, headers[0].width
             height, width = fitted(*size, decoding.short_side)
             _check_fitted(row[0], size, (height, width))
         except UnreadableImage:  # counted when it is decoded
             return 0, [False] * len(row)
-        return height * width, [is_wide for _, _, is_wide in headers]
+        return height * width, [header.wide for header in headers]
 
     probed = list(pool.map(probe, rows))
     wide = [any(types[side] for _, types in probed) for side in range(len(rows[0]))]
-    pixels = sum(area for area, _ in probed)
-    return pixels * decoding.channels * sum(2 if is_wide else 1 for is_wide in wide), wide
+    types = [
+        form.dtype or ("uint16" if is_wide else "uint8") for form, is_wide in zip(decoding.formats, wide, strict=True)
+    ]
+    index = Index([form.channels for form in decoding.formats], types)
+    return sum(area for area, _ in probed) * sum(index.pixel_bytes), types
 
 
 def _decoded(
@@ -223,9 +247,10 @@ def _decoded(
 
     def work(row: Row) -> list[Decoded] | UnreadableImage:
         try:
-            first = decode(row[0], decoding.channels, lambda h, w: fitted(h, w, decoding.short_side))
+            form, *others = decoding.formats
+            first = decode(row[0], form, lambda h, w: fitted(h, w, decoding.short_side))
             size = first.pixels.shape[0], first.pixels.shape[1]
-            return [first, *(decode(ref, decoding.channels, lambda *_: size) for ref in row[1:])]
+            return [first, *(decode(ref, one, lambda *_: size) for ref, one in zip(row[1:], others, strict=True))]
         except UnreadableImage as error:
             return error
 

@@ -16,6 +16,7 @@ from torchvision.utils import make_grid
 from instar.core.abilities import Styled, supports
 from instar.core.batch import Batch, Domain
 from instar.core.files import own_folder, write_atomically
+from instar.core.images import colour
 from instar.core.method import Method
 from instar.core.seed import seeded
 from instar.core.sheet import PADDING, STYLES, sheet_rows
@@ -37,7 +38,7 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     columns = min((len(row) for row in rows), default=0)
     if columns == 0:
         return np.zeros((1, 1, 3), np.uint8)
-    tiles = torch.cat([row[:columns].float().cpu() for row in rows])
+    tiles = torch.cat([colour(row[:columns].float().cpu()) for row in rows])
     picture = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=columns, padding=PADDING, pad_value=1.0)
     bytes_: NDArray[np.uint8] = picture.mul(255).add(0.5).clamp(0, 255).permute(1, 2, 0).to(torch.uint8).numpy()
     return bytes_

@@ -67,6 +67,7 @@ class Trainer:
         """
         self.listeners = listeners or events.Listeners()
         self.fabric, self.config, self.run, self.source = fabric, config, run, source
+        self.place = _place(run)
         self.cfg = config.train
         self.method = method.to(fabric.device).train()
         self.samples = samples.to(fabric.device)
@@ -146,8 +147,8 @@ class Trainer:
         return call("resume", self.run, **({"allow_code": True} if code_in(self.config) else {}))
 
     def check_there(self) -> None:
-        """Stop where the run directory is gone: nothing of what follows could be kept."""
-        if self.fabric.is_global_zero and not self.run.is_dir():
+        """Stop where the run directory is gone, or is another one: nothing of what follows belongs there."""
+        if self.fabric.is_global_zero and _place(self.run) != self.place:
             raise UserError(
                 f"{self.run}: the run directory was moved or deleted while it was trained, at step {self.step}; "
                 f"put it back and go on from its last checkpoint with: {self.again}"
@@ -327,6 +328,7 @@ class Trainer:
             "counts": self.counts.state(),
             "best": self.best,
         }
+        self.check_there()
         try:
             path = checkpoint.save(self.fabric, self.run, self.live, training)
         except OSError as error:
@@ -373,3 +375,12 @@ class Trainer:
                 f"{asked}: at step {step} a run of that length is in the phase {now!r}, and this one, of {before} "
                 f"steps, has come to {training['phase']!r}; choose a length at which they are the same"
             )
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one at the same path; None if there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

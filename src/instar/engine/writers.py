@@ -6,15 +6,19 @@ Each writer is a listener. One that fails says so once and writes no more.
 from __future__ import annotations
 
 import json
+import os
+import socket
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from instar.core.errors import Speller, in_python
 from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, warning
-from instar.core.files import open_own, own_folder, read_own, replacing
+from instar.core.files import open_new, open_own, own_folder, read_own, replacing
 from instar.core.plain import read_json
 
 Row = Mapping[str, float | list[int]]
@@ -63,34 +67,57 @@ class Metrics(Writer):
 
 
 class Board(Writer):
-    """TensorBoard events: the same numbers, counts as shares of their sum, and the sample pictures."""
+    """TensorBoard events: the same numbers, counts as shares of their sum, and the sample pictures.
+
+    They are written at once: TensorBoard's own writer has a thread, of whose errors nobody hears but the terminal.
+    """
 
     title = "TensorBoard"
 
     def __init__(self, run: Path, say: Listener) -> None:
         super().__init__(run, say)
-        self._board: Any = None
+        self._file: IO[bytes] | None = None
 
     def write(self, event: Event) -> None:
         """Add numbers or a picture."""
         if isinstance(event, Started):
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (seconds of import)
-
-            own_folder(self.run / "tensorboard")
-            self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=event.step + 1)
+            self._begin(event.step)
         elif isinstance(event, Pictured):
-            self._board.add_image("samples", event.picture, event.step, dataformats="HWC")
+            from torch.utils.tensorboard.summary import image  # noqa: PLC0415  (seconds of import)
+
+            self._add(event.step, image("samples", event.picture, dataformats="HWC"))  # type: ignore[no-untyped-call]
         elif isinstance(event, (Logged, Scored)):
+            from torch.utils.tensorboard.summary import scalar  # noqa: PLC0415
+
             for name, number in _scalars(_row(event)):
-                self._board.add_scalar(name, number, event.step)
+                self._add(event.step, scalar(name, number))  # type: ignore[no-untyped-call]
+
+    def _begin(self, step: int) -> None:
+        """Open a new file. What others say of later steps, of a run that was interrupted, is not shown any more."""
+        from tensorboard.compat.proto.event_pb2 import SessionLog  # noqa: PLC0415
+
+        folder = self.run / "tensorboard"
+        own_folder(folder)
+        self._file = open_new(folder / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}")
+        self._put(file_version="brain.Event:2")
+        self._put(step=step + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def _add(self, step: int, summary: Any) -> None:
+        self._put(step=step, summary=summary)
+
+    def _put(self, **fields: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event as Record  # noqa: PLC0415
+        from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
+
+        if self._file:
+            RecordWriter(self._file).write(Record(wall_time=time.time(), **fields).SerializeToString())
+            self._file.flush()
 
     def close(self) -> None:
-        """Flush what is open."""
-        if self._board is not None and not self._failed:
-            try:
-                self._board.close()
-            except Exception as error:  # a full disk
-                self._say(warning(f"{self.title} cannot be written any more ({error}); training goes on"))
+        """Close what is open."""
+        if self._file:
+            with suppress(OSError):  # a full disk, which was said
+                self._file.close()
 
 
 class Log(Writer):
@@ -106,9 +133,9 @@ class Log(Writer):
     def write(self, event: Event) -> None:
         """Append a line."""
         if isinstance(event, Noted):
-            time = datetime.now().isoformat(" ", "milliseconds").replace(".", ",")
+            now = datetime.now().isoformat(" ", "milliseconds").replace(".", ",")
             with open_own(self.run / "run.log", "ab") as file:
-                file.write(f"{time} {event.level.upper()} {event.text.spelled(self._speller)}\n".encode())
+                file.write(f"{now} {event.level.upper()} {event.text.spelled(self._speller)}\n".encode())
 
 
 def _row(event: Event) -> Row:

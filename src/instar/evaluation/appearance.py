@@ -11,9 +11,10 @@ from torch import Tensor
 
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
+from instar.core.formats import DomainFormat
+from instar.core.images import colour
 from instar.data import ImageRef
 from instar.evaluation.held_out import HeldOut, squares
-from instar.evaluation.pixels import colour
 from instar.evaluation.references import real_features
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics.artefacts import ArtefactDetector
@@ -66,17 +67,18 @@ class Appearance:
         if min(map(len, images.training)) < LEAST:
             return None, [f"no {TARGET}: it needs {LEAST} training images of each domain beside the test images"]
 
-        def features(refs: Sequence[ImageRef]) -> Samples:
-            return real_features(extractor, refs, images.channels, images.size, on_event).features
+        def features(refs: Sequence[ImageRef], form: DomainFormat) -> Samples:
+            return real_features(extractor, refs, form, images.size, on_event).features
 
-        source, target = (features(evenly(refs, TRAINING)) for refs in images.training)
+        sides = tuple(zip(images.training, images.formats, strict=True))
+        source, target = (features(evenly(refs, TRAINING), form) for refs, form in sides)
         try:
-            detector = TargetDetector.fit(source, target, features(images.inputs), real)
+            detector = TargetDetector.fit(source, target, features(images.inputs, images.formats[0]), real)
         except ValueError as error:
             return None, [f"no {TARGET}: {error}"]
         shown = (
-            torch.cat([colour(batch) for batch in squares(evenly(refs, LOOKED_AT), images.channels, images.size)])
-            for refs in images.training
+            torch.cat([colour(batch) for batch in squares(evenly(refs, LOOKED_AT), form, images.size)])
+            for refs, form in sides
         )
         return cls(detector, ArtefactDetector(*shown)), []
 

@@ -13,11 +13,12 @@ from torch import Tensor
 from instar.core.abilities import Clustered
 from instar.core.errors import UserError
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, to_tensor
+from instar.core.images import colour, to_tensor
+from instar.core.raster import Array
 from instar.data import ImageRef
 from instar.data.labels import numbers, some_classes, square_pixels
 from instar.evaluation.held_out import HeldOut, loaded
-from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.pixels import rounded
 from instar.evaluation.progress import counted
 from instar.evaluation.score import Score
 from instar.evaluation.scores import MOST_FOR_FD_BOUNDS
@@ -81,7 +82,7 @@ def agreement(method: Clustered, images: HeldOut, device: torch.device) -> tuple
         raise UserError("the domains agree with nothing: the test images have no classes, a folder for each")
     found, labels = [], []
     with torch.inference_mode():
-        for batch in loaded(refs, lambda ref: (ref.label or "", square_pixels(ref, images.channels, images.size))):
+        for batch in loaded(refs, lambda ref: (ref.label or "", square_pixels(ref, images.formats[0], images.size))):
             x = torch.stack([to_tensor(pixels) for _, pixels in batch])
             found.append(method.cluster(x.to(device)).argmax(1).cpu())
             labels += [label for label, _ in batch]
@@ -149,7 +150,7 @@ class Classes:
         return [ref.label or "" for ref in self._refs]
 
     def _square(self, ref: ImageRef) -> Array:
-        return square_pixels(ref, self._images.channels, self._images.size)
+        return square_pixels(ref, self._images.formats[0], self._images.size)
 
     def _into(self, name: str, translator: Translator) -> Iterator[Tensor]:
         """Yield the translations of all images of other classes into a class, in batches."""

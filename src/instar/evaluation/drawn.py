@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError
-from instar.core.images import to_array
+from instar.core.images import colour, eight_bit
 from instar.core.listing import list_images
 from instar.data import ImageRef
 from instar.data.drawn import sets
 from instar.data.drawn.oracle import Oracle, Reading
 from instar.data.drawn.setting import Pixels
-from instar.evaluation.pixels import colour, to_eight_bit
+from instar.evaluation.pixels import to_eight_bit
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics.interval import Bounds, mean_interval
 
@@ -156,11 +156,11 @@ class DrawnTruth:
 
 
 def _pixels(path: Path, oracle: Oracle) -> Pixels:
-    pixels = to_array(ImageRef(path).read(), 3)
+    pixels = eight_bit(ImageRef(path).read())
     if pixels.shape != oracle.picture.shape:
         height, width = pixels.shape[:2]
         size = len(oracle.picture)
         raise UserError(
             f"{path}: {width} x {height} pixels, the set is drawn at {size}; draw it at the size of the model"
         )
-    return (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
+    return pixels

@@ -21,7 +21,7 @@ from instar.evaluation.progress import counted
 from instar.evaluation.references import real_features
 from instar.evaluation.registered_scores import reference_images
 from instar.evaluation.report import COPY, REAL
-from instar.evaluation.sanity import undecoded_notes
+from instar.evaluation.sanity import lost_notes
 from instar.evaluation.score import Score
 from instar.evaluation.scores import Batch, Scorer
 from instar.inference.translator import Translator
@@ -80,14 +80,14 @@ class Evaluator:
             UserError: no real image can be read, or the label maps are not as `labels` says.
         """
         maps = label_maps(labels, images, translator.device, on_event) if labels else None
-        real = real_features(extractor, images.targets, images.channels, images.size, on_event)
+        real = real_features(extractor, images.targets, images.formats[1], images.size, on_event)
         found = Classes(images, extractor, real) if images.one_folder else None
         appearance, notes = Appearance.of(extractor, images, real.features, on_event)
         drawn, said = DrawnTruth.of(images.inputs, images.size)
         scorer = Scorer(extractor, real.features, reference_images(images.real), appearance)
         classes = found if found and found.there else None
-        lost = undecoded_notes(images.targets, real.places, f"test images of {images.names[1]}")
-        return cls(images, scorer, maps, classes, drawn, on_event, [*notes, *said, *lost])
+        said += lost_notes(images.targets, set(real.places), f"test images of {images.names[1]}")
+        return cls(images, scorer, maps, classes, drawn, on_event, [*notes, *said])
 
     def protocol(self, translator: Translator) -> str:
         """Return how a model was scored, in words."""
@@ -97,9 +97,16 @@ class Evaluator:
 
     def copy(self) -> Found:
         """Score the inputs themselves, as a method does that changes nothing."""
-        scores, _ = self._scores(lambda x, places: x, COPY)
+        kept: set[int] = set()
+
+        def same(x: Tensor, places: list[int]) -> Tensor:
+            kept.update(places)
+            return x
+
+        scores, _ = self._scores(same, COPY)
         more, notes = self.classes.copy() if self.classes else ([], [])
-        return [*scores, *more], [*self.notes, *notes, *(self.maps.notes if self.maps else [])]
+        lost = lost_notes(self.images.inputs, kept, f"test images of {self.images.names[0]}")
+        return [*scores, *more], [*self.notes, *lost, *notes, *(self.maps.notes if self.maps else [])]
 
     def ceiling(self) -> list[Score]:
         """Return what real images of the target score in the place of translations, where that can be had."""

@@ -12,9 +12,11 @@ from torch import Tensor
 from instar.core.device import pick_device
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, to_tensor
+from instar.core.formats import DomainFormat
+from instar.core.images import to_tensor
 from instar.core.listing import composed, left_out_notes, listed, natural
 from instar.core.pairing import paired
+from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
@@ -26,11 +28,14 @@ from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
 from instar.evaluation.report import COPY, Column, Report
-from instar.evaluation.sanity import format_notes, leak_notes, set_notes
+from instar.evaluation.sanity import format_notes, leak_notes, lost_notes, set_notes
 from instar.evaluation.score import Score, by_name
 from instar.evaluation.scores import Batch, Scorer
 from instar.evaluation.verdict import verdict
 from instar.metrics.extractors import Extractor
+
+COLOUR = DomainFormat(channels=3)
+"""As folders are read."""
 
 
 def evaluate_folders(
@@ -67,13 +72,15 @@ def evaluate_folders(
     notes = [*set_notes(made, "translations"), *set_notes(real, "reference images")]
     notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
     notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
-    found = real_features(extractor, real, 3, side, on_event)
-    scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, 3, side)))
+    found = real_features(extractor, real, COLOUR, side, on_event)
+    notes += lost_notes(real, set(found.places), "reference images")
+    scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, COLOUR, side)))
     columns = []
     kept = _kept_labels(label_maps, labels, side, left_out, notes, on_event) if label_maps else None
     if inputs is None:
-        seen, places = features_of(extractor, made, 3, side, "translations", on_event)
+        seen, places = features_of(extractor, made, COLOUR, side, "translations", on_event)
         shown = [made[place] for place in places]
+        notes += lost_notes(made, set(places), "translations")
         means = _registered(made, side, scorer)
     else:
         pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
@@ -88,7 +95,8 @@ def evaluate_folders(
                 yield x, y, None
 
         seen, means, said = scorer.measure(batches())
-        notes += said
+        read = set(shown)
+        notes += [*lost_notes(made, {i for i, ref in enumerate(made) if ref in read}, "translations"), *said]
     of_real = [real[place].label for place in found.places]
     more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
     scores = [*scorer.distances(seen), *means]
@@ -122,7 +130,7 @@ def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:
     registered = RegisteredScores(scorer.reference)
     if not registered:
         return []
-    for y in squares(made, 3, side):
+    for y in squares(made, COLOUR, side):
         registered.add(y)
     return registered.scores()
 
@@ -169,7 +177,7 @@ def _rows(
     """Yield translations as they are named, inputs and translations in batches; unreadable pairs are left out."""
 
     def load(pair: tuple[ImageRef, ImageRef]) -> tuple[ImageRef, Array, Array]:
-        return pair[1], square_pixels(pair[0], 3, side), square_pixels(pair[1], 3, side)
+        return pair[1], square_pixels(pair[0], COLOUR, side), square_pixels(pair[1], COLOUR, side)
 
     for found in counted(loaded(pairs, load), len, what, len(pairs), on_event):
         refs, x, y = zip(*found, strict=True)

@@ -17,8 +17,10 @@ from torch import Tensor
 from instar.core.batch import Domain, Paired
 from instar.core.config import LARGE, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.images import Array, to_tensor
+from instar.core.formats import DomainFormat
+from instar.core.images import to_tensor
 from instar.core.listing import left_out_notes
+from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.core.registry import get
 from instar.data import ImageRef, find
@@ -45,7 +47,8 @@ class HeldOut:
     inputs: Sequence[ImageRef]
     targets: Sequence[ImageRef]
     size: int
-    channels: int
+    formats: tuple[DomainFormat, DomainFormat]
+    """Of the inputs, and of the targets."""
     paired: bool
     names: tuple[str, str]
     """Of the domain of the inputs, and of that of the targets."""
@@ -68,7 +71,8 @@ class HeldOut:
 
         def load(place: int) -> tuple[int, list[Array]]:
             refs = [self.inputs[place], *([self.targets[place]] if self.paired else [])]
-            return place, [square_pixels(ref, self.channels, self.size) for ref in refs]
+            sides = zip(refs, self.formats, strict=False)
+            return place, [square_pixels(ref, form, self.size) for ref, form in sides]
 
         for found in loaded(range(len(self.inputs)), load):
             x, *truth = (
@@ -78,17 +82,17 @@ class HeldOut:
 
     def real(self) -> Iterator[Tensor]:
         """Yield the targets in batches."""
-        yield from squares(self.targets, self.channels, self.size)
+        yield from squares(self.targets, self.formats[1], self.size)
 
     def labelled(self, side: Domain) -> list[tuple[Tensor, Tensor]]:
         """Return images of the source (a) or the target (b) that have classes, and the numbers of these."""
-        refs = self.inputs if side == "a" else self.targets
-        return list(labelled(refs, self.classes, self.channels, self.size))
+        refs, form = (self.inputs, self.formats[0]) if side == "a" else (self.targets, self.formats[1])
+        return list(labelled(refs, self.classes, form, self.size))
 
 
-def squares(refs: Sequence[ImageRef], channels: int, size: int) -> Iterator[Tensor]:
+def squares(refs: Sequence[ImageRef], form: DomainFormat, size: int) -> Iterator[Tensor]:
     """Yield images in batches (n, channels, size, size) in [-1, 1]; unreadable files are left out."""
-    for found in loaded(refs, lambda ref: square_pixels(ref, channels, size)):
+    for found in loaded(refs, lambda ref: square_pixels(ref, form, size)):
         yield torch.stack([to_tensor(array) for array in found])
 
 
@@ -172,7 +176,9 @@ def held_out(
         )
     paired = found.kind.paired(source, to)
     groups = tuple(known_classes(trained, found.train, found.names))
-    return HeldOut(a, b, size or cfg.size, config.method.channels, paired, names, one, training, groups, notes)
+    parts = tuple(trained.parts)
+    formats = config.format_of(source, parts), config.format_of(to, parts)
+    return HeldOut(a, b, size or cfg.size, formats, paired, names, one, training, groups, notes)
 
 
 def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:

@@ -16,6 +16,7 @@ from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
+from instar.core.formats import DomainFormat
 from instar.core.listing import left_out_notes
 from instar.core.reading import UnreadableImage
 from instar.core.registry import get
@@ -25,6 +26,7 @@ from instar.data.labels import some_classes, square
 from instar.evaluation.held_out import BATCH
 from instar.evaluation.inspect_history import Window, history, recent
 from instar.evaluation.progress import counted
+from instar.evaluation.sanity import lost_notes
 from instar.inference.translator import Translator
 
 COLUMNS = 12
@@ -96,7 +98,8 @@ class Inspection:
     step: int
     size: int
     """Of the squares that the model has seen."""
-    channels: int
+    form: DomainFormat
+    """Of the images of `seen`."""
     available: int
     """Images of which those of `seen` were drawn."""
     seen: Seen
@@ -154,22 +157,23 @@ def inspect_run(
     domain = translator.domain(to)
     sources, train, test, notes = _images(config, tuple(roots), domain)
     everything = [(ref, False) for ref in train] + [(ref, True) for ref in test]
-    seen = _seen(translator, evenly(everything, count), domain, on_event)
+    drawn = evenly(everything, count)
+    seen = _seen(translator, drawn, domain, on_event)
     reachable = translator.own_domains() if supports(translator.method, Clustered) else []
-    x = _squares(sources, inputs, translator)
+    x = _squares(sources, inputs, translator, translator.keys.opposite(domain))
     step = read_training(folder)["step"]
     return Inspection(
         run=str(path),
         method=config.name,
         step=step,
         size=config.data.size,
-        channels=translator.channels,
+        form=translator.format_of(domain),
         available=len(everything),
         seen=seen,
         history=history(folder, step),
         reachable=reachable,
         grids=_grids(translator, seen, x, domain, reachable, on_event),
-        notes=[Message(note) for note in notes],
+        notes=[Message(note) for note in [*notes, *_lost(drawn, seen)]],
     )
 
 
@@ -192,7 +196,7 @@ def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain
     styles, probabilities = [], []
     parts = [drawn[start : start + BATCH] for start in range(0, len(drawn), BATCH)]
     for part in counted(parts, len, "reading styles", len(drawn), on_event):
-        rows = [(one, x) for one in part if (x := _square(one[0], translator)) is not None]
+        rows = [(one, x) for one in part if (x := _square(one[0], translator, domain)) is not None]
         if not rows:
             continue
         with torch.inference_mode():
@@ -206,15 +210,20 @@ def _seen(translator: Translator, drawn: Sequence[tuple[ImageRef, bool]], domain
     return Seen([ref for ref, _ in found], [held for _, held in found], torch.cat(styles), torch.cat(probabilities))
 
 
-def _square(ref: ImageRef, translator: Translator) -> Tensor | None:
+def _lost(drawn: Sequence[tuple[ImageRef, bool]], seen: Seen) -> list[str]:
+    read = set(seen.refs)
+    return lost_notes([ref for ref, _ in drawn], {i for i, (ref, _) in enumerate(drawn) if ref in read}, "images")
+
+
+def _square(ref: ImageRef, translator: Translator, domain: Domain) -> Tensor | None:
     try:
-        return square(ref, translator.channels, translator.trained_at)
+        return square(ref, translator.format_of(domain), translator.trained_at)
     except UnreadableImage:
         return None
 
 
-def _squares(refs: Sequence[ImageRef], count: int, translator: Translator) -> Tensor:
-    found = [x for ref in evenly(refs, count) if (x := _square(ref, translator)) is not None]
+def _squares(refs: Sequence[ImageRef], count: int, translator: Translator, domain: Domain) -> Tensor:
+    found = [x for ref in evenly(refs, count) if (x := _square(ref, translator, domain)) is not None]
     if not found:
         raise UserError(f"none of the images to translate can be read; the first is {refs[0].name}")
     return torch.stack(found)

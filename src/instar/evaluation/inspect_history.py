@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from instar.core.files import read_own
 from instar.core.plain import read_json
 
 COUNTS = "domains"
@@ -25,15 +25,31 @@ class Window:
 
 
 def history(checkpoint: Path, step: int) -> list[Window]:
-    """Return what was logged up to a step; nothing where the run's metrics.jsonl is not there, or has no counts."""
-    path = checkpoint.parent.parent / "metrics.jsonl"
+    """Return what was logged up to a step; nothing where the run's metrics.jsonl cannot be read, or has no counts."""
     found: list[Window] = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        with suppress(ValueError, TypeError, KeyError):  # the last line, while training goes on
-            row = read_json(line)
-            if COUNTS in row and row["step"] <= step:
-                found.append(Window(found[-1].end if found else 0, row["step"], row[COUNTS]))
+    for logged, sizes in _rows(checkpoint.parent.parent / "metrics.jsonl"):
+        if logged <= step and (not found or len(sizes) == len(found[0].sizes)):
+            found.append(Window(found[-1].end if found else 0, logged, sizes))
     return found
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[int]]]:
+    """Yield steps and counts. Of a run of somebody else any line may be anything."""
+    try:
+        with read_own(path) as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            row = read_json(line)
+        except ValueError:  # the last line, while training goes on
+            continue
+        if not isinstance(row, dict) or not isinstance(row.get(COUNTS), list):
+            continue
+        numbers = [row.get("step"), *row[COUNTS]]
+        if row[COUNTS] and all(isinstance(number, int) and number >= 0 for number in numbers):
+            yield row["step"], row[COUNTS]
 
 
 def recent(windows: Sequence[Window]) -> Window | None:

@@ -12,8 +12,10 @@ from torch import nn
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, to_tensor
+from instar.core.formats import DomainFormat
+from instar.core.images import to_tensor
 from instar.core.pairing import paired
+from instar.core.raster import Array
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.held_out import loaded
@@ -99,7 +101,7 @@ class KeptLabels:
 
 def _counts(maps: LabelMaps, images: Sequence[ImageRef], size: int) -> list[torch.Tensor]:
     def load(place: int) -> tuple[int, Array]:
-        return place, square_pixels(images[place], 3, size)
+        return place, square_pixels(images[place], DomainFormat(channels=3), size)
 
     counts = []
     for found in loaded(range(len(images)), load):

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.images import centre_square, resize, to_array, to_tensor
+from instar.core.images import centre_square, colour, eight_bit, resize, to_tensor
 from instar.core.seed import seeded
 from instar.data import ImageRef
 from instar.data.cache import home
 from instar.evaluation.held_out import HeldOut, loaded
-from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.pixels import rounded
 from instar.evaluation.score import Score
 from instar.metrics import segmenter as unet
 from instar.metrics.array_cache import cached, file_stamps
@@ -224,5 +224,4 @@ def _pixels(ref: ImageRef, size: int) -> Pixels:
 def label_pixels(ref: ImageRef) -> Pixels:
     """Return the pixels (H, W, 3) of a label map, or of another image, in 8 bits."""
     with ref.decoded() as image:
-        array = to_array(image, 3)
-    return (array // 257 if array.dtype == np.uint16 else array).astype(np.uint8)
+        return eight_bit(image)

@@ -19,8 +19,3 @@ def to_eight_bit(images: Tensor) -> Tensor:
 def from_eight_bit(values: Tensor) -> Tensor:
     """Map 0, 1, ..., 255 to [-1, 1], float32: the inverse of `to_eight_bit` where images are `rounded`."""
     return values.float().div(127.5).sub(1)
-
-
-def colour(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) with three channels, as extractors take them."""
-    return images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)

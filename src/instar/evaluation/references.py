@@ -8,19 +8,20 @@ import torch
 from torch import Tensor
 
 from instar.core.events import Listener, ignore
-from instar.core.images import Array, to_tensor
+from instar.core.formats import DomainFormat
+from instar.core.images import colour, to_tensor
+from instar.core.raster import Array
 from instar.data import ImageRef
 from instar.data.cache import home
 from instar.data.labels import square_pixels
 from instar.evaluation.held_out import loaded
-from instar.evaluation.pixels import colour
 from instar.evaluation.progress import counted
 from instar.metrics.extractors import Extractor
 from instar.metrics.reference import Reference, reference_features, reference_key
 
 
 def real_features(
-    extractor: Extractor, refs: Sequence[ImageRef], channels: int, size: int, on_event: Listener = ignore
+    extractor: Extractor, refs: Sequence[ImageRef], form: DomainFormat, size: int, on_event: Listener = ignore
 ) -> Reference:
     """Return the features (N, D) of the centre squares of real images, kept in the folder of caches.
 
@@ -30,19 +31,20 @@ def real_features(
         UserError: no image can be read.
     """
     if not extractor.lasting:
-        return features_of(extractor, refs, channels, size, "real images", on_event)
-    parts = [(ref.half, ref.entry) for ref in refs if ref.half or ref.entry]
-    preparation = f"centre squares, {size} px, {channels} channels, parts of files: {parts}"
+        return features_of(extractor, refs, form, size, "real images", on_event)
+    parts: list[object] = [(ref.half, ref.entry) for ref in refs if ref.half or ref.entry]
+    parts += [ref.page for ref in refs if ref.page is not None]
+    preparation = f"centre squares, {size} px, {form.channels} channels, parts of files: {parts}"
+    if not form.plain:
+        preparation += f", {form}"
     key = reference_key([ref.path for ref in refs], extractor, preparation)
-    return reference_features(
-        home(), key, lambda: features_of(extractor, refs, channels, size, "real images", on_event)
-    )
+    return reference_features(home(), key, lambda: features_of(extractor, refs, form, size, "real images", on_event))
 
 
 def features_of(
     extractor: Extractor,
     refs: Sequence[ImageRef],
-    channels: int,
+    form: DomainFormat,
     size: int,
     what: str = "images",
     on_event: Listener = ignore,
@@ -52,7 +54,7 @@ def features_of(
     Args:
         extractor: what makes the features.
         refs: the images.
-        channels: 1 or 3, in which they are read.
+        form: of their domain.
         size: side of the squares.
         what: the images are called in the events.
         on_event: told how far it is.
@@ -63,7 +65,7 @@ def features_of(
     places: list[int] = []
 
     def load(place: int) -> tuple[int, Array]:
-        return place, square_pixels(refs[place], channels, size)
+        return place, square_pixels(refs[place], form, size)
 
     def batches() -> Iterator[Tensor]:
         for found in counted(loaded(range(len(refs)), load), len, what, len(refs), on_event):

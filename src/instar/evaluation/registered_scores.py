@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.images import colour
 from instar.core.seed import seeded
-from instar.evaluation.pixels import colour, from_eight_bit, to_eight_bit
+from instar.evaluation.pixels import from_eight_bit, to_eight_bit
 from instar.evaluation.registry import Metric, metrics
 from instar.evaluation.score import Score, mean_of
 

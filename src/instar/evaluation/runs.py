@@ -16,15 +16,15 @@ from instar.core.abilities import Classifying, Clustered, supports
 from instar.core.batch import Domain
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
+from instar.core.images import colour
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.by_class import agreement
 from instar.evaluation.evaluator import Evaluator
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
-from instar.evaluation.pixels import colour
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
-from instar.evaluation.sanity import undecoded_notes
+from instar.evaluation.sanity import lost_notes
 from instar.evaluation.score import Score, by_name
 from instar.evaluation.validation import best_checkpoint
 from instar.evaluation.verdict import verdict
@@ -92,7 +92,7 @@ def evaluate_run(
         evaluator = Evaluator.of(images, extractor, extras.labels, translator, on_event)
         columns, notes = _distances(evaluator, translator, translator.domain(to), scored, extras)
         protocol = evaluator.protocol(translator)
-        notes += undecoded_notes(images.inputs, evaluator.read, f"test images of {images.names[0]}")
+        notes += lost_notes(images.inputs, evaluator.read, f"test images of {images.names[0]}")
     if supports(translator.method, Classifying):
         columns += accuracies(path if last != path else last, images, on_event=on_event)
     elif supports(translator.method, Clustered) and not extractor:

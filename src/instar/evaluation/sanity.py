@@ -17,7 +17,7 @@ FEW = 50
 
 
 def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
-    """Return what is to be known about a set of images: too few, of several sizes, some of them equal, unreadable.
+    """Return what is to be known about a set of images: too few, of several sizes, some of them equal.
 
     Args:
         images: the set.
@@ -26,41 +26,33 @@ def set_notes(images: Sequence[ImageRef], what: str) -> list[str]:
     notes = []
     if len(images) < FEW:
         notes.append(f"only {len(images)} {what}: distances of so few say little")
-    sizes, unreadable = Counter[tuple[int, int]](), list[str]()
+    sizes = Counter[tuple[int, int]]()
     for ref in images:
-        try:
-            width, height, _ = ref.probe()
-        except UnreadableImage:
-            unreadable.append(ref.name)
-            continue
-        sizes[width, height] += 1
+        with suppress(UnreadableImage):  # said by who reads them, see `lost_notes`
+            width, height = ref.probe()[:2]
+            sizes[width, height] += 1
     if len(sizes) > 1:
         (width, height), most = sizes.most_common(1)[0]
         notes.append(f"{what}: {len(sizes)} sizes, {width} x {height} the most frequent ({most}); all are cut alike")
-    if unreadable:
-        notes.append(f"{what}: {len(unreadable)} cannot be read and are left out, {unreadable[0]} first")
-    files = [ref.path for ref in images if not ref.entry and ref.half != "right"]
-    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in files)]
+    files = [ref.path for ref in images if not ref.entry and ref.half != "right" and not ref.page]
+    whole = [ref.path for ref in images if not ref.entry and ref.half != "right" and ref.page is None]
+    notes += [f"{what}: {line}" for line in summed((str(path), header_notes(path)) for path in whole)]
     twice = sum(len(group) - 1 for group in duplicate_files(files))
     if twice:
         notes.append(f"{what}: {twice} are copies of others, and count as often as they are there")
     return notes
 
 
-def undecoded_notes(images: Sequence[ImageRef], read: Collection[int], what: str) -> list[str]:
-    """Return a sentence on images with good headers, so that `set_notes` does not name them, that were not read.
+def lost_notes(images: Sequence[ImageRef], kept: Collection[int], what: str) -> list[str]:
+    """Return a sentence if images could not be read, with their number and the first of them.
 
     Args:
-        images: the set.
-        read: places of those that were.
-        what: its name in the sentence.
+        images: all of the set.
+        kept: places of those that could be read.
+        what: name of the set in the sentence.
     """
-    lost = []
-    for ref in (ref for place, ref in enumerate(images) if place not in read):
-        with suppress(UnreadableImage):
-            ref.probe()
-            lost.append(ref.name)
-    return [f"{what}: {len(lost)} cannot be decoded and are left out, {lost[0]} first"] if lost else []
+    lost = [ref.name for place, ref in enumerate(images) if place not in kept]
+    return [f"{what}: {len(lost)} cannot be read and are left out, {lost[0]} first"] if lost else []
 
 
 def leak_notes(

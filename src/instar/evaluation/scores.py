@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from instar.core.errors import UserError
+from instar.core.images import colour, comparable
 from instar.evaluation.appearance import BETTER, Appearance
-from instar.evaluation.pixels import colour, rounded
+from instar.evaluation.pixels import rounded
 from instar.evaluation.registered_scores import RegisteredScores
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics import paired
@@ -87,7 +88,7 @@ class Scorer:
             registered.add(y, x, truth)
             seen.append(self.extractor.features([colour(y)]))
             for name, measure in BETWEEN.items():
-                numbers.setdefault(name, []).append(measure(x, y))
+                numbers.setdefault(name, []).append(measure(*comparable(x, y)))
             for name, values in self.appearance.artefacts_in(x, y).items() if self.appearance else ():
                 numbers.setdefault(name, []).append(values)
             if self.extractor.maps:
@@ -95,7 +96,7 @@ class Scorer:
                 numbers.setdefault(f"{self.extractor.name} self-similarity distance", []).append(apart)
             for name, (score, _) in PER_PAIR.items() if truth is not None else ():
                 assert truth is not None
-                numbers.setdefault(name, []).append(score(y, truth))
+                numbers.setdefault(name, []).append(score(*comparable(y, truth)))
         whole = {name: torch.cat(values) for name, values in numbers.items()}
         better = {**BETTER, **{name: way for name, (_, way) in PER_PAIR.items()}}
         means = [mean_of(name, values, better.get(name, "")) for name, values in whole.items()]

@@ -10,10 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import cattrs
 import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.errors import Message, UserError
+from instar.core.files import read_own
 from instar.core.plain import read_json
 
 SIDES = ("left", "right", "unsure")
@@ -143,9 +145,12 @@ def read_key(folder: Path) -> Key:
     path = folder / "key.json"
     values = _read(path, f"{folder} is not the folder of a study; it should hold study.html and key.json")
     try:
-        return Key(**{**values, "questions": [Question(**one) for one in values["questions"]]})
-    except (KeyError, TypeError) as error:
+        key = cattrs.structure(values, Key)
+    except (cattrs.BaseValidationError, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path}: not the key of a study") from error
+    if any(not 0 <= run < len(key.runs) for one in key.questions for run in (one.left, one.right)):
+        raise UserError(f"{path}: not the key of a study: it has questions about runs that it does not name")
+    return key
 
 
 def read_answers(path: Path, key: Key) -> Answers:
@@ -267,7 +272,8 @@ def _habits(people: Sequence[Answers], key: Key) -> list[str]:
 
 def _read(path: Path, missing: str) -> dict[str, Any]:
     try:
-        values = read_json(path.read_text(encoding="utf-8"))
+        with read_own(path) as file:
+            values = read_json(file.read())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(missing) from error
     except (OSError, ValueError) as error:

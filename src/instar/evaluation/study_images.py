@@ -15,6 +15,7 @@ from torchvision.transforms.functional import to_pil_image
 from instar.core.config import RunConfig
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
+from instar.core.images import colour
 from instar.core.reading import UnreadableImage
 from instar.core.run import find_checkpoint, read_config
 from instar.data.labels import square
@@ -79,6 +80,7 @@ def study_images(
     notes: list[str] = []
     translations: list[list[Image.Image]] = []
     target = ""
+    looked: list[HeldOut] = []
     for run, config in zip(runs, configs, strict=True):
         translator = Translator.load(run, device)
         found = held_out(config, shared, translator.domain(to))
@@ -86,13 +88,14 @@ def study_images(
         if len(directions) > 1:
             said = ", ".join(f"{run} {direction}" for direction, run in directions.items())
             raise UserError(f"runs of different directions do not compare: {said}; choose one with {setting('to')}")
+        looked.append(found)
         refs = refs or _readable(found.inputs, count, seed)
         target = found.names[1]
         notes += found.notes
         made = _translations(translator, found, refs, to, seed, part_of(on_event, run))
         translations.append([_picture(y, side) for y in made])
-    channels = max(config.method.channels for config in configs)
-    inputs = [_picture(square(ref, channels, side), side) for ref in refs]
+    forms = [found.formats[0] for found in looked]
+    inputs = [_picture(square(ref, max(forms, key=lambda form: form.channels), side), side) for ref in refs]
     notes += _equal(runs, translations)
     if len(refs) < count:
         notes.append(f"{count} inputs were asked for, there are {len(refs)}")
@@ -114,7 +117,7 @@ def _translations(
     made: list[Tensor] = []
     parts = [refs[start : start + BATCH] for start in range(0, len(refs), BATCH)]
     for part in counted(parts, len, "translating", len(refs), on_event):
-        x = torch.stack([square(ref, images.channels, images.size) for ref in part])
+        x = torch.stack([square(ref, images.formats[0], images.size) for ref in part])
         made += translator.tensors(x, translator.domain(to), seed=seed)
     return made
 
@@ -137,7 +140,9 @@ def _readable(refs: Sequence[ImageRef], count: int, seed: int) -> list[ImageRef]
 
 def _picture(x: Tensor, side: int) -> Image.Image:
     """Return an image (C, H, W) in [-1, 1] as a picture of side x side pixels."""
-    image: Image.Image = to_pil_image(x.clamp(-1, 1).add(1).div(2).cpu())
+    image: Image.Image = to_pil_image(
+        (x if x.shape[0] in (1, 3) else colour(x[None])[0]).clamp(-1, 1).add(1).div(2).cpu()
+    )
     return image if image.size == (side, side) else image.resize((side, side), Image.Resampling.BICUBIC)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,13 +15,14 @@ from instar.core.abilities import Styled, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
+from instar.core.formats import DomainFormat
+from instar.core.images import colour
 from instar.core.method import Method
 from instar.core.seed import seeded
 from instar.data import ImageRef
 from instar.evaluation.appearance import LEAST as ENOUGH
 from instar.evaluation.appearance import TARGET, TRAINING, target_scores
 from instar.evaluation.held_out import squares
-from instar.evaluation.pixels import colour
 from instar.evaluation.references import real_features
 from instar.evaluation.score import by_name
 from instar.evaluation.scores import BETWEEN
@@ -56,7 +58,7 @@ class ValidationScores:
         self,
         extractor: Extractor,
         images: Images,
-        channels: int,
+        formats: Mapping[Domain, DomainFormat],
         size: int,
         seed: int,
         training: Images | None = None,
@@ -66,7 +68,7 @@ class ValidationScores:
         Args:
             extractor: of the features in which all is scored.
             images: validation images by domain, cut to centre squares.
-            channels: of the method.
+            formats: of the domains.
             size: of the squares.
             seed: of the method's noise and styles: the same ones at all times, a style for each image.
             training: training images by domain, which say what the domains look like; without them, or with few, there
@@ -79,8 +81,8 @@ class ValidationScores:
             enough = setting("data.validation", LEAST)
             raise UserError(f"{setting('train.score_every')} needs images to score with: set {enough} or more")
         self._extractor, self._images, self._training = extractor, images, training or {}
-        self._channels, self._size, self._seed = channels, size, seed
-        self._real = {to: self._features(refs) for to, refs in images.items()}
+        self._formats, self._size, self._seed = formats, size, seed
+        self._real = {to: self._features({to: refs}) for to, refs in images.items()}
         for to, found in self._real.items():
             if len(found) < LEAST:
                 raise UserError(
@@ -118,7 +120,9 @@ class ValidationScores:
         device = next(method.parameters()).device
         made: list[Tensor] = []
         changes: dict[str, list[Tensor]] = {name: [] for name in BETWEEN}
-        for batch in squares(self._sources(self._images, to), self._channels, self._size):
+        inputs = self._sources(self._images, to)
+        batches = (batch for d, refs in inputs.items() for batch in squares(refs, self._formats[d], self._size))
+        for batch in batches:
             # A method that draws one style for its batch gets one image at a time.
             for x in batch[:, None] if supports(method, Styled) else (batch,):
                 with seeded(self._seed, len(made)):
@@ -150,20 +154,31 @@ class ValidationScores:
         """Return what says whether a translation shows a domain; None where that cannot be known."""
         if to not in self._detectors:
             self._detectors[to] = None
-            sources, targets = self._sources(self._training, to), self._training.get(to, ())
-            if min(len(sources), len(targets)) >= ENOUGH:
-                source, target = (self._features(evenly(refs, TRAINING)) for refs in (sources, targets))
+            sources, targets = self._sources(self._training, to), {to: self._training.get(to, ())}
+            if min(sum(map(len, side.values())) for side in (sources, targets)) >= ENOUGH:
+                source, target = (self._features(_some(side, TRAINING)) for side in (sources, targets))
                 inputs = self._features(self._sources(self._images, to))
                 with suppress(ValueError):  # real images that are all alike say nothing
                     self._detectors[to] = TargetDetector.fit(source, target, inputs, self._real[to])
         return self._detectors[to]
 
-    def _features(self, refs: Sequence[ImageRef]) -> Samples:
-        return real_features(self._extractor, refs, self._channels, self._size).features
+    def _features(self, images: Images) -> Samples:
+        found = [
+            real_features(self._extractor, refs, self._formats[domain], self._size).features
+            for domain, refs in images.items()
+            if refs
+        ]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     @staticmethod
-    def _sources(images: Images, to: Domain) -> list[ImageRef]:
-        return [ref for domain, refs in images.items() if domain != to for ref in refs]
+    def _sources(images: Images, to: Domain) -> Images:
+        return {domain: refs for domain, refs in images.items() if domain != to}
+
+
+def _some(images: Images, most: int) -> Images:
+    """Return up to `most` images, spread evenly over all domains."""
+    chosen = evenly([(domain, ref) for domain, refs in images.items() for ref in refs], most)
+    return {domain: [ref for d, ref in chosen if d == domain] for domain in images}
 
 
 def _shares(detector: TargetDetector, features: Samples) -> dict[str, float]:

@@ -20,7 +20,7 @@ from instar.core.errors import UserError
 from instar.core.seed import generator
 from instar.exporting.networks import Example, Networks, example
 from instar.exporting.padding import with_padding
-from instar.inference.card import KEY, Card
+from instar.inference.card import FORMAT, KEY, Card
 from instar.inference.model import Model, without_gradients
 from instar.inference.padding import SMALLEST
 
@@ -64,7 +64,7 @@ def write_onnx(model: Model, to: Domain, out: Path, license: str = UNSTATED) -> 
     import onnx  # noqa: PLC0415  (an extra)
 
     check_size(model.name, model.method)
-    inputs = example(model.name, model.method, to, model.channels)
+    inputs = example(model.name, model.method, to, model.format_into(to).channels)
     graph = _traced(model, to, inputs)
     card = _card(model, to, inputs, license)
     graph.producer_name, graph.producer_version = "instar", card.instar
@@ -115,11 +115,13 @@ def _traced(model: Model, to: Domain, inputs: Example) -> onnx.ModelProto:
         raise UserError(f"{model.name} cannot be exported to ONNX: {type(error).__name__}: {reason}") from error
     assert program is not None
     graph = program.model_proto
-    return graph if fixed else with_padding(graph, model.channels, divisor, OPSET)
+    channels, out = model.format_into(to).channels, model.format_of(to).channels
+    return graph if fixed else with_padding(graph, channels, divisor, OPSET, out=out)
 
 
 def _card(model: Model, to: Domain, inputs: Example, license: str) -> Card:  # noqa: A002
     method, names = model.method, model.keys.names
+    source, target = model.format_into(to), model.format_of(to)
     style_size, prior = 0, "normal"
     styles: tuple[tuple[float, ...], ...] = ()
     of_domains: tuple[tuple[float, ...] | None, ...] = ()
@@ -138,7 +140,10 @@ def _card(model: Model, to: Domain, inputs: Example, license: str) -> Card:  # n
         paper=method.paper.url if method.paper else "",
         source=names[model.keys.opposite(to)],
         target=names[to],
-        channels=model.channels,
+        channels=source.channels,
+        out_channels=target.channels,
+        formats=() if source.plain else (source, target),
+        format=1 if source.plain else FORMAT,
         size=model.trained_at,
         zoom=model.config.data.zoom,
         size_divisor=method.size_divisor,

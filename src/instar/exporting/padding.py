@@ -53,8 +53,8 @@ pad (float[n, {channels}, height, width] image) => (float[n, {channels}, padded_
 
 _CROP = """
 <ir_version: {ir}, opset_import: ["" : {opset}]>
-crop (float[n, {channels}, padded_height, padded_width] drawn, float[n, {channels}, height, width] image)
-    => (float[n, {channels}, height, width] translation)
+crop (float[n, {out}, padded_height, padded_width] drawn, float[n, {channels}, height, width] image)
+    => (float[n, {out}, height, width] translation)
 <int64[2] starts = {{0, 0}}, int64[2] axes = {{2, 3}}>
 {{
     size = Shape <start: int = 2> (image)
@@ -64,7 +64,9 @@ crop (float[n, {channels}, padded_height, padded_width] drawn, float[n, {channel
 """
 
 
-def with_padding(networks: onnx.ModelProto, channels: int, divisor: int, opset: int) -> onnx.ModelProto:
+def with_padding(
+    networks: onnx.ModelProto, channels: int, divisor: int, opset: int, *, out: int | None = None
+) -> onnx.ModelProto:
     """Return a graph that takes images of any size.
 
     Args:
@@ -72,13 +74,15 @@ def with_padding(networks: onnx.ModelProto, channels: int, divisor: int, opset: 
         channels: C.
         divisor: of the sides.
         opset: of the operators of `networks`.
+        out: channels of `drawn`, if others.
 
     Returns:
         A graph from `image`, and what other inputs `networks` has, to `translation`.
     """
     from onnx import helper, parser  # noqa: PLC0415  (an extra)
 
-    words = {"ir": networks.ir_version, "opset": opset, "channels": channels, "divisor": divisor, "smallest": SMALLEST}
+    words = {"ir": networks.ir_version, "opset": opset, "channels": channels, "out": out or channels}
+    words |= {"divisor": divisor, "smallest": SMALLEST}
     before, after = parser.parse_model(_PAD.format(**words)).graph, parser.parse_model(_CROP.format(**words)).graph
     own_names(before, "pad", kept=("image", "planes"))
     own_names(after, "crop", kept=("drawn", "image", "translation"))

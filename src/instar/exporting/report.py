@@ -18,6 +18,8 @@ from torch import Tensor
 from instar.core.abilities import Styled, supports
 from instar.core.errors import UserError
 from instar.core.events import Listener, Worked
+from instar.core.formats import DomainFormat
+from instar.core.raster import Picture
 from instar.inference.arrays import images_to_tensor
 from instar.inference.translator import Translator
 
@@ -68,7 +70,7 @@ def sizes(size: int) -> list[tuple[int, int]]:
 
 
 def compare(
-    model: Translator, to: str, exported: Path, images: Sequence[Image], runtime: str, on_event: Listener
+    model: Translator, to: str, exported: Path, images: Sequence[Picture], runtime: str, on_event: Listener
 ) -> list[Parity]:
     """Translate images by a run and by its export.
 
@@ -84,11 +86,10 @@ def compare(
         UserError: the two differ by more than a step of 8-bit pixels.
     """
     found = []
-    wanted = sizes(model.trained_at)
+    wanted, form = sizes(model.trained_at), model.format_into(model.domain(to))
     for number, (height, width) in enumerate(wanted):
         on_event(Worked("comparing with PyTorch", number, len(wanted)))
-        fitted = [ImageOps.fit(image.convert("RGB"), (width, height)) for image in images]
-        x = images_to_tensor(fitted, model.channels, height, width)
+        x = torch.cat([_fitted(image, form, height, width) for image in images])
         other = Translator.load(exported, "cpu")  # anew: a session keeps the memory of what it did before
         styles = torch.cat([model.styles(1, seed=seed) for seed in range(len(x))]) if _styled(model) else None
         one, memory_one = _remembered(model, x, to, styles)
@@ -114,6 +115,13 @@ def check(found: Sequence[Parity]) -> None:
                 f"the exported model differs from the run by {one.largest * 255:.2f} of 255 at {one.width} x "
                 f"{one.height} px, more than 1: no file was written"
             )
+
+
+def _fitted(image: Picture, form: DomainFormat, height: int, width: int) -> Tensor:
+    """Return an image, cut if it is plain, as (1, C, height, width)."""
+    if form.plain and isinstance(image, Image):
+        image = ImageOps.fit(image.convert("RGB"), (width, height))
+    return images_to_tensor([image], form, height, width)
 
 
 def _remembered(model: Translator, x: Tensor, to: str, styles: Tensor | None) -> tuple[Tensor, int | None]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from PIL.Image import Image
 
 from instar.core.errors import UserError, setting
-from instar.core.reading import UnreadableImage, notes, probe, read
+from instar.core.member import File
+from instar.core.raster import Picture
+from instar.core.reading import UnreadableImage, notes, probe
+from instar.core.stack import Stack
 from instar.inference.batches import SizeAndVariant, chunks
 from instar.inference.jobs import Job
 from instar.inference.manifest import Tally
@@ -24,8 +27,25 @@ WINDOW = 64
 saved."""
 
 Size = tuple[int, int]
-Network = Callable[[list[Image]], Sequence[Result]]
+Read = Picture | Stack
+"""What a file holds."""
+Network = Callable[[list[Any]], Sequence[Result]]
 """Makes results of images of one size."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How files are read.
+
+    Attributes:
+        load: reads one.
+        page: of which the size counts, from 0; the first if None.
+        look: shown each image's size beforehand.
+    """
+
+    load: Callable[[File], Read]
+    page: int | None
+    look: Callable[[Job, Size], None]
 
 
 def work(  # noqa: PLR0913  (what is read, translated and written, and who is told)
@@ -36,9 +56,9 @@ def work(  # noqa: PLR0913  (what is read, translated and written, and who is to
     *,
     batch: int,
     pixels: int,
-    look: Callable[[Job, Size], None],
+    inputs: Inputs,
     stopped: Callable[[], bool],
-    finish: Callable[[Job, Image, Result], Result] = lambda job, image, result: result,
+    finish: Callable[[Job, Read, Result], Result] = lambda job, image, result: result,
 ) -> None:
     """Translate all jobs. What goes wrong with an image is noted, and the others go on.
 
@@ -49,14 +69,14 @@ def work(  # noqa: PLR0913  (what is read, translated and written, and who is to
         tally: told what became of each job.
         batch: most images that go through the network together.
         pixels: most pixels that do, unless one image alone has more.
-        look: shown each image's size beforehand.
+        inputs: how they are read.
         stopped: asked after each batch; what was read, translated or written then is brought to its end.
         finish: makes of a job, its image and its result what is written.
     """
     with ThreadPoolExecutor(THREADS) as pool:
-        batches = (part for sizes in _sizes(pool, jobs, tally, look) for part in chunks(sizes, batch, pixels))
+        batches = (part for sizes in _sizes(pool, jobs, tally, inputs) for part in chunks(sizes, batch, pixels))
         written: list[_Written] = []
-        for loaded in _loaded(pool, batches, jobs, tally):
+        for loaded in _loaded(pool, batches, jobs, tally, inputs.load):
             network = networks[jobs[loaded[0][0]].variant]
             results = _translated(network, [image for _, image in loaded])
             _settle(written, jobs, tally)  # the batch before, which was written meanwhile
@@ -74,18 +94,21 @@ def work(  # noqa: PLR0913  (what is read, translated and written, and who is to
 
 class _Written(NamedTuple):
     number: int
-    image: Image
+    image: Read
     future: Future[tuple[str, ...]]
     rows: Iterable[Sequence[object]]
 
 
 def _sizes(
-    pool: ThreadPoolExecutor, jobs: Sequence[Job], tally: Tally, look: Callable[[Job, Size], None]
+    pool: ThreadPoolExecutor,
+    jobs: Sequence[Job],
+    tally: Tally,
+    inputs: Inputs,
 ) -> Iterator[dict[int, SizeAndVariant]]:
     """Yield width, height and variant by number for a window's images. What is no image by its header ends here."""
     for start in range(0, len(jobs), WINDOW):
         window = list(enumerate(jobs[start : start + WINDOW], start))
-        probed = pool.map(lambda job: _size(job[1]), window)
+        probed = pool.map(lambda job: _size(job[1], inputs.page), window)
         sizes = {}
         for (number, job), size in zip(window, probed, strict=True):
             if job.lost:
@@ -95,48 +118,58 @@ def _sizes(
             elif isinstance(size, str):
                 tally.fail(number, job, size)
             else:
-                look(job, size)
+                inputs.look(job, size)
                 sizes[number] = (*size, job.variant)
         yield sizes
 
 
-def _size(job: Job) -> Size | str | None:
+def _size(job: Job, page: int | None) -> Size | str | None:
     if not job.output:
         return None
     try:
-        return probe(job.file)[:2]
+        return probe(job.file, page)[:2]
     except UnreadableImage as error:
         return error.reason
 
 
 def _loaded(
-    pool: ThreadPoolExecutor, batches: Iterator[list[int]], jobs: Sequence[Job], tally: Tally
-) -> Iterator[list[tuple[int, Image]]]:
+    pool: ThreadPoolExecutor,
+    batches: Iterator[list[int]],
+    jobs: Sequence[Job],
+    tally: Tally,
+    load: Callable[[File], Read],
+) -> Iterator[list[tuple[int, Read]]]:
     """Yield decoded batches; while one is in use, the next one is being read."""
-    reading: list[tuple[int, Future[Image]]] = []
+    reading: list[tuple[int, Future[Read]]] = []
     for numbers in batches:
-        following = [(number, pool.submit(read, jobs[number].file)) for number in numbers]
+        following = [(number, pool.submit(load, jobs[number].file)) for number in numbers]
         yield from _read(reading, jobs, tally)
         reading = following
     yield from _read(reading, jobs, tally)
 
 
 def _read(
-    reading: list[tuple[int, Future[Image]]], jobs: Sequence[Job], tally: Tally
-) -> Iterator[list[tuple[int, Image]]]:
+    reading: list[tuple[int, Future[Read]]], jobs: Sequence[Job], tally: Tally
+) -> Iterator[list[tuple[int, Read]]]:
     images = []
     for number, future in reading:
         try:
             images.append((number, future.result()))
         except Exception as error:  # as in `_translated`
-            reason = error.reason if isinstance(error, UnreadableImage) else type(error).__name__
+            reason = _unread(error)
             tally.fail(number, jobs[number], reason)
     reading.clear()  # the futures hold the pixels
     if images:
         yield images
 
 
-def _translated(network: Network, images: list[Image]) -> Sequence[Result | str]:
+def _unread(error: Exception) -> str:
+    if isinstance(error, UnreadableImage):
+        return error.reason
+    return error.message.raw if isinstance(error, UserError) else type(error).__name__
+
+
+def _translated(network: Network, images: list[Read]) -> Sequence[Result | str]:
     """Return the results, or why there is none.
 
     If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is
@@ -151,7 +184,7 @@ def _translated(network: Network, images: list[Image]) -> Sequence[Result | str]
 
 
 def _finished(
-    finish: Callable[[Job, Image, Result], Result], job: Job, image: Image, result: Result, out: Path
+    finish: Callable[[Job, Read, Result], Result], job: Job, image: Read, result: Result, out: Path
 ) -> tuple[str, ...]:
     return finish(job, image, result).save(out / job.output)
 
@@ -165,7 +198,7 @@ def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
             tally.fail(number, jobs[number], _reason(error, image), image)
 
 
-def _reason(error: BaseException, image: Image) -> str:
+def _reason(error: BaseException, image: Read) -> str:
     message = " ".join(str(error).split())
     memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.core.plain import read_json
 
 KEY = "instar"
 """Of the metadata under which a file holds its card."""
-FORMAT = 1
-"""Of cards; a newer one is refused."""
+FORMAT = 2
+"""Of cards; a newer one is refused. Those of plain images, which earlier versions read right, say 1."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Card:
     """What an exported model is, what its graph takes and what it gives.
 
     The graph's input `image` and output `translation` are float32 (N, C, H, W), values 0 to 1, channels red, green and
-    blue, or gray alone. It pads the image itself: right and below, by reflection (by repeating the edge where the image
-    is too small), to the next multiple of `size_divisor` and at least `smallest`; the result is cut back.
+    blue, or gray alone; of other images 0 and 1 are the ends of the domain's range. It pads the image itself: right and
+    below, by reflection (by repeating the edge where the image is too small), to the next multiple of `size_divisor`
+    and at least `smallest`; the result is cut back.
 
     Attributes:
         format: of this card.
@@ -48,7 +50,7 @@ class Card:
         paper: address of its paper; "" without one.
         source: name of the domain of the images.
         target: name of the domain that they are translated into.
-        channels: C, 1 or 3.
+        channels: C of the input.
         size: side of the training crops in pixels.
         zoom: short side of the training images before they were cropped, in sizes.
         size_divisor: sides are padded to multiples of this.
@@ -61,6 +63,8 @@ class Card:
         noise: inputs for dropout, in the order in which they are drawn.
         opset: of the ONNX operators.
         license: what the exporter said about the use of the weights.
+        out_channels: C of the output; that of the input if 0.
+        formats: of the images and of their translations, if they are not plain.
     """
 
     instar: str
@@ -82,14 +86,16 @@ class Card:
     noise: tuple[NoiseInput, ...]
     opset: int
     license: str
+    out_channels: int = 0
+    formats: tuple[DomainFormat, ...] = ()
     format: int = FORMAT
 
     def as_json(self) -> str:
         """Return it as one line of JSON, with words on the input and the output."""
-        shape = f"(N, {self.channels}, " + (f"{self.fixed_size}, {self.fixed_size})" if self.fixed_size else "H, W)")
+        sides = f"{self.fixed_size}, {self.fixed_size})" if self.fixed_size else "H, W)"
         about = {
-            "input": f"image: float32 {shape}, values 0 to 1",
-            "output": f"translation: float32 {shape}, values 0 to 1",
+            "input": f"image: float32 (N, {self.channels}, {sides}, values 0 to 1",
+            "output": f"translation: float32 (N, {self.out_channels or self.channels}, {sides}, values 0 to 1",
             "padding": "none" if self.fixed_size else "in the graph: any height and width go in, the same come out",
         }
         return json.dumps({**about, **asdict(self)}, ensure_ascii=False)
@@ -109,9 +115,11 @@ class Card:
             values: dict[str, Any] = read_json(text)
             if values["format"] > FORMAT:
                 raise UserError(f"{file}: written by Instar {values['instar']}, which is newer than this one; update")
-            values = {field.name: values[field.name] for field in fields(cls)}
+            needed = [field.name for field in fields(cls) if field.default is MISSING or field.name in values]
+            values = {name: values[name] for name in needed}
             values["styles"] = tuple(map(tuple, values["styles"]))
             values["domain_styles"] = tuple(None if one is None else tuple(one) for one in values["domain_styles"])
+            values["formats"] = tuple(DomainFormat(**one) for one in values.get("formats", ()))
             values["noise"] = tuple(NoiseInput(**one) for one in values["noise"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{file}: what it says of the model cannot be read ({error}); export it again") from error

@@ -10,17 +10,18 @@ from pathlib import Path
 from PIL.Image import Image
 from torch import Tensor
 
+from instar.core.raster import Picture, Raster
 from instar.core.reading import read
 
-Picture = Image | str | PathLike[str]
-"""A PIL image, or the path of a file."""
+Given = Picture | str | PathLike[str]
+"""A PIL image or a raster, or the path of a file."""
 
 ROUNDING = 1e-3
 """By which values may leave [-1, 1]."""
 
 
-def opened(image: Picture) -> Image:
-    """Return a PIL image, read from its file if a path is given.
+def opened(image: Given) -> Picture:
+    """Return a picture, read from its file if a path is given.
 
     Raises:
         UnreadableImage: the file is missing or broken.
@@ -29,7 +30,7 @@ def opened(image: Picture) -> Image:
     """
     if isinstance(image, (str, PathLike)):
         return read(Path(image))
-    if not isinstance(image, Image):
+    if not isinstance(image, (Image, Raster)):
         raise TypeError(
             f"cannot translate a {type(image).__name__}; give a PIL image, a numpy array or a tensor, "
             "the path of a file, or a list of images or paths"
@@ -39,7 +40,7 @@ def opened(image: Picture) -> Image:
     return image
 
 
-def check_equal_sizes(batch: Sequence[Image]) -> None:
+def check_equal_sizes(batch: Sequence[Picture]) -> None:
     """Refuse images that cannot go through a network together."""
     if not batch:
         raise ValueError("no images: give at least one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from instar.core.errors import UserError, setting
 from instar.core.files import write_atomically
 from instar.core.images import to_array
 from instar.core.listing import composed, listed
+from instar.core.raster import Picture, Raster
+from instar.core.rasters import as_raster
 from instar.core.reading import UnreadableImage, read
 from instar.core.samples import WIDE
+from instar.core.stack import Stack
 from instar.inference.jobs import Job, is_file
 from instar.inference.request import TranslationRequest
-from instar.inference.results import Picture, Result
+from instar.inference.results import Result, Single
 from instar.inference.variants import Variant
 
 _DIRECT = ("L", "LA", "RGB", "RGBA", "CMYK")
@@ -79,19 +83,19 @@ class Finish:
         """
         self._masks, self._labels, self.labels_out, self._translations = masks, labels, labels_out, translations
 
-    def __call__(self, job: Job, given: Image.Image, result: Result) -> Result:
+    def __call__(self, job: Job, given: Picture | Stack, result: Result) -> Result:
         """Return the result as it is to be written.
 
         Raises:
             UserError: the mask or the label map is missing, cannot be read, or is of another size.
         """
-        if job.variant not in self._translations or not isinstance(result, Picture):
+        if job.variant not in self._translations or not isinstance(result, Single) or isinstance(given, Stack):
             return result
         if self._labels:
             self._copy(self._labels.of(job), job, given)
-        return Picture(outside_kept(given, result.image, self._masks.of(job))) if self._masks else result
+        return Single(outside_kept(given, result.image, self._masks.of(job))) if self._masks else result
 
-    def _copy(self, labels: Path, job: Job, given: Image.Image) -> None:
+    def _copy(self, labels: Path, job: Job, given: Picture) -> None:
         _read(labels, given)
         target = (self.labels_out / job.output).with_suffix(labels.suffix)
         try:
@@ -121,7 +125,7 @@ def finish_of(request: TranslationRequest, made: Sequence[Variant]) -> Finish:
     return Finish(masks, labels, beside, frozenset(n for n, one in enumerate(made) if not one.naming.suffix))
 
 
-def outside_kept(given: Image.Image, made: Image.Image, mask: Path) -> Image.Image:
+def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
     """Return a translation that is its input where a mask is black, bit for bit.
 
     Gray of the mask mixes both. Of a palette image the result is RGB, or RGBA.
@@ -136,7 +140,9 @@ def outside_kept(given: Image.Image, made: Image.Image, mask: Path) -> Image.Ima
     """
     read_mask = _read(mask, given)
     weights = to_array(read_mask, 1)
-    weight = weights[:, :, 0] / np.float64(65535 if weights.dtype == np.uint16 else 255)
+    weight = _weight(weights[:, :, 0])
+    if isinstance(given, Raster) or isinstance(made, Raster):
+        return _raster_mixed(given, made, weight)
     if made.mode in WIDE and given.mode == made.mode:
         mixed = _mixed(np.asarray(given), np.asarray(made), weight)
         result = Image.frombytes(made.mode, made.size, mixed.tobytes())
@@ -150,6 +156,22 @@ def outside_kept(given: Image.Image, made: Image.Image, mask: Path) -> Image.Ima
     return result
 
 
+def _weight(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a mask's values, of `to_array`, in [0, 1]."""
+    if values.dtype == np.float32:
+        return (values.astype(np.float64) + 1) / 2
+    weight: NDArray[np.float64] = values / np.float64(65535 if values.dtype == np.uint16 else 255)
+    return weight
+
+
+def _raster_mixed(given: Picture, made: Picture, weight: NDArray[np.float64]) -> Raster:
+    one, other = as_raster(given), as_raster(made)
+    if one.mode != other.mode:
+        why = f"the input is {one.mode}, its translation {other.mode}: one cannot stand in for the other"
+        raise UserError(f"{setting('keep_outside')}: {why}")
+    return replace(other, pixels=_mixed(one.pixels, other.pixels, weight[..., None]))
+
+
 def _mixed(one: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float64]) -> NDArray[Any]:
     mixed = one + (other.astype(np.float64) - one) * weight
     if np.issubdtype(one.dtype, np.integer):
@@ -158,7 +180,7 @@ def _mixed(one: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float64]) 
     return np.where(kept, one, mixed.astype(one.dtype))
 
 
-def _read(path: Path, given: Image.Image) -> Image.Image:
+def _read(path: Path, given: Picture) -> Picture:
     try:
         found = read(path)
     except UnreadableImage as error:

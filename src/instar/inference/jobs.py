@@ -21,11 +21,14 @@ from instar.core.listing import (
     left_out_notes,
     listed,
     natural,
+    suffix_of,
 )
 from instar.core.member import File, Member
 from instar.core.packed import is_packed, parts
 
 MANIFEST = "manifest.jsonl"
+TIFF = ".tif"
+"""Of files that hold any values."""
 VIDEOS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """Suffixes of videos, in small letters, and what FFmpeg calls their formats."""
 FRAMES = "translating frames"
@@ -65,11 +68,17 @@ class Naming(NamedTuple):
     """Put before the suffix."""
     suffix: str = ""
     """Of the file; the input's if empty."""
+    held: frozenset[str] | None = None
+    """Suffixes of files that hold the result; an image of another one gives a .tif. None: all do."""
 
     def of(self, output: str) -> str:
         """Return the path of the result for an input's path."""
         path = PurePosixPath(output)
-        return path.with_name(f"{path.stem}{self.ending}{self.suffix or path.suffix}").as_posix()
+        own = suffix_of(path)
+        suffix = self.suffix or path.name[len(path.name) - len(own) :]
+        if self.held is not None and suffix.lower() in SUFFIXES - self.held:
+            suffix = TIFF
+        return path.with_name(f"{path.name[: len(path.name) - len(own)]}{self.ending}{suffix}").as_posix()
 
 
 def collect(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from PIL.Image import Image
 from torch import Tensor
 
 from instar.core.batch import Domain
+from instar.core.raster import Picture
 from instar.core.settings import Bounds
-from instar.inference.arrays import PixelT, array_to_tensor, images_to_tensor, tensor_to_array, tensor_to_images
+from instar.inference.arrays import array_to_tensor, images_to_tensor, tensor_to_array, tensor_to_images
 from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixels_for
 from instar.inference.checks import check_equal_sizes, check_tensor
 from instar.inference.fitting import Fitting
@@ -51,31 +52,33 @@ class Options:
 @without_gradients()
 def translated_tensor(model: Model, x: Tensor, options: Options) -> Tensor:
     """Translate a tensor (C, H, W) or (N, C, H, W)."""
-    check_tensor(x, model.channels)
+    check_tensor(x, model.format_into(options.domain).channels)
     out = _in_parts(model, x[None] if x.dim() == 3 else x, options)
     return out[0] if x.dim() == 3 else out
 
 
-def translated_array(model: Model, x: NDArray[PixelT], options: Options) -> NDArray[PixelT]:
+def translated_array(model: Model, x: NDArray[Any], options: Options) -> NDArray[Any]:
     """Translate an array (H, W), (H, W, C) or (N, H, W, C)."""
-    return tensor_to_array(_in_parts(model, array_to_tensor(x, model.channels), options), x)
+    out = _in_parts(model, array_to_tensor(x, model.format_into(options.domain)), options)
+    return tensor_to_array(out, x, model.format_of(options.domain))
 
 
-def translated_images(model: Model, batch: Sequence[Image], options: Options) -> list[Image]:
-    """Translate PIL images of one size in one pass."""
+def translated_images(model: Model, batch: Sequence[Picture], options: Options) -> list[Picture]:
+    """Translate pictures of one size in one pass."""
     check_equal_sizes(batch)
     height, width = enlarged(batch[0].height, batch[0].width, options.size)
-    x = images_to_tensor(batch, model.channels, height, width)
+    source = model.format_into(options.domain)
+    x = images_to_tensor(batch, source, height, width)
     style = _styles(model, options, len(batch))
     out = model.tensors(x, options.domain, seed=options.seed, style=style, fitting=options.fitting)
-    return tensor_to_images(out, batch)
+    return tensor_to_images(out, batch, model.format_of(options.domain), source)
 
 
-def translated_list(model: Model, images: Sequence[Image], options: Options) -> list[Image]:
-    """Translate PIL images of any sizes; those of one size go together."""
+def translated_list(model: Model, images: Sequence[Picture], options: Options) -> list[Picture]:
+    """Translate pictures of any sizes; those of one size go together."""
     styles = _styles(model, options, len(images))
     sizes = {number: (*image.size, 0) for number, image in enumerate(images)}
-    made: dict[int, Image] = {}
+    made: dict[int, Picture] = {}
     for numbers in chunks(sizes, options.batch, pixels_for(model.device.type)):
         these = replace(options, style=None if styles is None else styles[numbers])
         made |= zip(numbers, translated_images(model, [images[number] for number in numbers], these), strict=True)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from instar.core.errors import UserError, setting
+from instar.core.formats import DomainFormat
+from instar.core.raster import Picture
 from instar.inference.landmarks import Points, landmark_count
 from instar.inference.request import TranslationRequest
 from instar.inference.translator import Translator
@@ -46,15 +47,25 @@ class LandmarkEdit:
         model.domain(source, "source")
         return cls(model, request.domain, source, moves(request.move, landmark_count(model)), request.size)
 
-    def images(self, batch: list[Image.Image], *, style: Tensor | None = None) -> list[Image.Image]:
+    @property
+    def given_format(self) -> DomainFormat:
+        """What the inputs are."""
+        return self.model.format_of(self.model.domain(self.source))
+
+    @property
+    def drawn_format(self) -> DomainFormat:
+        """What is drawn."""
+        return self.model.format_of(self.model.domain(self.to))
+
+    def images(self, batch: list[Picture], *, style: Tensor | None = None) -> list[Picture]:
         """Draw images of one size."""
         return self.draw(batch, self.by, style)[0]
 
-    def draw(self, batch: list[Image.Image], by: Points, style: Tensor | None) -> tuple[list[Image.Image], Points]:
+    def draw(self, batch: list[Picture], by: Points, style: Tensor | None) -> tuple[list[Picture], Points]:
         """Draw images of one size with landmarks moved by (K, 2) or (N, K, 2), and return their landmarks too."""
         return self.model.moved(batch, self.to, by, source=self.source, size=self.size, style=style)
 
-    def find(self, image: Image.Image) -> Points:
+    def find(self, image: Picture) -> Points:
         """Return the landmarks (K, 2) of an image of the inputs' domain."""
         return self.model.landmarks(image, self.source, size=self.size)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from instar.core.abilities import Landmarked, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError
+from instar.core.raster import Picture
 from instar.inference.arrays import tensor_to_images
 from instar.inference.model import Model, without_gradients
 from instar.inference.padding import content_share, cropped
@@ -22,10 +23,10 @@ Points = NDArray[np.float32]
 
 
 @without_gradients()
-def found_landmarks(model: Model, image: Image.Image, domain: Domain, size: int | None) -> Points:
+def found_landmarks(model: Model, image: Picture, domain: Domain, size: int | None) -> Points:
     """Return the landmarks (K, 2) of an image of a domain, at which the networks work at a short side."""
     method = _landmarked(model)
-    x = model.planes([image], size)
+    x = model.planes([image], domain, size)
     planes = model.padded(x)
     points: Points = _in_pixels(method.landmarks(planes, domain=domain), x, planes, image)[0]
     return points
@@ -34,29 +35,32 @@ def found_landmarks(model: Model, image: Image.Image, domain: Domain, size: int 
 @without_gradients()
 def landmark_count(model: Model) -> int:
     """Return how many landmarks the model puts on an image."""
-    x = model.padded(model.planes([Image.new("RGB", (32, 32))]))
+    x = model.padded(model.planes([Image.new("RGB", (32, 32))], model.keys.source))
     return _landmarked(model).landmarks(x, domain=model.keys.source).shape[1]
 
 
 @without_gradients()
 def drawn_with_moved_landmarks(
     model: Model,
-    batch: Sequence[Image.Image],
+    batch: Sequence[Picture],
     domain: Domain,
     by: NDArray[np.float32] | float,
     *,
     source: Domain | None,
     size: int | None,
     style: Tensor | None,
-) -> tuple[list[Image.Image], Points]:
+) -> tuple[list[Picture], Points]:
     """Draw images of one size in a domain with their landmarks moved, as `Translator.moved` says."""
     method = _landmarked(model)
-    x = model.planes(batch, size)
+    given = source or model.keys.opposite(domain)
+    x = model.planes(batch, given, size)
     planes = model.padded(x)
     shift = _checked_move(model, by, len(batch)).to(model.device) * content_share(x, planes)
     styles = None if style is None else style.to(model.device).expand(len(batch), -1)
     out, points = method.move(planes, shift, to=domain, style=styles, source=source)
-    return tensor_to_images(cropped(out, *x.shape[-2:]), batch), _in_pixels(points, x, planes, batch[0])
+    return tensor_to_images(
+        cropped(out, *x.shape[-2:]), batch, model.format_of(domain), model.format_of(given)
+    ), _in_pixels(points, x, planes, batch[0])
 
 
 def _checked_move(model: Model, by: NDArray[np.float32] | float, count: int) -> Tensor:
@@ -71,7 +75,7 @@ def _checked_move(model: Model, by: NDArray[np.float32] | float, count: int) -> 
     return move
 
 
-def _in_pixels(points: Tensor, x: Tensor, planes: Tensor, image: Image.Image) -> Points:
+def _in_pixels(points: Tensor, x: Tensor, planes: Tensor, image: Picture) -> Points:
     """Return points (N, K, 2) in [-1, 1] of padded planes in pixels of an image that was made x."""
     places = (points + 1) / 2 / content_share(x, planes) * points.new_tensor(image.size)
     return np.asarray(places.cpu(), np.float32)

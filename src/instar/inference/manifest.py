@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
-from PIL.Image import Image
-
 from instar.core.errors import Message, Speller, in_python
+from instar.core.raster import Picture
+from instar.core.stack import Stack
 from instar.inference.jobs import Job
+
+Read = Picture | Stack
 
 
 class Failure(NamedTuple):
@@ -67,7 +69,7 @@ class Tally:
         self.ignored += 1
         self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None)})
 
-    def fail(self, number: int, job: Job, reason: str, image: Image | None = None) -> None:
+    def fail(self, number: int, job: Job, reason: str, image: Read | None = None) -> None:
         """Note an image that could not be read, translated or written."""
         failure = Failure(job.source, Message(reason))
         self.failed.append(failure)
@@ -79,7 +81,7 @@ class Tally:
         self,
         number: int,
         job: Job,
-        image: Image,
+        image: Read,
         rows: Iterable[Sequence[object]] = (),
         notes: Sequence[str] = (),
     ) -> None:
@@ -132,5 +134,6 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _kind(image: Image | None) -> dict[str, Any]:
-    return {key: getattr(image, key, None) for key in ("width", "height", "mode")}
+def _kind(image: Read | None) -> dict[str, Any]:
+    pages = {"pages": len(image.pages)} if isinstance(image, Stack) else {}
+    return {key: getattr(image, key, None) for key in ("width", "height", "mode")} | pages

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL.Image import Image
 from torch import Tensor
 from typing_extensions import Self
 
@@ -18,7 +17,9 @@ from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError, setting
+from instar.core.formats import DomainFormat
 from instar.core.method import Method
+from instar.core.raster import Picture
 from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
@@ -72,8 +73,16 @@ class Model:
 
     @property
     def channels(self) -> int:
-        """Of the images that its networks take, 1 or 3."""
-        return self.config.method.channels
+        """Of the images that its networks take, on the way into the target domain."""
+        return self.format_into(self.keys.target).channels
+
+    def format_of(self, domain: Domain) -> DomainFormat:
+        """Return what the images of a domain are, by its key."""
+        return self.config.format_of(domain, tuple(self.keys.names))
+
+    def format_into(self, to: Domain) -> DomainFormat:
+        """Return what the images are that are translated into a domain, by its key."""
+        return self.format_of(self.keys.opposite(to))
 
     @property
     def trained_at(self) -> int:
@@ -142,7 +151,7 @@ class Model:
             fitting: what to do with images that are large.
 
         Returns:
-            The same shape, range, type and device.
+            The same shape, but for the channels of the domain, range, type and device.
 
         Raises:
             UserError: there is too little memory; nothing was computed.
@@ -167,10 +176,10 @@ class Model:
             return self.method.fixed_size, self.method.fixed_size
         return enlarged(height, width, size)
 
-    def planes(self, batch: Sequence[Image], size: int | None = None) -> Tensor:
-        """Return PIL images of one size as a tensor (N, C, H, W) on the device, at the size the networks work at."""
+    def planes(self, batch: Sequence[Picture], domain: Domain, size: int | None = None) -> Tensor:
+        """Return pictures of one size and domain as a tensor (N, C, H, W) on the device, as the networks take it."""
         height, width = self.working_size(batch[0].height, batch[0].width, size)
-        return images_to_tensor(batch, self.channels, height, width).to(self.device)
+        return images_to_tensor(batch, self.format_of(domain), height, width).to(self.device)
 
     def padded(self, x: Tensor) -> Tensor:
         """Pad (N, C, H, W) right and below, to the multiples that the networks need; exported graphs pad themselves."""
@@ -195,7 +204,7 @@ class Model:
     def _cost(self, to: Domain) -> Cost:
         """Return what a pass takes for each pixel, measured once."""
         if to not in self._costs:
-            blank = self.padded(torch.zeros(1, self.channels, COST_SIDE, COST_SIDE, device=self.device))
+            blank = self.padded(torch.zeros(1, self.format_into(to).channels, COST_SIDE, COST_SIDE, device=self.device))
             self._costs[to] = cost(partial(self._run, to, 0, None), blank)
         return self._costs[to]
 

@@ -103,8 +103,8 @@ def load_onnx(path: Path, device: str = "auto") -> tuple[Any, RunConfig]:
         raise UserError(f"{path}: this ONNX file was not exported by Instar; give one from `instar.export`")
     card = Card.from_json(metadata[KEY], path)
     data = DataConfig(source=card.source, target=card.target, size=card.size, zoom=card.zoom)
-    method = MethodConfig(channels=card.channels)
-    config = RunConfig(name=card.method, preset="", method=method, data=data, train=TrainConfig())
+    method = MethodConfig(channels=card.channels, target_channels=card.out_channels or None)
+    config = RunConfig(name=card.method, preset="", method=method, data=data, train=TrainConfig(), formats=card.formats)
     return OnnxMethod(session, card), config
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from instar.core import registry
 from instar.core.abilities import Attentive, Coded, Landmarked, Styled, StyleEncoding, supports
+from instar.core.config import Pages, check_pages
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
@@ -65,6 +66,9 @@ class TranslationRequest(Settings):
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
     grid: bool = False
     """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
+    pages: Pages = "first"
+    """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, which gives files of as many, with their times;
+    the first; or the number of one, from 1."""
     metadata: Literal["strip", "keep"] = "strip"
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
@@ -75,16 +79,11 @@ class TranslationRequest(Settings):
     labels: Path | None = None
     """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
     each result under its name, into a folder beside the results, such as translated_labels."""
-    steady: Annotated[float, Bounds(0, 0.99)] = 0.0
-    """For videos, against flicker: share of mean and variance that instance norms keep from the frames before. 0
-    translates each frame by itself."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_tile(self.tile)
-        if self.steady and self.tile:
-            both = f"{setting('steady')} and {setting('tile')}"
-            raise UserError(f"{both}: give one of the two; tiles have statistics of their own image")
+        check_pages("pages", self.pages)
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]
@@ -99,6 +98,12 @@ class TranslationRequest(Settings):
             why = "a strip shows all its pictures" if self.grid else "the way leads from style 0 to style 1"
             first, second = sorted(["interpolate", other])
             raise UserError(f"{setting(first)} and {setting(second)}: give one of the two; {why}")
+
+        names = ("interpolate", "landmarks", "heatmap", "grid", "keep_outside", "labels")
+        if self.pages == "all" and any(getattr(self, name) for name in names):
+            other = next(name for name in names if getattr(self, name))
+            both = f"{setting('pages', 'all')} and {setting(other)}"
+            raise UserError(f"{both}: give one of the two; the second shows one page")
 
     @property
     def domain(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,8 @@ from instar.core.files import temporary_beside
 from instar.core.images import save
 from instar.core.metadata import saved_with
 from instar.core.modes import fit_for
+from instar.core.raster import Picture
+from instar.core.stack import Stack, save_all
 
 FRAME_MS = 120
 """Of an animation."""
@@ -36,16 +38,35 @@ class Result(Protocol):
 
 
 @dataclass(frozen=True)
-class Picture:
+class Single:
     """An image, in the format of its file's suffix."""
 
-    image: Image.Image
+    image: Picture
 
     def save(self, path: Path) -> tuple[str, ...]:
         """Write the image, in a mode that the format holds."""
         image, words = fit_for(self.image, path)
         save(image, path)
         return *words, *saved_with(image, path)[1]
+
+    def rows(self, file: str) -> Iterable[Sequence[object]]:
+        """Return nothing."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Paged:
+    """The pages of a result, in one file of the format of its suffix."""
+
+    stack: Stack
+
+    def save(self, path: Path) -> tuple[str, ...]:
+        """Write all pages, each in a mode that the format holds."""
+        fitted = [fit_for(page, path) for page in self.stack.pages]
+        # Frames of a GIF are colours when they are read, and a palette again here: nothing is lost.
+        words = () if path.suffix.lower() == ".gif" else dict.fromkeys(word for _, said in fitted for word in said)
+        save_all(replace(self.stack, pages=tuple(page for page, _ in fitted)), path)
+        return *words, *saved_with(self.stack.pages[0], path)[1]
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""

@@ -74,7 +74,7 @@ class StyleTable:
         likeliest = zip(self.domains.tolist(), self._highest(), strict=True) if own else [()] * len(self.files)
         for file, found, style in zip(self.files, likeliest, self.styles.tolist(), strict=True):
             writer.writerow([file, *found, *(f"{value:.6g}" for value in style)])
-        return text.getvalue().encode()
+        return text.getvalue().encode("utf-8", "surrogateescape")  # names of files as they are
 
     def _as_npz(self) -> bytes:
         arrays: dict[str, Any] = {"path": np.array(self.files), "style": self.styles}

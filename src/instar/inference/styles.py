@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from PIL.Image import Image
 from torch import Tensor
 
 from instar.core.abilities import Clustered, Styled, StyleEncoding, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
+from instar.core.raster import Picture
 from instar.core.seed import generator
 from instar.core.settings import Bounds
 from instar.inference.model import Model, without_gradients
@@ -30,12 +30,12 @@ def drawn_styles(model: Model, count: int, seed: int) -> Tensor:
 
 
 @without_gradients()
-def encoded_style(model: Model, reference: Image, domain: Domain) -> Tensor:
+def encoded_style(model: Model, reference: Picture, domain: Domain) -> Tensor:
     """Return the style (S,) of a picture of a domain, at the size of the training."""
     method = _styled(model)
     if not supports(method, StyleEncoding):
         raise UserError(f"{model.name}: this model has styles, but cannot read one from an image, as it was trained")
-    x = model.padded(model.planes([reference], model.trained_at))
+    x = model.padded(model.planes([reference], domain, model.trained_at))
     return method.encode_style(x, domain=domain)[0]
 
 
@@ -70,11 +70,11 @@ def style_of_own_domain(model: Model, to: str | None) -> Tensor | None:
 
 
 @without_gradients()
-def domain_probabilities(model: Model, image: Image) -> Tensor:
+def domain_probabilities(model: Model, image: Picture) -> Tensor:
     """Return the probabilities (K,) of the domains that the model found, for an image at the size of training."""
     if not supports(model.method, Clustered):
         raise UserError(f"{model.name} has found no domains of its own")
-    return model.method.cluster(model.padded(model.planes([image], model.trained_at)))[0].cpu()
+    return model.method.cluster(model.padded(model.planes([image], model.keys.source, model.trained_at)))[0].cpu()
 
 
 def style_path(model: Model, first: Tensor, last: Tensor, count: int) -> list[Tensor]:

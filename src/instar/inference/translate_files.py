@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from io import StringIO
-from itertools import count
+from functools import partial
+from io import StringIO, TextIOWrapper
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from instar.core.config import LARGE
+from instar.core.config import LARGE, Pages
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
-from instar.core.reading import summed
+from instar.core.files import open_new
+from instar.core.formats import DomainFormat
+from instar.core.images import clipped_share
+from instar.core.member import File
+from instar.core.reading import add_note, read, summed
+from instar.core.stack import Stack, read_all
 from instar.inference.batches import pixels_for
-from instar.inference.bulk import Size, work
+from instar.inference.bulk import Inputs, Read, Size, work
 from instar.inference.companions import Finish, finish_of
 from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
@@ -106,7 +113,7 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    check_videos(request, [job for job in jobs if job.video], made)
+    check_videos(request, [job for job in jobs if job.video])
     finish = finish_of(request, made)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
@@ -142,6 +149,32 @@ def translate_files(
     )
 
 
+def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
+    """Return what reads a file, and notes on it whether values of it are clipped."""
+    load: Callable[[File], Read] = read
+    if pages == "all":
+        load = read_all
+    elif isinstance(pages, int):
+        load = partial(read, page=pages - 1)
+
+    def loaded(path: File) -> Read:
+        image = load(path)
+        for page in image.pages if isinstance(image, Stack) else (image,):
+            with suppress(UserError):  # other bands: told where it is translated
+                if clipped_share(page, form):
+                    add_note(image, f"values outside of {form.low:g} to {form.high:g}, clipped")
+                    break
+        return image
+
+    return load if form.plain else loaded
+
+
+def _given(request: TranslationRequest, translator: Translator) -> DomainFormat:
+    """Return what the inputs are."""
+    source = request.source or translator.source_of(request.domain)
+    return translator.format_of(translator.keys.key(source) or translator.keys.source)
+
+
 class _Order(NamedTuple):
     """What is made of which files, and where it goes."""
 
@@ -174,7 +207,11 @@ def _work(
         tally,
         batch=request.batch,
         pixels=pixels_for(device),
-        look=_looker(None if request.size else translator.config.data.short_side, hear),
+        inputs=Inputs(
+            _reader(request.pages, _given(request, translator)),
+            request.pages - 1 if isinstance(request.pages, int) else None,
+            _looker(None if request.size else translator.config.data.short_side, hear),
+        ),
         stopped=stopped,
         finish=finish,
     )
@@ -206,14 +243,14 @@ def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:
 def _unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3 and so on that there is not."""
     names = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return path if not path.exists() else next(name for name in names if not name.exists())
+    return next(name for name in chain([path], names) if not os.path.lexists(name))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", encoding="utf-8", newline="\n")
+        file = TextIOWrapper(open_new(path), encoding="utf-8", errors="surrogateescape", newline="\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     with file:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.Image import Image
 from torch import Tensor
 
 from instar.core.events import Listener, ignore
-from instar.inference.arrays import PixelT
+from instar.core.raster import Picture
 from instar.inference.attention import attention_map
 from instar.inference.batches import BATCH
-from instar.inference.checks import Picture, check_equal_sizes, opened
+from instar.inference.checks import Given, check_equal_sizes, opened
 from instar.inference.codes import translations_between
 from instar.inference.fitting import Fitting
 from instar.inference.kinds import (
@@ -48,7 +46,7 @@ class Translator(Model):
     @overload
     def translate(  # type: ignore[overload-overlap]  # a str is a sequence of str too, but here it is a path
         self,
-        image: Image | str | PathLike[str],
+        image: Given,
         to: str | None = None,
         *,
         size: int | None = None,
@@ -57,11 +55,11 @@ class Translator(Model):
         batch: int = BATCH,
         tile: Tile | None = None,
         on_event: Listener = ignore,
-    ) -> Image: ...
+    ) -> Picture: ...
     @overload
     def translate(
         self,
-        image: Sequence[Picture],
+        image: Sequence[Given],
         to: str | None = None,
         *,
         size: int | None = None,
@@ -70,11 +68,11 @@ class Translator(Model):
         batch: int = BATCH,
         tile: Tile | None = None,
         on_event: Listener = ignore,
-    ) -> list[Image]: ...
+    ) -> list[Picture]: ...
     @overload
     def translate(
         self,
-        image: NDArray[PixelT],
+        image: NDArray[Any],
         to: str | None = None,
         *,
         size: int | None = None,
@@ -83,7 +81,7 @@ class Translator(Model):
         batch: int = BATCH,
         tile: Tile | None = None,
         on_event: Listener = ignore,
-    ) -> NDArray[PixelT]: ...
+    ) -> NDArray[Any]: ...
     @overload
     def translate(
         self,
@@ -100,7 +98,7 @@ class Translator(Model):
 
     def translate(
         self,
-        image: Picture | Sequence[Picture] | NDArray[PixelT] | Tensor,
+        image: Given | Sequence[Given] | NDArray[Any] | Tensor,
         to: str | None = None,
         *,
         size: int | None = None,
@@ -109,7 +107,7 @@ class Translator(Model):
         batch: int = BATCH,
         tile: Tile | None = None,
         on_event: Listener = ignore,
-    ) -> Image | list[Image] | NDArray[PixelT] | Tensor:
+    ) -> Picture | list[Picture] | NDArray[Any] | Tensor:
         """Translate one image or many.
 
         Args:
@@ -148,7 +146,7 @@ class Translator(Model):
 
     def images(
         self,
-        batch: Sequence[Image],
+        batch: Sequence[Picture],
         to: str | None = None,
         *,
         size: int | None = None,
@@ -156,7 +154,7 @@ class Translator(Model):
         style: Style | None = None,
         tile: Tile | None = None,
         on_event: Listener = ignore,
-    ) -> list[Image]:
+    ) -> list[Picture]:
         """Translate PIL images of one size in one pass; everything else is as for `translate`."""
         fitting = Fitting(tile, on_event)
         return translated_images(self, batch, Options(self.domain(to), size, seed, style, fitting=fitting))
@@ -165,7 +163,7 @@ class Translator(Model):
         """Draw styles (count, S). The first is the one that `translate` draws from this seed."""
         return drawn_styles(self, count, seed)
 
-    def style_of(self, reference: Picture, to: str | None = None) -> Tensor:
+    def style_of(self, reference: Given, to: str | None = None) -> Tensor:
         """Return the style (S,) of a picture of the domain translated into, at the size of the training."""
         return encoded_style(self, opened(reference), self.domain(to))
 
@@ -177,19 +175,19 @@ class Translator(Model):
         """
         return style_of_own_domain(self, to)
 
-    def cluster(self, image: Picture) -> Tensor:
+    def cluster(self, image: Given) -> Tensor:
         """Return the probabilities (K,) of the domains that the model found, for an image at the size of training."""
         return domain_probabilities(self, opened(image))
 
-    def attention(self, image: Picture, to: str | None = None) -> NDArray[np.float32]:
+    def attention(self, image: Given, to: str | None = None) -> NDArray[np.float32]:
         """Return where the model looks in an image (W x H): an array (H, W) in [0, 1]."""
         return attention_map(self, opened(image), self.domain(to))
 
-    def between(self, image: Picture, other: Picture, to: str | None = None, *, count: int) -> list[Image]:
+    def between(self, image: Given, other: Given, to: str | None = None, *, count: int) -> list[Picture]:
         """Return `count` translations on the way from the code of one image to that of another, at the first's size."""
         return translations_between(self, opened(image), opened(other), self.domain(to), count)
 
-    def landmarks(self, image: Picture, of: str | None = None, *, size: int | None = None) -> Points:
+    def landmarks(self, image: Given, of: str | None = None, *, size: int | None = None) -> Points:
         """Return the landmarks of an image.
 
         Args:
@@ -205,14 +203,14 @@ class Translator(Model):
 
     def moved(
         self,
-        batch: Sequence[Image],
+        batch: Sequence[Picture],
         to: str | None = None,
         by: NDArray[np.float32] | float = 0.0,
         *,
         source: str | None = None,
         size: int | None = None,
         style: Style | None = None,
-    ) -> tuple[list[Image], Points]:
+    ) -> tuple[list[Picture], Points]:
         """Translate PIL images of one size with their landmarks moved.
 
         Args:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,21 +14,26 @@ from torch import Tensor
 
 from instar.core.abilities import Styled, supports
 from instar.core.events import Listener, ignore
+from instar.core.formats import DomainFormat
 from instar.core.images import viewable
+from instar.core.listing import READ_ONLY, SUFFIXES
 from instar.core.metadata import give
+from instar.core.modes import holds
+from instar.core.raster import Picture
 from instar.core.reading import read
+from instar.core.stack import Stack
 from instar.inference.attention import overlay
 from instar.inference.jobs import Naming
 from instar.inference.landmark_edit import LandmarkEdit
 from instar.inference.landmark_pictures import marked
 from instar.inference.request import ALL, TranslationRequest
-from instar.inference.results import Film, Picture, Result
+from instar.inference.results import Film, Paged, Result, Single
 from instar.inference.styles import style_path
 from instar.inference.translator import Translator
 
-Make = Callable[[list[Image.Image]], Sequence[Result]]
-"""Makes results of images of one size."""
-Images = Callable[..., list[Image.Image]]
+Make = Callable[[list[Any]], Sequence[Result]]
+"""Makes results of pictures of one size, or of stacks."""
+Images = Callable[..., list[Picture]]
 """Makes images of images of one size; takes `style` (S,)."""
 
 
@@ -61,8 +67,15 @@ def variants(request: TranslationRequest, model: Translator, on_event: Listener 
     model.domain(request.domain)
     images = _images(request, model, on_event)
     found = _translations(request, model, images) or [Variant(Naming(), partial(_pictures, images))]
+    form = model.format_of(model.domain(request.domain))
+    if not request.interpolate:
+        held = frozenset(suffix for suffix in SUFFIXES if _is_written(suffix, form, request))
+        found = [replace(one, naming=one.naming._replace(held=held)) for one in found]
     if request.metadata == "keep":
         found = [replace(one, make=partial(_with_metadata, one.make)) for one in found]
+    if request.pages == "all":
+        paged = partial(_paged, most=request.batch)
+        found = [replace(one, make=partial(paged, one.make)) for one in found]
     if request.landmarks:
         edit = LandmarkEdit.of(request, model)
         found.append(Variant(Naming("_landmarks", ".png"), partial(_marked, edit)))
@@ -105,6 +118,7 @@ def _images(request: TranslationRequest, model: Translator, on_event: Listener) 
 
 def _strip(request: TranslationRequest, model: Translator, images: Images, count: int) -> Variant:
     """Return the way that is asked for: between landmarks, between styles, or in a shared code."""
+    form = model.format_of(model.domain(request.domain))
     ends = [(f"like-{path.stem}", read(path)) for path in request.reference]
     if request.towards:
         style = model.style_of(ends[0][1], request.to) if ends else None
@@ -115,7 +129,7 @@ def _strip(request: TranslationRequest, model: Translator, images: Images, count
         read_off = [(name, model.style_of(image, request.to)) for name, image in ends]
         (start, first), (stop, last) = _ends(request, model, read_off)
         styles = style_path(model, first, last, count)
-        return Variant(Naming(f"_{start}-to_{stop}", ".png"), partial(_style_films, images, styles))
+        return Variant(Naming(f"_{start}-to_{stop}", ".png"), partial(_style_films, images, styles, form))
     ((name, other),) = ends
     return Variant(Naming(f"_to_{name}", ".png"), partial(_code_films, model, other, request.to, count))
 
@@ -130,49 +144,86 @@ def _ends(request: TranslationRequest, model: Translator, given: list[tuple[str,
     return [(f"seed{request.seed}-0", first), *(given or [last])]
 
 
-def _pictures(images: Images, batch: list[Image.Image]) -> list[Picture]:
-    return [Picture(image) for image in images(batch)]
+def _pictures(images: Images, batch: list[Picture]) -> list[Single]:
+    return [Single(image) for image in images(batch)]
 
 
-def _with_metadata(make: Make, batch: list[Image.Image]) -> Sequence[Result]:
+def _with_metadata(make: Make, batch: list[Picture]) -> Sequence[Result]:
     results = make(batch)
     for image, result in zip(batch, results, strict=True):
-        if isinstance(result, Picture):
+        if isinstance(result, Single):
             give(image, result.image)
     return results
 
 
-def _style_films(images: Images, styles: Sequence[Tensor], batch: list[Image.Image]) -> list[Film]:
-    plain = [viewable(image) for image in batch]
+def _paged(make: Make, batch: list[Picture | Stack], *, most: int) -> Sequence[Result]:
+    """Make results of pictures and of all pages of stacks, as many at a time as go through the network together."""
+    pages = [page for one in batch for page in (one.pages if isinstance(one, Stack) else (one,))]
+    parts = (pages[start : start + most] for start in range(0, len(pages), most))
+    made = iter([result for part in parts for result in make(part)])
+    return [_of_pages(one, made) for one in batch]
+
+
+def _of_pages(given: Picture | Stack, made: Iterator[Result]) -> Result:
+    if not isinstance(given, Stack):
+        return next(made)
+    found = [next(made) for _ in given.pages]
+    return Paged(replace(given, pages=tuple(one.image for one in found if isinstance(one, Single))))
+
+
+def _is_written(suffix: str, form: DomainFormat, request: TranslationRequest) -> bool:
+    """Tell whether results of a domain are written into files of a suffix."""
+    if suffix in READ_ONLY:
+        return suffix != ".dcm" and request.pages == "all" and form.bands == 1
+    return form.plain or holds(Path(f"x{suffix}"), form.bands, form.type)
+
+
+def _style_films(images: Images, styles: Sequence[Tensor], form: DomainFormat, batch: list[Picture]) -> list[Film]:
+    plain = _without_palettes(batch)
     columns = [images(plain, style=style) for style in styles]
-    return [Film(list(frames)) for frames in zip(*columns, strict=True)]
+    return [_film(frames, form) for frames in zip(*columns, strict=True)]
 
 
-def _code_films(
-    model: Translator, other: Image.Image, to: str | None, count: int, batch: list[Image.Image]
-) -> list[Film]:
+def _code_films(model: Translator, other: Picture, to: str | None, count: int, batch: list[Picture]) -> list[Film]:
     ways = (model.between(image, other, to, count=count) for image in batch)
-    return [Film([viewable(frame) for frame in frames]) for frames in ways]
+    return [_film(frames, model.format_of(model.domain(to))) for frames in ways]
+
+
+def _without_palettes(batch: list[Picture]) -> list[Picture]:
+    """Return pictures of which translations have all colours: PIL images as for the eye, rasters as they are."""
+    return [viewable(image) if isinstance(image, Image.Image) else image for image in batch]
+
+
+def _film(frames: Sequence[Picture], form: DomainFormat) -> Film:
+    return Film([viewable(frame, form) for frame in frames])
 
 
 def _landmark_films(
-    edit: LandmarkEdit, other: Image.Image, count: int, style: Tensor | None, batch: list[Image.Image]
+    edit: LandmarkEdit, other: Picture, count: int, style: Tensor | None, batch: list[Picture]
 ) -> list[Film]:
     """Show how the landmarks of images become those of another one."""
-    plain, size = [viewable(image) for image in batch], np.array(batch[0].size, np.float32)
-    there = edit.find(ImageOps.fit(viewable(other), batch[0].size))
+    plain, size = _without_palettes(batch), np.array(batch[0].size, np.float32)
+    there = edit.find(ImageOps.fit(viewable(other), batch[0].size) if isinstance(other, Image.Image) else other)
     whole = np.stack([there - edit.find(image) for image in plain]) * 2 / size
     way = (edit.by + whole * np.float32(step / (count - 1)) for step in range(count))
     columns = [edit.draw(plain, by, style)[0] for by in way]
-    return [Film(list(frames)) for frames in zip(*columns, strict=True)]
+    return [_film(frames, edit.drawn_format) for frames in zip(*columns, strict=True)]
 
 
-def _marked(edit: LandmarkEdit, batch: list[Image.Image]) -> Sequence[Result]:
-    plain = [viewable(image) for image in batch]
+def _marked(edit: LandmarkEdit, batch: list[Picture]) -> Sequence[Result]:
+    plain = _without_palettes(batch)
     made, drawn = edit.draw(plain, edit.by, None)
     pairs = zip(plain, made, drawn, strict=True)
-    return [marked(one.convert("RGB"), out.convert("RGB"), edit.find(one), points) for one, out, points in pairs]
+    return [
+        marked(
+            viewable(one, edit.given_format).convert("RGB"),
+            viewable(out, edit.drawn_format).convert("RGB"),
+            edit.find(one),
+            points,
+        )
+        for one, out, points in pairs
+    ]
 
 
-def _overlays(model: Translator, to: str | None, batch: list[Image.Image]) -> list[Picture]:
-    return [Picture(overlay(image, model.attention(image, to))) for image in batch]
+def _overlays(model: Translator, to: str | None, batch: list[Picture]) -> list[Single]:
+    return [Single(overlay(image, model.attention(image, to), model.format_into(model.domain(to)))) for image in batch]

@@ -18,9 +18,10 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
+from instar.core.images import viewable
 from instar.inference.flicker import Flicker
 from instar.inference.jobs import VIDEOS
-from instar.inference.results import Picture, Result
+from instar.inference.results import Result, Single
 
 _RATE, _BASE = Fraction(25), Fraction(1, 90_000)
 """Frames a second, and units of time, where a file says none."""
@@ -236,8 +237,8 @@ def _upright(frame: Any) -> Pixels:
 
 def _made(network: Network, frames: Sequence[Pixels]) -> list[Pixels]:
     results = network([Image.fromarray(pixels) for pixels in frames])
-    pictures = [result.image for result in results if isinstance(result, Picture)]
-    return [np.asarray(picture.convert("RGB")) for picture in pictures]
+    pictures = [result.image for result in results if isinstance(result, Single)]
+    return [np.asarray(viewable(picture).convert("RGB")) for picture in pictures]
 
 
 def _batches(frames: Iterator[Any], count: int) -> Iterator[list[Any]]:

@@ -11,19 +11,16 @@ from instar.inference.batches import at_once, pixels_for
 from instar.inference.jobs import FRAMES, Job
 from instar.inference.manifest import Tally
 from instar.inference.request import TranslationRequest
-from instar.inference.steady import Steady
 from instar.inference.variants import Variant
 from instar.inference.video import Stopped, translate_video
 
 
-def check_videos(request: TranslationRequest, videos: Sequence[Job], made: Sequence[Variant]) -> None:
-    """Refuse what is not made of videos, and what is for videos alone.
+def check_videos(request: TranslationRequest, videos: Sequence[Job]) -> None:
+    """Refuse what is not made of videos.
 
     Raises:
         UserError: it names the setting.
     """
-    if request.steady and not videos:
-        raise UserError(f"{setting('steady')}: is for videos, and there is none among the inputs")
     pictures = {
         "interpolate": request.interpolate,
         "landmarks": request.landmarks,
@@ -65,17 +62,16 @@ def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
     """
 
     def batch(width: int, height: int) -> int:
-        return 1 if request.steady else at_once(width, height, request.batch, pixels_for(device))
+        return at_once(width, height, request.batch, pixels_for(device))
 
     for number, job in enumerate(videos, first):
         if stopped():
             return
-        make = made[job.variant].make
         try:
             clip = translate_video(
                 Path(job.source),
                 out / job.output,
-                Steady(make, request.steady) if request.steady else make,
+                made[job.variant].make,
                 batch=batch,
                 tick=lambda done, total: hear(Worked(FRAMES, done, total)),
                 stopped=stopped,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.core.errors import UserError, setting
+from instar.core.images import colour
 from instar.core.precision import full_precision
 
 Layer = Literal["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
@@ -74,7 +75,7 @@ class VGG16:
     def _read(self, images: Tensor) -> Tensor:
         """Load the network, and return the images as it was trained to see them."""
         self.net = self.net or _load(self.layer, self.instead)
-        x = full_precision(images)
+        x = full_precision(images if images.shape[1] == 1 else colour(images))  # gray becomes three by the mean below
         mean, std = x.new_tensor(_MEAN)[:, None, None], x.new_tensor(_STD)[:, None, None]
         return ((x + 1) / 2 - mean) / std
 

@@ -13,7 +13,7 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import Optim, Preset, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper
+from instar.core.method import Method, Objectives, Paper, compares_domains
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt
@@ -105,6 +105,7 @@ class CycleGAN(Method[Unpaired]):
     )
     data = Unpaired
     targets = ("a", "b")
+    one_number_of_channels = ""
     translators = ("G", "F")
     presets = {
         "paper": Preset(about="256 px as in the paper; days on a GPU", train={"steps": 266_800}),
@@ -140,6 +141,8 @@ class CycleGAN(Method[Unpaired]):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
+        compares_domains(cfg, "identity", cfg.identity, "G(y) with y")
+        compares_domains(cfg, "light", cfg.light, "the input with what is drawn over it")
         self.G, self.F, self.D_X, self.D_Y = light_networks(cfg) if cfg.light else networks(cfg)
         self.pool_x = ImagePool(cfg.pool)
         self.pool_y = ImagePool(cfg.pool)
@@ -158,8 +161,8 @@ class CycleGAN(Method[Unpaired]):
         x, y = batch.a, batch.b
         # One pass of each generator makes the fakes and, for the identity terms, sees images of its own target.
         extra = len(x) if self.cfg.identity else 0
-        fake_y, same_y = self.G(torch.cat([x, y[:extra]])).split([len(x), extra])
-        fake_x, same_x = self.F(torch.cat([y, x[:extra]])).split([len(y), extra])
+        fake_y, same_y = self.G(torch.cat([x, y]) if extra else x).split([len(x), extra])
+        fake_x, same_x = self.F(torch.cat([y, x]) if extra else y).split([len(y), extra])
         if self.cfg.light:
             yield from self.light_objectives(x, y, fake_x, fake_y, same_x, same_y, at)
             return
@@ -238,8 +241,8 @@ Networks = tuple[Generator, Generator, nn.Module, nn.Module]
 
 def networks(cfg: Config) -> Networks:
     """Return the paper's networks."""
-    g, f = (normal(resnet_generator(cfg)) for _ in range(2))
-    d_x, d_y = (normal(patch_discriminator(cfg)) for _ in range(2))
+    g, f = (normal(resnet_generator(cfg, to)) for to in ("b", "a"))
+    d_x, d_y = (normal(patch_discriminator(cfg, of)) for of in ("a", "b"))
     return g, f, d_x, d_y
 
 

@@ -153,15 +153,17 @@ class MUNIT(Method[Unpaired]):
         ),
     }
 
+    one_number_of_channels = ""
     variants = {"perceptual": {"perceptual": 1.0}}
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        sizes = {"channels": cfg.channels, "width": cfg.width, "blocks": cfg.blocks}
-        self.G_a = kaiming(MunitGenerator(**sizes, style=cfg.style_dim, mlp=cfg.mlp))
-        self.G_b = kaiming(MunitGenerator(**sizes, style=cfg.style_dim, mlp=cfg.mlp))
-        self.D_a = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
-        self.D_b = normal(MultiScalePatchGAN(cfg.channels, cfg.width, cfg.scales))
+        a, b = cfg.channels_of("a"), cfg.channels_of("b")
+        sizes = {"width": cfg.width, "blocks": cfg.blocks, "style": cfg.style_dim, "mlp": cfg.mlp}
+        self.G_a = kaiming(MunitGenerator(a, **sizes))
+        self.G_b = kaiming(MunitGenerator(b, **sizes))
+        self.D_a = normal(MultiScalePatchGAN(a, cfg.width, cfg.scales))
+        self.D_b = normal(MultiScalePatchGAN(b, cfg.width, cfg.scales))
         self.vgg = VGG16(cfg.vgg_layer)
         self.size_divisor = self.G_a.size_divisor
         self.stochastic = True

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from instar.core.files import read_own
 from instar.core.member import File
 from instar.core.plain import read_json
 from instar.core.stamps import stamp
@@ -49,19 +50,19 @@ def cached(caches: Path, name: str, compute: Callable[[], Arrays]) -> Arrays:
 
 def file_stamps(files: Iterable[File]) -> list[tuple[str, int, int, int, str]]:
     """Return place and stamp of each file, which tell whether it is still the same."""
-    return [(str(path.resolve()), *stamp(path)) for path in files]
+    return [(os.path.realpath(str(path)), *stamp(path)) for path in files]
 
 
 def _load(folder: Path) -> Arrays | None:
     try:
-        index = read_json((folder / "index.json").read_text(encoding="utf-8"))
-        content = (folder / _FILE).read_bytes()
+        with read_own(folder / "index.json") as described, read_own(folder / _FILE) as file:
+            index, content = read_json(described.read()), file.read()
         if index != _index(content):
             return None
         found = load(content)
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
-    except (OSError, ValueError, SafetensorError):
+    except (OSError, ValueError, RecursionError, SafetensorError):
         return None
     return found
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from instar.core.images import LUMA
+from instar.core.raster import LUMA
 from instar.metrics.diversity import ImageDistance
 from instar.metrics.interval import mean_interval
 from instar.metrics.paired import l1

@@ -73,7 +73,7 @@ class BlendGenerator(nn.Module):
         self.up = EqualConv(width, half)
         self.joined = EqualConv(2 * half, half)
         # At a third of the rate of the rest, from the same start: faster, colours flicker from step to step.
-        self.colour = EqualConv(half, 2, gain=0.3) if channels == 3 else None
+        self.colour = EqualConv(half, channels - 1, gain=0.3) if channels > 1 else None
         widths = [half, *(tail for _ in range(int(math.log2(self.fold))))]
         self.finer = nn.ModuleList(Finer(cin, cout, channels) for cin, cout in pairwise(widths))
         self.out = EqualConv(widths[-1], 2, gain=1, start=0.3)
@@ -116,7 +116,10 @@ class BlendGenerator(nn.Module):
         content, mask = out[:, :1].tanh(), out[:, 1:].sigmoid()
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
-            content = nnf.conv2d(torch.cat([content, colour], 1), content.new_tensor(COLOURS)[:, :, None, None])
+            if x.shape[1] == 3:
+                content = nnf.conv2d(torch.cat([content, colour], 1), content.new_tensor(COLOURS)[:, :, None, None])
+            else:  # how far each band is from the first
+                content = torch.cat([content, content + colour], 1)
         return blend(x, content, mask), mask
 
 

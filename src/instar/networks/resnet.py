@@ -26,14 +26,22 @@ class ResnetGenerator(nn.Module):
     """Sides that are multiples of this come out as they went in."""
 
     def __init__(
-        self, channels: int = 3, width: int = 64, blocks: int = 9, *, antialias: bool = False, skip: bool = False
+        self,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int = 9,
+        *,
+        out: int | None = None,
+        antialias: bool = False,
+        skip: bool = False,
     ) -> None:
         """Build the generator.
 
         Args:
-            channels: of the images, in and out.
+            channels: of the images that go in.
             width: channels after the first convolution.
             blocks: residual blocks at a quarter of the resolution: 9 for 256 px and more, 6 for 128 px.
+            out: channels of the images that come out; the same if None.
             antialias: blur before downsampling and interpolate before convolving, instead of strided convolutions.
             skip: add the input before the tanh, so that the network need only learn what to change.
         """
@@ -54,7 +62,7 @@ class ResnetGenerator(nn.Module):
             _up(deep, 2 * width, antialias),
             _up(2 * width, width, antialias),
             nn.ReflectionPad2d(3),
-            nn.Conv2d(width, channels, 7),
+            nn.Conv2d(width, channels if out is None else out, 7),
         )
         self.channels = {name: count for name, _, count in layers}
         """Channels of each encoder layer's output, by name."""

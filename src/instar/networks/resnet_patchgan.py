@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from instar.core.batch import Domain
 from instar.core.config import MethodConfig
+from instar.core.method import compares_domains
 from instar.core.settings import Blocks, Width
 from instar.networks.patchgan import PatchGAN
 from instar.networks.resnet import ResnetGenerator
@@ -37,11 +39,14 @@ class ResnetConfig(MethodConfig):
     """Add the input to the generator's output: it starts as a copy and learns what to change. For short trainings."""
 
 
-def resnet_generator(cfg: ResnetConfig) -> ResnetGenerator:
-    """Return a generator with PyTorch's own initial weights."""
-    return ResnetGenerator(cfg.channels, cfg.width, cfg.blocks, antialias=cfg.antialias, skip=cfg.skip)
+def resnet_generator(cfg: ResnetConfig, to: Domain = "b") -> ResnetGenerator:
+    """Return a generator of images of a domain from those of the other, with PyTorch's own initial weights."""
+    if cfg.skip:
+        compares_domains(cfg, "skip", cfg.skip, "the generator's input with its output")
+    channels, out = cfg.channels_of("a" if to == "b" else "b"), cfg.channels_of(to)
+    return ResnetGenerator(channels, cfg.width, cfg.blocks, out=out, antialias=cfg.antialias, skip=cfg.skip)
 
 
-def patch_discriminator(cfg: ResnetConfig) -> PatchGAN:
-    """Return a discriminator with PyTorch's own initial weights."""
-    return PatchGAN(cfg.channels, cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias)
+def patch_discriminator(cfg: ResnetConfig, of: Domain = "b") -> PatchGAN:
+    """Return a discriminator of images of a domain, with PyTorch's own initial weights."""
+    return PatchGAN(cfg.channels_of(of), cfg.width, norm=cfg.patch_norm, antialias=cfg.antialias)

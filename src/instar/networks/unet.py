@@ -26,7 +26,7 @@ class UNet(nn.Module):
     goes through the LeakyReLU with them. Nothing is added to the decoder, nor to the skips.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one for each of the papers' choices)
         self,
         channels: int = 3,
         width: int = 64,
@@ -35,18 +35,20 @@ class UNet(nn.Module):
         norm: Norm = "batch",
         dropout_at: Collection[int] = (1, 2, 3),
         skips: bool = True,
+        out: int | None = None,
         style: int = 0,
         inject: Inject = "input",
     ) -> None:
         """Build the generator.
 
         Args:
-            channels: of the images, in and out.
+            channels: of the images that go in.
             width: channels of e1, at most eight times as many later.
             downs: N, the number of halvings; 8 takes 256 px down to 1.
             norm: batch (the paper), running or instance; convolutions before a batch norm have no bias.
             dropout_at: decoder layers followed by dropout, counted from the innermost, d1.
             skips: False gives the encoder-decoder of the paper's ablation.
+            out: channels of the images that come out; the same if None.
             style: numbers in z; 0 for a network without one.
             inject: where z comes in.
         """
@@ -65,7 +67,7 @@ class UNet(nn.Module):
         self.dropout_at = frozenset(dropout_at)
         for i in reversed(range(downs)):
             cin = widths[i] * (2 if skips and i < downs - 1 else 1)
-            cout = widths[i - 1] if i else channels
+            cout = widths[i - 1] if i else channels if out is None else out
             conv_t = nn.ConvTranspose2d(cin, cout, 4, 2, 1, bias=biased or i == 0)
             self.up.append(nn.Sequential(conv_t, _norm(norm, cout, i > 0)))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import save_image
 
-from instar.core.files import replacing, write_atomically
+from instar.core.files import replacing, text_bytes, write_atomically
 from instar.evaluation.compare import Cell as Value
 from instar.evaluation.compare import Comparison, Row, Weights
 from instar.evaluation.report import BEST, COPY, REAL
@@ -112,7 +112,7 @@ def write(found: Comparison, pictures: Mapping[str, Tensor], folder: Path) -> No
         ("table.html", html(found, pictures)),
         ("scores.json", f"{found.as_json()}\n"),
     ):
-        write_atomically(folder / name, text.encode())
+        write_atomically(folder / name, text_bytes(text))
 
 
 def markdown(found: Comparison, pictures: Mapping[str, str]) -> str:

@@ -13,7 +13,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
+from instar.core import images
 from instar.core.evenly import evenly
+from instar.core.formats import DomainFormat
 from instar.data import ImageRef
 from instar.data.labels import numbers, square
 from instar.evaluation import inspect_map
@@ -54,7 +56,7 @@ def page(found: Inspection) -> str:
         map=_map(found),
         history=_history(found.history),
         agreement=list(_agreement(found.seen)),
-        grids=[_grid(grid, found.channels) for grid in found.grids],
+        grids=[_grid(grid, found.form) for grid in found.grids],
         cut=COLUMNS if len(found.reachable) > COLUMNS else 0,
     )
 
@@ -88,7 +90,7 @@ def _domain(found: Inspection, domain: int, size: int) -> dict[str, Any]:
 
 def _tile(found: Inspection, place: int, domain: int) -> dict[str, Any]:
     return {
-        "source": _thumbnail(found.seen.refs[place], found.channels, TILE),
+        "source": _thumbnail(found.seen.refs[place], found.form, TILE),
         "about": _about(found.seen, place),
         "probability": float(found.seen.probabilities[place, domain]),
     }
@@ -120,7 +122,7 @@ def _on_map(found: Inspection, shown: Sequence[int], side: int) -> Iterator[dict
             "y": y,
             "domain": colour(int(seen.domains[place])) if seen.sizes else by_class,
             "class": by_class,
-            "source": _thumbnail(seen.refs[place], found.channels, side),
+            "source": _thumbnail(seen.refs[place], found.form, side),
             "about": _about(seen, place),
         }
 
@@ -172,9 +174,9 @@ def _agreement(seen: Seen) -> Iterator[Table]:
     yield Table("contingency", ["", *seen.classes], lines)
 
 
-def _grid(grid: Grid, channels: int) -> dict[str, Any]:
+def _grid(grid: Grid, form: DomainFormat) -> dict[str, Any]:
     """Return the same inputs in each style."""
-    references = [{"source": _thumbnail(ref, channels, TILE), "name": ref.name} for ref in grid.references] or [
+    references = [{"source": _thumbnail(ref, form, TILE), "name": ref.name} for ref in grid.references] or [
         {"source": "", "name": ""}
     ] * len(grid.headings)
     rows = [[x, *(column[i] for column in grid.columns)] for i, x in enumerate(grid.inputs)]
@@ -200,10 +202,11 @@ def _about(seen: Seen, place: int) -> str:
     return ", ".join(parts)
 
 
-def _thumbnail(ref: ImageRef, channels: int, side: int) -> str:
-    return data_uris.jpeg(_picture(square(ref, channels, side)), side)
+def _thumbnail(ref: ImageRef, form: DomainFormat, side: int) -> str:
+    return data_uris.jpeg(_picture(square(ref, form, side)), side)
 
 
 def _picture(x: Tensor) -> Image.Image:
-    image: Image.Image = to_pil_image(x.clamp(-1, 1).add(1).div(2))
+    shown = x if x.shape[0] in (1, 3) else images.colour(x[None])[0]
+    image: Image.Image = to_pil_image(shown.clamp(-1, 1).add(1).div(2))
     return image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from instar.core import registry
-from instar.core.batch import Batch
+from instar.core.batch import Batch, Domain
 from instar.core.config import MethodConfig, RunConfig, TrainConfig
 from instar.core.events import Listener, Listeners
 from instar.core.method import Method, defaults
@@ -29,7 +30,7 @@ class Noise:
 
     Attributes:
         kind: of the batches.
-        channels: of the images.
+        channels: of the images, of all domains or by domain.
         side: of the images, in pixels.
         size: images per domain in a batch.
         dtype: of the images.
@@ -37,7 +38,7 @@ class Noise:
     """
 
     kind: type[Batch]
-    channels: int = 3
+    channels: int | Mapping[Domain, int] = 3
     side: int = 32
     size: int = 1
     dtype: torch.dtype = torch.float32
@@ -45,7 +46,8 @@ class Noise:
 
     def images(self, *seed: int) -> Tensor:
         """Return images (size, channels, side, side) in [-1, 1], a function of some numbers."""
-        coarse = torch.rand(self.size, self.channels, 8, 8, generator=generator(*seed), dtype=self.dtype) * 2 - 1
+        channels = self.channels if isinstance(self.channels, int) else list(self.channels.values())[seed[1]]
+        coarse = torch.rand(self.size, channels, 8, 8, generator=generator(*seed), dtype=self.dtype) * 2 - 1
         return torch.nn.functional.interpolate(coarse, size=(self.side, self.side), mode="bilinear")
 
     def batch(self, step: int) -> Batch:
@@ -94,8 +96,11 @@ def build(config: RunConfig, seed: int = 0) -> Method[Any]:
 
 def source_for(config: RunConfig, **changes: Any) -> Noise:
     """Return a source of the batches that a run needs; `changes` are of fields of `Noise`."""
-    kind = registry.get(config.name).data
-    return replace(Noise(kind, config.method.channels, config.data.size, config.train.batch), **changes)
+    kind, method = registry.get(config.name).data, config.method
+    channels = (
+        method.channels if method.equal_channels else {domain: method.channels_of(domain) for domain in kind.parts}
+    )
+    return replace(Noise(kind, channels, config.data.size, config.train.batch), **changes)
 
 
 def trainer(

@@ -8,13 +8,16 @@ import pytest
 import torch
 from chance import seed_step
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from instar.core.batch import Unpaired
+from instar.core.config import Optim
 from instar.core.errors import UserError
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.methods.gcgan import Config, GcGAN
 from instar.methods.gcgan.geometry import transform
+from instar.networks.light import augment
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import Constant, Shift, count, scramble, values
 
@@ -346,3 +349,59 @@ def test_fresh_weights() -> None:
     conv = net.encoder.block1.body[1]
     assert isinstance(conv, nn.Conv2d)
     assert conv.weight.std().item() == pytest.approx(0.02 * (2 / (9 * 64 * 2)) ** 0.5, rel=0.05)
+
+
+def squared_slope(D: nn.Module, images: Tensor) -> Tensor:
+    (slope,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+def test_steps_of_light_networks_equal_a_hand_written_loop(tmp_path: Path) -> None:
+    """D on pairs, D on its slopes in each eighth step, G against the D of now and by the geometry."""
+    steps = 10
+    optim = Optim(lr=1e-3, betas=(0.0, 0.99), hold=1.0)
+    options = {"light": 32, "maps": ("rot90",), "gan_f": 0.0, "cycle": 0.0, "geometry": 0.7, "identity": 0.3}
+    config = tiny("gcgan", {"steps": steps, "batch": 2}, optim=optim, **options)
+    method = build(config).double()
+    assert isinstance(method, GcGAN)
+    source = source_for(config, dtype=torch.float64)
+    play = trainer(config, tmp_path, method, source)
+    G, D = copy.deepcopy(method.G), copy.deepcopy(method.D_Y)
+    adam_g = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.0, 0.99))
+    adam_d = torch.optim.Adam(D.parameters(), lr=2e-3 * 8 / 9, betas=(0.0, 0.99 ** (8 / 9)))
+    for step in range(steps):
+        batch = source.batch(step)
+        play.train_step(batch)
+        x, y = batch.a, batch.b
+        seed_step(0, step)
+        turned_x, turned_y = x.rot90(-1, (2, 3)), y.rot90(-1, (2, 3))
+        fake, fake_turned = G(x), G(turned_x)
+        real, made, unchanged = D(augment(torch.cat([y, fake.detach(), x]))).chunk(3)
+        adam_d.zero_grad()
+        (softplus(made - real).mean() + 0.5 * softplus(unchanged - real).mean()).backward()
+        adam_d.step()
+        if step % 8 == 0:
+            slopes = [squared_slope(D, augment(images.detach()).requires_grad_()) for images in (y, fake)]
+            adam_d.zero_grad()
+            (8 * 0.2 / 2 * sum(slopes)).backward()
+            adam_d.step()
+        loss = softplus(real.detach() - D(augment(fake))).mean()
+        loss = loss + 0.7 * (fake - fake_turned.rot90(1, (2, 3)).detach()).abs().mean()
+        loss = loss + 0.7 * (fake_turned - fake.rot90(-1, (2, 3)).detach()).abs().mean()
+        loss = loss + 0.3 * ((G(y) - y).abs().mean() + (G(turned_y) - turned_y).abs().mean())
+        adam_g.zero_grad()
+        loss.backward()
+        adam_g.step()
+    for hand, net in ((G, method.G), (D, method.D_Y)):
+        for a, b in zip(hand.parameters(), net.parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-7, rtol=0)
+
+
+def test_what_light_networks_take() -> None:
+    for change in ({"gan_f": 1.0}, {"cycle": 1.0}, {"shared": False}):
+        options: dict[str, Any] = {"gan_f": 0.0, "cycle": 0.0, "shared": True, **change}
+        with pytest.raises(UserError, match=r"light=64 takes method.gan_f=0, method.cycle=0, method.shared=True"):
+            Config(light=64, **options)
+    config = tiny("gcgan", light=64, gan_f=0.0, cycle=0.0)
+    with pytest.raises(UserError, match="these networks take 64 px"):
+        build(config).check(config)

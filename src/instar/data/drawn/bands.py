@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.core.images import LUMA
+from instar.core.raster import LUMA
 from instar.data.drawn.canvas import blurred
 from instar.data.drawn.herd import Beast, Stripes, body_places
 from instar.data.drawn.setting import Pixels

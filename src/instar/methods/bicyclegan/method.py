@@ -134,18 +134,22 @@ class BicycleGAN(Method[Paired]):
         ),
     }
 
+    one_number_of_channels = ""
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
+        x, y = cfg.channels_of("a"), cfg.channels_of("b")
         unet = UNet(
-            cfg.channels,
+            x,
             cfg.width,
             cfg.downs,
             norm="instance",
             dropout_at=range(2, cfg.downs - 3) if cfg.dropout else (),
+            out=y,
             style=cfg.style,
             inject=cfg.inject,
         )
-        channels = cfg.channels * (2 if cfg.conditional else 1)
+        channels = x + y if cfg.conditional else y
         self.G = xavier(unet)
         self.D = xavier(TwoScalePatchGAN(channels, cfg.width, cfg.patch_layers))
         if cfg.mode == "bicycle" and not cfg.same_d:
@@ -154,7 +158,7 @@ class BicycleGAN(Method[Paired]):
             self.without = frozenset({StyleEncoding})
         else:
             halvings = max(1, cfg.downs - 3)
-            self.E = xavier(StyleEncoder(cfg.channels, cfg.width, halvings, cfg.style, kind=cfg.encoder))
+            self.E = xavier(StyleEncoder(y, cfg.width, halvings, cfg.style, kind=cfg.encoder))
         self.size_divisor = self.G.size_divisor
         self.stochastic = True
 

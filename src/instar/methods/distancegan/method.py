@@ -13,7 +13,7 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import Preset, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper
+from instar.core.method import Method, Objectives, Paper, compares_domains
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -119,15 +119,18 @@ class DistanceGAN(Method[Unpaired]):
         ),
     }
 
+    one_number_of_channels = ""
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
+        compares_domains(cfg, "identity", cfg.identity, "G(y) with y")
         self.G = normal(resnet_generator(cfg))
         self.D_Y = normal(patch_discriminator(cfg))
         self.pool_y = ImagePool(cfg.pool)
         if cfg.two_sided or cfg.cycle:
-            self.F = normal(resnet_generator(cfg))
+            self.F = normal(resnet_generator(cfg, "a"))
         if cfg.two_sided:
-            self.D_X = normal(patch_discriminator(cfg))
+            self.D_X = normal(patch_discriminator(cfg, "a"))
             self.pool_x = ImagePool(cfg.pool)
         self.units_x = StandardScaler()
         self.units_y = StandardScaler()
@@ -179,7 +182,7 @@ class DistanceGAN(Method[Unpaired]):
         """Translate images x and y, and return the loss of the generators, F(y), which is empty without F, and G(x)."""
         w, n = self.cfg, len(x)
         extra = n if w.identity else 0
-        fake_y, same_y = self.G(torch.cat([x, y[:extra]])).split([n, extra])
+        fake_y, same_y = self.G(torch.cat([x, y]) if extra else x).split([n, extra])
         loss = term("gan_g", gan.generator(self.D_Y(fake_y)))
         kept = Loss()
         if w.identity:
@@ -190,7 +193,8 @@ class DistanceGAN(Method[Unpaired]):
             return loss + kept, y[:0], fake_y
 
         cycle, extra = n if w.cycle else 0, n if w.identity and w.two_sided else 0
-        fake_x, back_x, same_x = self.F(torch.cat([y, fake_y[:cycle], x[:extra]])).split([n, cycle, extra])
+        given = torch.cat([y, fake_y[:cycle], *([x] if extra else [])])
+        fake_x, back_x, same_x = self.F(given).split([n, cycle, extra])
         if w.two_sided:
             loss += term("gan_f", gan.generator(self.D_X(fake_x)))
             if w.identity:

@@ -137,13 +137,15 @@ class Pix2Pix(Method[Paired]):
             train={"steps": 20, "batch": 1, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
         ),
     }
+    one_number_of_channels = ""
     exempt = {"batch_independent": "dropout is on while translating (section 4), and draws one mask for the batch"}
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        unet = UNet(cfg.channels, cfg.width, cfg.downs, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
+        x, y = cfg.channels_of("a"), cfg.channels_of("b")
+        unet = UNet(x, cfg.width, cfg.downs, out=y, norm=cfg.norm, dropout_at=cfg.dropout_at, skips=cfg.skips)
         self.G = normal(unet)
-        channels = cfg.channels * (2 if cfg.conditional else 1)
+        channels = x + y if cfg.conditional else y
         # D plays no part in translating, so that it needs no running averages.
         norm: PatchNorm = "batch" if cfg.norm == "running" else cfg.norm
         self.D = normal(PatchGAN(channels, cfg.width, cfg.patch_layers, norm=norm))

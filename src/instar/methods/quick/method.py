@@ -102,6 +102,7 @@ class Quick(Method[Unpaired]):
 
     options = Config
     cfg: Config
+    one_number_of_channels = "it blends the input with what it draws"
     data = Unpaired
     targets = ("b",)
     translators = ("G",)

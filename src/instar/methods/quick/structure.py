@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.core.images import LUMA
 from instar.core.precision import full_precision
+from instar.core.raster import LUMA
 
 SIDE = 9
 """Side of a neighbourhood in pixels."""
@@ -22,7 +22,7 @@ def local_correlation_loss(x: Tensor, y: Tensor) -> Tensor:
     the structure term of SSIM (Wang et al. 2004), with a box for the window.
 
     Args:
-        x: inputs (N, C, H, W) in [-1, 1], gray or in colour; they get no gradient.
+        x: inputs (N, C, H, W) in [-1, 1], of any number of channels; they get no gradient.
         y: their translations, of the same shape.
 
     Returns:
@@ -41,6 +41,8 @@ def _luminance(images: Tensor) -> Tensor:
     images = full_precision(images)
     if images.shape[1] == 1:
         return images
+    if images.shape[1] != 3:
+        return images.mean(1, keepdim=True)
     return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from instar.core.images import LUMA
+from instar.core.raster import LUMA
 
 DEGREES, SHIFT, SHEAR = 20.0, 0.1, 10.0
 AREA, RATIO = (0.9, 1.1), (0.9, 1.1)
@@ -55,6 +55,8 @@ def random_colours(x: Tensor, strength: float) -> Tensor:
     x = (x * bright).clamp(0, 1)
     if channels == 1:
         return x.mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
+    if channels != 3:  # bands of no colour: contrast around the mean of all
+        return x.mean((1, 2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     luma = x.new_tensor(LUMA).view(1, 3, 1, 1)
     x = (x * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     x = (x * luma).sum(1, keepdim=True).lerp(x, saturation).clamp(0, 1)

@@ -13,7 +13,7 @@ from instar.core.abilities import Attentive
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper
+from instar.core.method import Method, Objectives, Paper, compares_domains
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import Blocks, Bounds, Depth, Fraction, NonNegativeFloat, Width
@@ -172,23 +172,29 @@ class UGATIT(Method[Unpaired]):
         "whose vectors are state that a step is meant to move"
     }
 
+    one_number_of_channels = ""
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
-        self.G_st = self.generator()
-        self.G_ts = self.generator()
-        self.D_s = self.discriminators()
-        self.D_t = self.discriminators()
+        compares_domains(cfg, "identity", cfg.identity, "images of a domain with their translations into it")
+        attention = cfg.attentive_generators and cfg.cam
+        compares_domains(cfg, "cam", attention, "images of both domains by one encoder")
+        self.G_st = self.generator("a", "b")
+        self.G_ts = self.generator("b", "a")
+        self.D_s = self.discriminators("a")
+        self.D_t = self.discriminators("b")
         self.size_divisor = self.G_st.size_divisor
         self.fixed_size = self.G_st.side
         self.without = frozenset() if cfg.attentive_generators else frozenset({Attentive})
 
-    def generator(self) -> Generator:
-        """Return a new generator."""
+    def generator(self, source: Domain, to: Domain) -> Generator:
+        """Return a new generator from one domain to the other."""
         w = self.cfg
         net = Generator(
-            w.channels,
+            w.channels_of(source),
             w.width,
             w.blocks,
+            out=w.channels_of(to),
             side=None if w.light else w.side,
             attention=w.attentive_generators,
             shared_cam=w.shared_cam,
@@ -197,13 +203,13 @@ class UGATIT(Method[Unpaired]):
         clip_rho(net, w.rho_max)
         return normal(net)
 
-    def discriminators(self) -> nn.ModuleDict:
-        """Return a new global and a new local discriminator."""
+    def discriminators(self, domain: Domain) -> nn.ModuleDict:
+        """Return a new global and a new local discriminator of a domain."""
         w = self.cfg
         attention = w.attentive_discriminators
         return nn.ModuleDict(
             {
-                size: Discriminator(w.channels, w.width, downs, attention=attention, shared_cam=w.shared_cam)
+                size: Discriminator(w.channels_of(domain), w.width, downs, attention=attention, shared_cam=w.shared_cam)
                 for size, downs in (("global", w.global_downs), ("local", w.local_downs))
             }
         )

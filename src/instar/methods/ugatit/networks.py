@@ -93,6 +93,7 @@ class Generator(nn.Module):
         width: int = 64,
         blocks: int = 4,
         *,
+        out: int | None = None,
         side: int | None = None,
         attention: bool = True,
         shared_cam: bool = False,
@@ -101,9 +102,10 @@ class Generator(nn.Module):
         """Build the generator.
 
         Args:
-            channels: of the images, in and out.
+            channels: of the images that go in.
             width: channels after the first convolution.
             blocks: residual blocks of the encoder, and as many of the decoder.
+            out: channels of the images that come out; the same if None.
             side: of the images, for the full generator, which reads γ and β from the whole map; None for the light
                 one, which averages the map first and takes images of any size.
             attention: with CAM; off for the ablation.
@@ -132,7 +134,7 @@ class Generator(nn.Module):
             Block(deep, _norm(norm, deep, adaptive), _norm(norm, deep, adaptive)) for _ in range(blocks)
         )
         self.up = nn.Sequential(*_up(deep, 2 * width, norm), *_up(2 * width, width, norm))
-        self.out = _conv(width, channels, 7)
+        self.out = _conv(width, channels if out is None else out, 7)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to images of the same shape and range; H and W multiples of 4."""

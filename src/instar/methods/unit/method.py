@@ -186,13 +186,16 @@ class UNIT(Method[Unpaired]):
         ),
     }
 
+    one_number_of_channels = ""
+
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
         self.gan = {"lsgan": lsgan, "vanilla": vanilla}[cfg.adversary]
+        channels = cfg.channels_of("a"), cfg.channels_of("b")
         if cfg.generator == "munit":
-            self.G = kaiming(networks.munit_generator(cfg.channels, cfg.width, cfg.blocks))
+            self.G = kaiming(networks.munit_generator(channels, cfg.width, cfg.blocks))
         else:
-            sizes = (cfg.channels, cfg.width, cfg.blocks, cfg.shared)
+            sizes = (channels, cfg.width, cfg.blocks, cfg.shared)
             self.G = normal(networks.tied_generator(*sizes, normed=cfg.normed, dropout=cfg.dropout))
         kinds = {
             "deep": networks.deep_discriminators,
@@ -201,7 +204,7 @@ class UNIT(Method[Unpaired]):
             "munit": networks.munit_discriminators,
         }
         size = cfg.scales if cfg.discriminator == "munit" else cfg.layers
-        self.D = normal(kinds[cfg.discriminator](cfg.channels, cfg.width, size))
+        self.D = normal(kinds[cfg.discriminator](channels, cfg.width, size))
         self.size_divisor = self.G.size_divisor
 
     def check(self, config: RunConfig) -> str:

@@ -6,7 +6,7 @@ authors' code, with which they say the paper was made, and of its later form, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -21,6 +21,15 @@ Maps = list[Tensor]
 """Raw outputs (N, 1, H', W') of a discriminator, a map for each scale."""
 
 
+Channels = int | tuple[int, int]
+"""Of the images of both domains, or of a and of b."""
+
+
+def by_domain(channels: Channels) -> Iterator[tuple[Domain, int]]:
+    """Yield the domains with the channels of their images."""
+    yield from zip(("a", "b"), channels if isinstance(channels, tuple) else (channels, channels), strict=True)
+
+
 class SharedCodeGenerator(nn.Module):
     """Encoders and decoders of two domains. The layers next to the code are the very same for both, or there are none.
 
@@ -33,16 +42,17 @@ class SharedCodeGenerator(nn.Module):
 
     def __init__(
         self,
-        front: Callable[[], nn.Module],
+        front: Callable[[int], nn.Module],
         enter: nn.Module,
         leave: nn.Module,
-        back: Callable[[], nn.Module],
+        back: Callable[[int], nn.Module],
+        channels: Channels,
     ) -> None:
-        """Build a front and a back for each domain around the shared layers."""
+        """Build a front and a back for each domain, for images of its channels, around the shared layers."""
         super().__init__()
-        self.front = nn.ModuleDict({domain: front() for domain in ("a", "b")})
+        self.front = nn.ModuleDict({domain: front(count) for domain, count in by_domain(channels)})
         self.enter, self.leave = enter, leave
-        self.back = nn.ModuleDict({domain: back() for domain in ("a", "b")})
+        self.back = nn.ModuleDict({domain: back(count) for domain, count in by_domain(channels)})
 
     def encode(self, x: Tensor, domain: Domain) -> Tensor:
         """Map images (N, C, H, W) of a domain to codes (N, 4 width, H / 4, W / 4)."""
@@ -65,12 +75,18 @@ class SharedCodeGenerator(nn.Module):
 
 
 def tied_generator(
-    channels: int = 3, width: int = 64, blocks: int = 3, shared: int = 1, *, normed: bool = False, dropout: float = 0.0
+    channels: Channels = 3,
+    width: int = 64,
+    blocks: int = 3,
+    shared: int = 1,
+    *,
+    normed: bool = False,
+    dropout: float = 0.0,
 ) -> SharedCodeGenerator:
     """Return the generator of the paper.
 
     Args:
-        channels: of the images, in and out.
+        channels: of the images, in and out, of both domains or of each.
         width: channels after the first convolution; the code has four times as many.
         blocks: residual blocks of each encoder and of each decoder.
         shared: blocks on either side of the code that both domains share.
@@ -82,31 +98,31 @@ def tied_generator(
     def stack(count: int) -> list[nn.Module]:
         return [ZeroPadBlock(deep, dropout) for _ in range(count)]
 
-    def front() -> nn.Module:
+    def front(channels: int) -> nn.Module:
         first = [nn.Conv2d(channels, width, 7, 1, 3), _leaky()]
         for cin, cout in pairwise([width, 2 * width, deep]):
             first += [nn.Conv2d(cin, cout, 3, 2, 1), *_act(normed)]
         return nn.Sequential(*first, *stack(blocks))
 
-    def back() -> nn.Module:
+    def back(channels: int) -> nn.Module:
         last: list[nn.Module] = []
         for cin, cout in pairwise([deep, 2 * width, width]):
             last += [nn.ConvTranspose2d(cin, cout, 3, 2, 1, output_padding=1), *_act(normed)]
         return nn.Sequential(*stack(blocks), *last, nn.ConvTranspose2d(width, channels, 1), nn.Tanh())
 
-    return SharedCodeGenerator(front, nn.Sequential(*stack(shared)), nn.Sequential(*stack(shared)), back)
+    return SharedCodeGenerator(front, nn.Sequential(*stack(shared)), nn.Sequential(*stack(shared)), back, channels)
 
 
-def munit_generator(channels: int = 3, width: int = 64, blocks: int = 4) -> SharedCodeGenerator:
+def munit_generator(channels: Channels = 3, width: int = 64, blocks: int = 4) -> SharedCodeGenerator:
     """Return the generator of the authors' later code: MUNIT's networks without styles, with nothing shared."""
 
-    def front() -> nn.Module:
+    def front(channels: int) -> nn.Module:
         return ContentEncoder(channels, width, 2, blocks)
 
-    def back() -> nn.Module:
+    def back(channels: int) -> nn.Module:
         return nn.Sequential(*(Block(4 * width) for _ in range(blocks)), upsampling(channels, width, 2))
 
-    return SharedCodeGenerator(front, nn.Sequential(), nn.Sequential(), back)
+    return SharedCodeGenerator(front, nn.Sequential(), nn.Sequential(), back, channels)
 
 
 class ZeroPadBlock(nn.Module):
@@ -132,15 +148,17 @@ class ZeroPadBlock(nn.Module):
 class DiscriminatorPair(nn.Module):
     """A discriminator for each domain: its own first layers, then what both share, if anything."""
 
-    def __init__(self, own: Callable[[], nn.Module], shared: nn.Module | None = None) -> None:
+    def __init__(self, own: Callable[[int], nn.Module], channels: Channels, shared: nn.Module | None = None) -> None:
         """Build the discriminators.
 
         Args:
-            own: makes a domain's own layers; they give one map, or a list of maps at several scales.
+            own: makes a domain's own layers for images of its channels; they give one map, or a list of maps at several
+                scales.
+            channels: of the images of both domains, or of each.
             shared: makes the one map from what `own` gives, for both domains alike.
         """
         super().__init__()
-        self.own = nn.ModuleDict({domain: own() for domain in ("a", "b")})
+        self.own = nn.ModuleDict({domain: own(count) for domain, count in by_domain(channels)})
         self.shared = shared
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Maps, Maps]:
@@ -151,19 +169,19 @@ class DiscriminatorPair(nn.Module):
         return (of_a, of_b) if isinstance(of_a, list) else ([of_a], [of_b])
 
 
-def deep_discriminators(channels: int = 3, width: int = 64, layers: int = 6) -> DiscriminatorPair:
+def deep_discriminators(channels: Channels = 3, width: int = 64, layers: int = 6) -> DiscriminatorPair:
     """Return 3x3 convolutions that halve, their channels doubling each time; nothing is shared."""
-    return DiscriminatorPair(lambda: _halvings([channels, *_doubling(width, layers)], end=True))
+    return DiscriminatorPair(lambda count: _halvings([count, *_doubling(width, layers)], end=True), channels)
 
 
-def tied_discriminators(channels: int = 3, width: int = 64, layers: int = 6) -> DiscriminatorPair:
+def tied_discriminators(channels: Channels = 3, width: int = 64, layers: int = 6) -> DiscriminatorPair:
     """Return discriminators that share all but their first two halvings, the first of them 7x7."""
     widths = _doubling(width, layers)
 
-    def own() -> nn.Module:
+    def own(channels: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(channels, width, 7, 2, 3), _leaky(), _halvings(widths[:2]))
 
-    return DiscriminatorPair(own, _halvings(widths[1:], end=True))
+    return DiscriminatorPair(own, channels, _halvings(widths[1:], end=True))
 
 
 class BlurredScales(nn.Module):
@@ -180,14 +198,14 @@ class BlurredScales(nn.Module):
         return [net(scaled) for net, scaled in zip(self.nets, (x, half, self.blur(half)), strict=True)]
 
 
-def scaled_discriminators(channels: int = 3, width: int = 64, layers: int = 4) -> DiscriminatorPair:
+def scaled_discriminators(channels: Channels = 3, width: int = 64, layers: int = 4) -> DiscriminatorPair:
     """Return discriminators at three scales; nothing is shared."""
-    return DiscriminatorPair(lambda: BlurredScales(channels, width, layers))
+    return DiscriminatorPair(lambda count: BlurredScales(count, width, layers), channels)
 
 
-def munit_discriminators(channels: int = 3, width: int = 64, scales: int = 3) -> DiscriminatorPair:
+def munit_discriminators(channels: Channels = 3, width: int = 64, scales: int = 3) -> DiscriminatorPair:
     """Return MUNIT's discriminators; nothing is shared."""
-    return DiscriminatorPair(lambda: MultiScalePatchGAN(channels, width, scales))
+    return DiscriminatorPair(lambda count: MultiScalePatchGAN(count, width, scales), channels)
 
 
 def _doubling(width: int, layers: int) -> list[int]:

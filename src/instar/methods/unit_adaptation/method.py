@@ -13,11 +13,11 @@ from torch.nn.functional import cross_entropy, mse_loss
 from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.errors import UserError, setting
-from instar.core.images import LUMA
 from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
 from instar.core.progress import Progress
+from instar.core.raster import LUMA
 from instar.core.settings import Bounds, NonNegativeFloat, Width
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard
@@ -80,6 +80,10 @@ class Config(MethodConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.channels not in (1, 3):
+            raise UserError(
+                f"{setting('method.channels', self.channels)}: this method takes digits, gray (1) or in colour (3)"
+            )
         if self.alike and self.planes[0] != self.planes[1]:
             none = setting("method.gray", "none")
             raise UserError(

@@ -9,6 +9,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from engine.processes import draw
 
+from hostile.figures import Found
 from instar.cli import main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no links and pipes")
@@ -146,7 +148,21 @@ def test_attacks(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    campaign: Callable[[str], AbstractContextManager[Found]],
 ) -> None:
+    with campaign("a stranger's run, out of a tar") as found:
+        found.case(attack.__name__)
+        try_out(attack, original, tmp_path, monkeypatch, capsys)
+
+
+def try_out(
+    attack: Callable[[Path, Path], None],
+    original: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Make the run of the attack, use it, and look that nothing else has changed."""
     work = tmp_path / "work"
     victim, made = tmp_path / "victim", tmp_path / "made" / "run"
     (victim / ".ssh").mkdir(parents=True)

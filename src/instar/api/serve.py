@@ -1,0 +1,156 @@
+"""Models behind HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instar.api.paths import AnyPath, Paths, path_or_none
+from instar.core.errors import UserError, setting
+
+if TYPE_CHECKING:
+    from instar.core.config import Device
+    from instar.core.events import Stop
+    from instar.serving.limits import Limits
+
+GRACE = 5
+"""Seconds beyond the timeout of a request that a server which is stopped waits for those it has accepted."""
+
+
+def serve(
+    models: Paths,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token_file: AnyPath | None = None,
+    device: Device = "auto",
+    limits: Limits | None = None,
+    on_ready: Callable[[str], None] | None = None,
+    stop: Stop | None = None,
+) -> None:
+    """Serve models over HTTP until it is asked to stop. Requests that were accepted are answered before it returns.
+
+    Args:
+        models: run directories, checkpoints or exported files; NAME=PATH gives one another name than its own.
+        host: address to listen at. Others than this machine's own need a token.
+        port: 0 takes a free one.
+        token_file: holds the token that clients must send.
+        device: auto, cpu, cuda or mps.
+        limits: what clients may ask for.
+        on_ready: told the address when requests are taken.
+        stop: such as a `threading.Event`: once it is set, no more requests are accepted.
+
+    Raises:
+        UserError: a model is not there, two have one name, the token is missing, or the address is taken.
+    """
+    uvicorn = _uvicorn()
+    app, timeout = application(models, device=device, limits=limits, token=_token(token_file, host))
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=int(timeout) + GRACE,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # whoever calls this has handlers of its own
+    try:
+        socket = config.bind_socket()
+    except SystemExit as error:
+        raise UserError(f"{setting('port', port)}: the address {host}:{port} is taken or not this machine's") from error
+    address = f"http://{host}:{socket.getsockname()[1]}"
+    asyncio.run(_until(stop or threading.Event(), server, socket, lambda: on_ready(address) if on_ready else None))
+
+
+async def _until(stop: Stop, server: Any, socket: Any, ready: Callable[[], None]) -> None:
+    """Run a server until it is asked to stop and has answered what it had accepted."""
+    serving, told = asyncio.ensure_future(server.serve(sockets=[socket])), False
+    while not serving.done():
+        if server.started and not told:
+            told = True
+            ready()
+        server.should_exit = server.should_exit or stop.is_set()
+        await asyncio.wait({serving}, timeout=0.1)
+    serving.result()
+
+
+def application(
+    models: Paths, *, device: Device = "auto", limits: Limits | None = None, token: str | None = None
+) -> tuple[Any, float]:
+    """Return the ASGI application of a server and the seconds within which it answers; see `serve`."""
+    _uvicorn()
+    import psutil
+
+    from instar.serving.app import Server
+    from instar.serving.limits import Limits
+    from instar.serving.models import Models
+
+    limits = limits or Limits()
+    budget = int(limits.memory * psutil.virtual_memory().total)
+    server = Server(Models(_named(models), device, budget), limits, token)
+    return server.application(), limits.timeout
+
+
+def _named(models: Paths) -> dict[str, Path]:
+    """Return the models by name, all of which are there."""
+    from instar.core.run import find_checkpoint
+
+    found: dict[str, Path] = {}
+    given = [models] if isinstance(models, (str, Path)) else list(models)  # type: ignore[arg-type]
+    for one in map(str, given):
+        name, equals, rest = one.partition("=")
+        path = Path(rest if equals and not Path(one).exists() else one)
+        name = name if equals and not Path(one).exists() else path.absolute().name.removesuffix(".onnx")
+        if name in found:
+            raise UserError(f"{path}: {found[name]} has the name {name!r} already; give NAME={path}")
+        if path.suffix.lower() != ".onnx":
+            find_checkpoint(path)
+        elif not path.is_file():
+            raise UserError(f"{path}: there is no such file")
+        found[name] = path
+    if not found:
+        raise UserError("give a run or an exported model")
+    return found
+
+
+def _token(file: AnyPath | None, host: str) -> str | None:
+    path = path_or_none(file)
+    if path is None:
+        if not _is_own(host):
+            raise UserError(
+                f"{setting('host', host)}: others can reach this address; give a token: {setting('token_file', 'FILE')}"
+            )
+        return None
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{setting('token_file', path)}: cannot be read ({error})") from error
+    if len(token) < 16 or not token.isascii() or not token.isprintable():
+        raise UserError(f"{setting('token_file', path)}: at least 16 printable characters are wanted in one line")
+    return token
+
+
+def _is_own(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _uvicorn() -> Any:
+    try:
+        import fastapi  # noqa: F401  (an extra)
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise UserError(f"serving needs {error.name}: pip install 'instar[serve]'") from error
+    return uvicorn

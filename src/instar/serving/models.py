@@ -1,0 +1,102 @@
+"""The models of a server: loaded when they are first asked for, put away when others need the memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from instar.core.abilities import Styled, supports
+from instar.core.config import RunConfig
+from instar.core.errors import UserError
+from instar.core.run import CONFIG, read_config
+from instar.inference.translator import Translator
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, and what of it clients are told."""
+
+    translator: Translator
+    bytes: int
+    """Of its weights."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a client needs to know to ask for translations."""
+        model = self.translator
+        return {
+            "method": model.name,
+            "domains": list(model.domains),
+            "targets": list(model.targets),
+            "channels": model.channels,
+            "size": model.trained_at,
+            "styles": supports(model.method, Styled),
+        }
+
+
+class Models:
+    """Models by name. Threads may share it."""
+
+    def __init__(self, paths: Mapping[str, Path], device: str, budget: int) -> None:
+        """Load nothing yet.
+
+        Args:
+            paths: run directories, checkpoints or exported files, by the name under which they are served.
+            device: auto, cpu, cuda or mps.
+            budget: bytes that their weights may take together; one is always held.
+        """
+        self.paths, self.device, self.budget = dict(paths), device, budget
+        self._held: OrderedDict[str, Loaded] = OrderedDict()
+        self._known: dict[str, dict[str, Any]] = {}
+        self._lock = Lock()
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of the models in memory, the one asked for last at the end."""
+        return tuple(self._held)
+
+    def get(self, name: str) -> Translator:
+        """Return a model, which is loaded if it is not held.
+
+        Raises:
+            KeyError: there is none of that name.
+            UserError: it cannot be loaded.
+        """
+        path = self.paths[name]
+        with self._lock:
+            if name not in self._held:
+                translator = Translator.load(path, self.device)
+                weights = [*translator.method.parameters(), *translator.method.buffers()]
+                size = sum(one.nbytes for one in weights) or path.stat().st_size
+                self._make_room(size)
+                self._held[name] = Loaded(translator, size)
+                self._known[name] = self._held[name].facts()
+            self._held.move_to_end(name)
+            return self._held[name].translator
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Return what clients are told of each model; those that were never loaded say less."""
+        return [
+            {"name": name, "loaded": name in self._held, **(self._known.get(name) or _facts(path))}
+            for name, path in self.paths.items()
+        ]
+
+    def _make_room(self, size: int) -> None:
+        while self._held and sum(one.bytes for one in self._held.values()) + size > self.budget:
+            self._held.popitem(last=False)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Return what a run's settings tell without its weights; nothing of a file."""
+    config = _config(path)
+    return {} if config is None else {"method": config.name, "channels": config.method.channels}
+
+
+def _config(path: Path) -> RunConfig | None:
+    try:
+        return read_config(path / CONFIG) if path.is_dir() else None
+    except UserError:
+        return None

@@ -1,0 +1,87 @@
+"""DICOM files: what their numbers mean, and that nothing of a patient is kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from instar.core import dicom
+from instar.core.raster import NotRead, Raster
+from instar.core.reading import UnreadableImage, probe, read
+
+pydicom = pytest.importorskip("pydicom")
+PIXELS = np.random.default_rng(0).integers(0, 4096, (3, 6, 8)).astype(np.uint16)
+
+
+def write(path: Path, pixels: np.ndarray, **tags: Any) -> Path:
+    CTImageStorage = pydicom.uid.CTImageStorage
+    meta = pydicom.dataset.FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, "1.2.3"
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    data = pydicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    bits = pixels.dtype.itemsize * 8
+    values = {
+        "SOPClassUID": CTImageStorage,
+        "SOPInstanceUID": "1.2.3",
+        "PatientName": "Some^One",
+        "Rows": 6,
+        "Columns": 8,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": bits,
+        "BitsStored": min(bits, 12),
+        "HighBit": min(bits, 12) - 1,
+        "PixelRepresentation": 0,
+        **tags,
+    }
+    for name, value in values.items():
+        setattr(data, name, value)
+    data.PixelData = pixels.tobytes()
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_numbers_are_what_they_mean(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", PIXELS[0], RescaleSlope=1, RescaleIntercept=-1024)
+    raster = read(path)
+    assert isinstance(raster, Raster)
+    assert probe(path)[:4] == (8, 6, 1, "int16")
+    np.testing.assert_array_equal(raster.pixels[..., 0], PIXELS[0].astype(int) - 1024)
+    assert raster.pixels.dtype == np.int16
+    path = write(tmp_path / "b.dcm", PIXELS[0], RescaleSlope=2.5, RescaleIntercept=0)
+    np.testing.assert_allclose(read(path).pixels[..., 0], PIXELS[0] * 2.5)
+    assert probe(path).dtype == "float32"
+    path = write(tmp_path / "c.dcm", PIXELS[0])
+    assert probe(path).dtype == "uint16"
+    np.testing.assert_array_equal(read(path).pixels[..., 0], PIXELS[0])
+
+
+def test_frames_polarity_and_colours(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", PIXELS, NumberOfFrames=3, PhotometricInterpretation="MONOCHROME1")
+    header = probe(path, 2)
+    assert (header.pages, header.inverted) == (3, True)
+    np.testing.assert_array_equal(read(path, 2).pixels[..., 0], PIXELS[2])
+    with pytest.raises(UnreadableImage, match="no page 4"):
+        read(path, 3)
+    colours = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    tags = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "BitsStored": 8}
+    path = write(tmp_path / "b.dcm", colours, **tags, HighBit=7)
+    np.testing.assert_array_equal(read(path).pixels, colours)
+
+
+def test_nothing_of_the_patient_is_kept(tmp_path: Path) -> None:
+    info = read(write(tmp_path / "a.dcm", PIXELS[0] * 16, BitsStored=16, HighBit=15)).info
+    assert info == {}
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.dcm", PIXELS[0], PhotometricInterpretation="PALETTE COLOR")
+    with pytest.raises(UnreadableImage, match="PALETTE COLOR"):
+        read(path)
+    (tmp_path / "b.dcm").write_bytes(b"hello" * 40)
+    with pytest.raises(UnreadableImage, match="not an image"):
+        read(tmp_path / "b.dcm")
+    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    with pytest.raises(NotRead, match=r"pip install '\.\[science\]'"):
+        dicom.header(path)
