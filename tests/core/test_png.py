@@ -27,7 +27,7 @@ def test_another_encoder_is_read(bands: int, tmp_path: Path) -> None:
         image = Image.open(tmp_path / "a.png")
         assert png.is_deep(image)
         assert png.bands(image) == (bands - (bands != 3), bands != 3)
-        found = png.read(tmp_path / "a.png", image)
+        found = png.read(image, Image.open(tmp_path / "a.png"))
         np.testing.assert_array_equal(found.pixels, pixels(bands))
         assert found.alpha == (bands != 3)
 
@@ -46,7 +46,7 @@ def test_pixels_come_back_with_what_is_said_of_them(bands: int, tmp_path: Path) 
     options = {"icc_profile": b"a profile", "dpi": (300.0, 150.0), "exif": exif.tobytes()}
     png.write(Raster(pixels(bands), alpha=bands != 3), tmp_path / "a.png", options)
     image = Image.open(tmp_path / "a.png")
-    found = png.read(tmp_path / "a.png", image)
+    found = png.read(image, Image.open(tmp_path / "a.png"))
     np.testing.assert_array_equal(found.pixels, pixels(bands))
     assert found.info["icc_profile"] == b"a profile"
     assert found.info["dpi"] == pytest.approx((300, 150), abs=0.02)
@@ -59,7 +59,7 @@ def test_pixels_are_turned_as_exif_data_say(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     png.write(Raster(pixels(3)), tmp_path / "a.png", {"exif": exif.tobytes()})
-    found = png.read(tmp_path / "a.png", Image.open(tmp_path / "a.png"))
+    found = png.read(*(Image.open(tmp_path / "a.png") for _ in range(2)))
     np.testing.assert_array_equal(found.pixels, np.rot90(pixels(3), -1))
 
 

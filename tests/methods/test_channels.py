@@ -72,7 +72,7 @@ def test_methods_that_need_equal_channels_say_why(name: str) -> None:
 def test_terms_that_compare_domains_are_named(name: str) -> None:
     kind = registry.get(name)
     options = {**OPTIONS[name], "identity": 5.0}
-    with pytest.raises(UserError, match=r"identity=5.0 compares .*; set method.identity=0"):
+    with pytest.raises(UserError, match=r"identity=5 compares .*; set method.identity=0"):
         kind(with_changes(tiny(name).method, {**options, "target_channels": 1}))
 
 

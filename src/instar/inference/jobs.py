@@ -69,14 +69,14 @@ class Naming(NamedTuple):
     suffix: str = ""
     """Of the file; the input's if empty."""
     held: frozenset[str] | None = None
-    """Suffixes of files that hold the result; an input of another one gives a .tif. None: all do."""
+    """Suffixes of files that hold the result; an image of another one gives a .tif. None: all do."""
 
     def of(self, output: str) -> str:
         """Return the path of the result for an input's path."""
         path = PurePosixPath(output)
         own = suffix_of(path)
         suffix = self.suffix or path.name[len(path.name) - len(own) :]
-        if self.held is not None and suffix.lower() not in self.held:
+        if self.held is not None and suffix.lower() in SUFFIXES - self.held:
             suffix = TIFF
         return path.with_name(f"{path.name[: len(path.name) - len(own)]}{self.ending}{suffix}").as_posix()
 
