@@ -305,3 +305,10 @@ def test_words_are_summed_up() -> None:
         "deep: 2 images, a.png first",
         "pages: 1 image, a.png first",
     ]
+
+
+def test_a_file_without_pixels(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "none.tif", np.zeros((0, 4), np.uint8))
+    for reader in (read, probe):
+        with pytest.raises(UnreadableImage, match=r"none\.tif"):
+            reader(tmp_path / "none.tif")

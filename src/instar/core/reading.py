@@ -266,7 +266,9 @@ def _header(path: File, image: Image.Image | Header) -> Header:
 
 
 def _fitting(path: File, header: Header) -> Header:
-    """Refuse what is too large."""
+    """Refuse what has no pixels, and what is too large."""
+    if not header.width * header.height:
+        raise UnreadableImage(path, f"{header.width} x {header.height} pixels: it holds no picture")
     if why := _too_large(header):
         raise UnreadableImage(path, why)
     return header
