@@ -71,5 +71,5 @@ def test_a_volume_gives_a_volume_of_the_same_place(suffix: str, tmp_path: Path) 
 def test_an_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.nii", VOLUME)
     monkeypatch.setitem(__import__("sys").modules, "nibabel", None)
-    with pytest.raises(NotRead, match=r"pip install 'instar\[science\]'"):
+    with pytest.raises(NotRead, match=r"pip install '\.\[science\]'"):
         nifti.header(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from instar.core.errors import UserError
 from instar.core.run import (
@@ -110,3 +111,12 @@ def test_weights_of_another_method(run: Path, tmp_path: Path) -> None:
     (tmp_path / "method.safetensors").write_bytes(weights.read_bytes())
     with pytest.raises(UserError, match="not the weights of cut"):
         load_method(tmp_path)
+
+
+def test_weights_below_a_name_that_is_no_unicode(tmp_path: Path) -> None:
+    """The library that reads them opens no such path."""
+    folder = tmp_path / "\udcff\udcfe"
+    folder.mkdir()
+    save_file({"a": torch.arange(3.0)}, tmp_path / "x.safetensors")
+    (tmp_path / "x.safetensors").rename(folder / "x.safetensors")
+    assert torch.equal(read_tensors(folder / "x.safetensors")["a"], torch.arange(3.0))

@@ -124,7 +124,7 @@ def giant(chance: random.Random) -> Content:
             ("ppm", f"P6\n{side} {other}\n255\n".encode() + bytes(300)),
             ("bmp", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, side, other, 1, 24, 0, 0, 1, 1, 0, 0)),
             ("gif", b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\x00\x00\x00"),
-            ("png", content(Image.new("L", (30_000, chance.choice([2, 3000]))), "PNG")),
+            ("png", content(Image.new("L", (30_000, chance.choice([2, 300]))), "PNG")),
             ("jpg", content(Image.new("L", (65_500, 1)), "JPEG")),
         ]
     )

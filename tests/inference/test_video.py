@@ -99,7 +99,8 @@ def test_colours_stay_whatever_the_matrix(tmp_path: Path, space: int) -> None:
     source = clip(tmp_path / "in.mp4", sound=False, colorspace=space, color_primaries=space, color_trc=space)
     through(source, tmp_path / "out.mp4")
     for (_, one), (_, other) in zip(frames_of(source), frames_of(tmp_path / "out.mp4"), strict=True):
-        assert np.abs(one.astype(int).mean((0, 1)) - other.mean((0, 1))).max() < 1.5
+        # 1.2 to 1.6 by the codec's rounding; another matrix makes 11 to 15.
+        assert np.abs(one.astype(int).mean((0, 1)) - other.mean((0, 1))).max() < 4
     with av.open(str(tmp_path / "out.mp4")) as found:
         assert int(found.streams.video[0].codec_context.colorspace) == space
 
@@ -168,7 +169,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path: Path) -> None:
 
 def test_without_pyav_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(UserError, match=r"in\.mp4: videos need PyAV: pip install 'instar\[video\]'"):
+    with pytest.raises(UserError, match=r"in\.mp4: videos need PyAV: pip install '\.\[video\]'"):
         through(tmp_path / "in.mp4", tmp_path / "out.mp4")
 
 

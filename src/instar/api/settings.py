@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from instar.api.directory import check_code
 from instar.core import registry
 from instar.core.config import RunConfig
-from instar.core.errors import SHORT, UserError, nearest, setting
+from instar.core.errors import SHORT, UserError, nearest, setting, shown
 from instar.core.method import Method, defaults
 from instar.core.run import read_config
 
@@ -146,7 +146,7 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     try:
         return _converted(hint, value)
     except TypeError as error:
-        raise UserError(f"{setting(name)} must be {_words(hint)}, not {value!r}") from error
+        raise UserError(f"{setting(name)} must be {_words(hint)}, not {shown(value)}") from error
 
 
 def _converted(hint: Any, value: Any) -> Any:

@@ -44,6 +44,8 @@ def _line(error: Exception, command: str) -> tuple[str, int]:
         isinstance(error, RuntimeError) and any(words in said.lower() for words in _OUT_OF_MEMORY)
     ):
         return f"out of memory; {_SMALLER.get(command, 'give fewer or smaller images')}", MACHINE
+    if isinstance(error, RuntimeError) and said == "can't start new thread":
+        return "no more threads can be started: memory, or the number of processes, is at its limit", MACHINE
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or said or type(error).__name__}", MACHINE

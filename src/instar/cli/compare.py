@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.parser import console, parse
 from instar.cli.progress import Screen, say
+from instar.core.errors import Message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,6 @@ def run(arguments: Sequence[str]) -> int:
             device=args.device,
             on_event=on_event,
         )
-    print(summary(found))
+    print("\n".join(map(Message, summary(found).split("\n"))))
     say(screen, f"written: {args.out / 'table.html'}")
     return 0

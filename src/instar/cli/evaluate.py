@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
 from instar.cli.progress import Screen
-from instar.core.errors import UserError
+from instar.core.errors import Message, UserError
 
 if TYPE_CHECKING:
     from instar.core.events import Listener
@@ -134,7 +134,8 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
 
 def show(report: Report, screen: Console) -> None:
     """Print the scores as a table, a row for each."""
-    screen.print(f"{report.run}  {report.method}  {report.direction}".strip(), highlight=False, markup=False)
+    about = Message(f"{report.run}  {report.method}  {report.direction}".strip())
+    screen.print(about, highlight=False, markup=False)
     screen.print(report.protocol, highlight=False, markup=False)
     table = _table(report, " ")
     wide = screen.measure(table, options=screen.options.update(width=10_000)).maximum

@@ -159,8 +159,7 @@ class Screen:
 
 def say(screen: Console, line: str) -> None:
     """Print a line whole, so that paths and commands in it can be copied."""
-    text = line.spelled(spell) if isinstance(line, Message) else line
-    screen.print(text, markup=False, highlight=False, soft_wrap=True)
+    screen.print(Message(line).spelled(spell), markup=False, highlight=False, soft_wrap=True)
 
 
 class TrainScreen(Screen):

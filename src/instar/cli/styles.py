@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
+from instar.cli.progress import say
 from instar.core.errors import UserError
 
 
@@ -43,5 +44,5 @@ def run(arguments: Sequence[str]) -> int:
         first, more = table.failed[0], ", ..." * (len(table.failed) > 1)
         left_out = f"; {len(table.failed)} left out: {first.file}: {first.reason.spelled(spell)}{more}"
     line = f"{len(table.files)} style{'s' * (len(table.files) != 1)} in {args.out}{left_out}"
-    console().print(line, markup=False, highlight=False, soft_wrap=True)
+    say(console(), line)
     return int(bool(table.failed))

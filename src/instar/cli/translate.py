@@ -18,6 +18,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from instar.cli.flags import spell
 from instar.cli.parser import console, parse
+from instar.cli.progress import say
 from instar.cli.signals import stop_on_signals
 from instar.core.config import Device
 from instar.core.errors import Mention, UserError
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     from instar.inference.translate_files import translate_files
 
     screen = console()
-    say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
+    tell = partial(say, screen)
     stop = threading.Event()
     with stop_on_signals(stop), _bar(screen) as move:
 
@@ -69,12 +70,12 @@ def run(arguments: Sequence[str]) -> int:
             if isinstance(event, Worked):
                 move(event)
             elif isinstance(event, Noted):
-                say(f"note: {event.text.spelled(spell)}")
+                tell(f"note: {event.text.spelled(spell)}")
 
         done = translate_files(args.run, request, device=args.device, on_event=listen, stop=stop, spell=spell)
-    say(_summary(done))
+    tell(_summary(done))
     if done.grid:
-        say(f"the first of them side by side: {done.grid}")
+        tell(f"the first of them side by side: {done.grid}")
     return 130 if done.stopped else int(bool(done.failed))
 
 

@@ -50,7 +50,7 @@ def _opened(path: Path | IO[bytes], *, pixels: bool) -> Any:
     try:
         from pydicom import dcmread  # noqa: PLC0415  (an extra)
     except ImportError as error:
-        raise NotRead("DICOM needs pydicom: pip install 'instar[science]'") from error
+        raise NotRead("DICOM needs pydicom: pip install '.[science]'") from error
     return dcmread(path, stop_before_pixels=not pixels)
 
 

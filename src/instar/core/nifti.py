@@ -69,7 +69,7 @@ def _nibabel() -> Any:
     try:
         import nibabel  # noqa: PLC0415  (an extra)
     except ImportError as error:
-        raise NotRead("NIfTI needs nibabel: pip install 'instar[science]'") from error
+        raise NotRead("NIfTI needs nibabel: pip install '.[science]'") from error
     return nibabel
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from instar.core import registry
@@ -149,8 +149,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file onto the CPU. A damaged one, or numbers that are not finite, are a `UserError`."""
     check_sum(path)
     try:
-        with read_own(path):  # of a file that may not be read, safetensors says that there is none
-            tensors = load_file(path)
+        with read_own(path) as file:  # of a file that may not be read, safetensors says that there is none
+            tensors = load_file(path) if _is_unicode(path) else load(file.read())  # it opens no other names
     except Exception as error:  # whatever the library makes of bytes that could be anything
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DamagedError(f"{path}: cannot be read ({why})") from error
@@ -272,6 +272,14 @@ def _is_training(training: Any) -> bool:
 def _parts(checkpoint: Path) -> list[str]:
     """Return the files of tensors that a checkpoint without digests should have."""
     return [METHOD, OPTIMIZERS, *([AVERAGES] if (checkpoint / AVERAGES).exists() else [])]
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_there(path: Path) -> bool:

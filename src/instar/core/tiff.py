@@ -200,7 +200,7 @@ def _check(page: Any) -> None:
     if page.imagedepth != 1:
         raise NotRead("voxels in one page: only flat pages are read")
     if page.compression not in TIFF.DECOMPRESSORS or page.predictor not in TIFF.UNPREDICTORS:
-        raise NotRead(f"compressed as {page.compression.name}: pip install 'instar[science]' to read it")
+        raise NotRead(f"compressed as {page.compression.name}: pip install '.[science]' to read it")
 
 
 def _type(page: Any) -> np.dtype[Any]:

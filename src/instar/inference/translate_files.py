@@ -113,7 +113,7 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    check_videos(request, [job for job in jobs if job.video], made)
+    check_videos(request, [job for job in jobs if job.video])
     finish = finish_of(request, made)
     total = sum(bool(job.output or job.lost) for job in jobs)
 

@@ -256,6 +256,6 @@ def _av(source: Path) -> Any:
     try:
         av = importlib.import_module("av")
     except ImportError as error:
-        raise UserError(f"{source}: videos need PyAV: pip install 'instar[video]'") from error
+        raise UserError(f"{source}: videos need PyAV: pip install '.[video]'") from error
     av.logging.set_level(None)  # what is wrong is said here
     return av

@@ -15,7 +15,7 @@ from instar.inference.variants import Variant
 from instar.inference.video import Stopped, translate_video
 
 
-def check_videos(request: TranslationRequest, videos: Sequence[Job], made: Sequence[Variant]) -> None:
+def check_videos(request: TranslationRequest, videos: Sequence[Job]) -> None:
     """Refuse what is not made of videos.
 
     Raises:

@@ -120,5 +120,5 @@ def test_without_pyarrow_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "t.parquet").touch()
-    with pytest.raises(UserError, match=r"reading it needs pyarrow: pip install 'instar\[arrow\]'"):
+    with pytest.raises(UserError, match=r"reading it needs pyarrow: pip install '\.\[arrow\]'"):
         rows_in(tmp_path / "t.parquet")

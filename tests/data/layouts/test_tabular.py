@@ -7,6 +7,7 @@ import pytest
 from instar.core.batch import Unlabelled
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.data import cache, find
 from instar.data.fingerprint import difference, fingerprint
 from instar.data.layouts import read
@@ -47,9 +48,9 @@ def test_one_folder_of_all_with_the_domains_as_classes(folder: Path, tmp_path: P
 def test_the_cache_and_the_fingerprint_see_a_change_of_one_image(folder: Path, tmp_path: Path, layout: str) -> None:
     place = PACKED[layout](folder, tmp_path)
     before = search(place, paired=True)
-    key, seen = cache.key(before.rows(before.train)[0], 20, 3), fingerprint(before)
+    key, seen = cache.key(before.rows(before.train)[0], 20, [DomainFormat(channels=3)]), fingerprint(before)
     same = search(place, paired=True)
-    assert (cache.key(same.rows(same.train)[0], 20, 3), fingerprint(same)) == (key, seen)
+    assert (cache.key(same.rows(same.train)[0], 20, [DomainFormat(channels=3)]), fingerprint(same)) == (key, seen)
     (folder / "trainA/2.png").write_bytes((folder / "trainB/3.png").read_bytes())
     for path in [place, *place.rglob("*")] if place.is_dir() else [place]:
         if path.is_file() and layout not in ("csv", "tsv"):
@@ -57,7 +58,7 @@ def test_the_cache_and_the_fingerprint_see_a_change_of_one_image(folder: Path, t
     if place.is_dir():
         place.rename(tmp_path / "old")
     after = search(PACKED[layout](folder, tmp_path), paired=True)
-    assert cache.key(after.rows(after.train)[0], 20, 3) != key
+    assert cache.key(after.rows(after.train)[0], 20, [DomainFormat(channels=3)]) != key
     assert difference(seen, fingerprint(after)).startswith("A: 1 changed (")
 
 

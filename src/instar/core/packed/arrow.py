@@ -303,7 +303,7 @@ def _pyarrow(path: Path, module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UserError(f"{path}: reading it needs pyarrow: pip install 'instar[arrow]'") from error
+        raise UserError(f"{path}: reading it needs pyarrow: pip install '.[arrow]'") from error
 
 
 def _broken(path: Path, error: Exception) -> UserError:
