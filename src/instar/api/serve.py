@@ -152,5 +152,5 @@ def _uvicorn() -> Any:
         import python_multipart  # noqa: F401
         import uvicorn
     except ImportError as error:
-        raise UserError(f"serving needs {error.name}: pip install 'instar[serve]'") from error
+        raise UserError(f"serving needs {error.name}: pip install '.[serve]'") from error
     return uvicorn
