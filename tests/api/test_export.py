@@ -96,7 +96,7 @@ def test_it_translates_one_way_without_styles(exported: Path) -> None:
 def test_a_card_comes_back_from_its_json() -> None:
     assert Card.from_json(CARD.as_json(), "x") == CARD
     with pytest.raises(UserError, match=r"x\.onnx: written by Instar 0\.1\.0, which is newer"):
-        Card.from_json(CARD.as_json().replace('"format": 1', '"format": 2'), "x.onnx")
+        Card.from_json(CARD.as_json().replace('"format": 2', '"format": 3'), "x.onnx")
     for broken in ("{", "[]", CARD.as_json().replace('"zoom"', '"room"')):
         with pytest.raises(UserError, match=r"x\.onnx: what it says of the model cannot be read"):
             Card.from_json(broken, "x.onnx")

@@ -336,14 +336,14 @@ def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkey
 def test_a_cache_that_is_cut_short_in_use_is_an_error(make, own_cache: Path) -> None:
     """To touch the mapping would end this process."""
     root = make(*(f"{i}.png" for i in range(40)), size=(64, 64))
-    store = opened(refs(root), Decoding(short_side=64, channels=3))
+    store = opened(refs(root), decoding(64, 3))
     path = next(own_cache.iterdir()) / "pixels.bin"
     kept = store[3].copy()
     os.truncate(path, 5000)
     with pytest.raises(UserError, match=r"pixels\.bin: the cache of images was cut short while it was in use") as error:
         store[39]
     assert "\n" not in str(error.value)
-    again = opened(refs(root), Decoding(short_side=64, channels=3))
+    again = opened(refs(root), decoding(64, 3))
     assert np.array_equal(again[3], kept)
 
 

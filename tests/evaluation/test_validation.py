@@ -215,12 +215,12 @@ def test_validation_images_that_cannot_be_read(tmp_path: Path) -> None:
     images = domains(tmp_path, 12)
     for ref in images["a"][:3]:
         ref.path.write_bytes(ref.path.read_bytes()[:60])
-    score = ValidationScores(extractor(), images, 3, 32, 0)
+    score = ValidationScores(extractor(), images, FORMATS, 32, 0)
     assert list(score(Mixed(load(images["b"]), 0.5))) == ["validation/Colours-KID"]
     for ref in images["a"][3:5]:
         ref.path.write_bytes(b"")
     with pytest.raises(UserError, match=r"only 7 of the 12 validation images can be read, .*; scores need 8") as error:
-        ValidationScores(extractor(), images, 3, 32, 0)
+        ValidationScores(extractor(), images, FORMATS, 32, 0)
     assert "\n" not in str(error.value)
 
 
