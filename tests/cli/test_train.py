@@ -269,7 +269,7 @@ FLAGS = {
     "cut DATA -o RUN --size 8": "size must be between 24 and",
     "cut DATA -o RUN --size 64 --data.zoom 0.5": "--data.zoom must be between 1 and 8, not 0.5",
     "cut DATA -o RUN --data.max-bad 2": "--data.max-bad must be between 0 and 1, not 2.0",
-    "cut DATA -o RUN --channels 2": "--channels must be 1 (gray) or 3 (colour), not 2",
+    "cut DATA -o RUN --channels 2": "has 3 bands, where networks of A have 2 channels: set --channels 3",
     "cut DATA -o RUN --preset smal": "cut has no preset 'smal'; did you mean 'small'?",
     "cut DATA -o RUN --preset=fastcat": "did you mean 'fastcut'?",
     "cut DATA -o RUN --preset small --method.blocks 4": "with --method.blocks 4 there is no 'block5'",

@@ -125,6 +125,7 @@ def test_what_is_left_out_is_counted_and_named(make, monkeypatch: pytest.MonkeyP
         assert said in text
 
 
-def test_what_is_left_out_of_a_plain_folder(make) -> None:
+def test_what_is_left_out_of_a_plain_folder(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instar.core.listing.is_installed", lambda: False)
     found = report(make("1.png", "2.heic", size=(40, 40)))
     assert any(".heic" in note for note in found.notes)

@@ -165,7 +165,8 @@ def test_names_in_two_spellings_of_unicode(make) -> None:
     assert {ref.label for ref in data.train["a"]} == {ref.label for ref in data.train["b"]}
 
 
-def test_what_is_left_out_is_said(make) -> None:
+def test_what_is_left_out_is_said(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instar.core.listing.is_installed", lambda: False)
     root = make("trainA/1.png", "trainA/#recycle/9.png", "trainB/2.png", "trainB/x.heic", "testA/3.png", "testB/n.txt")
     data = search(root)
     assert len(data.left_out) == 3

@@ -53,8 +53,8 @@ def test_copies_and_real_images(evaluator: Evaluator) -> None:
 
 def test_translations_in_words(evaluator: Evaluator) -> None:
     real = torch.cat(list(evaluator.images.real()))
-    assert words(evaluator, lambda x: x) == "copies"
-    assert words(evaluator, lambda x: (x * 1.02).clamp(-1, 1)) == "copies"
+    assert words(evaluator, lambda x: x) == "nearly a copy"
+    assert words(evaluator, lambda x: (x * 1.02).clamp(-1, 1)) == "nearly a copy"
     tint = torch.tensor([0.3, -0.1, 0.1])[:, None, None]
     assert words(evaluator, lambda x: (x + tint).clamp(-1, 1)) == "colour only"
     assert words(evaluator, lambda x: real[: len(x)]) in ("target in 100%", "target in 92%")

@@ -157,7 +157,10 @@ def test_mutations(use: str, request: pytest.FixtureRequest, forks: Forks, tmp_p
             end = attacked.use(use)
             done = look(found, case, end)
             unlocked(attacked.home)
-            if snapshot(attacked.other) != before:
+            now = snapshot(attacked.other)
+            if part == "cache":  # may be a link, by its owner's choice: what lies there already is left alone
+                now = {path: seen for path, seen in now.items() if path in before}
+            if now != before:
                 found.add("silent losses", f"{case}: files outside the run were touched")
             if {path.name for path in tmp_path.iterdir()} - beside:
                 found.add("silent losses", f"{case}: files beside the run were made")

@@ -402,7 +402,7 @@ def test_note_on_the_weights_to_fetch(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("flag", ["image", "cycle", "style_dim", "scales", "blocks"])
 def test_options_out_of_bounds(flag: str) -> None:
-    with pytest.raises(UserError, match=f"method.{flag} must be at least"):
+    with pytest.raises(UserError, match=f"method.{flag} must be (at least|between)"):
         Config(**{flag: -1})
 
 

@@ -16,9 +16,9 @@ _SMALLER = {
 """What takes less memory, by command."""
 _OUT_OF_MEMORY = (
     *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
-    *("could not create a primitive", "can't start new thread"),
+    "could not create a primitive",
 )
-"""What RuntimeErrors of PyTorch's allocators, of oneDNN and of Python's threads say."""
+"""What RuntimeErrors of PyTorch's allocators and of oneDNN say."""
 
 
 def last_words(error: Exception, command: str = "") -> int:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from instar.core.errors import UserError
 from instar.core.heic import NO_HEIC, is_heic, is_installed
-from instar.core.npy import is_labelled
+from instar.core.labelled import is_labelled
 
 PACKED = ".nii.gz"
 SUFFIXES = frozenset(

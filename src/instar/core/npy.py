@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -14,8 +13,6 @@ from instar.core.raster import Header, NotRead, Raster
 
 MOST_BANDS = 64
 """Above it the last axis is taken for columns of pictures whose bands come first, which is refused."""
-_LABELLED = ("x_train", "y_train")
-"""Arrays of a file of labelled digits, which is a data set and no picture."""
 
 
 def header(path: Path | IO[bytes], number: int = 0) -> Header:
@@ -51,15 +48,6 @@ def write(pages: Sequence[Raster], path: Path, *, packed: bool) -> None:
             np.savez_compressed(file, image=whole)
         else:
             np.save(file, whole)
-
-
-def is_labelled(path: Path) -> bool:
-    """Tell whether an .npz is a data set of digits with labels."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            return any(name.removesuffix(".npy") in _LABELLED for name in file.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
 
 
 def _pictures(path: Path | IO[bytes]) -> NDArray[Any]:
