@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -14,9 +14,11 @@ from instar.cli.flags import spell, with_flags, without_flags
 from instar.cli.parser import console, parse
 from instar.cli.progress import TrainScreen
 from instar.core import registry
-from instar.core.config import RunConfig
 from instar.core.errors import UserError
 from instar.core.settings import PositiveInt
+
+if TYPE_CHECKING:  # NumPy, which help and refusals can do without
+    from instar.core.config import RunConfig
 
 STOPPED = 130
 """Exit code of a training that was stopped."""
