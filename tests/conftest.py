@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from hostile.figures import table
 from lightning_fabric import Fabric
 
 from instar.core import registry
@@ -16,6 +17,22 @@ from instar.core.settings import with_changes
 from instar.engine import checkpoint
 from instar.engine.averages import Averages
 from instar.engine.optimizers import Optimizers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the campaign's table: here, since only this folder's hooks are known where tests run in several processes."""
+    rows = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "hostile"
+    ]
+    if rows:
+        terminalreporter.section("hostile campaign")
+        for line in table(sorted(rows, key=lambda row: str(row["title"]))):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

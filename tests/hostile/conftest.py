@@ -1,4 +1,4 @@
-"""The marker of the campaign, its processes, and its table."""
+"""The marker of the campaign and its processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hostile.figures import Found, recorded, table
+from hostile.figures import Found, recorded
 from hostile.forks import Forks
 
 HERE = Path(__file__).parent
@@ -21,21 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.hostile)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", "") == "call"
-        for name, value in report.user_properties
-        if name == "hostile"
-    ]
-    if rows:
-        terminalreporter.section("hostile campaign")
-        for line in table(sorted(rows, key=lambda row: str(row["title"]))):
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture
