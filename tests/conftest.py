@@ -20,7 +20,7 @@ from instar.engine.optimizers import Optimizers
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the campaign's table: here, since only this folder's hooks are known where tests run in several processes."""
+    """Print the campaign's table: here, as only this folder's hooks are known where several processes run tests."""
     rows = [
         value
         for reports in terminalreporter.stats.values()
