@@ -165,6 +165,8 @@ WORKS = [
     Work("MNIST-M", lambda at, out: [at / "mnist", at / "photographs", out / "mnist_m.npz"], count=2,
          function="instar.data.mnist_m:main"),
     Work("drawn set", lambda at, out: [out / "set"], count=6, function="hostile.tasks:draw_a_set"),
+    Work("instruments", lambda at, out: ["bands", out / "set", 32, 2, 1], count=4,
+         function="instar.data.drawn.instruments:main"),
     Work("export", lambda at, out: ["export", at / "run", "-o", out / "model.onnx"], count=1, long=True),
     Work("demo", lambda at, out: [out / "demo"], count=4, function="hostile.tasks:demonstrate"),
 ]  # fmt: skip

@@ -9,6 +9,8 @@ from typing import IO, TypeAlias
 
 from typing_extensions import Self
 
+from instar.core.errors import UserError
+
 
 @dataclass(frozen=True)
 class Member(ABC):
@@ -74,3 +76,12 @@ File: TypeAlias = Path | Member
 def size_of(file: File) -> int:
     """Return the bytes of a file. Raises OSError."""
     return len(file.read_bytes()) if isinstance(file, Member) else file.stat().st_size
+
+
+def written(container: Path) -> tuple[int, int]:
+    """Return what changes when a container is written anew. One that is gone is a `UserError`."""
+    try:
+        found = container.stat()
+    except OSError as error:
+        raise UserError(f"{container}: cannot be read ({error.strerror})") from error
+    return found.st_size, found.st_mtime_ns

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from instar.core.errors import UserError
 from instar.core.listing import suffixed_as_image
-from instar.core.member import File, Member
+from instar.core.member import File, Member, written
 from instar.core.memory import memory
 from instar.core.packed.row import Row, Rows, base
 from instar.core.packed.table import checked, is_path, named_file, row_of
@@ -44,7 +44,7 @@ class Cell(Member):
     def open(self, mode: str = "rb") -> IO[bytes]:
         """Return its bytes in memory."""
         try:
-            value = _cell(self.container, _written(self.container), self.column, self.row)
+            value = _cell(self.container, written(self.container), self.column, self.row)
         except UserError as error:
             raise OSError(str(error.message)) from error
         content = value.get("bytes") if isinstance(value, dict) else value
@@ -88,7 +88,7 @@ def rows_in(path: Path) -> Rows:
     Raises:
         UserError: pyarrow is not installed, the file cannot be read, holds no image, or a row lacks what it needs.
     """
-    table = _without_pixels(path, _written(path))
+    table = _without_pixels(path, written(path))
     packed = [name for name in table.names if table.packed[name]]
     paths = [name for name in table.names if name not in packed and is_path(table.values[name])]
     columns = [name for name in table.names if name in packed or name in paths]
@@ -289,14 +289,6 @@ def _opened(path: Path, _: tuple[int, int]) -> Any:
         raise
     except Exception as error:  # as in `_without_pixels`
         raise _broken(path, error) from error
-
-
-def _written(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return found.st_size, found.st_mtime_ns
 
 
 def _pyarrow(path: Path, module: str) -> Any:

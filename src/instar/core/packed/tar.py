@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from instar.core.errors import UserError
 from instar.core.listing import LeftOut, Why, is_visible, natural, suffixed_as_image
-from instar.core.member import File, Member
+from instar.core.member import File, Member, written
 from instar.core.memory import memory
 from instar.core.packed.row import IMAGE, Row, Rows
 from instar.core.plain import read_json
@@ -64,7 +64,7 @@ def rows_in(shard: Path) -> Rows:
     Raises:
         UserError: it is no tar, a compressed one, or what a member says of a sample cannot be read.
     """
-    members, left_out = _members(shard, _written(shard))
+    members, left_out = _members(shard, written(shard))
     samples: dict[str, dict[str, TarMember]] = {}
     about: dict[str, dict[str, Any]] = {}
     left_out = list(left_out)
@@ -104,14 +104,6 @@ def _said(member: TarMember, kind: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{member}: cannot be read ({error})") from error
     return found if isinstance(found, dict) else {}
-
-
-def _written(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return found.st_size, found.st_mtime_ns
 
 
 @lru_cache(maxsize=256)

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from instar.core.errors import UserError
-from instar.core.files import folder_at_once
 from instar.data.drawn import sets
+from instar.data.drawn.command import drawn_into
 from instar.data.drawn.kinds import KINDS
 from instar.data.drawn.setting import Level
 
@@ -28,16 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("train", nargs="?", type=int, default=400, help="pictures of each domain; 400 if not given")
     parser.add_argument("test", nargs="?", type=int, default=100, help="as many to test with; 100 if not given")
     given = parser.parse_args(arguments)
-    try:
-        if given.out.exists() and any(given.out.iterdir()):
-            raise UserError(f"{given.out} exists already; choose another folder")
-        with folder_at_once(given.out) as part:
-            sets.write(given.kind, part, given.level, given.size, given.train, given.test)
-    except UserError as error:
-        parser.exit(2, f"instar: {error}\n")
-    except OSError as error:
-        parser.exit(2, f"instar: {given.out}: cannot be written ({error.strerror})\n")
-    return 0
+    return drawn_into(
+        parser, given.out, lambda part: sets.write(given.kind, part, given.level, given.size, given.train, given.test)
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from instar.core.errors import UserError, nearest
 from instar.core.images import save
 from instar.core.raster import Raster
 from instar.core.rasters import as_pillow
+from instar.data.drawn.command import drawn_into
 
 Plane = NDArray[np.float64]
 Pair = tuple[NDArray[np.generic], NDArray[np.generic]]
@@ -178,15 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("test", nargs="?", type=int, default=50, help="scenes to test with; 50 if not given")
     parser.add_argument("--pairs", action="store_true", help="training images of one name show one scene, too")
     given = parser.parse_args(arguments)
-    try:
-        if given.out.exists() and any(given.out.iterdir()):
-            raise UserError(f"{given.out} exists already; choose another folder")
-        write(given.kind, given.out, given.size, given.train, given.test, pairs=given.pairs)
-    except UserError as error:
-        parser.exit(2, f"instar: {error}\n")
-    except OSError as error:
-        parser.exit(2, f"instar: {given.out}: cannot be written ({error.strerror})\n")
-    return 0
+    return drawn_into(
+        parser, given.out, lambda part: write(given.kind, part, given.size, given.train, given.test, pairs=given.pairs)
+    )
 
 
 if __name__ == "__main__":
