@@ -9,7 +9,9 @@ from pathlib import Path
 
 from engine.processes import draw, numbers, state
 
+from hostile.figures import Found
 from hostile.forks import Ended, Forks
+from instar.core.run import checkpoints
 
 EXTRACTOR = ("--extractor", "evaluation.parts:colours")
 OFTEN = (
@@ -47,6 +49,32 @@ def outcome(run: Path) -> dict[str, object]:
 def unequal(found: dict[str, object], expected: dict[str, object]) -> list[str]:
     """Return the names under which two outcomes differ."""
     return [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
+
+
+def recover(forks: Forks, folder: Path, begin: list[object]) -> str:
+    """Go on with a killed training, or begin it again; return what was said if neither works."""
+    again = [begin, ["train", "--resume", folder / "run"]]
+    if checkpoints(folder / "run"):
+        again.reverse()
+    ends = []
+    for arguments in again:
+        ends.append(forks(arguments, INSTAR_CACHE=str(folder / "cache")))
+        if ends[-1].code == 0:
+            return ""
+    return " / ".join(f"{end.code}: {end.err.strip()[-300:]}" for end in ends)
+
+
+def judge(
+    forks: Forks, found: Found, case: str, folder: Path, begin: list[object], expected: dict[str, object]
+) -> None:
+    """Go on after a kill, and note what is not as if there had been none."""
+    lost = recover(forks, folder, begin)
+    if lost:
+        found.add("unrecoverable", f"{case}: {lost}")
+        return
+    wrong = unequal(outcome(folder / "run"), expected)
+    if wrong:
+        found.add("unequal", f"{case}: {', '.join(wrong)}")
 
 
 def copied(folder: Path, to: Path, parts: Iterable[str]) -> Path:

@@ -16,7 +16,7 @@ from evaluation.parts import noise
 
 from hostile.figures import ROUNDS, Found, recorded, table
 from hostile.forks import CLI, Ended, Forks, Limits
-from hostile.runs import EXTRACTOR, copied, files, new_run, outcome, trained, unequal
+from hostile.runs import EXTRACTOR, copied, files, judge, new_run, outcome, trained, unequal
 from hostile.sampling import chance, sample, times
 from instar.core.files import is_temporary
 from instar.core.run import checkpoints
@@ -31,32 +31,6 @@ NONE = Limits()
 def whole(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, and a run on them that nobody killed."""
     return trained(forks, tmp_path_factory.mktemp("whole"), "cyclegan", STEPS, keep=1)
-
-
-def recover(forks: Forks, folder: Path, begin: list[object]) -> str:
-    """Go on with a killed training, or begin it again; return what was said if neither works."""
-    again = [begin, ["train", "--resume", folder / "run"]]
-    if checkpoints(folder / "run"):
-        again.reverse()
-    ends = []
-    for arguments in again:
-        ends.append(forks(arguments, INSTAR_CACHE=str(folder / "cache")))
-        if ends[-1].code == 0:
-            return ""
-    return " / ".join(f"{end.code}: {end.err.strip()[-300:]}" for end in ends)
-
-
-def judge(
-    forks: Forks, found: Found, case: str, folder: Path, begin: list[object], expected: dict[str, object]
-) -> None:
-    """Go on after a kill, and note what is not as if there had been none."""
-    lost = recover(forks, folder, begin)
-    if lost:
-        found.add("unrecoverable", f"{case}: {lost}")
-        return
-    wrong = unequal(outcome(folder / "run"), expected)
-    if wrong:
-        found.add("unequal", f"{case}: {', '.join(wrong)}")
 
 
 def kills(
