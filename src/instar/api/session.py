@@ -24,6 +24,7 @@ from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
+from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
@@ -117,6 +118,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         on_cpu = fabric.device.type == "cpu"
         method = build(kind, config.method, config.train.seed, copies=_WITH_ADAM if on_cpu else 1)
         _check_size(method, config)
+        limit_to_masks(method, config)
         said = method.check(config)
         config = pinned(config) if job.fresh else config
         start = directory.last_of(out, job.checkpoint)
