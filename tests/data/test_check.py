@@ -1,5 +1,6 @@
 import os
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,6 @@ def test_masks_are_no_images_and_have_the_size_of_theirs(tmp_path: Path) -> None
 
 def write_noise(path: Path, width: int, height: int) -> None:
     path.parent.mkdir(exist_ok=True)
-    seed = sum(map(ord, str(path)))
+    seed = zlib.crc32(str(path).encode())
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
