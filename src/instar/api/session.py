@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instar.api import directory, processes
+from instar.api.advice import Advice
 from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
 from instar.core.batch import Domain
@@ -27,6 +28,7 @@ from instar.engine import parallel
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
+from instar.evaluation.watching import WATCHED, Watcher
 from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             held.enter_context(directory.made(config, out))
         fabric.barrier()
         listeners = Listeners()
+        advice = Advice(config, method, data.found.names, listeners)
         with closing(Board(out, listeners)) as board:
             if fabric.is_global_zero:
                 page = ViewPage(out, listeners, job.speller)
@@ -141,6 +144,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 if changes:
                     listeners(warning(changes))
                 listeners.add(_Settings(config, out))
+                listeners.add(advice)
                 if on_cpu:
                     listeners.add(Estimate(config, listeners))
             else:
@@ -154,11 +158,13 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 data.samples(SAMPLES),
                 scorer,
                 listeners,
+                watcher=Watcher(lambda: data.samples(WATCHED), data.train.stores, config.data.size, config.train.seed),
                 start=job.checkpoint,
                 attached={IMAGES: images},
             )
             training.fit(stop)
-            for event in about_result(training, data, scorer.verdicts if scorer else {}):
+            measured = advice.last if training.step == config.train.steps else {}
+            for event in about_result(data.found.names, scorer.verdicts if scorer else {}, measured):
                 listeners(event)
 
 

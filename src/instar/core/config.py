@@ -248,6 +248,9 @@ class TrainConfig(Settings):
     """Steps between checkpoints."""
     keep: NonNegativeInt = 2
     """Checkpoints to keep besides the last of each phase; 0 keeps all."""
+    watch_every: NonNegativeInt = 200
+    """Steps between measurements of translations of 16 held-out images: how much changes, whether there are spots,
+    whether light and dark are swapped. Advice follows from them. 0 does not measure."""
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"

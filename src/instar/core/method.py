@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
 from math import prod
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ _MAKING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.ran
 """By which layers make their weights and buffers."""
 _BYTES = 4
 """Of a number."""
+Held = Literal["all", "colours", "shapes"]
+"""Of an input: all of it, its brightness and colours, or its edges and places."""
 Objectives = Generator[Objective, None, None]
 """The objectives of a step, one after the other."""
 
@@ -60,6 +62,9 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     fitted: ClassVar[tuple[str, ...]] = ()
     """Children without weights that a run takes over beside networks (`train.start_from`): what was measured on all
     training images, not pools or banks of some."""
+    holds_input: ClassVar[Mapping[str, Held]] = {}
+    """Options, by name, whose weight holds translations to their inputs, the strongest first, and what of them each
+    holds. Advice names these: to lower them where translations are copies, to raise them where too much is lost."""
     one_number_of_channels: ClassVar[str] = "its networks take one number of channels"
     """Why the images of both domains must have as many channels (`method.target_channels`); "" if they need not."""
     exempt: ClassVar[Mapping[str, str]] = {}
