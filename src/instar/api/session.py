@@ -38,6 +38,7 @@ from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
+from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
@@ -262,6 +263,7 @@ def built(config: RunConfig, fabric: Fabric) -> tuple[Method[Any], str]:
     if size % method.size_divisor:
         needs = f"{config.name} with these options needs a multiple of {method.size_divisor}"
         raise UserError(f"{setting('data.size', size)}: {needs}")
+    limit_to_masks(method, config)
     return method, method.check(config)
 
 

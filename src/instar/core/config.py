@@ -130,6 +130,9 @@ class DataConfig(Settings):
     percentiles: tuple[float, float] = field(default=(0.1, 99.9), metadata=IF_SET)
     """Of the values of up to 64 training images, which become black and white where a range is measured."""
 
+    masks: str | None = field(default=None, metadata=IF_SET)
+    """End of the names of masks, such as _mask: of a folder beside that of the images (`trainA_mask`) with files of the
+    same names, or of files beside the images (`1_mask.png`). Losses see images where their masks are white."""
     pages: Pages = field(default="first", metadata=IF_SET)
     """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, each an image; the first; or the number of one,
     from 1."""
@@ -144,6 +147,8 @@ class DataConfig(Settings):
         first, last = self.percentiles
         if not 0 <= first < last <= 100:
             raise UserError(f"{setting('data.percentiles', self.percentiles)}: give two from 0 to 100, the lower first")
+        if self.masks is not None and not re.fullmatch(r"[^/\\]*\w", self.masks):
+            raise UserError(f"{setting('data.masks', self.masks)}: give the end of a name, such as _mask")
         if self.pair_by is None:
             return
         said = setting("data.pair_by", self.pair_by)
