@@ -102,7 +102,7 @@ def test_what_needs_the_run_is_one_line_without_pytorch(files: Callable[[str], P
     code = """
         from instar.cli import main
         sys.stderr = sys.stdout
-        assert main.run(sys.argv[1:]) == 2
+        assert main.run(sys.argv[1:]) in (1, 2)
     """
     arguments = ("translate", files("munit"), tmp_path / "a.png", "-o", tmp_path / "out")
     said = without_torch(code, *arguments, "--reference", tmp_path / "a.png")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,6 +53,15 @@ class Measured:
     bytes: int | None
 
 
+class Features(NamedTuple):
+    """How far the pictures of one model are from those of another, as a network for photographs sees them."""
+
+    name: str
+    """What the distance is called, such as KID."""
+    distance: Callable[[Tensor, Tensor], float]
+    """Of two batches (N, C, H, W) in [-1, 1]; 0 where they are equal."""
+
+
 @dataclass(frozen=True)
 class Parity:
     """Both models on the same images of one size.
@@ -63,6 +72,8 @@ class Parity:
         largest: difference of two values, which are 0 to 1.
         mean: of all differences.
         measured: PyTorch, and the runtime of the exported model.
+        distance: name and value of the kernel distance between the pictures of both, which is 0 where they are equal;
+            None if there is no network for it.
     """
 
     height: int
@@ -70,6 +81,7 @@ class Parity:
     largest: float
     mean: float
     measured: tuple[Measured, ...]
+    distance: tuple[str, float] | None = None
 
 
 def sizes(size: int) -> list[tuple[int, int]]:
@@ -78,7 +90,13 @@ def sizes(size: int) -> list[tuple[int, int]]:
 
 
 def compare(
-    model: Translator, to: str, exported: Path, images: Sequence[Picture], runtime: str, on_event: Listener
+    model: Translator,
+    to: str,
+    exported: Path,
+    images: Sequence[Picture],
+    runtime: str,
+    on_event: Listener,
+    features: Features | None = None,
 ) -> list[Parity]:
     """Translate images by a run and by its export.
 
@@ -89,6 +107,7 @@ def compare(
         images: of any size; they are cut and resized.
         runtime: of the exported model, for the table.
         on_event: told of each size (`Worked`).
+        features: for the distance of both models' pictures.
 
     Raises:
         UserError: the two differ by more than a step of 8-bit pixels.
@@ -105,7 +124,8 @@ def compare(
         difference = (one - two).abs().double() / 2
         times = [_time(run, given[0]), _time(export, given[0])]
         measured = (Measured("PyTorch", times[0], memory_one), Measured(runtime, times[1], memory_two))
-        found.append(Parity(height, width, difference.max().item(), difference.mean().item(), measured))
+        distance = None if features is None else (features.name, features.distance(one, two))
+        found.append(Parity(height, width, difference.max().item(), difference.mean().item(), measured, distance))
     on_event(Worked("comparing with PyTorch", len(wanted), len(wanted)))
     check(found)
     return found

@@ -12,6 +12,7 @@ from instar.core.formats import DomainFormat
 from instar.core.images import STRIP, resampling, resize, to_image, to_planes, to_values
 from instar.core.raster import LUMA, Array, Picture
 from instar.core.rasters import with_bands
+from instar.inference.padding import padded_sides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,14 @@ def resized_planes(x: Planes, height: int, width: int) -> Planes:
         return x
     rows = [resize(one.transpose(1, 2, 0), width, height).transpose(2, 0, 1) for one in x]
     return np.stack(rows).clip(-1, 1)
+
+
+def padded_planes(x: Planes, multiple: int) -> Planes:
+    """Pad right and below as `instar.inference.padding.padded` does for tensors."""
+    height, width = x.shape[-2:]
+    high, wide = padded_sides(height, width, multiple)
+    mirrors = high - height < height and wide - width < width
+    return np.pad(x, ((0, 0), (0, 0), (0, high - height), (0, wide - width)), "reflect" if mirrors else "edge")
 
 
 def images_to_planes(batch: Sequence[Picture], form: DomainFormat, height: int, width: int) -> Planes:

@@ -16,7 +16,7 @@ from instar.core.config import DataConfig, MethodConfig, RunConfig, TrainConfig
 from instar.core.errors import UserError, setting
 from instar.core.raster import Picture
 from instar.core.settings import Bounds
-from instar.inference.arrays import Planes, resized_planes
+from instar.inference.arrays import Planes, padded_planes, resized_planes
 from instar.inference.base import BaseTranslator
 from instar.inference.card import Card
 from instar.inference.chance import Chance
@@ -26,6 +26,8 @@ from instar.inference.fitting import WHOLE, Fitting
 from instar.inference.padding import padded_sides
 from instar.inference.runtimes.graph import Graph
 from instar.inference.runtimes.onnx import OnnxGraph
+from instar.inference.runtimes.openvino import OpenVinoGraph
+from instar.inference.runtimes.torch import TorchGraph
 from instar.inference.styles import Style
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from instar.inference.landmarks import Points
 
-RUNTIMES: dict[str, Callable[[Path], Graph]] = {".onnx": OnnxGraph}
+RUNTIMES: dict[str, Callable[[Path], Graph]] = {".onnx": OnnxGraph, ".xml": OpenVinoGraph, ".pt2": TorchGraph}
 """By the suffix of files, in small letters."""
 
 
@@ -155,12 +157,15 @@ class ExportedTranslator(BaseTranslator):
 
     def passed(self, x: Planes, style: NDArray[np.float32] | None, noise: Sequence[NDArray[np.float32]]) -> Planes:
         """Return what the graph makes of images (N, C, H, W) in [-1, 1], styles (N, S) and the masks of `noise`."""
-        inputs: dict[str, NDArray[Any]] = {"image": (x + 1) / 2}
+        height, width = x.shape[-2:]
+        outside = not self.card.pads and not self.card.fixed_size
+        planes = padded_planes(x, self.card.size_divisor) if outside else x
+        inputs: dict[str, NDArray[Any]] = {"image": (planes + 1) / 2}
         if style is not None:
             inputs["style"] = style
         inputs |= {one.name: mask for one, mask in zip(self.card.noise, noise, strict=True)}
         arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
-        out: Planes = self._graph.run(arrays) * 2 - 1
+        out: Planes = self._graph.run(arrays)[..., :height, :width] * 2 - 1
         return out
 
     def noise(self, shape: Sequence[int], seed: int) -> list[NDArray[np.float32]]:
