@@ -35,6 +35,8 @@ CASES = {
     "cut/attention": "cut --method.queries attention",
     "cyclegan": "cyclegan",
     "cyclegan/small": "cyclegan --method.identity 0 --method.patch-norm spectral --method.antialias --method.skip",
+    "dclgan": "dclgan",
+    "dclgan/simdcl": "dclgan --method.similarity 10 --method.nce 1",
     "distancegan": "distancegan",
     "distancegan/self": "distancegan --method.between top-bottom --method.no-two-sided",
     "distancegan/one-sided": "distancegan --method.no-two-sided --method.cycle 0 --method.identity 0 --method.pool 0"
@@ -46,6 +48,8 @@ CASES = {
     "pix2pix": "pix2pix",
     "pix2pix/augment": "pix2pix --method.augment",
     "pix2pix/running": "pix2pix --method.norm running --method.no-test-noise --batch 2",
+    "santa": "santa",
+    "santa/small": "santa --method.path 0.1 --method.skip --method.patch-norm spectral --method.blocks 3",
     "transgaga": "transgaga",
     "transgaga/shared": "transgaga --method.shared --method.inject concat",
     "transgaga/paper": "transgaga --method.anchor 0 --method.equivariance 0 --method.no-swap",

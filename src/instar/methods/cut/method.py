@@ -22,7 +22,6 @@ from instar.losses.gan import r1
 from instar.losses.relativistic import more_real
 from instar.methods.cut.attention import ATTENDED, select
 from instar.methods.cut.contrasts import hard_nce, modulated_nce, relation_consistency
-from instar.methods.cut.patch_heads import PatchHeads, sample_places
 from instar.modules.ema import Average
 from instar.modules.init import xavier
 from instar.modules.vector_queue import VectorQueue
@@ -42,6 +41,7 @@ from instar.networks.light import (
     outputs,
     whole_discriminator,
 )
+from instar.networks.patch_heads import PatchHeads, sample_places
 from instar.networks.resnet import ResnetGenerator
 from instar.networks.resnet_patchgan import patch_discriminator, resnet_generator
 
@@ -199,17 +199,17 @@ class CUT(Method[Unpaired]):
             train={"steps": 6000, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
         "monce-small": Preset(
-            about="MoNCE, 64 px on a CPU: as long as small",
+            about="MoNCE, 64 px on a CPU: as many steps as small",
             method={**SMALL, "contrast": "monce", "epsilon": 0.1},
             **HALF_AN_HOUR,
         ),
         "src-small": Preset(
-            about="hDCE and SRC, 64 px on a CPU: as long as small",
+            about="hDCE and SRC, 64 px on a CPU: as many steps as small",
             method={**SMALL, "contrast": "src", "nce_x": 0.1, "nce_y": 0.1},
             **HALF_AN_HOUR,
         ),
         "qs-attn-small": Preset(
-            about="QS-Attn, 64 px on a CPU: as long as small",
+            about="QS-Attn, 64 px on a CPU: as many steps as small",
             method={**SMALL, "queries": "attention"},
             **HALF_AN_HOUR,
         ),

@@ -1,4 +1,4 @@
-"""The projection heads of CUT: from encoder features at chosen places to unit vectors."""
+"""The projection heads of CUT and DCLGAN: from encoder features at chosen places to unit vectors."""
 
 from __future__ import annotations
 
