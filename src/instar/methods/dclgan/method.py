@@ -159,18 +159,16 @@ class DCLGAN(Method[Unpaired]):
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move both discriminators, then generators and heads."""
-        x, y, w = batch.a, batch.b, self.cfg
+        x, y, w, n = batch.a, batch.b, self.cfg, len(batch.a)
         # One pass of each generator makes the fakes, the features of the keys, and the images of the identity terms.
-        extra = len(x) if w.identity else 0
-        out_y, features_x = self.G.trace(torch.cat([x, y]) if extra else x, w.layers)
-        out_x, features_y = self.F.trace(torch.cat([y, x]) if extra else y, w.layers)
-        fake_y, same_y = out_y.split([len(x), extra])
-        fake_x, same_x = out_x.split([len(y), extra])
+        out_y, features_x = self.G.trace(torch.cat([x, y]) if w.identity else x, w.layers)
+        out_x, features_y = self.F.trace(torch.cat([y, x]) if w.identity else y, w.layers)
+        fake_y, fake_x = out_y[:n], out_x[:n]
         loss = self.discriminator_loss(x, y, fake_x.detach(), fake_y.detach())
         yield Objective("D", over=(self.D_X, self.D_Y), loss=loss)
 
         features_x, features_y = (
-            {name: feature[: len(x)] for name, feature in features.items()} for features in (features_x, features_y)
+            {name: feature[:n] for name, feature in features.items()} for features in (features_x, features_y)
         )
         at_x, at_y = (sample_places(features, w.patches) for features in (features_x, features_y))
         made_y, made_x = self.F.encode(fake_y, w.layers), self.G.encode(fake_x, w.layers)
@@ -178,8 +176,8 @@ class DCLGAN(Method[Unpaired]):
         of_y = patches(self.H_Y, features_y, at_y, made_y, at_x, w)
         loss = self.generator_loss(fake_x, fake_y, of_x, of_y)
         if w.identity:
-            loss += 0.5 * w.identity * term("identity_y", l1(same_y, y))
-            loss += 0.5 * w.identity * term("identity_x", l1(same_x, x))
+            loss += 0.5 * w.identity * term("identity_y", l1(out_y[n:], y))
+            loss += 0.5 * w.identity * term("identity_x", l1(out_x[n:], x))
         heads = [self.H_xr, self.H_xf, self.H_yr, self.H_yf] if w.similarity else []
         yield Objective("G", over=(self.G, self.F, self.H_X, self.H_Y, *heads), loss=loss)
 

@@ -27,4 +27,5 @@ class SummaryHead(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Map the vectors (N, layers, S, C) of S patches to (N, 64) vectors x / (|x| + 1e-7); S at least 3."""
         out: Tensor = self.body(vectors)
-        return out / (out.norm(dim=1, keepdim=True) + 1e-7)
+        unit: Tensor = out / (out.norm(dim=1, keepdim=True) + 1e-7)
+        return unit

@@ -103,18 +103,17 @@ class SANTA(Method[Unpaired]):
 
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminator, then the generator."""
-        x, y = batch.a, batch.b
+        x, y, n = batch.a, batch.b, len(batch.a)
         encoded = self.G.encoder(torch.cat([x, y]))
-        latent_x, latent_y = (encoded + torch.randn_like(encoded)).split([len(x), len(y)])
-        place = torch.cat([x.new_zeros(len(x)), x.new_ones(len(x) + len(y))])
-        out = self.G.decode(torch.cat([latent_x, latent_x, latent_y]), place, torch.cat([x, x, y]))
-        start, fake, same = out.split([len(x), len(x), len(y)])
+        latent = encoded + torch.randn_like(encoded)
+        place = torch.cat([x.new_zeros(n), x.new_ones(2 * n)])
+        start, fake, same = self.G.decode(torch.cat([latent[:n], latent]), place, torch.cat([x, x, y])).chunk(3)
         yield Objective("D", over=(self.D,), loss=self.discriminator_loss(y, fake.detach()))
 
         w, loss = self.cfg, self.generator_loss(x, y, start, fake, same)
         loss += LATENT * term("latent", full_precision(encoded).square().mean())
         if w.path:
-            loss += w.path * term("path", self.path_energy(latent_x))
+            loss += w.path * term("path", self.path_energy(latent[:n]))
         yield Objective("G", over=(self.G,), loss=loss)
 
     def discriminator_loss(self, y: Tensor, fake: Tensor) -> Loss:
