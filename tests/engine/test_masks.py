@@ -26,7 +26,7 @@ from instar.core.settings import with_changes
 from instar.engine.masks import limit_to_masks
 from instar.testing.runs import build, source_for, tiny
 
-MASKED = ("bicyclegan", "cut", "cyclegan", "distancegan", "gcgan", "pix2pix", "quick", "ugatit")
+MASKED = ("bicyclegan", "cut", "cyclegan", "dclgan", "distancegan", "gcgan", "pix2pix", "quick", "santa", "ugatit")
 AUGMENTED = ("quick",)
 """Their discriminators see images that are moved at random."""
 

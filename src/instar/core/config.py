@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 
-from instar.core.errors import UserError, setting
+from instar.core.errors import UserError, nearest, setting
 from instar.core.formats import DomainFormat
 from instar.core.settings import (
     IF_SET,
@@ -21,6 +21,7 @@ from instar.core.settings import (
     PositiveInt,
     Settings,
     to_dict,
+    with_changes,
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -253,6 +254,9 @@ class TrainConfig(Settings):
     """Steps between checkpoints."""
     keep: NonNegativeInt = 2
     """Checkpoints to keep besides the last of each phase; 0 keeps all."""
+    watch_every: NonNegativeInt = 200
+    """Steps between measurements of translations of 16 held-out images: how much changes, whether there are spots,
+    whether light and dark are swapped. Advice follows from them. 0 does not measure."""
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
@@ -309,6 +313,33 @@ class RunConfig:
         if not self.formats:
             return DomainFormat(channels=self.method.channels_of(domain))
         return dict(zip(domains, self.formats, strict=True))[domain]
+
+
+def under_preset(
+    name: str, options: type[MethodConfig], presets: Mapping[str, Preset], preset: str | None
+) -> RunConfig:
+    """Return the complete settings of a method under a preset.
+
+    Args:
+        name: of the method.
+        options: its class of settings.
+        presets: all that it has, by name.
+        preset: name of one; the first if None.
+
+    Raises:
+        UserError: there is no such preset.
+    """
+    preset = preset or next(iter(presets))
+    if preset not in presets:
+        raise UserError(f"{name} has no preset {preset!r}{nearest(preset, presets)}")
+    chosen = presets[preset]
+    return RunConfig(
+        name=name,
+        preset=preset,
+        method=with_changes(options(), chosen.method),
+        data=with_changes(DataConfig(), chosen.data),
+        train=with_changes(TrainConfig(), chosen.train),
+    )
 
 
 def names_code(extractor: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import torch
 
 from instar.core.errors import UserError, setting
 from instar.core.member import File
@@ -208,11 +207,12 @@ def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
 
 def _reason(error: BaseException, image: Read) -> str:
     message = " ".join(str(error).split())
-    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
+    memory = on_gpu or isinstance(error, MemoryError)
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
-        on_gpu = isinstance(error, torch.OutOfMemoryError) or message.startswith("MPS")
         remedy = f"set {setting('tile', 'auto')} or a lower {setting('size')}"
-        remedy += f", or {setting('device', 'cpu')}" if on_gpu else ""
+        remedy += f", or {setting('device', 'cpu')}" if on_gpu or message.startswith("MPS") else ""
         return f"out of memory at {image.width} x {image.height}; {remedy}"
     if isinstance(error, UserError):
         return " ".join(error.message.raw.split())

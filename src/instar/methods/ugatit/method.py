@@ -135,6 +135,7 @@ class UGATIT(Method[Unpaired]):
         "https://arxiv.org/abs/1907.10830",
     )
     data = Unpaired
+    holds_input = {"cycle": "all", "identity": "colours"}
     targets = ("a", "b")
     translators = ("G_st", "G_ts")
     presets = {
