@@ -1,7 +1,7 @@
 """A sheet of held-out images and their translations, for a results page.
 
     python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10] [--styles 1]
-                               [--references N] [--size PX]
+                               [--references N] [--size PX] [--brighten]
 
 Rows: input, translation (one for each style, the same styles for all columns), translations in the styles of real
 images of the target, which stand at the left, and for pairs the truth; all spread evenly over the held-out files, not
@@ -36,6 +36,9 @@ def main() -> None:
     parser.add_argument("--styles", type=int, default=1, help="for methods with styles: how many are shown")
     parser.add_argument("--references", type=int, default=0, help="rows in the styles of held-out images of the target")
     parser.add_argument("--size", type=int, default=None, help="of the images; that of the training if not given")
+    parser.add_argument(
+        "--brighten", action="store_true", help="show inputs from their smallest to their largest value"
+    )
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")
@@ -54,6 +57,8 @@ def main() -> None:
     styles = [*styles, *(translator.style_of(to_pil_image(one.add(1).div(2)), to) for one in shown)]
     made = [translator.tensors(source, to, style=style) for style in styles]
     rows = [colour(row) for row in (source, *made, *([truth] if samples.paired(origin, to) else []))]
+    if args.brighten:
+        rows[0] = (rows[0] - rows[0].min()) / (rows[0].max() - rows[0].min()) * 2 - 1
     if len(shown):
         blank = torch.ones_like(rows[0][:1])
         before = [blank] * (1 + len(made) - len(shown)) + [colour(one[None]) for one in shown]
