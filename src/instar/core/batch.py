@@ -20,11 +20,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-import torch
-from torch import Tensor
 from typing_extensions import Self
+
+if TYPE_CHECKING:  # seconds, which naming domains and parts can do without
+    import torch
+    from torch import Tensor
 
 Domain = str
 """Key of a domain: "a", "b", then "c", ... What it is called in words is the data set's choice."""
@@ -81,6 +83,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """Return the same batch with all its tensors on `device`."""
+        from torch import Tensor  # noqa: PLC0415
+
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
         moved: dict[str, Any] = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
@@ -147,6 +151,12 @@ class Unpaired(TwoDomains):
     parts = {"a": Part(order=0, crop=0), "b": Part(order=1, crop=1)}
 
 
+def _no_labels() -> Tensor:
+    import torch  # noqa: PLC0415
+
+    return torch.empty(0, dtype=torch.int64)
+
+
 @dataclass(frozen=True)
 class Labelled(Unpaired):
     """The images of the source domain have classes; those of the target domain may have some, but nobody is told.
@@ -155,7 +165,7 @@ class Labelled(Unpaired):
         labels: numbers (N,) int64 of the classes of `a`, from 0.
     """
 
-    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    labels: Tensor = field(default_factory=_no_labels)
 
     needs = "two folders, classes"
     classes = {"a": "all"}
@@ -170,7 +180,7 @@ class Unlabelled(TwoDomains):
             share of them; -1 where there is none, or where it is kept back.
     """
 
-    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    labels: Tensor = field(default_factory=_no_labels)
 
     needs = "one folder"
     parts = {"a": Part(crop=0), "b": Part(crop=1)}

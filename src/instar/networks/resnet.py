@@ -8,6 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from instar.modules.masked import Masked
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown, BlurUp
 
@@ -15,7 +16,7 @@ REACH = 0.9
 """With a skip, brighter and darker pixels count as this: beyond it tanh is so flat that they would hardly change."""
 
 
-class ResnetGenerator(nn.Module):
+class ResnetGenerator(Masked):
     """Two downsamplings, residual blocks, two upsamplings, tanh. Instance norm, biases on, reflect padding.
 
     Layers of the encoder have names, in this order: pixels (the padded image), stem, down1, act1, down2, act2,
@@ -74,7 +75,7 @@ class ResnetGenerator(nn.Module):
 
     def _finish(self, deepest: Tensor, x: Tensor) -> Tensor:
         raw = self.decoder(deepest)
-        return with_input(raw, x) if self.skip else torch.tanh(raw)
+        return self.limit(with_input(raw, x) if self.skip else torch.tanh(raw), x)
 
     def _encode(self, x: Tensor, layers: Collection[str], *, to_end: bool) -> tuple[Tensor, dict[str, Tensor]]:
         missing = set(layers) - set(self.channels)

@@ -154,6 +154,7 @@ class CUT(Method[Unpaired]):
         "https://arxiv.org/abs/2007.15651",
     )
     data = Unpaired
+    holds_input = {"nce_x": "shapes", "nce_y": "colours"}
     one_number_of_channels = "its contrast reads translations by the encoder that reads the inputs"
     targets = ("b",)
     translators = ("G",)

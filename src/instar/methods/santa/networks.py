@@ -7,6 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from instar.modules.masked import Masked
 from instar.modules.norms import adaptive_instance_norm
 from instar.modules.resample import BlurUp
 from instar.networks.resnet import encoder_layers, with_input
@@ -15,7 +16,7 @@ STYLE = 8
 """Numbers that stand for a place on the path."""
 
 
-class PathGenerator(nn.Module):
+class PathGenerator(Masked):
     """An encoder with half of the residual blocks; a decoder whose norms are set by a place on the path.
 
     The place 0 is the domain of the input, 1 the target. A place between is the straight line between two learned
@@ -58,7 +59,7 @@ class PathGenerator(nn.Module):
         `latent`, (N, 4 * width, H / 4, W / 4), is what the encoder makes of x.
         """
         raw = self.trace(latent, place)[-1]
-        return with_input(raw, x) if self.skip else torch.tanh(raw)
+        return self.limit(with_input(raw, x) if self.skip else torch.tanh(raw), x)
 
     def trace(self, latent: Tensor, place: Tensor) -> list[Tensor]:
         """Return the decoder's features at places (N,), from the coarsest to the output before the tanh.
