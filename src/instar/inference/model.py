@@ -24,7 +24,7 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
-from instar.inference.fitting import Fitting, fitted
+from instar.inference.fitting import Fitting, Pass, fitted
 from instar.inference.memory import Cost, cost
 from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
 from instar.inference.padding import cropped, enlarged, padded, resized
@@ -189,10 +189,13 @@ class Model:
         if fitting.one_by_one(*x.shape[-2:]) and isinstance(self.method, OnnxMethod):
             tile = setting("tile", fitting.tile)
             raise UserError(f"{tile}: an exported graph takes whole images; take the run, or a lower {setting('size')}")
-        run = partial(self._run, to, seed, style)
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
-        out = fitted(run, self.padded(x.float()), self.device, partial(self._cost, to), fitting, image)
+        out = fitted(self._way(to, seed, style), self.padded(x.float()), fitting, image)
         return cropped(out, *x.shape[-2:])
+
+    def _way(self, to: Domain, seed: int, style: Tensor | None) -> Pass:
+        run = partial(self._run, to, seed, style)
+        return Pass(run, self.device, partial(self._cost, to), self.method.size_divisor)
 
     def _run(self, to: Domain, seed: int, style: Tensor | None, planes: Tensor) -> Tensor:
         options: dict[str, Any] = {} if style is None else {"style": style}

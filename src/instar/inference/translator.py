@@ -33,7 +33,7 @@ from instar.inference.styles import (
     encoded_style,
     style_of_own_domain,
 )
-from instar.inference.tiles.sizes import Tile
+from instar.inference.tiles.sizes import Tile, TileStatistics
 
 
 class Translator(Model):
@@ -54,6 +54,7 @@ class Translator(Model):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Picture: ...
     @overload
@@ -67,6 +68,7 @@ class Translator(Model):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> list[Picture]: ...
     @overload
@@ -80,6 +82,7 @@ class Translator(Model):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> NDArray[Any]: ...
     @overload
@@ -93,10 +96,11 @@ class Translator(Model):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Tensor: ...
 
-    def translate(
+    def translate(  # noqa: PLR0913  (one for each setting)
         self,
         image: Given | Sequence[Given] | NDArray[Any] | Tensor,
         to: str | None = None,
@@ -106,6 +110,7 @@ class Translator(Model):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Picture | list[Picture] | NDArray[Any] | Tensor:
         """Translate one image or many.
@@ -123,6 +128,8 @@ class Translator(Model):
             tile: translate images with more pixels than a square of this side in parts of so many, each norm with the
                 statistics of the whole image: the result is that of the whole in little memory. "auto" does so where
                 the memory is too small for the whole.
+            tile_statistics: of norms in tiles: exact, or approximate: those of the image made smaller, in memory that
+                does not grow with the image; how far the result is from the exact one is told.
             on_event: told what tiles will take (`Noted`), and how far an image is (`Worked`).
 
         Returns:
@@ -135,7 +142,7 @@ class Translator(Model):
             TypeError: `image` is nothing of the above.
         """
         chosen = self.style_to(to) if style is None else style
-        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event))
+        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event, tile_statistics))
         if isinstance(image, Tensor):
             return translated_tensor(self, image, options)
         if isinstance(image, np.ndarray):
@@ -153,10 +160,11 @@ class Translator(Model):
         seed: int = 0,
         style: Style | None = None,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> list[Picture]:
         """Translate PIL images of one size in one pass; everything else is as for `translate`."""
-        fitting = Fitting(tile, on_event)
+        fitting = Fitting(tile, on_event, tile_statistics)
         return translated_images(self, batch, Options(self.domain(to), size, seed, style, fitting=fitting))
 
     def styles(self, count: int, *, seed: int = 0) -> Tensor:

@@ -112,6 +112,7 @@ def _images(request: TranslationRequest, model: Translator, on_event: Listener) 
         seed=request.seed,
         style=style,
         tile=request.tile,
+        tile_statistics=request.tile_statistics,
         on_event=on_event,
     )
 
