@@ -122,7 +122,7 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         return ""
 
     @classmethod
-    def trains_on(cls, cfg: MethodConfig) -> tuple[str, ...]:
+    def trains_on(cls, cfg: Any) -> tuple[str, ...]:
         """Name the extractors whose features these settings train on, such as torchvision:vgg16.
 
         They may not score its runs: they would praise what was fitted to them.

@@ -170,7 +170,7 @@ class MUNIT(Method[Unpaired]):
         self.stochastic = True
 
     @classmethod
-    def trains_on(cls, cfg: Config) -> tuple[str, ...]:  # type: ignore[override]  (as `__init__`)
+    def trains_on(cls, cfg: Config) -> tuple[str, ...]:
         """Name VGG-16, if there is a perceptual loss."""
         return (EXTRACTOR,) if cfg.perceptual else ()
 

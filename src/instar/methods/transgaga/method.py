@@ -187,7 +187,7 @@ class TransGaGa(Method[Unpaired]):
         return self.texture.note() if self.cfg.gram else ""
 
     @classmethod
-    def trains_on(cls, cfg: Config) -> tuple[str, ...]:  # type: ignore[override]  (as `__init__`)
+    def trains_on(cls, cfg: Config) -> tuple[str, ...]:
         """Name VGG-16, if textures are compared in its features."""
         return (EXTRACTOR,) if cfg.gram and cfg.texture == "vgg" else ()
 
