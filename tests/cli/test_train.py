@@ -141,10 +141,10 @@ def test_short_and_derived_flags_are_the_same() -> None:
         "--train.steps 7 --train.batch 4 --train.seed 3 --data.size 48 --train.device cpu --train.devices 2 "
         "--train.precision bf16 --method.channels 1"
     )
-    one, out = parse_method("cut", ["d", "-o", "r", *short.split(), "--from", "x", "--to", "y"])
+    one, own = parse_method("cut", ["d", "-o", "r", *short.split(), "--from", "x", "--to", "y"])
     two, _ = parse_method("cut", ["d", "--out", "r", *long.split(), "--data.source", "x", "--data.target", "y"])
     assert one == two
-    assert out == Path("r")
+    assert own["out"] == Path("r")
     assert (one.train.steps, one.train.batch, one.data.size, one.method.channels) == (7, 4, 48, 1)
     assert (one.data.source, one.data.target) == ("x", "y")
     assert one.data.roots == (Path("d").absolute(),)

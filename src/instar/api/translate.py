@@ -11,13 +11,13 @@ from instar.api.paths import AnyPath, Paths
 from instar.core.events import Listener, Stop, ignore
 
 if TYPE_CHECKING:
+    from instar.inference.base import BaseTranslator
     from instar.inference.style_table import StyleTable
     from instar.inference.translate_files import TranslationResult
-    from instar.inference.translator import Translator
 
 
 def translate(  # noqa: PLR0913  (one for each setting of a request, as the command line has flags)
-    run: AnyPath | Translator,
+    run: AnyPath | BaseTranslator,
     inputs: Paths,
     out: AnyPath,
     *,
@@ -122,7 +122,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
 
 
 def styles(
-    run: AnyPath | Translator,
+    run: AnyPath | BaseTranslator,
     inputs: Paths,
     out: AnyPath | None = None,
     *,
@@ -157,7 +157,7 @@ def styles(
     return table
 
 
-def _model(run: AnyPath | Translator) -> Path | Translator:
+def _model(run: AnyPath | BaseTranslator) -> Path | BaseTranslator:
     return Path(run) if isinstance(run, (str, PathLike)) else run
 
 

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from instar.core.batch import Batch, BatchT, Domain
-from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig, under_preset
 from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
-from instar.core.errors import UserError, nearest, setting
+from instar.core.errors import UserError, setting
 from instar.core.memory import memory
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seeded
-from instar.core.settings import with_changes
 
 _MAKING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 """By which layers make their weights and buffers."""
@@ -158,10 +157,10 @@ def same_side(config: RunConfig, side: int, name: str = "side") -> None:
 
 def two_each(config: RunConfig, why: str) -> None:
     """Refuse one image per device where the images of a batch are compared: `why` says who needs more."""
-    batch, devices = config.train.batch, config.train.devices
-    if batch // devices < 2:
-        enough = setting("train.batch", 2 * devices)
-        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per device; take {enough} or more")
+    batch, parts = config.train.batch, config.train.parts
+    if batch // parts < 2:
+        enough, seen = setting("train.batch", 2 * parts), "part of it" if config.train.accumulate > 1 else "device"
+        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per {seen}; take {enough} or more")
 
 
 def outline(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:
@@ -212,14 +211,4 @@ class _Fitting(TorchFunctionMode):
 
 def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:
     """Return the complete settings of `method` under `preset` (its first one if None)."""
-    preset = preset or next(iter(method.presets))
-    if preset not in method.presets:
-        raise UserError(f"{name} has no preset {preset!r}{nearest(preset, method.presets)}")
-    chosen = method.presets[preset]
-    return RunConfig(
-        name=name,
-        preset=preset,
-        method=with_changes(method.options(), chosen.method),
-        data=with_changes(DataConfig(), chosen.data),
-        train=with_changes(TrainConfig(), chosen.train),
-    )
+    return under_preset(name, method.options, method.presets, preset)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore, note
-from instar.inference.memory import Cost, free_bytes
-from instar.inference.tiles.operations import NotLocal
 from instar.inference.tiles.sizes import Tile, check_tile
-from instar.inference.tiles.whole import Translate, gigabytes, planned, tiled, told
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from instar.inference.memory import Cost
+    from instar.inference.tiles.whole import Translate
 
 ALWAYS_FITS = 2**20
 """Pixels up to which nobody asks for the memory."""
@@ -44,6 +46,10 @@ class Fitting:
         return self.tile is not None and height * width > largest
 
 
+WHOLE = Fitting()
+"""As a whole, if the memory is enough."""
+
+
 def fitted(
     translate: Translate,
     x: Tensor,
@@ -65,6 +71,9 @@ def fitted(
     Raises:
         UserError: there is too little memory, or disk; nothing was computed.
     """
+    from instar.inference.memory import free_bytes  # noqa: PLC0415  (seconds of torch, which choosing can do without)
+    from instar.inference.tiles.whole import gigabytes  # noqa: PLC0415
+
     tile, pixels = fitting.tile, x.shape[-2] * x.shape[-1]
     if isinstance(tile, int) and fitting.one_by_one(*x.shape[-2:]):
         return _in_tiles(translate, x, device, cost, fitting, image)
@@ -84,6 +93,9 @@ def fitted(
 def _in_tiles(
     translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting, image: str
 ) -> Tensor:
+    from instar.inference.tiles.operations import NotLocal  # noqa: PLC0415
+    from instar.inference.tiles.whole import planned, tiled, told  # noqa: PLC0415
+
     tile = fitting.tile or "auto"
     try:
         plan = planned(translate, x.cpu(), device, tile, image)
@@ -98,6 +110,9 @@ def _in_tiles(
 
 
 def _remedy(translate: Translate, x: Tensor, device: torch.device) -> str:
+    from instar.inference.tiles.operations import NotLocal  # noqa: PLC0415
+    from instar.inference.tiles.whole import planned  # noqa: PLC0415
+
     lower = f"a lower {setting('size')}"
     try:
         planned(translate, x[:1].cpu(), device, "auto", "")

@@ -238,6 +238,7 @@ class UGATIT(Method[Unpaired]):
         needed = self.learns_cam or self.cfg.identity
         features, logits = net.encode(torch.cat([source, target]) if needed else source)
         images = net.decode(features if self.cfg.identity else features[:n])
+        images = net.limit(images, torch.cat([source, target])[: len(images)])
         return Generated(images[:n], images[n:], logits)
 
     def discriminator_loss(self, s: Tensor, t: Tensor, fake_s: Tensor, fake_t: Tensor) -> Loss:
