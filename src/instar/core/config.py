@@ -263,7 +263,8 @@ class TrainConfig(Settings):
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
-    """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
+    """Features for these scores: inception, mobilenet=FILE, efficientnet, torchvision:NAME, timm:NAME or
+    module.path:callable."""
     keep_best: NonNegativeInt = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
     start_from: Path | None = None
@@ -356,7 +357,7 @@ def under_preset(
 def names_code(extractor: str) -> bool:
     """Return whether the name of an extractor is code to be run: module.path:callable."""
     kind, colon, _ = extractor.partition("=")[0].partition(":")
-    return bool(colon) and kind != "torchvision"
+    return bool(colon) and kind not in ("torchvision", "timm")
 
 
 def code_in(config: RunConfig) -> str | None:
