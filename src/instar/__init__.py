@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from instar.api.evaluate import evaluate_folders as evaluate_folders
     from instar.api.evaluate import register_metric as register_metric
     from instar.api.export import export as export
+    from instar.api.fit import FitResult as FitResult
+    from instar.api.fit import fit as fit
     from instar.api.import_ import ImportResult as ImportResult
     from instar.api.import_ import import_checkpoint as import_checkpoint
     from instar.api.inspect import inspect as inspect
@@ -49,6 +51,8 @@ _HOMES = {
     "evaluate_folders": "instar.api.evaluate",
     "register_metric": "instar.api.evaluate",
     "export": "instar.api.export",
+    "FitResult": "instar.api.fit",
+    "fit": "instar.api.fit",
     "ImportResult": "instar.api.import_",
     "import_checkpoint": "instar.api.import_",
     "inspect": "instar.api.inspect",

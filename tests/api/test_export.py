@@ -12,6 +12,9 @@ from PIL import Image
 import instar
 from instar.api.export import _images, export
 from instar.core.errors import UserError
+from instar.core.images import save
+from instar.core.raster import Raster
+from instar.core.reading import read
 from instar.data import shapes
 from instar.exporting import report
 from instar.exporting.cards import check_size
@@ -210,3 +213,30 @@ def test_held_out_images_are_taken_where_there_are_any(tmp_path: Path, run_direc
     images, about = _images(model, "b")
     assert len(images) == 2
     assert "2 held-out images" in about
+
+
+def test_bands_types_and_ranges_of_both_domains_go_with_the_file(tmp_path: Path) -> None:
+    bands = rng.integers(100, 3000, (6, 32, 32, 4)).astype(np.uint16)
+    warmth = bands[..., :1].astype(np.float32) * 2 - 500
+    for part, images in (("trainA", bands), ("trainB", warmth), ("testA", bands[:2])):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        for number, pixels in enumerate(images):
+            save(Raster(pixels), tmp_path / "set" / part / f"{number}.tif")
+    settings = {"preset": "tiny", "steps": 2, "device": "cpu", "channels": 4}
+    data, method = {"range_a": (0.0, 4095.0)}, {"target_channels": 1}
+    run = instar.train("pix2pix", tmp_path / "set", out=tmp_path / "run", data=data, method=method, **settings).run
+    export(run, tmp_path / "model.onnx")
+    card = instar.load(tmp_path / "model.onnx").config
+    assert card.formats == instar.load(run).config.formats
+    assert [(one.bands, one.dtype) for one in card.formats] == [(4, "uint16"), (1, "float32")]
+    found = []
+    for model in (run, tmp_path / "model.onnx"):
+        done = instar.translate(model, tmp_path / "set/testA", tmp_path / f"out-{model.stem}", seed=3)
+        assert (done.translated, done.failed) == (2, ())
+        result = read(done.out / "1.tif")
+        assert isinstance(result, Raster)
+        assert result.mode == "1 x float32"
+        found.append(result.pixels)
+    low, high = sorted((card.formats[1].low, card.formats[1].high))
+    assert low <= found[0].min() < found[0].max() <= high
+    np.testing.assert_allclose(found[0], found[1], atol=(high - low) / 255)

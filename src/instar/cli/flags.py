@@ -20,6 +20,7 @@ FLAGS = {
     **{name: f"--{short}" for name, short in SHORT.items()},
     "data.source": "--from",
     "data.target": "--to",
+    "data.masks": "--masks",
     "data.range_a": "--range-a",
     "data.range_b": "--range-b",
     "method.target_channels": "--target-channels",

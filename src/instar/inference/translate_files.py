@@ -115,7 +115,8 @@ def translate_files(
     if request.grid:
         check_grid(jobs)
     check_videos(request, [job for job in jobs if job.video])
-    finish = finish_of(request, made)
+    hides = _given(request, translator) if translator.config.data.masks else None
+    finish = finish_of(request, made, hides)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -214,6 +215,7 @@ def _work(
             _looker(None if request.size else translator.config.data.short_side, hear),
         ),
         stopped=stopped,
+        show=finish.shown,
         finish=finish,
     )
     work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)

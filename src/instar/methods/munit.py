@@ -111,6 +111,7 @@ class MUNIT(Method[Unpaired]):
         "https://arxiv.org/abs/1804.04732",
     )
     data = Unpaired
+    holds_input = {"content": "shapes", "cycle": "all"}
     targets = ("a", "b")
     translators = ("G_a", "G_b")
     presets = {

@@ -135,6 +135,7 @@ class TransGaGa(Method[Unpaired]):
         "https://arxiv.org/abs/1904.09571",
     )
     data = Unpaired
+    holds_input = {"cycle": "all", "gram": "colours"}
     targets = ("a", "b")
     translators = ("E_g", "vae", "phi")
     fitted = ("pca",)
