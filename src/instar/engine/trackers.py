@@ -5,23 +5,24 @@ A run that goes on, goes on in the same experiment: the logger's name for it is 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from instar.core.config import RunConfig
+from instar.core.config import RunConfig, TrainConfig
 from instar.core.errors import UserError, setting
 from instar.core.events import Event, Listener, Logged, Pictured, Scored, Started
 from instar.core.files import read_own, write_atomically
 from instar.core.plain import read_json
 from instar.core.settings import to_dict
-from instar.engine.writers import Writer, row_of, scalars
+from instar.engine.writers import Board, Writer, row_of, scalars
 
 PROJECT = "instar"
 """What experiments are filed under; the loggers' own variables name servers and places."""
@@ -35,25 +36,17 @@ class Tracker(Writer):
     package: ClassVar[str]
 
     def __init__(self, run: Path, say: Listener, config: RunConfig) -> None:
-        """Find the package, so that a training without it does not start.
-
-        Raises:
-            UserError: it is not installed.
-        """
+        """Do nothing yet: the package is imported as the training begins."""
         super().__init__(run, say)
-        try:
-            self.library: Any = importlib.import_module(self.package)
-        except ImportError as error:
-            said = setting("train.logger", self.package)
-            raise UserError(f"{said}: needs {self.package}: pip install {self.package}") from error
+        self.library: Any = None
         self.settings = _flat(to_dict(config))
         self.open = False
 
     def write(self, event: Event) -> None:
         """Begin, or log numbers or a picture."""
         if isinstance(event, Started):
-            known = self._known()
-            found = self.begin(f"{self.run.absolute().name}", known.get(self.package))
+            self.library, known = import_module(self.package), self._known()
+            found = self.begin(self.run.absolute().name, known.get(self.package))
             write_atomically(self.run / IDS, json.dumps({**known, self.package: found}).encode())
             self.open = True
         elif isinstance(event, (Logged, Scored)):
@@ -183,6 +176,35 @@ class WandB(Tracker):
 
 TRACKERS: Mapping[str, type[Tracker]] = {kind.package: kind for kind in (Trackio, MLflow, WandB)}
 """By the value of `train.logger`."""
+
+
+def check_logger(train: TrainConfig) -> None:
+    """Refuse a logger that is not installed, before anything is written.
+
+    Raises:
+        UserError: it is not.
+    """
+    if train.logger is not None and find_spec(train.logger) is None:
+        said = setting("train.logger", train.logger)
+        raise UserError(f"{said}: it is not installed: pip install {train.logger}")
+
+
+@contextmanager
+def boards(config: RunConfig, run: Path, say: Listener) -> Iterator[list[Writer]]:
+    """Give what shows a run elsewhere, and end it: TensorBoard's events, if that is installed, and the logger named.
+
+    Args:
+        config: of the run.
+        run: its directory.
+        say: told what cannot be written.
+    """
+    with ExitStack() as held:
+        made: list[Writer] = []
+        if find_spec("tensorboard"):
+            made.append(held.enter_context(closing(Board(run, say))))
+        if config.train.logger is not None:
+            made.append(held.enter_context(closing(TRACKERS[config.train.logger](run, say, config))))
+        yield made
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
