@@ -90,8 +90,9 @@ def test_trackio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT run_name, step, metrics FROM metrics ORDER BY step").fetchall()
     assert len({name for name, *_ in rows}) == 1
-    found = {step: json.loads(metrics).get("G/gan") for _, step, metrics in rows}
-    assert {step: value for step, value in found.items() if value is not None} == {5: 0.5, 15: 0.5}
+    found = [(step, json.loads(metrics).get("G/gan")) for _, step, metrics in rows]
+    assert [one for one in found if one[1] is not None] == [(5, 0.5), (15, 0.5)]
+    assert len(list((tmp_path / "trackio").rglob("*.png"))) == 2
 
 
 def test_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
