@@ -14,7 +14,7 @@ from PIL import Image
 def make_masked(tmp_path: Path) -> Callable[..., Path]:
     """Write two domains of noise images with masks of rectangles; `outside` is the gray around these."""
 
-    def write(name: str, outside: int = 0, inset: int = 8) -> Path:
+    def write(name: str, outside: int = 0, inset: int = 8, split: str = "train") -> Path:
         rng = np.random.default_rng(0)
         for domain in "AB":
             for number in range(6):
@@ -22,7 +22,7 @@ def make_masked(tmp_path: Path) -> Callable[..., Path]:
                 mask = np.zeros((36, 44), np.uint8)
                 mask[inset : 36 - inset, inset : 44 - inset] = 255
                 pixels[mask == 0] = outside
-                for folder, array in ((f"train{domain}", pixels), (f"train{domain}_mask", mask)):
+                for folder, array in ((f"{split}{domain}", pixels), (f"{split}{domain}_mask", mask)):
                     (tmp_path / name / folder).mkdir(parents=True, exist_ok=True)
                     Image.fromarray(array).save(tmp_path / name / folder / f"{number}.png")
         return tmp_path / name

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from evaluation.parts import extractor
 from PIL import Image
 from torch import Tensor, nn
 
@@ -155,3 +156,18 @@ def test_a_model_of_masks_is_shown_what_they_leave(make_masked, tmp_path: Path) 
     assert np.array_equal(made[0][inside], made[1][inside])
     assert (made[0][~inside] == 0).all()
     assert (made[1][~inside] == 200).all()
+
+
+def test_scores_see_what_masks_leave(make_masked, tmp_path: Path) -> None:
+    """What lies outside changes no score, of copies neither, while training and afterwards."""
+    found = []
+    for name, outside in (("one", 0), ("other", 200)):
+        make_masked(name, outside=outside, split="test")
+        data = make_masked(name, outside=outside)
+        settings = {"preset": "tiny", "steps": 2, "device": "cpu", "data": {"masks": "_mask"}}
+        run = instar.train("cut", data, out=tmp_path / f"{name}-run", **settings).run
+        report = instar.evaluate(run, extractor=extractor(), size=36)
+        found.append([[score.value for score in column.scores] for column in report.columns])
+    assert found[0] == found[1]
+    whole = instar.evaluate(tmp_path / "one-run", tmp_path / "other", extractor=extractor(), size=36)
+    assert [[score.value for score in column.scores] for column in whole.columns] == found[0]

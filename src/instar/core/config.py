@@ -234,6 +234,9 @@ class TrainConfig(Settings):
     """Length of the run in optimiser steps."""
     batch: PositiveInt = 1
     """Images per domain in a step, over all devices."""
+    accumulate: PositiveInt = field(default=1, metadata=IF_SET)
+    """Parts in which each process takes its share of the batch, one after the other: gradients are those of the whole
+    batch, up to norms and chance that look at several images, for less memory."""
     seed: NonNegativeInt = 0
     """Initial weights, order of the images, augmentation and noise all follow from it."""
     device: Device = "auto"
@@ -279,6 +282,14 @@ class TrainConfig(Settings):
         if self.batch % self.devices:
             batch, devices = setting("train.batch", self.batch), setting("train.devices", self.devices)
             raise UserError(f"{batch} cannot be shared equally by {devices}")
+        if self.batch % self.parts:
+            batch, parts = setting("train.batch", self.batch), setting("train.accumulate", self.accumulate)
+            raise UserError(f"{batch} cannot be cut into equal parts by {parts}; take a multiple of {self.parts}")
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a batch is seen: those of all processes."""
+        return self.devices * self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,10 +149,10 @@ def same_side(config: RunConfig, side: int, name: str = "side") -> None:
 
 def two_each(config: RunConfig, why: str) -> None:
     """Refuse one image per device where the images of a batch are compared: `why` says who needs more."""
-    batch, devices = config.train.batch, config.train.devices
-    if batch // devices < 2:
-        enough = setting("train.batch", 2 * devices)
-        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per device; take {enough} or more")
+    batch, parts = config.train.batch, config.train.parts
+    if batch // parts < 2:
+        enough, seen = setting("train.batch", 2 * parts), "part of it" if config.train.accumulate > 1 else "device"
+        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per {seen}; take {enough} or more")
 
 
 def outline(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:

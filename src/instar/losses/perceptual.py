@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.device import constant
 from instar.core.errors import UserError, setting
 from instar.core.images import colour
 from instar.core.precision import full_precision
@@ -76,7 +77,7 @@ class VGG16:
         """Load the network, and return the images as it was trained to see them."""
         self.net = self.net or _load(self.layer, self.instead)
         x = full_precision(images if images.shape[1] == 1 else colour(images))  # gray becomes three by the mean below
-        mean, std = x.new_tensor(_MEAN)[:, None, None], x.new_tensor(_STD)[:, None, None]
+        mean, std = constant(_MEAN, x)[:, None, None], constant(_STD, x)[:, None, None]
         return ((x + 1) / 2 - mean) / std
 
     def distance(self, out: Tensor, source: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
+from instar.core.device import moved
 from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
@@ -234,7 +235,7 @@ class MUNIT(Method[Unpaired]):
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw styles (n, style_dim) from N(0, I)."""
         weight = self.G_a.style.head.weight
-        return torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator).to(weight.device)
+        return moved(torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator), weight.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of images (N, C, H, W) with their domain's style encoder."""

@@ -8,6 +8,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
+
 
 class Masks:
     """In place of a generator: the masks of all layers, drawn by the caller.
@@ -36,4 +38,4 @@ def dropout(x: Tensor, p: float, generator: Generator | Masks | None = None) -> 
     if generator is None:
         return nnf.dropout(x, p)
     kept = torch.empty_like(x, device=generator.device).bernoulli_(1 - p, generator=generator).div_(1 - p)
-    return x * kept.to(x.device)
+    return x * moved(kept, x.device)

@@ -12,6 +12,7 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
+from instar.core.device import moved
 from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, Term, term
@@ -329,7 +330,8 @@ class TransGaGa(Method[Unpaired]):
 
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw appearances (n, S) from N(0, I)."""
-        return torch.randn(n, self.cfg.code, generator=generator).to(self.pca.a.mean)
+        mean = self.pca.a.mean
+        return moved(torch.randn(n, self.cfg.code, generator=generator).to(mean.dtype), mean.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Return the appearances (N, S) of images (N, C, H, W) of a domain."""
