@@ -19,6 +19,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 ort = pytest.importorskip("onnxruntime")
 from browsing import needs_browser, opened  # noqa: E402
+
 from instar.exporting.onnx_file import write_onnx  # noqa: E402
 
 Runs = Callable[..., Path]
