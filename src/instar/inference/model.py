@@ -14,7 +14,7 @@ from typing_extensions import Self
 
 from instar.core.abilities import Clustered, supports
 from instar.core.batch import Domain
-from instar.core.config import RunConfig
+from instar.core.config import Precision, RunConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError, setting
 from instar.core.formats import DomainFormat
@@ -28,6 +28,7 @@ from instar.inference.fitting import Fitting, fitted
 from instar.inference.memory import Cost, cost
 from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
 from instar.inference.padding import cropped, enlarged, padded, resized
+from instar.inference.tiles.sizes import Tile
 
 WHOLE = Fitting()
 """As a whole, if the memory is enough."""
@@ -49,22 +50,30 @@ class Model:
         method: in eval mode.
         config: settings of its run.
         device: where it computes.
+        precision: "32", or "bf16": whole images go through the networks in bfloat16.
         keys: its domains.
     """
 
-    def __init__(self, method: Method[Any], config: RunConfig, device: str = "auto") -> None:
+    def __init__(
+        self, method: Method[Any], config: RunConfig, device: str = "auto", precision: Precision = "32"
+    ) -> None:
+        if precision == "bf16" and isinstance(method, OnnxMethod):
+            raise UserError(f"{setting('precision', precision)}: an exported graph has its own; take the run")
         self.device = torch.device(pick_device(device))
         self.method = method.eval().requires_grad_(False).to(self.device)
+        self.precision = precision
+        if precision == "bf16":  # in float32 kernels of this layout round otherwise, and gain little
+            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config
         self.keys = Domains.of(config, method.data.parts, method.targets)
         self._costs: dict[Domain, Cost] = {}
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> Self:
+    def load(cls, path: Path, device: str = "auto", precision: Precision = "32") -> Self:
         """Load a run directory's last checkpoint, one checkpoint, or a file that `instar.export` has written."""
         if path.suffix.lower() == SUFFIX:
-            return cls(*load_onnx(path, device), device="cpu")
-        return cls(*load_method(path), device=device)
+            return cls(*load_onnx(path, device), device="cpu", precision=precision)
+        return cls(*load_method(path), device=device, precision=precision)
 
     @property
     def name(self) -> str:
@@ -185,7 +194,13 @@ class Model:
         """Pad (N, C, H, W) right and below, to the multiples that the networks need; exported graphs pad themselves."""
         return x if isinstance(self.method, OnnxMethod) else padded(x, self.method.size_divisor)
 
+    def check_tile(self, tile: Tile | None) -> None:
+        """Refuse tiles beside bfloat16: their statistics are those of the whole image only in float32."""
+        if tile is not None and self.precision == "bf16":
+            raise UserError(f"{setting('tile', tile)} and {setting('precision', 'bf16')}: give one of the two")
+
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None, fitting: Fitting) -> Tensor:
+        self.check_tile(fitting.tile)
         if fitting.one_by_one(*x.shape[-2:]) and isinstance(self.method, OnnxMethod):
             tile = setting("tile", fitting.tile)
             raise UserError(f"{tile}: an exported graph takes whole images; take the run, or a lower {setting('size')}")
@@ -199,7 +214,10 @@ class Model:
         if self.method.stochastic:
             options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
         translate: Callable[..., Tensor] = self.method.translate
-        return translate(planes, to=to, **options)
+        if self.precision == "32":
+            return translate(planes, to=to, **options)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return translate(planes.contiguous(memory_format=torch.channels_last), to=to, **options).float()
 
     def _cost(self, to: Domain) -> Cost:
         """Return what a pass takes for each pixel, measured once."""
