@@ -49,10 +49,10 @@ def test_a_documented_command_is_one(line: str, capsys: pytest.CaptureFixture[st
         assert main.run(words) == 0
         return
     assert words[0] in main.COMMANDS
-    method = words[1] if words[0] == "train" and not words[1].startswith("-") else None
+    method = words[1] if words[0] in ("train", "fit") and not words[1].startswith("-") else None
     if method:
         assert method in registry.names()
-    if method and "--help" not in words:
+    if method and words[0] == "train" and "--help" not in words:
         assert parse_method(method, words[2:])[0].name == method
     text = help_of(words[0], *([method] if method else []), capsys=capsys)
     for flag in (word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import instar
 from instar.cli.main import run as command
-from instar.core import registry
+from instar.core import device, registry
 from instar.core.errors import UserError
 from instar.inference import memory, translate_files
 from instar.inference.request import TranslationRequest
@@ -73,7 +73,7 @@ def test_tiles_are_refused_beside_bfloat16(run_directory: Runs, tmp_path: Path) 
 def test_a_processor_without_the_instructions_is_told(
     run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(translate_files, "has_bf16", lambda device: False)
+    monkeypatch.setattr(device, "has_bf16", lambda kind: False)
     run, image = run_directory(), _image(tmp_path)
     notes = instar.translate(run, image, tmp_path / "out", device="cpu", precision="bf16").notes
     assert [str(one) for one in notes] == [

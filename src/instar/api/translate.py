@@ -12,19 +12,20 @@ from instar.core.events import Listener, Stop, ignore
 
 if TYPE_CHECKING:
     from instar.core.config import Precision
+    from instar.inference.base import BaseTranslator
     from instar.inference.style_table import StyleTable
     from instar.inference.translate_files import TranslationResult
-    from instar.inference.translator import Translator
 
 
 def translate(  # noqa: PLR0913  (one for each setting of a request, as the command line has flags)
-    run: AnyPath | Translator,
+    run: AnyPath | BaseTranslator,
     inputs: Paths,
     out: AnyPath,
     *,
     to: str | None = None,
     size: int | None = None,
     tile: int | Literal["auto"] | None = None,
+    tile_statistics: Literal["exact", "approximate"] = "exact",
     batch: int = 8,
     device: str = "auto",
     precision: Precision = "32",
@@ -61,6 +62,9 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         tile: translate images with more pixels than a square of this side in parts of so many: any size in little
             memory. Norms take their statistics from the whole image, so that the result is that of the whole. "auto"
             does so where the memory is too small for the whole.
+        tile_statistics: of norms in tiles: "exact" keeps features of the whole image in memory or on disk;
+            "approximate" takes the statistics of the image made smaller, in memory that does not grow with the image,
+            and says how far the result is off.
         batch: most images of one size that go through the network together.
         device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
         precision: 32 or bf16, of a model that is not loaded yet: bf16 takes half of the time where the device has it,
@@ -104,6 +108,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         to=to,
         size=size,
         tile=tile,
+        tile_statistics=tile_statistics,
         batch=batch,
         seed=seed,
         samples=samples,
@@ -131,7 +136,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
 
 
 def styles(
-    run: AnyPath | Translator,
+    run: AnyPath | BaseTranslator,
     inputs: Paths,
     out: AnyPath | None = None,
     *,
@@ -166,7 +171,7 @@ def styles(
     return table
 
 
-def _model(run: AnyPath | Translator) -> Path | Translator:
+def _model(run: AnyPath | BaseTranslator) -> Path | BaseTranslator:
     return Path(run) if isinstance(run, (str, PathLike)) else run
 
 

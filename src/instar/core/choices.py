@@ -78,8 +78,11 @@ def _options(about: str, settings: Mapping[str, Mapping[str, Any]]) -> type[Meth
     made: list[tuple[str, Any, Any]] = []
     for name, one in settings.items():
         kind: Any = eval(one["type"], _TYPES)
-        nested = is_dataclass(kind)
-        default = from_dict(kind, one["default"], name) if nested else _with_tuples(one["default"])
+        default = (
+            from_dict(kind, one["default"], name)
+            if isinstance(kind, type) and is_dataclass(kind)
+            else _with_tuples(one["default"])
+        )
         made.append((name, Annotated[kind, Doc(one["help"])], field(default=default)))
     return make_dataclass(
         "Config", made, bases=(MethodConfig,), frozen=True, kw_only=True, namespace={"__doc__": about}

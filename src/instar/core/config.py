@@ -131,6 +131,9 @@ class DataConfig(Settings):
     percentiles: tuple[float, float] = field(default=(0.1, 99.9), metadata=IF_SET)
     """Of the values of up to 64 training images, which become black and white where a range is measured."""
 
+    masks: str | None = field(default=None, metadata=IF_SET)
+    """End of the names of masks, such as _mask: of a folder beside that of the images (`trainA_mask`) with files of the
+    same names, or of files beside the images (`1_mask.png`). Losses see images where their masks are white."""
     pages: Pages = field(default="first", metadata=IF_SET)
     """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, each an image; the first; or the number of one,
     from 1."""
@@ -145,6 +148,8 @@ class DataConfig(Settings):
         first, last = self.percentiles
         if not 0 <= first < last <= 100:
             raise UserError(f"{setting('data.percentiles', self.percentiles)}: give two from 0 to 100, the lower first")
+        if self.masks is not None and not re.fullmatch(r"[^/\\]*\w", self.masks):
+            raise UserError(f"{setting('data.masks', self.masks)}: give the end of a name, such as _mask")
         if self.pair_by is None:
             return
         said = setting("data.pair_by", self.pair_by)
@@ -230,6 +235,9 @@ class TrainConfig(Settings):
     """Length of the run in optimiser steps."""
     batch: PositiveInt = 1
     """Images per domain in a step, over all devices."""
+    accumulate: PositiveInt = field(default=1, metadata=IF_SET)
+    """Parts in which each process takes its share of the batch, one after the other: gradients are those of the whole
+    batch, up to norms and chance that look at several images, for less memory."""
     seed: NonNegativeInt = 0
     """Initial weights, order of the images, augmentation and noise all follow from it."""
     device: Device = "auto"
@@ -250,10 +258,14 @@ class TrainConfig(Settings):
     """Steps between checkpoints."""
     keep: NonNegativeInt = 2
     """Checkpoints to keep besides the last of each phase; 0 keeps all."""
+    watch_every: NonNegativeInt = 200
+    """Steps between measurements of translations of 16 held-out images: how much changes, whether there are spots,
+    whether light and dark are swapped. Advice follows from them. 0 does not measure."""
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
-    """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
+    """Features for these scores: inception, mobilenet=FILE, efficientnet, torchvision:NAME, timm:NAME or
+    module.path:callable."""
     keep_best: NonNegativeInt = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
     start_from: Path | None = None
@@ -269,6 +281,14 @@ class TrainConfig(Settings):
         if self.batch % self.devices:
             batch, devices = setting("train.batch", self.batch), setting("train.devices", self.devices)
             raise UserError(f"{batch} cannot be shared equally by {devices}")
+        if self.batch % self.parts:
+            batch, parts = setting("train.batch", self.batch), setting("train.accumulate", self.accumulate)
+            raise UserError(f"{batch} cannot be cut into equal parts by {parts}; take a multiple of {self.parts}")
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a batch is seen: those of all processes."""
+        return self.devices * self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,7 +358,7 @@ def under_preset(
 def names_code(extractor: str) -> bool:
     """Return whether the name of an extractor is code to be run: module.path:callable."""
     kind, colon, _ = extractor.partition("=")[0].partition(":")
-    return bool(colon) and kind != "torchvision"
+    return bool(colon) and kind not in ("torchvision", "timm")
 
 
 def code_in(config: RunConfig) -> str | None:

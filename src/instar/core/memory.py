@@ -17,6 +17,11 @@ except ImportError:  # on Windows
     resource = None  # type: ignore[assignment]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+_OUT_OF_MEMORY = (
+    *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
+    "could not create a primitive",
+)
+"""What RuntimeErrors of PyTorch's allocators and of oneDNN say."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -45,6 +50,14 @@ class Budget:
             with self._changed:
                 self._used -= nbytes
                 self._changed.notify_all()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there was not enough memory, on the machine or on a GPU."""
+    said = " ".join(str(error).split()).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in said for words in _OUT_OF_MEMORY)
+    )
 
 
 @lru_cache(maxsize=1)

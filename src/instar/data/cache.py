@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -154,9 +154,13 @@ def _map(path: Path, index: Index) -> list[Mapped]:
 def _check(sides: list[Mapped], index: Index, path: Path) -> None:
     """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     for images, expected in zip(sides, index.checksums, strict=True):
-        found = in_threads(lambda number, images=images: checksum(images[number]), range(len(images)), _THREADS)
-        if found != expected:
+        # By number: each image is asked for as it is read, when the file is looked at.
+        if in_threads(partial(_checksum_of, images), range(len(images)), _THREADS) != expected:
             raise ValueError(f"{path} holds other pixels than were written")
+
+
+def _checksum_of(images: Mapped, number: int) -> int:
+    return checksum(images[number])
 
 
 class Writer:

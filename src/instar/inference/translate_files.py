@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from instar.core.config import LARGE, Pages, Precision
-from instar.core.device import has_bf16
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.files import open_new
@@ -23,6 +22,7 @@ from instar.core.member import File
 from instar.core.memory import keep_freed_memory
 from instar.core.reading import add_note, read, summed
 from instar.core.stack import Stack, read_all
+from instar.inference.base import BaseTranslator
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Inputs, Read, Size, work
 from instar.inference.companions import Finish, finish_of
@@ -30,9 +30,9 @@ from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
 from instar.inference.jobs import MANIFEST, Job, collect, is_file
 from instar.inference.landmark_pictures import COLUMNS
+from instar.inference.load import load
 from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
-from instar.inference.translator import Translator
 from instar.inference.variants import Variant, variants
 from instar.inference.video_jobs import check_videos, work_videos
 
@@ -74,7 +74,7 @@ class TranslationResult:
 
 
 def translate_files(
-    model: Translator | Path,
+    model: BaseTranslator | Path,
     request: TranslationRequest,
     *,
     device: str = "auto",
@@ -99,9 +99,9 @@ def translate_files(
         UserError: something is wrong with the request, before anything is written; or the folder cannot be written.
     """
     collect(request.inputs, request.out)  # what is wrong with the inputs is told before seconds of loading
-    translator = model if isinstance(model, Translator) else Translator.load(model, device, precision)
+    translator = load(model, device, precision) if isinstance(model, Path) else model
     translator.check_tile(request.tile)
-    if translator.device.type == "cpu":
+    if translator.computes_on == "cpu":
         keep_freed_memory()
     notes: list[Noted] = []
 
@@ -115,15 +115,16 @@ def translate_files(
     def tell(text: str) -> None:
         hear(note(text))
 
-    if translator.precision == "bf16" and not has_bf16(translator.device.type):
-        tell(f"{setting('precision', 'bf16')}: this processor has no instructions for it, and takes many times longer")
+    if translator.precision == "bf16":
+        _tell_if_imitated(translator, tell)
     made = variants(request, translator, hear)
 
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
     check_videos(request, [job for job in jobs if job.video])
-    finish = finish_of(request, made)
+    hides = _given(request, translator) if translator.config.data.masks else None
+    finish = finish_of(request, made, hides)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -158,16 +159,24 @@ def translate_files(
     )
 
 
+def _tell_if_imitated(translator: BaseTranslator, tell: Callable[[str], None]) -> None:
+    from instar.core.device import has_bf16  # noqa: PLC0415  (torch, which exported models do without)
+
+    if not has_bf16(translator.computes_on):
+        asked = setting("precision", "bf16")
+        tell(f"{asked}: this processor has no instructions for it, and takes many times longer")
+
+
 def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
     """Return what reads a file, and notes on it whether values of it are clipped."""
-    load: Callable[[File], Read] = read
+    reader: Callable[[File], Read] = read
     if pages == "all":
-        load = read_all
+        reader = read_all
     elif isinstance(pages, int):
-        load = partial(read, page=pages - 1)
+        reader = partial(read, page=pages - 1)
 
     def loaded(path: File) -> Read:
-        image = load(path)
+        image = reader(path)
         for page in image.pages if isinstance(image, Stack) else (image,):
             with suppress(UserError):  # other bands: told where it is translated
                 if clipped_share(page, form):
@@ -175,10 +184,10 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
                     break
         return image
 
-    return load if form.plain else loaded
+    return reader if form.plain else loaded
 
 
-def _given(request: TranslationRequest, translator: Translator) -> DomainFormat:
+def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFormat:
     """Return what the inputs are."""
     source = request.source or translator.source_of(request.domain)
     return translator.format_of(translator.keys.key(source) or translator.keys.source)
@@ -197,14 +206,14 @@ def _work(
     order: _Order,
     tally: Tally,
     request: TranslationRequest,
-    translator: Translator,
+    translator: BaseTranslator,
     hear: Listener,
     stop: Stop | None,
 ) -> None:
     """Translate the images, then the videos."""
     jobs, out, made, finish = order
     images, videos = [job for job in jobs if not job.video], [job for job in jobs if job.video]
-    device = translator.device.type
+    device = translator.computes_on
 
     def stopped() -> bool:
         return stop is not None and stop.is_set()
@@ -222,6 +231,7 @@ def _work(
             _looker(None if request.size else translator.config.data.short_side, hear),
         ),
         stopped=stopped,
+        show=finish.shown,
         finish=finish,
     )
     work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
