@@ -25,6 +25,7 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
 Pages = int | Literal["all", "first"]
 """Of a file of several: all, the first, or the one of this number, from 1."""
 
@@ -243,7 +244,7 @@ class TrainConfig(Settings):
     """Where to train; auto takes the first of cuda, mps, cpu that is there."""
     devices: PositiveInt = 1
     """Processes, each with its share of the batch: GPUs, or CPU processes."""
-    precision: Literal["32", "bf16"] = "32"
+    precision: Precision = "32"
     """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
     ema: NonNegativeInt = 10_000
     """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""

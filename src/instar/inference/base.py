@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
-from instar.core.config import RunConfig
+from instar.core.config import Precision, RunConfig
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore
 from instar.core.formats import DomainFormat
@@ -42,9 +42,11 @@ class BaseTranslator(ABC):
         method: says what it can do (`core.abilities`) and which sizes it takes.
         config: settings of its run, or as much of them as is known.
         keys: its domains.
+        precision: 32, or bf16: whole images go through the networks in bfloat16.
     """
 
     method: Any
+    precision: Precision = "32"
 
     def __init__(self, config: RunConfig, keys: Domains) -> None:
         self.config, self.keys = config, keys
@@ -58,6 +60,11 @@ class BaseTranslator(ABC):
     def channels(self) -> int:
         """Of the images that its networks take, on the way into the target domain."""
         return self.format_into(self.keys.target).channels
+
+    def check_tile(self, tile: Tile | None) -> None:
+        """Refuse tiles beside bfloat16: their statistics are those of the whole image only in float32."""
+        if tile is not None and self.precision == "bf16":
+            raise UserError(f"{setting('tile', tile)} and {setting('precision', 'bf16')}: give one of the two")
 
     def format_of(self, domain: Domain) -> DomainFormat:
         """Return what the images of a domain are, by its key."""

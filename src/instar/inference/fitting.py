@@ -116,7 +116,8 @@ def fits(way: Pass, pixels: int, fitting: Fitting, count: int, image: str, remed
 
     if isinstance(fitting.tile, int) and fitting.one_by_one(pixels, 1):
         return False
-    need, free = way.needed(count * pixels), free_bytes(way.device)
+    need = way.needed(count * pixels)
+    free = free_bytes(way.device) if need else 0  # asking gives back what is kept for the next image
     if need > free and fitting.tile is None:
         images = image if count == 1 else f"{count} images of {image}"
         raise UserError(f"{images} need about {gigabytes(need)} of memory, {gigabytes(free)} are free; set {remedy()}")
