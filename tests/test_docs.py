@@ -89,6 +89,7 @@ def test_pages_are_as_the_code_says():
     stale = [path for path in pages.PAGES if pages.page(text := path.read_text(encoding="utf-8")) != text]
     assert stale == [], "run: make docs"
     assert pages.DESCRIPTIONS.read_text(encoding="utf-8") == pages.descriptions(), "run: make docs"
+    assert pages.CHOICES.read_text(encoding="utf-8") == pages.choices(), "run: make docs"
 
 
 def test_every_method_has_its_page():

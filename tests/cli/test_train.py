@@ -359,7 +359,9 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
 
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["step"] == 4
-    assert {"G/cycle_x", "G/gan_g", "D/y_real", "seconds", "images_per_second"} <= set(rows[-1])
+    logged, measured = rows[-2:]
+    assert {"G/cycle_x", "G/gan_g", "D/y_real", "seconds", "images_per_second"} <= set(logged)
+    assert {"held-out/change (L1)", "held-out/luminance correlation"} <= set(measured)
     assert all(np.isfinite(value) for row in rows for value in row.values())
 
     log = (trained / "run.log").read_text()

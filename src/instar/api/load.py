@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from instar.inference.translator import Translator
+    from instar.inference.base import BaseTranslator
 
 
-def load(path: str | PathLike[str], device: str = "auto") -> Translator:
-    """Return the model of a run directory, or of one of its checkpoints, ready to translate.
+def load(path: str | PathLike[str], device: str = "auto") -> BaseTranslator:
+    """Return the model of a run directory, of one of its checkpoints, or of an exported file, ready to translate.
 
     Args:
-        path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`.
+        path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`, or a file from `export`, which needs no
+            PyTorch.
         device: auto, cpu, cuda or mps.
 
     Raises:
         UserError: there is no complete checkpoint, or the device is not there.
     """
-    from instar.inference.translator import Translator
+    from instar.inference.load import load as loaded
 
-    return Translator.load(Path(path), device)
+    return loaded(Path(path), device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instar.api import directory, processes
+from instar.api.advice import Advice
 from instar.api.budget import within
 from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
@@ -37,9 +38,11 @@ from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
+from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics
+from instar.evaluation.watching import WATCHED, Watcher
 from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
@@ -150,6 +153,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             held.enter_context(directory.made(config, out))
         fabric.barrier()
         listeners = Listeners()
+        advice = Advice(config, method, data.found.names, listeners)
         with closing(Board(out, listeners)) as board:
             if fabric.is_global_zero:
                 page = ViewPage(out, listeners, job.speller)
@@ -165,6 +169,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 if changes:
                     listeners(warning(changes))
                 listeners.add(_Settings(config, out))
+                listeners.add(advice)
                 if on_cpu:
                     listeners.add(Estimate(config, listeners))
             else:
@@ -178,11 +183,13 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 data.samples(SAMPLES),
                 scorer,
                 listeners,
+                watcher=Watcher(lambda: data.samples(WATCHED), data.train.stores, config.data.size, config.train.seed),
                 start=job.checkpoint,
                 attached={IMAGES: images},
             )
             training.fit(stop)
-            for event in about_result(training, data, scorer.verdicts if scorer else {}):
+            measured = advice.last if training.step == config.train.steps else {}
+            for event in about_result(data.found.names, scorer.verdicts if scorer else {}, measured):
                 listeners(event)
 
 
@@ -256,6 +263,7 @@ def built(config: RunConfig, fabric: Fabric) -> tuple[Method[Any], str]:
     if size % method.size_divisor:
         needs = f"{config.name} with these options needs a multiple of {method.size_divisor}"
         raise UserError(f"{setting('data.size', size)}: {needs}")
+    limit_to_masks(method, config)
     return method, method.check(config)
 
 
@@ -278,11 +286,13 @@ def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:
 
 
 def _scorer(config: RunConfig, data: Data) -> ValidationScores:
+    from instar.evaluation.own_features import refuse_own_features
     from instar.evaluation.validation import (
         ValidationScores,
         extractor_of,
     )  # (seconds of import, for runs that are scored)
 
+    refuse_own_features(config, config.train.score_with)
     extractor = extractor_of(config.train.score_with)
     found = data.found
     return ValidationScores(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, make_dataclass, replace
+from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from instar.cli.progress import TrainScreen
 from instar.core import registry
 from instar.core.duration import seconds_of
 from instar.core.errors import UserError, setting
-from instar.core.settings import PositiveInt
+from instar.core.settings import PositiveInt, with_changes
 
 if TYPE_CHECKING:  # NumPy, which help and refusals can do without
     from instar.core.config import RunConfig
@@ -126,10 +127,11 @@ def parse_method(
     if name.startswith("-"):
         raise UserError(f"instar {command} takes the method first, not {name}; methods: {', '.join(registry.names())}")
     given, name = name, registry.resolve(name)
-    method = registry.get(name)
-    from instar.core.method import defaults
+    from instar.core.choices import choices
+    from instar.core.config import under_preset
 
-    base = defaults(name, method, _value(arguments, "--preset"))
+    method = choices(name)
+    base = under_preset(name, method.options, method.presets, _value(arguments, "--preset"))
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
     sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
     paper = method.paper
@@ -156,7 +158,9 @@ def parse_method(
     roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
     data, train, chosen = (without_flags(getattr(args, name)) for name in sections)
     source = Path(os.path.abspath(train.start_from)) if train.start_from else None  # noqa: PTH100
-    config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=chosen)
+    # Only now, after help and wrong flags: the class checks what its settings say together, and brings PyTorch.
+    checked = with_changes(registry.get(name).options(), asdict(chosen))
+    config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=checked)
     return config, {name: getattr(args, name) for name, _, _ in own}
 
 
@@ -182,9 +186,9 @@ def _has(arguments: Sequence[str], flag: str) -> bool:
 
 
 def _value(arguments: Sequence[str], flag: str) -> str | None:
-    for here, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for here, following in pairwise([*arguments, None]):
         if here == flag:
             return following
-        if here.startswith(f"{flag}="):
+        if here and here.startswith(f"{flag}="):
             return here.split("=", 1)[1]
     return None

@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-import torch
-from torch import Tensor
 from typing_extensions import Self
 
-from instar.core.device import moved
+if TYPE_CHECKING:  # seconds, which naming domains and parts can do without
+    import torch
+    from torch import Tensor
 
 _UNSEEN = (0, -1)
 """Stands for a range of labels that nobody has looked at."""
@@ -85,6 +85,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """Return the same batch with all its tensors on `device`."""
+        from torch import Tensor  # noqa: PLC0415
+
+        from instar.core.device import moved  # noqa: PLC0415
+
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
         there: dict[str, Any] = {name: moved(value, device) for name, value in tensors.items()}
@@ -172,6 +176,12 @@ class Unpaired(TwoDomains):
     parts = {"a": Part(order=0, crop=0), "b": Part(order=1, crop=1)}
 
 
+def _no_labels() -> Tensor:
+    import torch  # noqa: PLC0415
+
+    return torch.empty(0, dtype=torch.int64)
+
+
 @dataclass(frozen=True)
 class Labelled(Unpaired):
     """The images of the source domain have classes; those of the target domain may have some, but nobody is told.
@@ -181,7 +191,7 @@ class Labelled(Unpaired):
         label_range: the least and the largest of them; found when the batch is made, where that asks no GPU.
     """
 
-    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    labels: Tensor = field(default_factory=_no_labels)
     label_range: tuple[int, int] = _UNSEEN
 
     def __post_init__(self) -> None:
@@ -202,7 +212,7 @@ class Unlabelled(TwoDomains):
         label_range: the least and the largest of them; found when the batch is made, where that asks no GPU.
     """
 
-    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    labels: Tensor = field(default_factory=_no_labels)
     label_range: tuple[int, int] = _UNSEEN
 
     def __post_init__(self) -> None:

@@ -21,11 +21,12 @@ def fingerprint(found: Selection) -> bytes:
 
     Where the folders of the data set lie does not matter, nor do times of files.
     """
-    refs = list(dict.fromkeys(ref.path for images in found.train.values() for ref in images))
+    images = [ref for refs in found.train.values() for ref in refs]
+    refs = list(dict.fromkeys(one.path for ref in images for one in (ref, *ref.masks)))
     with ThreadPoolExecutor(_THREADS) as pool:
         stamps = dict(zip(refs, pool.map(_stamp, refs), strict=True))
     lines = [
-        f"{found.names[domain]}\t{stamps[ref.path]}\t{_called(ref)}\n"
+        f"{found.names[domain]}\t{' within '.join(stamps[one.path] for one in (ref, *ref.masks))}\t{_called(ref)}\n"
         for domain, images in found.train.items()
         for ref in images
     ]

@@ -35,6 +35,8 @@ class ImageRef:
     key: str = field(default="", compare=False)
     """What images of other domains must be called to be its partners: its path in the folder of its domain, less the
     suffix, or its number in a file of many images."""
+    masks: tuple[ImageRef, ...] = field(default=(), compare=False)
+    """Images of its size that are white where it counts, where it or a partner in its row has some."""
 
     @property
     def name(self) -> str:

@@ -44,11 +44,6 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     return bytes_
 
 
-def translations(method: Method[Any], x: Tensor, to: Domain, seed: int) -> list[Tensor]:
-    """Translate images (N, C, H, W), once for each of the styles that are shown."""
-    return [_translation(method, x, to, seed, style) for style in range(_styles(method))]
-
-
 def _styles(method: Method[Any]) -> int:
     return STYLES if supports(method, Styled) else 1
 

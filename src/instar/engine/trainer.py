@@ -15,7 +15,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from instar.core import events
-from instar.core.batch import Batch, Domain
+from instar.core.batch import Batch
 from instar.core.config import RunConfig
 from instar.core.errors import UserError, call, setting
 from instar.core.method import Method
@@ -23,7 +23,7 @@ from instar.core.progress import Progress
 from instar.core.run import CONFIG, checkpoints, read_config
 from instar.core.seed import seeded
 from instar.engine import checkpoint, parallel, preview
-from instar.engine.inputs import Scorer, Source, Stream
+from instar.engine.inputs import Scorer, Source, Stream, Watcher
 from instar.engine.memory import peak_memory
 from instar.engine.steps import Steps
 
@@ -42,6 +42,7 @@ class Trainer(Steps):
         scorer: Scorer | None = None,
         listeners: events.Listeners | None = None,
         *,
+        watcher: Watcher | None = None,
         start: Path | None = None,
         attached: Mapping[str, bytes] | None = None,
     ) -> None:
@@ -56,6 +57,7 @@ class Trainer(Steps):
             samples: fixed held-out images for the pictures.
             scorer: of the method on validation images, if the run is to be scored; the first number decides.
             listeners: told what happens.
+            watcher: of translations of held-out images.
             start: the checkpoint to go on from; later ones are set aside. The last one if None, or the beginning.
             attached: more files for each checkpoint, by name.
         """
@@ -69,7 +71,7 @@ class Trainer(Steps):
         self.seconds = 0.0
         self.memory = 0
         """Most bytes that this run held before it was resumed."""
-        self.scorer = scorer
+        self.scorer, self.watcher = scorer, watcher
         self.best: list[tuple[int, float]] = []
         """Steps and scores of the checkpoints kept for their scores, the best first."""
 
@@ -98,6 +100,7 @@ class Trainer(Steps):
                 self.check_there()
                 self.seconds = before + time.monotonic() - started
                 self.report(stream.waited)
+                self.watch()
                 scored = self.score()
                 stopping = self.stops(stop)
                 if scored or stopping or self.step == cfg.steps or self.step % cfg.save_every == 0:
@@ -175,16 +178,20 @@ class Trainer(Steps):
             self.tell(events.warning(f"sample picture of step {self.step} could not be written ({error})"))
         self.tell(events.Pictured(self.step, path, picture))
 
-    def changes(self) -> dict[Domain, float]:
-        """Return by how many of 255 grey levels translations of the samples differ from them, by the domain made."""
-        found: dict[Domain, list[float]] = {}
-        with self.averages.in_place(), self.fabric.autocast():
-            for source, x in self.samples.images.items():
-                for to in self.method.targets:
-                    if to != source:
-                        made = preview.translations(self.method, x, to, self.cfg.seed)
-                        found.setdefault(to, []).extend(float((y - x).abs().mean()) * 255 / 2 for y in made)
-        return {to: sum(values) / len(values) for to, values in found.items()}
+    def watch(self) -> None:
+        """Measure translations of held-out images when that is due, once the phase is there in which all ends."""
+        every, end = self.cfg.watch_every, self.cfg.steps
+        last = Progress(end - 1, end, self.source.epoch_length)
+        due = every and (self.step % every == 0 or self.step == end) and self.phase == self.method.phase(last)
+        if due and self.watcher and self.fabric.is_global_zero:
+            try:
+                with self.averages.in_place(), self.fabric.autocast():
+                    values = self.watcher(self.method)
+            except UserError as error:  # of images: the training has nothing to do with them
+                self.tell(events.warning(f"step {self.step}: translations are not measured ({error.message.raw})"))
+                return
+            if values:
+                self.tell(events.Watched(self.step, values))
 
     def score(self) -> bool:
         """Score the run on its validation images when that is due. Return whether it was."""

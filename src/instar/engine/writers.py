@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from instar.core.errors import Speller, in_python
-from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, warning
+from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, Watched, warning
 from instar.core.files import open_new, open_own, own_folder, read_own, replacing
 from instar.core.plain import read_json
 
@@ -86,7 +86,7 @@ class Board(Writer):
             from torch.utils.tensorboard.summary import image  # noqa: PLC0415  (seconds of import)
 
             self._add(event.step, image("samples", event.picture, dataformats="HWC"))  # type: ignore[no-untyped-call]
-        elif isinstance(event, (Logged, Scored)):
+        elif isinstance(event, (Logged, Scored, Watched)):
             from torch.utils.tensorboard.summary import scalar  # noqa: PLC0415
 
             for name, number in _scalars(_row(event)):
@@ -143,6 +143,10 @@ def _row(event: Event) -> Row:
     if isinstance(event, Logged):
         pace = {"step": event.step, "seconds": event.seconds, "images_per_second": event.images_per_second}
         return {**pace, **event.values}
+    if isinstance(event, Watched):
+        each = {f"{name} to {to}": one for to, values in event.values.items() for name, one in values.items()}
+        named = {**event.means, **(each if len(event.values) > 1 else {})}
+        return {"step": event.step, **{f"held-out/{name}": value for name, value in named.items()}}
     return {"step": event.step, **event.scores} if isinstance(event, Scored) else {}
 
 

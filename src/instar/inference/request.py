@@ -12,7 +12,8 @@ from instar.core.config import Pages, check_pages
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
-from instar.inference.tiles.sizes import Tile, check_tile
+from instar.inference.exported import ExportedMethod
+from instar.inference.tiles.sizes import Tile, TileStatistics, check_tile
 
 ALL = "all"
 """In place of a domain's name: every domain that the model found."""
@@ -38,6 +39,9 @@ class TranslationRequest(Settings):
     """Translate images with more pixels than a square of this side in parts of so many: any size in little memory.
     Norms take their statistics from the whole image, so that the result is that of the whole. auto does so where the
     memory is too small for the whole."""
+    tile_statistics: TileStatistics = "exact"
+    """Of norms in tiles: exact keeps features of the whole image in memory or on disk; approximate takes the statistics
+    of the image made smaller, in memory that does not grow with the image, and says how far the result is off."""
     batch: PositiveInt = BATCH
     """Most images of one size that go through the network together."""
     seed: NonNegativeInt = 0
@@ -83,6 +87,9 @@ class TranslationRequest(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_tile(self.tile)
+        if self.tile_statistics != "exact" and self.tile is None:
+            statistics = setting("tile_statistics", self.tile_statistics)
+            raise UserError(f"{statistics}: goes with {setting('tile', 'auto')} or a number of pixels")
         check_pages("pages", self.pages)
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
@@ -135,9 +142,7 @@ class TranslationRequest(Settings):
         }
         for option, (given, able, ability) in asked.items():
             if given and not able:
-                others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
-                trained = ", as it was trained" * isinstance(method, ability)
-                raise UserError(f"{setting(option)}: {name} cannot do that{trained}; methods that can: {others}")
+                raise UserError(f"{setting(option)}: {name} cannot do that{_who_can(method, ability)}")
         self._check_tile(styled=styled)
         if self.towards and not self.interpolate:
             number = setting("interpolate", "N")
@@ -168,3 +173,12 @@ class TranslationRequest(Settings):
         if not styled and not self.reference:
             image = setting("reference", "IMAGE")
             raise UserError(f"{setting('interpolate')}: {name} needs {image}, the picture at the other end of the way")
+
+
+def _who_can(method: Any, ability: Any) -> str:
+    """Return who has an ability that a method lacks: its run, or other methods."""
+    if isinstance(method, ExportedMethod):
+        return " as an exported model; use the run, if its method can"
+    trained = ", as it was trained" * isinstance(method, ability)
+    others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
+    return f"{trained}; methods that can: {others}"

@@ -21,6 +21,7 @@ from instar.core.images import clipped_share
 from instar.core.member import File
 from instar.core.reading import add_note, read, summed
 from instar.core.stack import Stack, read_all
+from instar.inference.base import BaseTranslator
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Inputs, Read, Size, work
 from instar.inference.companions import Finish, finish_of
@@ -28,9 +29,9 @@ from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
 from instar.inference.jobs import MANIFEST, Job, collect, is_file
 from instar.inference.landmark_pictures import COLUMNS
+from instar.inference.load import load
 from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
-from instar.inference.translator import Translator
 from instar.inference.variants import Variant, variants
 from instar.inference.video_jobs import check_videos, work_videos
 
@@ -72,7 +73,7 @@ class TranslationResult:
 
 
 def translate_files(
-    model: Translator | Path,
+    model: BaseTranslator | Path,
     request: TranslationRequest,
     *,
     device: str = "auto",
@@ -95,7 +96,7 @@ def translate_files(
         UserError: something is wrong with the request, before anything is written; or the folder cannot be written.
     """
     collect(request.inputs, request.out)  # what is wrong with the inputs is told before seconds of loading
-    translator = model if isinstance(model, Translator) else Translator.load(model, device)
+    translator = load(model, device) if isinstance(model, Path) else model
     notes: list[Noted] = []
 
     def hear(event: Event) -> None:
@@ -114,7 +115,8 @@ def translate_files(
     if request.grid:
         check_grid(jobs)
     check_videos(request, [job for job in jobs if job.video])
-    finish = finish_of(request, made)
+    hides = _given(request, translator) if translator.config.data.masks else None
+    finish = finish_of(request, made, hides)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -151,14 +153,14 @@ def translate_files(
 
 def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
     """Return what reads a file, and notes on it whether values of it are clipped."""
-    load: Callable[[File], Read] = read
+    reader: Callable[[File], Read] = read
     if pages == "all":
-        load = read_all
+        reader = read_all
     elif isinstance(pages, int):
-        load = partial(read, page=pages - 1)
+        reader = partial(read, page=pages - 1)
 
     def loaded(path: File) -> Read:
-        image = load(path)
+        image = reader(path)
         for page in image.pages if isinstance(image, Stack) else (image,):
             with suppress(UserError):  # other bands: told where it is translated
                 if clipped_share(page, form):
@@ -166,10 +168,10 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
                     break
         return image
 
-    return load if form.plain else loaded
+    return reader if form.plain else loaded
 
 
-def _given(request: TranslationRequest, translator: Translator) -> DomainFormat:
+def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFormat:
     """Return what the inputs are."""
     source = request.source or translator.source_of(request.domain)
     return translator.format_of(translator.keys.key(source) or translator.keys.source)
@@ -188,14 +190,14 @@ def _work(
     order: _Order,
     tally: Tally,
     request: TranslationRequest,
-    translator: Translator,
+    translator: BaseTranslator,
     hear: Listener,
     stop: Stop | None,
 ) -> None:
     """Translate the images, then the videos."""
     jobs, out, made, finish = order
     images, videos = [job for job in jobs if not job.video], [job for job in jobs if job.video]
-    device = translator.device.type
+    device = translator.computes_on
 
     def stopped() -> bool:
         return stop is not None and stop.is_set()
@@ -213,6 +215,7 @@ def _work(
             _looker(None if request.size else translator.config.data.short_side, hear),
         ),
         stopped=stopped,
+        show=finish.shown,
         finish=finish,
     )
     work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)

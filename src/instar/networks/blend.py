@@ -17,6 +17,7 @@ from torch.nn import functional as nnf
 from instar.core.device import constant
 from instar.core.precision import full_precision
 from instar.modules.equalised import EqualConv, activate
+from instar.modules.masked import Masked
 
 GRID = 32
 """Places along a side to which an image is folded before the first convolution."""
@@ -26,7 +27,7 @@ COLOURS = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 """From luma, Cb and Cr to red, green and blue (JFIF)."""
 
 
-class BlendGenerator(nn.Module):
+class BlendGenerator(Masked):
     """G(x) = x + m (c - x): m in (0, 1) says where, c what is painted, as in GANimation (Pumarola et al. 2018).
 
     Most of the work is done on a grid of 16 x 16. Content has brightness in full detail and colour in that of the grid:
@@ -121,7 +122,7 @@ class BlendGenerator(nn.Module):
                 content = nnf.conv2d(torch.cat([content, colour], 1), constant(COLOURS, content)[:, :, None, None])
             else:  # how far each band is from the first
                 content = torch.cat([content, content + colour], 1)
-        return blend(x, content, mask), mask
+        return self.limit(blend(x, content, mask), x), mask
 
 
 def blend(x: Tensor, content: Tensor, mask: Tensor) -> Tensor:

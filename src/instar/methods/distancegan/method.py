@@ -99,6 +99,7 @@ class DistanceGAN(Method[Unpaired]):
     cfg: Config
     paper = Paper("One-Sided Unsupervised Domain Mapping", "Benaim, Wolf", 2017, "https://arxiv.org/abs/1706.00826")
     data = Unpaired
+    holds_input = {"distance_x": "all", "distance_y": "all", "cycle": "all", "identity": "colours"}
     presets = {
         "paper": Preset(about="256 px as in the authors' code", train={"steps": 133_400, "batch": 2}),
         "self-distance": Preset(

@@ -1,0 +1,25 @@
+"""A trained model from where it lies, whatever computes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from instar.inference.base import BaseTranslator
+from instar.inference.exported import ExportedTranslator, is_exported
+
+
+def load(path: Path, device: str = "auto") -> BaseTranslator:
+    """Return the model of a run directory, a checkpoint or an exported file; PyTorch is imported only if it computes.
+
+    Args:
+        path: of it.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        UserError: there is no complete checkpoint, the file is not one of Instar's, or the device is not there.
+    """
+    if is_exported(path):
+        return ExportedTranslator.load(path, device)
+    from instar.inference.translator import Translator  # noqa: PLC0415  (seconds of torch)
+
+    return Translator.load(path, device)
