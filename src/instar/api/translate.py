@@ -24,6 +24,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     to: str | None = None,
     size: int | None = None,
     tile: int | Literal["auto"] | None = None,
+    tile_statistics: Literal["exact", "approximate"] = "exact",
     batch: int = 8,
     device: str = "auto",
     seed: int = 0,
@@ -59,6 +60,9 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         tile: translate images with more pixels than a square of this side in parts of so many: any size in little
             memory. Norms take their statistics from the whole image, so that the result is that of the whole. "auto"
             does so where the memory is too small for the whole.
+        tile_statistics: of norms in tiles: "exact" keeps features of the whole image in memory or on disk;
+            "approximate" takes the statistics of the image made smaller, in memory that does not grow with the image,
+            and says how far the result is off.
         batch: most images of one size that go through the network together.
         device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
         seed: of the model's noise or style, if it has any.
@@ -100,6 +104,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         to=to,
         size=size,
         tile=tile,
+        tile_statistics=tile_statistics,
         batch=batch,
         seed=seed,
         samples=samples,

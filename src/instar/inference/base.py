@@ -24,7 +24,7 @@ from instar.inference.fitting import WHOLE, Fitting
 from instar.inference.kinds import Options, translated_array, translated_images, translated_list
 from instar.inference.padding import enlarged
 from instar.inference.styles import Style, style_of_own_domain
-from instar.inference.tiles.sizes import Tile
+from instar.inference.tiles.sizes import Tile, TileStatistics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -204,6 +204,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Picture: ...
     @overload
@@ -217,6 +218,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> list[Picture]: ...
     @overload
@@ -230,6 +232,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> NDArray[Any]: ...
     @overload
@@ -243,10 +246,11 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Tensor: ...
 
-    def translate(
+    def translate(  # noqa: PLR0913  (one for each setting)
         self,
         image: Given | Sequence[Given] | NDArray[Any] | Tensor,
         to: str | None = None,
@@ -256,6 +260,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Picture | list[Picture] | NDArray[Any] | Tensor:
         """Translate one image or many.
@@ -273,6 +278,8 @@ class BaseTranslator(ABC):
             tile: translate images with more pixels than a square of this side in parts of so many, each norm with the
                 statistics of the whole image: the result is that of the whole in little memory. "auto" does so where
                 the memory is too small for the whole.
+            tile_statistics: of norms in tiles: exact, or approximate: those of the image made smaller, in memory that
+                does not grow with the image; how far the result is from the exact one is told.
             on_event: told what tiles will take (`Noted`), and how far an image is (`Worked`).
 
         Returns:
@@ -285,7 +292,7 @@ class BaseTranslator(ABC):
             TypeError: `image` is nothing of the above.
         """
         chosen = self.style_to(to) if style is None else style
-        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event))
+        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event, tile_statistics))
         if isinstance(image, np.ndarray):
             return translated_array(self, image, options)
         if is_tensor(image):
@@ -305,10 +312,11 @@ class BaseTranslator(ABC):
         seed: int = 0,
         style: Style | None = None,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> list[Picture]:
         """Translate PIL images of one size in one pass; everything else is as for `translate`."""
-        fitting = Fitting(tile, on_event)
+        fitting = Fitting(tile, on_event, tile_statistics)
         return translated_images(self, batch, Options(self.domain(to), size, seed, style, fitting=fitting))
 
     def style_to(self, to: str | None) -> Any:

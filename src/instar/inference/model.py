@@ -24,7 +24,7 @@ from instar.core.seed import generator
 from instar.inference.arrays import Planes, images_to_planes
 from instar.inference.base import BaseTranslator
 from instar.inference.domains import Domains
-from instar.inference.fitting import WHOLE, Fitting, fitted
+from instar.inference.fitting import WHOLE, Fitting, Pass, fitted
 from instar.inference.memory import Cost, cost
 from instar.inference.padding import cropped, padded, resized
 
@@ -129,10 +129,13 @@ class Model(BaseTranslator):
         return padded(x, self.method.size_divisor)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None, fitting: Fitting) -> Tensor:
-        run = partial(self._run, to, seed, style)
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
-        out = fitted(run, self.padded(x.float()), self.device, partial(self._cost, to), fitting, image)
+        out = fitted(self._way(to, seed, style), self.padded(x.float()), fitting, image)
         return cropped(out, *x.shape[-2:])
+
+    def _way(self, to: Domain, seed: int, style: Tensor | None) -> Pass:
+        run = partial(self._run, to, seed, style)
+        return Pass(run, self.device, partial(self._cost, to), self.method.size_divisor)
 
     def _run(self, to: Domain, seed: int, style: Tensor | None, planes: Tensor) -> Tensor:
         options: dict[str, Any] = {} if style is None else {"style": style}
