@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ def load(path: str | PathLike[str], device: str = "auto") -> BaseTranslator:
 
     Args:
         path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`, or a file from `export`, which needs no
-            PyTorch.
+            PyTorch; or an address of a shared model: `hf://OWNER/NAME` of a hub, `file:///PATH`.
         device: auto, cpu, cuda or mps.
 
     Raises:
@@ -23,4 +22,4 @@ def load(path: str | PathLike[str], device: str = "auto") -> BaseTranslator:
     """
     from instar.inference.load import load as loaded
 
-    return loaded(Path(path), device)
+    return loaded(path, device)
