@@ -20,6 +20,8 @@ from instar.inference.tiles.whole import gigabytes, planned, tiled, told
 ALWAYS_FITS = 2**20
 """Pixels up to which nobody asks for the memory."""
 
+PIXEL_BYTES = 30
+"""Of an image that is in memory as a whole, as pixels and as numbers, and its translation."""
 SPARE = 1.2
 """Times the memory of all tensors: what allocators take beyond. Measured: see docs/translating.md."""
 
@@ -83,34 +85,22 @@ def fitted(way: Pass, x: Tensor, fitting: Fitting, image: str) -> Tensor:
         UserError: there is too little memory, or disk; nothing was computed.
     """
     pixels = x.shape[-2] * x.shape[-1]
-    if fits(way, pixels, fitting, len(x), image, lambda: _remedy(way, x)):
+    if fits(way, len(x) * pixels, fitting):
         return way.translate(x.to(way.device))
+    if fitting.tile is None:
+        need, free = gigabytes(way.needed(len(x) * pixels)), gigabytes(free_bytes(way.device))
+        images = image if len(x) == 1 else f"{len(x)} images of {image}"
+        raise UserError(f"{images} need about {need} of memory, {free} are free; set {_remedy(way, x)}")
     collected = Collected(x.shape[-2], x.shape[-1])
     in_tiles(way, Held(x.cpu()), fitting, image, collected)
     return collected.tensor()
 
 
-def fits(way: Pass, pixels: int, fitting: Fitting, count: int, image: str, remedy: Callable[[], str]) -> bool:
-    """Tell whether images go through the networks as a whole, and not in tiles.
-
-    Args:
-        way: through the networks.
-        pixels: of an image.
-        fitting: what to do with large images.
-        count: of the images.
-        image: size of an image, for messages.
-        remedy: says what can be done where the memory is too small.
-
-    Raises:
-        UserError: there is too little memory for the whole, and tiles are not asked for.
-    """
+def fits(way: Pass, pixels: int, fitting: Fitting) -> bool:
+    """Tell whether so many pixels go through the networks as a whole: no tiles are asked for, or needed."""
     if isinstance(fitting.tile, int) and fitting.one_by_one(pixels, 1):
         return False
-    need, free = way.needed(count * pixels), free_bytes(way.device)
-    if need > free and fitting.tile is None:
-        images = image if count == 1 else f"{count} images of {image}"
-        raise UserError(f"{images} need about {gigabytes(need)} of memory, {gigabytes(free)} are free; set {remedy()}")
-    return need <= free
+    return way.needed(pixels) <= free_bytes(way.device)
 
 
 def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Target) -> None:
@@ -138,15 +128,20 @@ def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Ta
             f"lower {setting('size')}"
         ) from error
     seconds = way.cost().seconds * source.shape[-2] * source.shape[-1]
-    hear(note(f"{image} {told(plan, seconds)}"))
+    hear(note(f"{image} {told(plan, seconds, _held(source))}"))
     tiled(way.translate, source, way.device, plan, target, hear)
+
+
+def _held(source: Source) -> int:
+    """Return the bytes of the pixels themselves, in and out, where they are in memory as a whole."""
+    return PIXEL_BYTES * source.shape[-2] * source.shape[-1] if isinstance(source, Held) else 0
 
 
 def _approximate(way: Pass, source: Source, fitting: Fitting, tile: Tile, image: str, target: Target) -> None:
     cost, hear = way.cost(), fitting.on_event
     each = SPARE * cost.bytes
     plan = approximate_plan(way.translate, source, way.device, way.step, tile, each, image)
-    hear(note(f"{image} {approximate_told(plan, each, cost.seconds)}"))
+    hear(note(f"{image} {approximate_told(plan, each, cost.seconds, _held(source))}"))
     approximated(
         way.translate, source, way.device, plan, target, lambda found: hear(note(f"{image}: {found.told()}")), hear
     )

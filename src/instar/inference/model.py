@@ -24,10 +24,11 @@ from instar.core.run import load_method
 from instar.core.seed import generator
 from instar.inference.arrays import images_to_tensor
 from instar.inference.domains import Domains
-from instar.inference.fitting import Fitting, Pass, fitted
+from instar.inference.fitting import Fitting, Pass, fits, fitted, in_tiles
 from instar.inference.memory import Cost, cost
 from instar.inference.onnx_model import SUFFIX, OnnxMethod, load_onnx
-from instar.inference.padding import cropped, enlarged, padded, resized
+from instar.inference.padding import cropped, enlarged, padded, padded_size, resized
+from instar.inference.tiles.pixels import Box, Extended, Source, Target
 
 WHOLE = Fitting()
 """As a whole, if the memory is enough."""
@@ -192,6 +193,41 @@ class Model:
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
         out = fitted(self._way(to, seed, style), self.padded(x.float()), fitting, image)
         return cropped(out, *x.shape[-2:])
+
+    def needs_tiles(self, height: int, width: int, to: Domain, fitting: Fitting) -> bool:
+        """Tell whether `translate_windows` is to translate an image of a size: tiles are asked for and needed."""
+        if fitting.tile is None or self.method.fixed_size or isinstance(self.method, OnnxMethod):
+            return False
+        high, wide = padded_size(height, width, self.method.size_divisor)
+        return not fits(self._way(to, 0, None), high * wide, fitting)
+
+    @without_gradients()
+    def translate_windows(
+        self, source: Source, to: Domain, target: Target, *, seed: int, style: Tensor | None, fitting: Fitting
+    ) -> None:
+        """Translate an image in tiles, of which only windows are read and given.
+
+        Args:
+            source: the image.
+            to: key of a domain.
+            target: takes each part of the result.
+            seed: of the model's noise or style.
+            style: (S,), on any device.
+            fitting: which tiles.
+
+        Raises:
+            UserError: the method cannot be run in tiles, or there is too little memory, or disk; nothing was computed.
+        """
+        height, width = source.shape[-2:]
+        extended = Extended(source, *padded_size(height, width, self.method.size_divisor))
+        way = self._way(to, seed, None if style is None else style.to(self.device)[None])
+
+        def cropped_target(box: Box, part: Tensor) -> None:
+            inside = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
+            if inside.height > 0 and inside.width > 0:
+                target(inside, cropped(part, inside.height, inside.width))
+
+        in_tiles(way, extended, fitting, f"{width} x {height} px", cropped_target)
 
     def _way(self, to: Domain, seed: int, style: Tensor | None) -> Pass:
         run = partial(self._run, to, seed, style)

@@ -20,11 +20,19 @@ def padded(x: Tensor, multiple: int) -> Tensor:
     By reflection, or by repeating the edge where the image is too small for that. `cropped` undoes it.
     """
     height, width = x.shape[-2:]
-    down, right = (-(-max(side, SMALLEST) // multiple) * multiple - side for side in (height, width))
+    down, right = (
+        whole - side for whole, side in zip(padded_size(height, width, multiple), (height, width), strict=True)
+    )
     if not down and not right:
         return x
     mode = "reflect" if down < height and right < width else "replicate"
     return nnf.pad(x, (0, right, 0, down), mode=mode)
+
+
+def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """Return height and width of what `padded` returns."""
+    high, wide = (-(-max(side, SMALLEST) // multiple) * multiple for side in (height, width))
+    return high, wide
 
 
 def cropped(x: Tensor, height: int, width: int) -> Tensor:

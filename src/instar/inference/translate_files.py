@@ -33,6 +33,7 @@ from instar.inference.request import TranslationRequest
 from instar.inference.translator import Translator
 from instar.inference.variants import Variant, variants
 from instar.inference.video_jobs import check_videos, work_videos
+from instar.inference.window_jobs import divided, work_windows
 
 LANDMARKS = "landmarks.csv"
 WORK = "translating images"
@@ -192,9 +193,11 @@ def _work(
     hear: Listener,
     stop: Stop | None,
 ) -> None:
-    """Translate the images, then the videos."""
+    """Translate the images, then the large ones of which windows are read, then the videos."""
     jobs, out, made, finish = order
-    images, videos = [job for job in jobs if not job.video], [job for job in jobs if job.video]
+    videos = [job for job in jobs if job.video]
+    to = translator.domain(request.domain)
+    images, windowed = divided([job for job in jobs if not job.video], request, translator, to)
     device = translator.device.type
 
     def stopped() -> bool:
@@ -215,7 +218,10 @@ def _work(
         stopped=stopped,
         finish=finish,
     )
-    work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
+    first = len(images)
+    work_windows(windowed, first, out, made, tally, request=request, model=translator, hear=hear, stopped=stopped)
+    first += len(windowed)
+    work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:
