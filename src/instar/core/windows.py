@@ -1,4 +1,4 @@
-"""Parts of TIFF pages, read and written without the rest: neither is ever in memory as a whole."""
+"""Parts of pictures, read from and written into files without the rest: neither is ever in memory as a whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from tifffile import PHOTOMETRIC, TiffFile, TiffWriter
 from typing_extensions import Self
 
-from instar.core import tiff
+from instar.core import npy, tiff
 from instar.core.member import File
 from instar.core.metadata import CHANNELS
 from instar.core.raster import Header, NotRead, Picture, Raster
@@ -51,6 +51,16 @@ def open_windows(path: File, number: int = 0) -> TiffWindows | None:
     try:
         return TiffWindows(path, number) if is_tiff(path) else None
     except Exception:  # broken files raise nearly anything; who reads the file whole says why
+        return None
+
+
+def open_parts(path: File, number: int = 0) -> TiffWindows | ArrayWindows | None:
+    """Do what `open_windows` does, for NumPy files too."""
+    if not isinstance(path, Path) or path.suffix.lower() != ".npy":
+        return open_windows(path, number)
+    try:
+        return ArrayWindows(path, number)
+    except Exception:  # as in `open_windows`
         return None
 
 
@@ -259,3 +269,37 @@ class TiffWriting:
         while left and (count := self._file.readinto(left)):
             left = left[count:]
         return tile
+
+
+class ArrayWindows:
+    """A picture of a NumPy file that is mapped into memory.
+
+    Attributes:
+        header: what the file says of the picture.
+    """
+
+    def __init__(self, path: Path, number: int = 0) -> None:
+        """Map a picture.
+
+        Raises:
+            NotRead: it must be read as a whole.
+        """
+        self.header = npy.header(path, number)
+        self._pixels = npy.pictures(path)[number]
+        if (
+            not isinstance(self._pixels, np.memmap)
+            or self._pixels.dtype.itemsize > np.dtype(self.header.dtype).itemsize
+        ):
+            raise NotRead("packed, or of integers that may be too large")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the file go with the last reference."""
+
+    def window(self, top: int, left: int, bottom: int, right: int) -> Picture:
+        """Read rows `top` to `bottom` - 1 and columns `left` to `right` - 1."""
+        return Raster(np.array(self._pixels[top:bottom, left:right]).astype(self.header.dtype, copy=False))
