@@ -22,6 +22,8 @@ ALWAYS_FITS = 2**20
 
 PIXEL_BYTES = 30
 """Of an image that is in memory as a whole, as pixels and as numbers, and its translation."""
+SPARE_IN_PARTS = 2.0
+"""The same of the parts of approximate tiles, where norms and activations hold more at a time: measured as well."""
 SPARE = 1.2
 """Times the memory of all tensors: what allocators take beyond. Measured: see docs/translating.md."""
 
@@ -139,7 +141,7 @@ def _held(source: Source) -> int:
 
 def _approximate(way: Pass, source: Source, fitting: Fitting, tile: Tile, image: str, target: Target) -> None:
     cost, hear = way.cost(), fitting.on_event
-    each = SPARE * cost.bytes
+    each = SPARE_IN_PARTS * cost.bytes
     plan = approximate_plan(way.translate, source, way.device, way.step, tile, each, image)
     hear(note(f"{image} {approximate_told(plan, each, cost.seconds, _held(source))}"))
     approximated(
