@@ -1,7 +1,7 @@
 """A sheet of held-out images and their translations, for a results page.
 
     python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10] [--styles 1]
-                               [--references N] [--size PX]
+                               [--references N] [--size PX] [--brighten]
 
 Rows: input, translation (one for each style, the same styles for all columns), translations in the styles of real
 images of the target, which stand at the left, and for pairs the truth; all spread evenly over the held-out files, not
@@ -20,6 +20,7 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 import instar
+from instar.core.images import colour
 from instar.core.run import read_config
 from instar.data import open_data
 
@@ -35,12 +36,14 @@ def main() -> None:
     parser.add_argument("--styles", type=int, default=1, help="for methods with styles: how many are shown")
     parser.add_argument("--references", type=int, default=0, help="rows in the styles of held-out images of the target")
     parser.add_argument("--size", type=int, default=None, help="of the images; that of the training if not given")
+    parser.add_argument("--brighten", action="store_true", help="show inputs from their least to their largest value")
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")
     kind, size = instar.get(config.name), args.size or config.data.size
     cfg = replace(config.data, roots=(args.data.absolute(),), size=size)
-    data = open_data(cfg, config.method.channels, kind.data, 1, 0)
+    channels = {domain: config.method.channels_of(domain) for domain in kind.data.parts}
+    data = open_data(cfg, channels, kind.data, 1, 0, formats=config.formats)
     samples = data.samples(max(args.columns, args.references))
     translator = instar.load(args.run)
     to = translator.domain(args.to)
@@ -51,10 +54,12 @@ def main() -> None:
     styles = translator.styles(args.styles) if args.styles > 1 else [None]
     styles = [*styles, *(translator.style_of(to_pil_image(one.add(1).div(2)), to) for one in shown)]
     made = [translator.tensors(source, to, style=style) for style in styles]
-    rows = [source, *made, *([truth] if samples.paired(origin, to) else [])]
+    rows = [colour(row) for row in (source, *made, *([truth] if samples.paired(origin, to) else []))]
+    if args.brighten:
+        rows[0] = (rows[0] - rows[0].min()) / (rows[0].max() - rows[0].min()) * 2 - 1
     if len(shown):
-        blank = torch.ones_like(source[:1])
-        before = [blank] * (1 + len(made) - len(shown)) + [one[None] for one in shown]
+        blank = torch.ones_like(rows[0][:1])
+        before = [blank] * (1 + len(made) - len(shown)) + [colour(one[None]) for one in shown]
         rows = [torch.cat([one, row]) for one, row in zip(before, rows, strict=True)]
     tiles = interpolate(torch.cat(rows), scale_factor=max(1, 128 // size), mode="nearest")
     sheet = make_grid(tiles.clamp(-1, 1).add(1).div(2), nrow=len(rows[0]), padding=4, pad_value=1.0)

@@ -31,7 +31,7 @@ import instar
 from instar.core.events import Event, Noted
 from instar.core.method import defaults
 from instar.core.settings import with_changes
-from instar.inference import fitting
+from instar.inference import memory
 from instar.inference.tiles import approximate, whole
 from instar.inference.translator import Translator
 
@@ -69,7 +69,7 @@ def measure(size: int, tile: str, free: float, args: argparse.Namespace) -> dict
     """Translate an image of noise and return the largest memory in GB, the processor's seconds and the estimate."""
     torch.set_num_threads(args.threads)
     if tile != "none":
-        whole.free_bytes = fitting.free_bytes = approximate.free_bytes = lambda _: int(free * 2**30)
+        whole.free_bytes = memory.free_bytes = approximate.free_bytes = lambda _: int(free * 2**30)
     kind = instar.get("cyclegan")
     config = defaults("cyclegan", kind, "paper")
     torch.manual_seed(0)

@@ -49,10 +49,10 @@ def test_a_documented_command_is_one(line: str, capsys: pytest.CaptureFixture[st
         assert main.run(words) == 0
         return
     assert words[0] in main.COMMANDS
-    method = words[1] if words[0] == "train" and not words[1].startswith("-") else None
+    method = words[1] if words[0] in ("train", "fit") and not words[1].startswith("-") else None
     if method:
         assert method in registry.names()
-    if method and "--help" not in words:
+    if method and words[0] == "train" and "--help" not in words:
         assert parse_method(method, words[2:])[0].name == method
     text = help_of(words[0], *([method] if method else []), capsys=capsys)
     for flag in (word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)):
@@ -89,6 +89,7 @@ def test_pages_are_as_the_code_says():
     stale = [path for path in pages.PAGES if pages.page(text := path.read_text(encoding="utf-8")) != text]
     assert stale == [], "run: make docs"
     assert pages.DESCRIPTIONS.read_text(encoding="utf-8") == pages.descriptions(), "run: make docs"
+    assert pages.CHOICES.read_text(encoding="utf-8") == pages.choices(), "run: make docs"
 
 
 def test_every_method_has_its_page():

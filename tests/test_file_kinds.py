@@ -6,20 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from identity import identity
 from PIL import Image
 
+from instar.core.batch import Unpaired
+from instar.core.config import DataConfig
 from instar.core.formats import own_format
 from instar.core.images import save
 from instar.core.raster import Raster
 from instar.core.reading import page_count, read
 from instar.core.stack import Stack, read_all, save_all
+from instar.data import open_data
 from instar.inference.request import TranslationRequest
 from instar.inference.translate_files import translate_files
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "data.md"
 SHAPE = (24, 32)
-COLUMNS = ("8 bits", "16 bits", "N bands", "float", "pages", "resolution")
+COLUMNS = ("trained on", "8 bits", "16 bits", "N bands", "float", "pages", "resolution")
 ROWS = {
     "PNG": ".png",
     "TIFF": ".tif",
@@ -111,7 +115,21 @@ def of_resolution(path: Path) -> str:
     return "yes" if round(float(dpi[0])) == 300 else "no"
 
 
+def of_training(path: Path) -> str:
+    """Whether crops of such files come out of the loader as they lie in them."""
+    for domain in "AB":
+        for number in range(2):
+            save(sample(3, "uint8"), path.parent / f"set/train{domain}/{number}{path.suffix}")
+    cfg = DataConfig(roots=(path.parent / "set",), size=24, zoom=1, flip=False)
+    crop = open_data(cfg, 3, Unpaired, batch=1, seed=0).train.batch(0).a[0]
+    values = read(path.parent / f"set/trainA/0{path.suffix}")
+    whole = torch.from_numpy(values_of(values).astype(np.float32)).permute(2, 0, 1) / 127.5 - 1
+    places = range(whole.shape[2] - 23)
+    return "yes" if any(torch.allclose(crop, whole[:, :, left : left + 24], atol=1e-6) for left in places) else "no"
+
+
 MEASURES = {
+    "trained on": of_training,
     "8 bits": of_values(3, "uint8"),
     "16 bits": of_values(3, "uint16"),
     "N bands": of_values(5, "uint16"),

@@ -18,6 +18,7 @@ from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from instar.core import registry
+from instar.core.choices import written
 from instar.core.config import DataConfig, TrainConfig
 from instar.core.describe import describe
 from instar.core.description import Description
@@ -30,6 +31,7 @@ from api_page import api
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "METHODS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DESCRIPTIONS = ROOT / "src/instar/methods/descriptions.json"
+CHOICES = ROOT / "src/instar/methods/choices.json"
 HELPERS = {"halves", "over_scales", "probabilities"}
 """Functions beside the losses that are none."""
 PART = re.compile(r"^(<!-- (\w+)((?: [^\n]*)?) -->)\n.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
@@ -47,8 +49,12 @@ def page(text: str) -> str:
 
 def descriptions() -> str:
     """Return what is said of Instar's own methods, for the package."""
-    names = [path.stem.replace("_", "-") for path in _own_methods()]
-    return json.dumps({name: asdict(describe(name)) for name in names}, indent=1, ensure_ascii=False) + "\n"
+    return _json({name: asdict(describe(name)) for name in _own_names()})
+
+
+def choices() -> str:
+    """Return the settings and presets of Instar's own methods, for the package."""
+    return _json({name: written(registry.get(name)) for name in _own_names()})
 
 
 def objective(name: str) -> str:
@@ -151,7 +157,15 @@ def methods(_: str) -> str:
 
 
 def _own_methods() -> list[Path]:
-    return sorted(path for path in DESCRIPTIONS.parent.glob("[a-z]*") if path != DESCRIPTIONS)
+    return sorted(path for path in DESCRIPTIONS.parent.glob("[a-z]*") if path.suffix != ".json")
+
+
+def _own_names() -> list[str]:
+    return [path.stem.replace("_", "-") for path in _own_methods()]
+
+
+def _json(found: Mapping[str, Any]) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def _cited(found: Description) -> str:
@@ -286,5 +300,6 @@ WRITERS = {
 
 if __name__ == "__main__":
     DESCRIPTIONS.write_text(descriptions(), encoding="utf-8")
+    CHOICES.write_text(choices(), encoding="utf-8")
     for path in PAGES:
         path.write_text(page(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ from PIL import Image
 import instar
 from instar.api.export import _images, export
 from instar.core.errors import UserError
+from instar.core.images import save
+from instar.core.raster import Raster
+from instar.core.reading import read
 from instar.data import shapes
 from instar.exporting import report
+from instar.exporting.cards import check_size
+from instar.exporting.formats import FORMATS, Format
 from instar.exporting.networks import example
-from instar.exporting.onnx_file import check_size
 from instar.inference.card import Card, NoiseInput
 from instar.inference.translator import Translator
 
@@ -96,7 +101,7 @@ def test_it_translates_one_way_without_styles(exported: Path) -> None:
 def test_a_card_comes_back_from_its_json() -> None:
     assert Card.from_json(CARD.as_json(), "x") == CARD
     with pytest.raises(UserError, match=r"x\.onnx: written by Instar 0\.1\.0, which is newer"):
-        Card.from_json(CARD.as_json().replace('"format": 2', '"format": 3'), "x.onnx")
+        Card.from_json(CARD.as_json().replace('"format": 3', '"format": 4'), "x.onnx")
     for broken in ("{", "[]", CARD.as_json().replace('"zoom"', '"room"')):
         with pytest.raises(UserError, match=r"x\.onnx: what it says of the model cannot be read"):
             Card.from_json(broken, "x.onnx")
@@ -112,6 +117,37 @@ def test_files_that_are_not_ours(tmp_path: Path) -> None:
     onnx.save(onnx.parser.parse_model(text), tmp_path / "other.onnx")
     with pytest.raises(UserError, match=r"other\.onnx: this ONNX file was not exported by Instar"):
         instar.load(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize(("to", "suffix", "needs"), [("torch", ".pt2", "torch"), ("openvino", ".xml", "openvino")])
+def test_other_formats_translate_as_the_run_does(
+    to: Any, suffix: str, needs: str, run_directory: Runs, tmp_path: Path
+) -> None:
+    pytest.importorskip(needs)
+    result = export(run_directory("cut"), tmp_path / f"model{suffix}", to=to, license="CC0")
+    assert max(one.largest for one in result.parity) < report.MOST
+    assert result.card.license == "CC0"
+    names = {"torch": ["model.pt2"], "openvino": ["model.bin", "model.xml"]}[to]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert result.bytes == sum((tmp_path / name).stat().st_size for name in names)
+    pixels = rng.integers(0, 256, (37, 53, 3), dtype=np.uint8)
+    ours = instar.load(run_directory("cut"), "cpu").translate(pixels)
+    assert np.abs(instar.load(tmp_path / f"model{suffix}").translate(pixels).astype(int) - ours).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".pt2", ".xml"])
+def test_files_of_other_formats_that_are_not_ours(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".xml":
+        pytest.importorskip("openvino")
+    with pytest.raises(UserError, match="there is no such file"):
+        instar.load(tmp_path / f"none{suffix}")
+    (tmp_path / f"text{suffix}").write_text("no model")
+    if suffix == ".xml":
+        with pytest.raises(UserError, match=r"its weights belong beside it, and there is no text\.bin"):
+            instar.load(tmp_path / "text.xml")
+        (tmp_path / "text.bin").write_bytes(b"")
+    with pytest.raises(UserError, match=rf"text\{suffix}: .* cannot read it"):
+        instar.load(tmp_path / f"text{suffix}")
 
 
 def test_what_cannot_be_exported_is_one_line(run_directory: Runs, tmp_path: Path) -> None:
@@ -157,7 +193,7 @@ def test_a_model_that_differs_leaves_no_file(
         report.check(found)
         return found
 
-    monkeypatch.setattr("instar.exporting.onnx_file.write_onnx", wrong)
+    monkeypatch.setitem(FORMATS, "onnx", Format(".onnx", "ONNX Runtime", wrong))  # type: ignore[arg-type]
     monkeypatch.setattr("instar.exporting.report.compare", compared)
     with pytest.raises(UserError, match=r"differs from the run by 2\.55 of 255 at 35 x 49 px"):
         export(run_directory("cut"), tmp_path / "model.onnx")
@@ -177,3 +213,30 @@ def test_held_out_images_are_taken_where_there_are_any(tmp_path: Path, run_direc
     images, about = _images(model, "b")
     assert len(images) == 2
     assert "2 held-out images" in about
+
+
+def test_bands_types_and_ranges_of_both_domains_go_with_the_file(tmp_path: Path) -> None:
+    bands = rng.integers(100, 3000, (6, 32, 32, 4)).astype(np.uint16)
+    warmth = bands[..., :1].astype(np.float32) * 2 - 500
+    for part, images in (("trainA", bands), ("trainB", warmth), ("testA", bands[:2])):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        for number, pixels in enumerate(images):
+            save(Raster(pixels), tmp_path / "set" / part / f"{number}.tif")
+    settings = {"preset": "tiny", "steps": 2, "device": "cpu", "channels": 4}
+    data, method = {"range_a": (0.0, 4095.0)}, {"target_channels": 1}
+    run = instar.train("pix2pix", tmp_path / "set", out=tmp_path / "run", data=data, method=method, **settings).run
+    export(run, tmp_path / "model.onnx")
+    card = instar.load(tmp_path / "model.onnx").config
+    assert card.formats == instar.load(run).config.formats
+    assert [(one.bands, one.dtype) for one in card.formats] == [(4, "uint16"), (1, "float32")]
+    found = []
+    for model in (run, tmp_path / "model.onnx"):
+        done = instar.translate(model, tmp_path / "set/testA", tmp_path / f"out-{model.stem}", seed=3)
+        assert (done.translated, done.failed) == (2, ())
+        result = read(done.out / "1.tif")
+        assert isinstance(result, Raster)
+        assert result.mode == "1 x float32"
+        found.append(result.pixels)
+    low, high = sorted((card.formats[1].low, card.formats[1].high))
+    assert low <= found[0].min() < found[0].max() <= high
+    np.testing.assert_allclose(found[0], found[1], atol=(high - low) / 255)

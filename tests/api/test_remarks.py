@@ -120,7 +120,7 @@ def test_days_are_said_after_a_few_steps(
 def test_a_training_that_ends_with_copies_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = written(tmp_path / "data")
     assert not any("nearly a copy" in line for line in said("cut", data, tmp_path / "other")[1])
-    monkeypatch.setattr(CUT, "translate", lambda _, x, to: x + 0.02)
+    monkeypatch.setattr(CUT, "translate", lambda _, x, to: x + 2 / 127.5)
     _, warnings = said("cut", data, tmp_path / "run")
-    change = "the mean change is 2.5 of 255 grey levels on the sample pictures"
+    change = "the mean change is 2.0 of 255 grey levels on the sample pictures"
     assert warnings == [f"translations to B are nearly a copy: {change}"]

@@ -96,6 +96,33 @@ def test_quick_answers_do_without_torch(arguments: list[str], expected: int, sai
     assert list(tmp_path.iterdir()) == []
 
 
+QUICK = [
+    *([name, "--help"] for name in main.COMMANDS),
+    ["methods"],
+    *(["train", name, "--help"] for name in ("cut", "munit", "tunit")),
+    ["train", "cut", "--preset", "small", "--help"],
+    ["train", "cut", "DATA", "-o", "RUN", "--no-such-flag", "1"],
+    ["train", "cut", "DATA", "-o", "RUN", "--method.width", "0"],
+    ["train", "cut", "DATA", "-o", "RUN", "--size", "0"],
+    ["train", "cut", "DATA", "-o", "RUN", "--preset", "smal"],
+    ["train", "cut"],
+]
+
+
+@pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
+def test_answers_without_tensors_do_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import atexit, sys; from instar.cli.main import run\n"
+        "atexit.register(lambda: print('\\n' + str('torch' in sys.modules)))\n"
+        "sys.exit(run(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == (0 if "--help" in arguments or arguments == ["methods"] else 2), done.stderr
+    assert done.stdout.splitlines()[-1] == "False"
+
+
 def test_the_process_ends_with_the_exit_code(tmp_path: Path) -> None:
     done = subprocess.run([*INSTAR, "trian"], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

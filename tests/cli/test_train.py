@@ -141,10 +141,10 @@ def test_short_and_derived_flags_are_the_same() -> None:
         "--train.steps 7 --train.batch 4 --train.seed 3 --data.size 48 --train.device cpu --train.devices 2 "
         "--train.precision bf16 --method.channels 1"
     )
-    one, out = parse_method("cut", ["d", "-o", "r", *short.split(), "--from", "x", "--to", "y"])
+    one, own = parse_method("cut", ["d", "-o", "r", *short.split(), "--from", "x", "--to", "y"])
     two, _ = parse_method("cut", ["d", "--out", "r", *long.split(), "--data.source", "x", "--data.target", "y"])
     assert one == two
-    assert out == Path("r")
+    assert own["out"] == Path("r")
     assert (one.train.steps, one.train.batch, one.data.size, one.method.channels) == (7, 4, 48, 1)
     assert (one.data.source, one.data.target) == ("x", "y")
     assert one.data.roots == (Path("d").absolute(),)
@@ -359,7 +359,9 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
 
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["step"] == 4
-    assert {"G/cycle_x", "G/gan_g", "D/y_real", "seconds", "images_per_second"} <= set(rows[-1])
+    logged, measured = rows[-2:]
+    assert {"G/cycle_x", "G/gan_g", "D/y_real", "seconds", "images_per_second"} <= set(logged)
+    assert {"held-out/change (L1)", "held-out/luminance correlation"} <= set(measured)
     assert all(np.isfinite(value) for row in rows for value in row.values())
 
     log = (trained / "run.log").read_text()

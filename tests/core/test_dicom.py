@@ -5,10 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from identity import identity
 
 from instar.core import dicom
+from instar.core.batch import Unpaired
+from instar.core.config import DataConfig
 from instar.core.raster import NotRead, Raster
 from instar.core.reading import UnreadableImage, probe, read
+from instar.data import open_data
+from instar.inference.request import TranslationRequest
+from instar.inference.translate_files import translate_files
 
 pydicom = pytest.importorskip("pydicom")
 PIXELS = np.random.default_rng(0).integers(0, 4096, (3, 6, 8)).astype(np.uint16)
@@ -85,3 +91,26 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(NotRead, match=r"pip install '\.\[science\]'"):
         dicom.header(path)
+
+
+def test_it_is_trained_on_and_translated_into_tiffs_of_the_meant_values(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    stored = rng.integers(0, 4096, (2, 32, 40)).astype(np.uint16)
+    tags = {"Rows": 32, "Columns": 40, "NumberOfFrames": 2, "RescaleSlope": 1, "RescaleIntercept": -1024}
+    for domain in "AB":
+        (tmp_path / f"set/train{domain}").mkdir(parents=True)
+        for number in range(2):
+            write(tmp_path / f"set/train{domain}/{number}.dcm", stored, **tags)
+    ends = (-1024.0, 3071.0)
+    cfg = DataConfig(roots=(tmp_path / "set",), size=32, zoom=1, pages="all", range_a=ends, range_b=ends)
+    data = open_data(cfg, 1, Unpaired, batch=1, seed=0)
+    assert len(data.found.train["a"]) == 4
+    assert data.formats["a"].dtype == "int16"
+
+    request = TranslationRequest(inputs=(str(tmp_path / "set/trainA/0.dcm"),), out=tmp_path / "out", pages="all")
+    done = translate_files(identity(1, tuple(data.formats.values())), request)
+    assert not done.failed, done.failed
+    result = tmp_path / "out/0.tif"
+    for number in range(2):
+        np.testing.assert_array_equal(read(result, number).pixels[..., 0], stored[number].astype(int) - 1024)
+    assert b"Some^One" not in result.read_bytes()

@@ -1,7 +1,9 @@
 import os
 import shutil
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -129,3 +131,25 @@ def test_what_is_left_out_of_a_plain_folder(make, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("instar.core.listing.is_installed", lambda: False)
     found = report(make("1.png", "2.heic", size=(40, 40)))
     assert any(".heic" in note for note in found.notes)
+
+
+def test_masks_are_no_images_and_have_the_size_of_theirs(tmp_path: Path) -> None:
+    for domain in "AB":
+        for number in range(3):
+            write_noise(tmp_path / f"train{domain}/{number}.png", 40, 36)
+            write_noise(tmp_path / f"train{domain}_mask/{number}.png", 40, 36)
+    cfg = DataConfig(roots=(tmp_path,), masks="_mask")
+    report = check(cfg)
+    assert [(group.domain, len(group.facts)) for group in report.groups] == [("A", 3), ("B", 3)]
+    assert report.problems == 0
+    write_noise(tmp_path / "trainA_mask/1.png", 36, 36)
+    ((name, why),) = check(cfg).unreadable
+    assert name.endswith("trainA/1.png")
+    assert why.endswith("trainA_mask/1.png is 36 x 36, the image 40 x 36")
+
+
+def write_noise(path: Path, width: int, height: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    seed = zlib.crc32(str(path).encode())
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from engine.heard import Heard
 from instar.cli.flags import spell
 from instar.core.errors import UserError, call
-from instar.core.events import Logged, Pictured, Scored, Started, note, warning
+from instar.core.events import Logged, Pictured, Scored, Started, Watched, note, warning
 from instar.core.objective import Objective, term
 from instar.core.run import checkpoints, find_checkpoint, load_method
 from instar.engine import checkpoint
@@ -32,7 +32,7 @@ def test_meter_gives_means_of_terms_totals_and_norms() -> None:
     meter = Meter()
     for value in (1.0, 3.0):
         loss = 2.0 * term("a", torch.tensor(value)) + term("b", torch.tensor(10.0))
-        meter.add(Objective("G", (), loss), torch.tensor(value))
+        meter.add(Objective("G", (), loss), loss.total(), torch.tensor(value))
     kept = json.loads(json.dumps(meter.state()))
     assert meter.read(ONE) == {"G/a": 2.0, "G/b": 10.0, "G/total": 14.0, "G/grad_norm": 2.0}
     assert meter.read(ONE) == {}
@@ -64,9 +64,18 @@ def test_metrics_go_on_after_a_step(tmp_path: Path) -> None:
     write(begun(tmp_path, 10))
     write(logged(15, **{"G/a": 99.0}))
     write(Scored(15, {"validation/KID": 0.5}))
+    write(Watched(15, {"b": {"spots": 0.5}}))
+    write(Watched(15, {"a": {"spots": 0.0}, "b": {"spots": 0.5, "contrast": 1.0}}))
     new = {"step": 15, "seconds": 1.0, "images_per_second": 2.0, "G/a": 99.0}
     found = [json.loads(line) for line in path.read_text().splitlines()]
-    assert found == [*rows[:2], new, {"step": 15, "validation/KID": 0.5}]
+    each = {"held-out/spots to a": 0.0, "held-out/spots to b": 0.5, "held-out/contrast to b": 1.0}
+    assert found == [
+        *rows[:2],
+        new,
+        {"step": 15, "validation/KID": 0.5},
+        {"step": 15, "held-out/spots": 0.5},
+        {"step": 15, "held-out/spots": 0.25, "held-out/contrast": 1.0, **each},
+    ]
 
 
 def test_the_log_has_the_time_and_the_level_and_is_spelled_as_asked(tmp_path: Path) -> None:

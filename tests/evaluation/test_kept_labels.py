@@ -17,7 +17,8 @@ from instar.evaluation.label_maps import NAMES
 from .parts import extractor
 
 COLOURS = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200)], np.uint8)
-ROUNDED = dict.fromkeys(NAMES.values(), 1.0)
+CLASSES = [f"IoU, {name}" for name in ("200 40 40", "40 200 40", "40 40 200")]
+ROUNDED = dict.fromkeys([*NAMES.values(), *CLASSES], 1.0)
 
 
 class Nearest(nn.Module):
@@ -90,6 +91,38 @@ def test_a_report_of_folders(classes: list[np.ndarray], tmp_path: Path) -> None:
     for column in report.columns:
         assert found(column.scores).items() >= ROUNDED.items()
     assert sum(f"labels are found by {__name__}:nearest" in note for note in report.notes) == 1
+
+
+def test_a_network_that_learns_from_real_images_knows_how_these_look(classes: list[np.ndarray], tmp_path: Path) -> None:
+    """Right labels in the colours of the inputs are lost to it, in those of the real images they are found."""
+    labels = write(tmp_path / "labels", classes)
+    real = write(tmp_path / "real", [2 - one for one in classes], noise=10)
+    kept = KeptLabels(labels, tmp_path / "labels", steps=60, real=list(zip(labels, real, strict=True)))
+    cpu = torch.device("cpu")
+    translated, about = kept.scores(write(tmp_path / "made", [2 - one for one in classes], noise=20), 36, cpu)
+    copies = kept.scores(write(tmp_path / "copies", classes, noise=20), 36, cpu)[0]
+    assert about == "a U-Net trained on 6 real images with their labels"
+    assert found(translated)["label mean IoU"] > 0.8
+    assert found(kept.ceiling(36, cpu))["label mean IoU"] > 0.8
+    assert found(copies)["label mean IoU"] < 0.5
+
+
+def test_a_report_with_labels_of_the_real_images(classes: list[np.ndarray], tmp_path: Path) -> None:
+    for name in ("labels", "images", "real", "real_labels"):
+        write(tmp_path / name, classes, noise=0 if "labels" in name else 20)
+    report = evaluate_folders(
+        tmp_path / "images",
+        tmp_path / "real",
+        extractor=extractor(),
+        labels=tmp_path / "labels",
+        reference_labels=tmp_path / "real_labels",
+        segmenter=f"{__name__}:nearest",
+    )
+    assert [column.title for column in report.columns] == ["real images", str(tmp_path / "images")]
+    for column in report.columns:
+        assert found(column.scores).items() >= ROUNDED.items()
+    with pytest.raises(UserError, match=r"reference_labels=.*: give also labels=DIR"):
+        evaluate_folders(tmp_path / "images", tmp_path / "real", extractor=extractor(), reference_labels=tmp_path)
 
 
 def test_what_is_missing_is_named(classes: list[np.ndarray], tmp_path: Path) -> None:

@@ -108,11 +108,11 @@ def test_the_truth_scores_one_and_a_swap_zero(tmp_path: Path) -> None:
     maps = label_maps(LabelTask(colours(tmp_path)), held(streets(tmp_path / "set")), CPU)
     right = torch.from_numpy(np.stack([module._pixels(ref, 32) for ref in maps.refs])).permute(0, 3, 1, 2) / 127.5 - 1
     places = range(len(maps.refs))
-    assert [score.value for score in maps.scores([maps.counts(right, places)])] == [1, 1, 1]
-    assert [score.low for score in maps.scores([maps.counts(right, places)])] == [1, 1, 1]
+    assert [score.value for score in maps.scores([maps.counts(right, places)])] == [1, 1, 1, 1, 1]
+    assert [score.low for score in maps.scores([maps.counts(right, places)])] == [1, 1, 1, None, None]
     sky, road = (torch.tensor(colour)[:, None, None] / 127.5 - 1 for colour in (SKY, ROAD))
     swapped = torch.where((right - sky).abs().sum(1, keepdim=True) < 0.1, road, sky).expand_as(right)
-    assert [score.value for score in maps.scores([maps.counts(swapped, places)])] == [0, 0, 0]
+    assert [score.value for score in maps.scores([maps.counts(swapped, places)])] == [0, 0, 0, 0, 0]
 
 
 def held(root: Path, source: str = "photo", size: int = 32) -> HeldOut:
@@ -132,7 +132,7 @@ def test_label_maps_to_photographs(run_directory: Runs, tmp_path: Path, suffix: 
     ceiling = named(report, REAL)
     assert ceiling["label mean IoU"] > 0.9
     assert named(report, LAST)["label mean IoU"] < ceiling["label mean IoU"]
-    assert [score.name for score in report.columns[1].scores] == list(ceiling)
+    assert [score.name for score in report.columns[1].scores] == [*ceiling, "IoU, sky", "IoU, road"]
     assert f"label maps: 2 classes, one more not scored, by {name}" in report.notes
 
 

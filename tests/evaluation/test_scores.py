@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from instar.core.images import colour
+from instar.evaluation.between import CHANGE, LUMINANCE
 from instar.evaluation.score import mean_of
-from instar.evaluation.scores import CHANGE, LUMINANCE, Scorer
+from instar.evaluation.scores import Scorer
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance
 

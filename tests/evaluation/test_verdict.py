@@ -1,7 +1,7 @@
 import pytest
 
 from instar.evaluation.appearance import PROBE, RUINS, TARGET
-from instar.evaluation.scores import CHANGE, COLOURS, LUMINANCE
+from instar.evaluation.between import CHANGE, COLOURS, LOCAL, LUMINANCE
 from instar.evaluation.verdict import (
     COLOURED,
     KEPT,
@@ -9,6 +9,7 @@ from instar.evaluation.verdict import (
     SEPARABLE,
     SHOWS,
     UNCHANGED,
+    UNCHANGED_AT,
     verdict,
 )
 
@@ -18,7 +19,7 @@ FOUND = {TARGET: 0.62, PROBE: 0.7, RUINS: 0.1, CHANGE: 30.0, COLOURS: 0.3, LUMIN
 
 
 def words(**changes: float) -> str:
-    names = {"target": TARGET, "ruins": RUINS, "change": CHANGE, "colours": COLOURS, "light": LUMINANCE}
+    names = {"target": TARGET, "ruins": RUINS, "change": CHANGE, "colours": COLOURS, "light": LUMINANCE, "place": LOCAL}
     names["kid"] = "FID-like KID"
     return verdict({**FOUND, **{names[name]: value for name, value in changes.items()}}, COPY, REAL)
 
@@ -39,6 +40,8 @@ def test_ruins_whatever_the_probe_says() -> None:
     ("changes", "expected"),
     [
         ({"change": UNCHANGED - 0.1}, "nearly a copy"),
+        ({"change": 0.7, "place": UNCHANGED_AT - 0.1}, "nearly a copy"),
+        ({"change": 0.7, "place": UNCHANGED_AT}, "target in 4%"),
         ({"change": UNCHANGED - 0.1, "kid": 0.51}, "nearly a copy"),
         ({"colours": COLOURED}, "colour only"),
         ({"colours": COLOURED, "light": -1.0, "kid": 0.6}, "colour only"),

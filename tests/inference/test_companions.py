@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from instar.core.errors import UserError
-from instar.inference.companions import Companions, outside_kept
+from instar.core.formats import DomainFormat
+from instar.core.images import to_tensor, to_values
+from instar.core.raster import Raster
+from instar.inference.companions import Companions, hidden, outside_kept
 from instar.inference.jobs import Job
 
 rng = np.random.default_rng(0)
@@ -43,6 +47,28 @@ def test_outside_is_the_input_and_inside_the_translation_bit_for_bit(mode: str, 
     result, before, after = (np.asarray(image) for image in (found, one, other))
     assert np.array_equal(result[~inside], before[~inside])
     assert np.array_equal(result[inside], after[inside])
+
+
+@pytest.mark.parametrize("mode", [*MODES, "1", "P"])
+def test_what_is_hidden_is_nothing_to_the_network(mode: str, tmp_path: Path) -> None:
+    image = picture("RGB").quantize(8) if mode == "P" else picture("L").convert("1") if mode == "1" else picture(mode)
+    inside = rng.integers(0, 2, (7, 9)).astype(bool)
+    form = DomainFormat(channels=3)
+    found = hidden(image, mask(tmp_path / "m.png", inside * 255), form)
+    before, after = (to_tensor(to_values(one, form)) for one in (image, found))
+    assert after[:, torch.from_numpy(~inside)].abs().max() < 1.01 / 255  # half a grey level
+    assert torch.equal(after[:, torch.from_numpy(inside)], before[:, torch.from_numpy(inside)])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32"])
+def test_what_is_hidden_lies_in_the_middle_of_a_range(kind: str, tmp_path: Path) -> None:
+    pixels = rng.integers(0, 200, (7, 9, 4)).astype(kind)
+    inside = rng.integers(0, 2, (7, 9)).astype(bool)
+    form = DomainFormat(channels=4, bands=4, dtype=kind, low=-1000, high=1300)
+    found = hidden(Raster(pixels), mask(tmp_path / "m.png", inside * 255), form)
+    values = to_values(found, form)
+    assert np.abs(values[~inside]).max() < 1e-6
+    assert np.array_equal(values[inside], to_values(Raster(pixels), form)[inside])
 
 
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))

@@ -15,9 +15,10 @@ from instar.core.settings import with_changes
 from instar.testing.runs import build, source_for, tiny, trainer
 
 DIGITS = ("unit-adaptation",)
-EQUAL = ("cut", "quick", "transgaga", "tunit", *DIGITS)
+EQUAL = ("cut", "quick", "santa", "transgaga", "tunit", *DIGITS)
 OPTIONS: dict[str, dict[str, Any]] = {
     "cyclegan": {"identity": 0.0},
+    "dclgan": {"identity": 0.0},
     "distancegan": {"identity": 0.0},
     "gcgan": {"identity": 0.0, "cycle": 10.0},
     "ugatit": {"identity": 0.0, "cam": 0.0},

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from instar.metrics.kid import kernel_distance, kernel_distance_interval, kernel_distance_subsets
+from instar.metrics.kid import (
+    kernel_distance,
+    kernel_distance_interval,
+    kernel_distance_of_equals,
+    kernel_distance_subsets,
+)
 
 
 def by_loops(x, y):
@@ -77,3 +82,14 @@ def test_subsets():
     assert abs(mean - kernel_distance(x, y)) < 4 * spread / np.sqrt(200)
     with pytest.raises(ValueError, match="subsets of 31 do not fit 30 and 40"):
         kernel_distance_subsets(x, y, size=31)
+
+
+def test_pictures_that_should_be_the_same():
+    # k(1, 1) = 8, k(1, 2) = 27, k(2, 2) = 125: mean 46.75; k(0, .) = 1, k(3, 3) = 1000: 250.75; across 102.25
+    x, y = np.array([[1.0], [2.0]]), np.array([[0.0], [3.0]])
+    assert kernel_distance_of_equals(x, y) == 46.75 + 250.75 - 2 * 102.25
+    random = np.random.default_rng(0)
+    x = random.normal(size=(5, 64))
+    assert kernel_distance_of_equals(x, x) < 1e-12
+    small, large = (kernel_distance_of_equals(x, x + size * random.normal(size=x.shape)) for size in (0.01, 0.1))
+    assert 0 < small < large

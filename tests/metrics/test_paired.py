@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from instar.metrics.features import resize
-from instar.metrics.paired import l1, map_scores, pixel_accuracy, psnr, rmse, ssim
+from instar.metrics.paired import l1, local_l1, map_scores, pixel_accuracy, psnr, rmse, ssim
 
 
 def at(*values):
@@ -135,3 +135,12 @@ def test_the_compatible_form_scores_at_256():
     found, resized = map_scores(x, y, compatible=True), map_scores(*(resize(i, 256) / 127.5 - 1 for i in (x, y)))
     assert found.rmse.item() == pytest.approx(math.sqrt(3) * resized.rmse.item())
     assert found.accuracy[16].item() == resized.accuracy[16].item() != map_scores(x, y).accuracy[16].item()
+
+
+def test_the_largest_local_change_is_that_of_one_place() -> None:
+    x = torch.zeros(2, 3, 64, 64)
+    y = x.clone()
+    y[1, :, 8:16, 24:32] = 100 / 127.5
+    y[1, :, 40, 40] = 1.0
+    assert local_l1(y, x).tolist() == [0.0, 100.0]
+    assert float(l1(y, x)[1]) == pytest.approx(100 / 64 + 127 / 64**2, abs=0.01)

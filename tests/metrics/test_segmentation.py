@@ -4,6 +4,7 @@ import torch
 
 from instar.metrics.segmentation import (
     LabelScores,
+    class_ious,
     confusion,
     gcgan_label_scores,
     label_score_intervals,
@@ -123,3 +124,10 @@ def test_bad_input():
         confusion(labels, torch.zeros_like(labels), 3)
     with pytest.raises(ValueError, match="no pixel"):
         label_scores(confusion(labels, torch.full_like(labels, 255), 4))
+
+
+def test_each_class_by_hand() -> None:
+    matrix = torch.tensor([[3, 1, 0, 0], [2, 4, 0, 0], [0, 0, 0, 0], [5, 0, 0, 7]])
+    assert class_ious(matrix, ignore=3) == [3 / 6, 4 / 7, None, None]
+    assert class_ious(torch.stack([matrix, matrix])) == [3 / 11, 4 / 7, None, 7 / 12]
+    assert label_scores(matrix).mean_iou == pytest.approx((3 / 11 + 4 / 7 + 7 / 12) / 3)

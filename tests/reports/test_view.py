@@ -33,7 +33,7 @@ def test_what_the_page_of_a_run_says(tmp_path: Path) -> None:
     assert (one["sheet"]["columns"], one["sheet"]["width"]) == (4, 138)
     assert one["curves"]["G"]["gan_g"] == [[step, pytest.approx(1 / (step + 1), rel=1e-4)] for step in range(1, 5)]
     assert set(one["curves"]) == {"G", "D"}
-    assert one["scores"] == {"Colours-KID": [[4, 0.25]]}
+    assert one["scores"] == {"Colours-KID": [[4, 0.25]], "held-out/change (L1)": [[4, 12.5]]}
     assert one["copies"] == {"Colours-KID": 0.5}
     assert {"name": "--steps", "value": "10", "preset": "20"} in one["changes"]
     assert not any("from" in row["name"] for row in one["changes"])

@@ -45,6 +45,7 @@ def make(run: Path, method: str = "cyclegan", steps: int = 4, **options: Any) ->
         for step in range(1, steps + 1)
     ]
     numbers.append({"step": steps, "validation/Colours-KID": 0.25})
+    numbers.append({"step": steps, "held-out/change (L1)": 12.5})
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in numbers) + '{"step": 9, "half')
     (run / "copies.json").write_text('{"validation/Colours-KID": 0.5}')
     (run / "run.log").write_text(

@@ -43,7 +43,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
         run: directory of a run, or one checkpoint.
         data: the images, if not the run's own test images: a data set folder, or one per domain.
         extractor: features in which distances are taken: "inception" (FID and KID of the literature), "mobilenet",
-            "efficientnet", "torchvision:NAME", or "module.path:callable" of your own; or one from
+            "efficientnet", "torchvision:NAME", "timm:NAME", or "module.path:callable" of your own; or one from
             `instar.metrics.extractors.load_extractor`. None for a method that finds domains: scores its clusters alone.
             A classifier of digits is scored by its accuracy alone unless another one than "inception", or `weights`,
             is given.
@@ -99,6 +99,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
     weights: AnyPath | None = None,
     size: int | None = None,
     labels: AnyPath | None = None,
+    reference_labels: AnyPath | None = None,
     palette: AnyPath | None = None,
     segmenter: str | None = None,
     on_event: Listener | None = None,
@@ -116,6 +117,8 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
         size: side of the centre squares, 8 or more; the short side of the first translation if None.
         labels: folder of label maps under the same names, such as `translate` leaves beside its results: adds how well
             a segmenter finds them.
+        reference_labels: folder of label maps of the real images: the U-Net is trained on every other of these instead,
+            and what the others score is a column.
         palette: file of the colours of `labels`, as of `evaluate`; None or "auto" takes those that they have.
         segmenter: "unet" (also if None), which is trained on every other image with its labels and asked on the rest
             (minutes), or "module.path:callable" of your own.
@@ -129,7 +132,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
 
     if size is not None:
         Bounds(8).check("size", size)
-    for name, value in (("palette", palette), ("segmenter", segmenter)):
+    for name, value in (("palette", palette), ("segmenter", segmenter), ("reference_labels", reference_labels)):
         if value is not None and labels is None:
             raise UserError(f"{setting(name, value)}: give also {setting('labels', 'DIR')}, the label maps")
     return folders.evaluate_folders(
@@ -140,6 +143,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
         size=size,
         labels=_labels(palette, segmenter),
         label_maps=path_or_none(labels),
+        reference_labels=path_or_none(reference_labels),
         on_event=ignore if on_event is None else on_event,
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from instar.api.paths import AnyPath
@@ -14,15 +14,17 @@ from instar.core.events import Listener, Worked, ignore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
     from instar.core.batch import Domain
     from instar.core.formats import DomainFormat
     from instar.core.raster import Picture
     from instar.data import ImageRef
+    from instar.exporting.report import Features
     from instar.exporting.result import ExportResult
     from instar.inference.translator import Translator
 
-Format = Literal["onnx"]
+Format = Literal["onnx", "openvino", "torch"]
 IMAGES = 4
 """That both models translate."""
 
@@ -36,15 +38,16 @@ def export(
     license: str | None = None,  # noqa: A002
     on_event: Listener | None = None,
 ) -> ExportResult:
-    """Write a trained model as one file for another runtime, and compare both on images.
+    """Write a trained model for another runtime, and compare both on images.
 
-    The file holds one direction, takes images of any size and number, and says itself what it is. `instar.load` and
-    `instar.translate` take it in place of a run.
+    The file (OpenVINO's are two, of one name) holds one direction, takes images of any size and number, and says itself
+    what it is. `instar.load` and `instar.translate` take it in place of a run.
 
     Args:
         run: directory of a run (its last checkpoint is used) or one checkpoint.
-        out: the file, which ends with .onnx; one that is there is replaced.
-        to: format: "onnx", for ONNX Runtime, its web version, and what else reads ONNX.
+        out: the file, which ends as its format says; one that is there is replaced.
+        to: format: "onnx" (.onnx), for ONNX Runtime, its web version, and what else reads ONNX; "openvino" (.xml,
+            with a .bin beside it); "torch" (.pt2), a program of `torch.export`.
         domain: that it translates into, by its name or as A or B; the target of the training if None.
         license: what may be done with the weights, in your words, to be kept in the file.
         on_event: told what is being done (`Worked`). If it raises, the work ends and no file is written.
@@ -53,36 +56,58 @@ def export(
         UserError: the method cannot be exported, the result differs from the run by more than a step of 8-bit pixels,
             or the file cannot be written. There is no new file then.
     """
-    from instar.exporting.onnx_file import UNSTATED, check_installed, write_onnx
+    from instar.exporting.cards import UNSTATED
+    from instar.exporting.formats import FORMATS
     from instar.exporting.report import compare
     from instar.exporting.result import ExportResult
+    from instar.inference.exported import is_exported
     from instar.inference.translator import Translator
 
     listen, file = ignore if on_event is None else on_event, Path(out)
-    if to != "onnx":
-        raise UserError(f"{setting('to', to)}: there is no such format; there is: onnx")
-    if file.suffix.lower() != ".onnx":
-        raise UserError(f"{setting('out', file)}: give a file that ends with .onnx")
+    if to not in FORMATS:
+        raise UserError(f"{setting('to', to)}: there is no such format; there is: {', '.join(FORMATS)}")
+    form = FORMATS[to]
+    if file.suffix.lower() != form.suffix:
+        raise UserError(f"{setting('out', file)}: give a file that ends with {form.suffix}")
     if not file.absolute().parent.is_dir():
         raise UserError(f"{setting('out', file)}: there is no folder {file.parent}")
-    if Path(run).suffix.lower() == ".onnx":
+    if is_exported(Path(run)):
         raise UserError(f"{run}: this is an exported model already; give the directory of the run")
-    check_installed()
+    form.check()
     model = Translator.load(Path(run), "cpu")
     key = model.domain(domain)
     images, about = _images(model, key)
-    part = file.with_name(f".{file.stem}.{os.getpid()}.onnx")
     try:
-        listen(Worked("exporting", 0, 0))
-        card = write_onnx(model, key, part, UNSTATED if license is None else license)
-        found = compare(model, model.keys.names[key], part, images, "ONNX Runtime", listen)
-        size = part.stat().st_size
-        part.replace(file)
+        with TemporaryDirectory(prefix=f".{file.stem}.", dir=file.absolute().parent) as folder:
+            part = Path(folder, file.name)
+            listen(Worked("exporting", 0, 0))
+            card = form.write(model, key, part, UNSTATED if license is None else license)
+            found = compare(model, model.keys.names[key], part, images, form.runtime, listen, _features())
+            parts = sorted(Path(folder).iterdir())
+            size = sum(one.stat().st_size for one in parts)
+            for one in parts:
+                one.replace(file.with_name(one.name))
     except OSError as error:
         raise UserError(f"{setting('out', file)}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
     return ExportResult(file, size, card, tuple(found), about)
+
+
+def _features() -> Features | None:
+    """Return what tells the features of images for a distance, without asking the network; None if it is not there."""
+    from instar.core.images import colour
+    from instar.exporting.report import Features
+    from instar.metrics.extractors import load_extractor
+    from instar.metrics.kid import kernel_distance_of_equals
+
+    try:
+        extractor = load_extractor("efficientnet")
+    except UserError:  # an extra
+        return None
+
+    def distance(one: Tensor, other: Tensor) -> float:
+        return kernel_distance_of_equals(*(extractor.features([colour(images)]) for images in (one, other)))
+
+    return Features(extractor.title("KID"), distance)
 
 
 def _images(model: Translator, to: Domain) -> tuple[Sequence[Picture], str]:

@@ -55,6 +55,8 @@ class Job:
     """Of a run that goes on: from which it does; None for the last one."""
     allow_changes: bool = False
     """Whether a run may go on with other images."""
+    said: tuple[str, ...] = ()
+    """Lines to begin with, for people; settings are as in `Message.raw`."""
 
     def encoded(self) -> bytes:
         """Return it as one line."""
@@ -66,6 +68,7 @@ class Job:
             "speller": f"{self.speller.__module__}:{self.speller.__qualname__}",
             "checkpoint": self.checkpoint and str(self.checkpoint),
             "allow_changes": self.allow_changes,
+            "said": self.said,
         }
         return json.dumps(job).encode() + b"\n"
 
@@ -78,7 +81,15 @@ class Job:
         module, name = job["speller"].split(":")
         speller: Speller = getattr(importlib.import_module(module), name)
         config, start = config_from(yaml.safe_load(job["config"]), Path("config")), job["checkpoint"]
-        return cls(config, Path(job["out"]), job["fresh"], speller, start and Path(start), job["allow_changes"])
+        return cls(
+            config,
+            Path(job["out"]),
+            job["fresh"],
+            speller,
+            start and Path(start),
+            job["allow_changes"],
+            tuple(job["said"]),
+        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data import Data
 from instar.data.likeness import MOST, UNLIKE, unlike
-from instar.engine.trainer import Trainer
+from instar.evaluation.between import CHANGE
+from instar.evaluation.verdict import NEARLY_A_COPY, is_copy
 
 LONG = 86_400.0
 """Seconds from which a training on a CPU is said to be long."""
@@ -54,23 +55,22 @@ def about_precision(precision: str, device: str) -> str:
     return f"note: {asked}: this processor has no instructions for it; steps are many times faster without"
 
 
-def about_result(training: Trainer, data: Data, verdicts: Mapping[Domain, str]) -> Iterator[Noted]:
+def about_result(
+    names: Mapping[Domain, str], verdicts: Mapping[Domain, str], measured: Mapping[Domain, Mapping[str, float]]
+) -> Iterator[Noted]:
     """Yield lines about what a training has come to: its verdicts, or that it still copies its inputs.
 
     Args:
-        training: that has ended.
-        data: its images.
+        names: of the domains.
         verdicts: on the validation images, by the domain translated into; empty if the run was not scored.
+        measured: of translations of other held-out images at the end, likewise; empty if it was stopped before.
     """
-    from instar.evaluation.verdict import NEARLY_A_COPY, UNCHANGED  # (seconds of import)
-
-    names = data.found.names
     for to, words in verdicts.items():
         yield note(f"validation images to {names[to]}: {words}")
-    if not verdicts and training.step == training.cfg.steps and training.fabric.is_global_zero:
-        for to, change in training.changes().items():
-            if change < UNCHANGED:
-                shown = f"the mean change is {change:.1f} of 255 grey levels on the sample pictures"
+    if not verdicts:
+        for to, values in measured.items():
+            if is_copy(values):
+                shown = f"the mean change is {values[CHANGE]:.1f} of 255 grey levels on the sample pictures"
                 yield warning(f"translations to {names.get(to, to)} are {NEARLY_A_COPY}: {shown}")
 
 

@@ -101,7 +101,7 @@ def application(
 
 def _named(models: Paths) -> dict[str, Path]:
     """Return the models by name, all of which are there."""
-    from instar.core.run import find_checkpoint
+    from instar.inference.exported import is_exported
 
     found: dict[str, Path] = {}
     given = [models] if isinstance(models, (str, Path)) else list(models)  # type: ignore[arg-type]
@@ -111,7 +111,9 @@ def _named(models: Paths) -> dict[str, Path]:
         name = name if equals and not Path(one).exists() else path.absolute().name.removesuffix(".onnx")
         if name in found:
             raise UserError(f"{path}: {found[name]} has the name {name!r} already; give NAME={path}")
-        if path.suffix.lower() != ".onnx":
+        if not is_exported(path):
+            from instar.core.run import find_checkpoint
+
             find_checkpoint(path)
         elif not path.is_file():
             raise UserError(f"{path}: there is no such file")

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instar.api import directory, processes
+from instar.api.advice import Advice
+from instar.api.budget import within
 from instar.api.remarks import Estimate, about_images, about_precision, about_result
 from instar.core import registry
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
 from instar.core.errors import Speller, UserError, in_python, setting
-from instar.core.events import Event, Finished, Listener, Listeners, Scored, Started, Stop, ignore, note, warning
+from instar.core.events import (
+    Event,
+    Finished,
+    Listener,
+    Listeners,
+    Scored,
+    Started,
+    Stop,
+    Worked,
+    ignore,
+    note,
+    warning,
+)
 from instar.core.files import write_atomically
 from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
@@ -24,9 +38,12 @@ from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
+from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
+from instar.engine.trackers import boards, check_logger
 from instar.engine.trainer import Trainer
-from instar.engine.writers import Board, Log, Metrics
+from instar.engine.writers import Log, Metrics
+from instar.evaluation.watching import WATCHED, Watcher
 from instar.reports.view import COPIES, ViewPage
 
 if TYPE_CHECKING:
@@ -41,7 +58,13 @@ _WITH_ADAM = 4
 
 
 def begin(
-    config: RunConfig, out: str | PathLike[str], on_event: Listener, stop: Stop, speller: Speller = in_python
+    config: RunConfig,
+    out: str | PathLike[str],
+    on_event: Listener,
+    stop: Stop,
+    speller: Speller = in_python,
+    *,
+    budget: float | None = None,
 ) -> None:
     """Train a new run in `out`, a directory that is new or empty.
 
@@ -51,6 +74,7 @@ def begin(
         on_event: told what happens, in this thread.
         stop: asked after every step.
         speller: writes settings and calls in run.log.
+        budget: seconds that the run may take, instead of the steps in `config`.
 
     Raises:
         UserError: the settings, the images or `out` cannot be used, or the run cannot go on.
@@ -58,7 +82,12 @@ def begin(
     folder = Path(out)
     if parallel.is_main(config.train):
         directory.check_unused(folder)
-    _train(processes.Job(config, folder, True, speller), on_event, stop)
+    said: tuple[str, ...] = ()
+    if budget is not None:
+        on_event(Worked("measuring steps", 0, 0))
+        config, lines = within(config, budget, folder)
+        said = tuple(line.raw for line in lines)
+    _train(processes.Job(config, folder, True, speller, said=said), on_event, stop)
 
 
 def go_on(
@@ -108,16 +137,14 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         spawned: this process was started for this job, see `parallel.launched`.
     """
     config, out = job.config, job.out
-    kind = registry.get(config.name)
     with ExitStack() as held, parallel.launched(config.train, spawned=spawned) as fabric:
+        check_logger(config.train)
         if fabric.is_global_zero and not job.fresh:
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
-            data = _open(config, kind, fabric, on_event, fresh=job.fresh)
+            data = opened(config, fabric, on_event, fresh=job.fresh)
         on_cpu = fabric.device.type == "cpu"
-        method = build(kind, config.method, config.train.seed, copies=_WITH_ADAM if on_cpu else 1)
-        _check_size(method, config)
-        said = method.check(config)
+        method, said = built(config, fabric)
         config = pinned(config) if job.fresh else config
         start = directory.last_of(out, job.checkpoint)
         began = "" if start else take_over(method, config)
@@ -128,19 +155,23 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             held.enter_context(directory.made(config, out))
         fabric.barrier()
         listeners = Listeners()
-        with closing(Board(out, listeners)) as board:
+        advice = Advice(config, method, data.found.names, listeners)
+        with boards(config, out, listeners) as shown:
             if fabric.is_global_zero:
                 page = ViewPage(out, listeners, job.speller)
-                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board)
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), *shown)
                 listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in about_images(data, config):
                     listeners(event)
-                for line in filter(None, (said, began, about_precision(config.train.precision, fabric.device.type))):
+                for line in filter(
+                    None, (*job.said, said, began, about_precision(config.train.precision, fabric.device.type))
+                ):
                     listeners(note(line))
                 if changes:
                     listeners(warning(changes))
                 listeners.add(_Settings(config, out))
+                listeners.add(advice)
                 if on_cpu:
                     listeners.add(Estimate(config, listeners))
             else:
@@ -154,11 +185,13 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 data.samples(SAMPLES),
                 scorer,
                 listeners,
+                watcher=Watcher(lambda: data.samples(WATCHED), data.train.stores, config.data.size, config.train.seed),
                 start=job.checkpoint,
                 attached={IMAGES: images},
             )
             training.fit(stop)
-            for event in about_result(training, data, scorer.verdicts if scorer else {}):
+            measured = advice.last if training.step == config.train.steps else {}
+            for event in about_result(data.found.names, scorer.verdicts if scorer else {}, measured):
                 listeners(event)
 
 
@@ -200,7 +233,9 @@ def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:
         work(job, on_event, stop)
 
 
-def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: Listener, *, fresh: bool) -> Data:
+def opened(config: RunConfig, fabric: Fabric, on_event: Listener, *, fresh: bool) -> Data:
+    """Return the images of a run, this process's part of each batch; `fresh` if their formats are to be found."""
+    kind = registry.get(config.name)
     roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
     if not roots:
         raise UserError("no data set given: name its folder, or one folder per domain")
@@ -218,11 +253,20 @@ def _open(config: RunConfig, kind: type[Method[Any]], fabric: Fabric, on_event: 
     )
 
 
-def _check_size(method: Method[Any], config: RunConfig) -> None:
+def built(config: RunConfig, fabric: Fabric) -> tuple[Method[Any], str]:
+    """Return the method of a run with its initial weights, and what a user should know of it.
+
+    Raises:
+        UserError: it cannot be trained with these settings.
+    """
+    copies = _WITH_ADAM if fabric.device.type == "cpu" else 1
+    method = build(registry.get(config.name), config.method, config.train.seed, copies=copies)
     size = config.data.size
     if size % method.size_divisor:
         needs = f"{config.name} with these options needs a multiple of {method.size_divisor}"
         raise UserError(f"{setting('data.size', size)}: {needs}")
+    limit_to_masks(method, config)
+    return method, method.check(config)
 
 
 def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) -> tuple[bytes, str]:
@@ -244,11 +288,13 @@ def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:
 
 
 def _scorer(config: RunConfig, data: Data) -> ValidationScores:
+    from instar.evaluation.own_features import refuse_own_features
     from instar.evaluation.validation import (
         ValidationScores,
         extractor_of,
     )  # (seconds of import, for runs that are scored)
 
+    refuse_own_features(config, config.train.score_with)
     extractor = extractor_of(config.train.score_with)
     found = data.found
     return ValidationScores(

@@ -9,7 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instar.core.errors import Message
+from instar.core.duration import seconds_of
+from instar.core.errors import Message, UserError, setting
 from instar.core.events import (
     Event,
     Finished,
@@ -71,6 +72,7 @@ def train(  # noqa: PLR0913  (the flags of the command line)
     source: str | None = None,
     target: str | None = None,
     steps: int | None = None,
+    budget: str | None = None,
     batch: int | None = None,
     seed: int | None = None,
     device: Device | None = None,
@@ -102,6 +104,8 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         source: domain to translate from, by name.
         target: domain to translate to, by name.
         steps: length of the run.
+        budget: time that the run may take, such as "4h" or "90m", instead of `steps`: a few steps are measured, and
+            the number of those that fit is fixed.
         batch: images per domain in a step, over all devices.
         seed: of all chance.
         device: auto, cpu, cuda or mps.
@@ -129,9 +133,12 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         **{"method": method, "data": data, "train": train},
         **others,
     }
+    if budget is not None and (steps is not None or (train and "steps" in train)):
+        raise UserError(f"{setting('budget')} and {setting('train.steps')} both say how long the run is: give one")
+    seconds = None if budget is None else seconds_of("budget", budget)
     settings = config_of(kind, images, config, preset, given, allow_code=allow_code)
     record = _Record(Path(out), ignore if on_event is None else on_event)
-    begin(settings, out, record, threading.Event() if stop is None else stop)
+    begin(settings, out, record, threading.Event() if stop is None else stop, budget=seconds)
     return record.result()
 
 

@@ -11,13 +11,14 @@ from instar.api.paths import AnyPath, Paths
 from instar.core.events import Listener, Stop, ignore
 
 if TYPE_CHECKING:
+    from instar.core.config import Precision
+    from instar.inference.base import BaseTranslator
     from instar.inference.style_table import StyleTable
     from instar.inference.translate_files import TranslationResult
-    from instar.inference.translator import Translator
 
 
 def translate(  # noqa: PLR0913  (one for each setting of a request, as the command line has flags)
-    run: AnyPath | Translator,
+    run: AnyPath | BaseTranslator,
     inputs: Paths,
     out: AnyPath,
     *,
@@ -27,6 +28,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     tile_statistics: Literal["exact", "approximate"] = "exact",
     batch: int = 8,
     device: str = "auto",
+    precision: Precision = "32",
     seed: int = 0,
     samples: int | None = None,
     reference: Paths = (),
@@ -65,6 +67,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             and says how far the result is off.
         batch: most images of one size that go through the network together.
         device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
+        precision: 32 or bf16, of a model that is not loaded yet: bf16 takes half of the time where the device has it,
+            and changes results a little (see docs/translating.md).
         seed: of the model's noise or style, if it has any.
         samples: styles drawn for each image, the same ones for all: cat_seed0-0.png, cat_seed0-1.png, ...
         reference: images of the domain translated into, whose styles results take: cat_like-NAME.png.
@@ -122,12 +126,17 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         labels=None if labels is None else Path(labels),
     )
     return translate_files(
-        _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop
+        _model(run),
+        request,
+        device=device,
+        precision=precision,
+        on_event=ignore if on_event is None else on_event,
+        stop=stop,
     )
 
 
 def styles(
-    run: AnyPath | Translator,
+    run: AnyPath | BaseTranslator,
     inputs: Paths,
     out: AnyPath | None = None,
     *,
@@ -162,7 +171,7 @@ def styles(
     return table
 
 
-def _model(run: AnyPath | Translator) -> Path | Translator:
+def _model(run: AnyPath | BaseTranslator) -> Path | BaseTranslator:
     return Path(run) if isinstance(run, (str, PathLike)) else run
 
 

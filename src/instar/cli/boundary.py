@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 
+from instar.core.memory import is_out_of_memory
+
 MACHINE = 3
 """Exit code where the machine gave out: memory, a disk, the rights of a file."""
 BUG = 70
@@ -14,11 +16,6 @@ _SMALLER = {
     "translate": "give --tile auto, a lower --size or a smaller --batch",
 }
 """What takes less memory, by command."""
-_OUT_OF_MEMORY = (
-    *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
-    "could not create a primitive",
-)
-"""What RuntimeErrors of PyTorch's allocators and of oneDNN say."""
 
 
 def last_words(error: Exception, command: str = "") -> int:
@@ -40,9 +37,7 @@ def last_words(error: Exception, command: str = "") -> int:
 
 def _line(error: Exception, command: str) -> tuple[str, int]:
     said = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in said.lower() for words in _OUT_OF_MEMORY)
-    ):
+    if is_out_of_memory(error):
         return f"out of memory; {_SMALLER.get(command, 'give fewer or smaller images')}", MACHINE
     if isinstance(error, RuntimeError) and said == "can't start new thread":
         return "no more threads can be started: memory, or the number of processes, is at its limit", MACHINE

@@ -30,6 +30,8 @@ class Check:
     """Picture to be written, such as pairs.png: up to 20 pairs side by side, to see whether they are some."""
     pair_by: Annotated[str | None, arg(name="data.pair-by")] = None
     """Regular expression for the names of pairs, as of instar train."""
+    masks: str | None = None
+    """End of the names of masks, such as _mask, as of instar train."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -45,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
             pages=args.pages,
             pairs=args.pairs,
             pair_by=args.pair_by,
+            masks=args.masks,
             on_event=listen,
         )
     print("\n".join(line.spelled(spell) for line in report.lines()))

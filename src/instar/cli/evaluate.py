@@ -37,10 +37,13 @@ class Evaluate:
     """Folder of what the translations were made from, under the same names: adds how much changed."""
     labels: Path | None = None
     """Folder of label maps of the --images, under the same names: adds how well a segmenter finds them there."""
+    reference_labels: Path | None = None
+    """Folder of label maps of the --reference images: the unet is trained on half of these instead, and the other half
+    is a column of its own."""
     extractor: str = "inception"
     """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
-    torchvision:NAME, or module.path:callable of your own. none for a method that finds domains: scores its clusters
-    alone."""
+    torchvision:NAME, timm:NAME, or module.path:callable of your own. none for a method that finds domains: scores its
+    clusters alone."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
     to: str | None = None
@@ -79,6 +82,8 @@ class Evaluate:
                 raise UserError(
                     f"--{flag} is for a run: instar evaluate RUN [DATA] --{flag} {text}; or for --images with --labels"
                 )
+        if self.reference_labels and not self.labels:
+            raise UserError("--reference-labels is for --images with --labels")
         if self.run and self.labels:
             raise UserError("--labels is for --images; a run has its pairs of photographs and label maps: --palette")
 
@@ -111,6 +116,7 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
             weights=args.weights,
             size=args.size,
             labels=args.labels,
+            reference_labels=args.reference_labels,
             palette=args.palette,
             segmenter=args.segmenter,
             on_event=on_event,

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Write a trained model as one file for another runtime, and compare both. A difference above 1/255 is an error."""
+    """Write a trained model for another runtime, and compare both on images. A difference above 1/255 is an error."""
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """Run directory (its last checkpoint is used) or one checkpoint."""
     out: Annotated[Path, arg(aliases=["-o"])]
-    """The file, which ends with .onnx; one that is there is replaced."""
-    to: Literal["onnx"] = "onnx"
-    """Format."""
+    """The file, which ends with .onnx, .xml (OpenVINO) or .pt2 (PyTorch); one that is there is replaced."""
+    to: Literal["onnx", "openvino", "torch"] = "onnx"
+    """Format: onnx; openvino, an .xml with its .bin; torch, a program of torch.export."""
     domain: str | None = None
     """Domain that the file translates into, by its name or as A or B; B, the target of the training, if not given."""
     license: str | None = None
@@ -53,12 +53,16 @@ def show(found: ExportResult, screen: Console) -> None:
     table.add_column("size")
     table.add_column("largest\ndifference", justify="right")
     table.add_column("mean\ndifference", justify="right")
+    distance = found.parity[0].distance
+    if distance is not None:
+        table.add_column(distance[0].replace("-", "-\n"), justify="right")
     for one in found.parity[0].measured:
         table.add_column(f"{one.runtime}\nms an image", justify="right")
         table.add_column("memory\nMB", justify="right")
     for row in found.parity:
         cells = [cell for one in row.measured for cell in (f"{one.milliseconds:.1f}", _megabytes(one.bytes))]
-        table.add_row(f"{row.width} x {row.height}", f"{row.largest:.1e}", f"{row.mean:.1e}", *cells)
+        apart = [] if row.distance is None else [f"{row.distance[1]:.1e}"]
+        table.add_row(f"{row.width} x {row.height}", f"{row.largest:.1e}", f"{row.mean:.1e}", *apart, *cells)
     screen.print(f"on {found.images}; values are 0 to 1, 1/255 = 3.9e-03", highlight=False, markup=False)
     screen.print(table)
 

@@ -24,7 +24,7 @@ from typing_extensions import Self
 from instar.cli.flags import spell
 from instar.cli.signals import stop_on_signals
 from instar.core.errors import Message
-from instar.core.events import Event, Finished, Logged, Noted, Started, Stepped, Worked
+from instar.core.events import CHANGE, Event, Finished, Logged, Noted, Started, Stepped, Watched, Worked
 
 STARVED = 0.2
 """Share of the time spent waiting for images above which the line says so."""
@@ -41,7 +41,7 @@ class Bar:
     def __init__(self, bar: Progress, steps: int, start: int, batch: int) -> None:
         self.bar, self.steps, self.batch = bar, steps, batch
         self.task = bar.add_task("", total=steps, completed=start, speed="", left="", note="")
-        self.note = ""
+        self.note = self.change = ""
         self.seen = deque([(time.monotonic(), start, 0.0)])
         """Seconds, step and seconds of waiting, about once a second, over the last `WINDOW` seconds."""
         self.speed, self.starved = 0.0, False
@@ -51,6 +51,10 @@ class Bar:
         """Show the totals' parts; called when they are read."""
         shown = {k: v for k, v in means.items() if not (isinstance(v, list) or k.endswith(("/total", "/grad_norm")))}
         self.note = "  ".join(f"{key} {value:.3g}" for key, value in list(shown.items())[:6])
+
+    def watched(self, means: Mapping[str, float]) -> None:
+        """Show by how many grey levels translations of held-out images change."""
+        self.change = f"change {means[CHANGE]:.0f}  " if CHANGE in means else ""
 
     def step(self, step: int, waited: float) -> None:
         """Show a finished step; `waited` is the total of seconds spent waiting for images."""
@@ -63,7 +67,7 @@ class Bar:
             elapsed = max(now - then, 1e-9)
             self.speed = (step - step_then) * self.batch / elapsed
             self.starved = (waited - waited_then) / elapsed > STARVED
-            note = "waiting for data  " + self.note if self.starved else self.note
+            note = "waiting for data  " * self.starved + self.change + self.note
             to_go = duration((self.steps - step) * self.batch / self.speed)
             self.bar.update(self.task, speed=f"{self.speed:.1f} images/s", left=to_go, note=note)
         self.bar.update(self.task, completed=step)
@@ -71,8 +75,9 @@ class Bar:
             self.printed = now
             left = (self.steps - step) * self.batch / self.speed
             waiting = "  waiting for data" if self.starved else ""
+            pace = f"{self.speed:.1f} images/s  {left / 60:.0f} min to go{waiting}"
             self.bar.console.print(
-                f"step {step}/{self.steps}  {self.speed:.1f} images/s  {left / 60:.0f} min to go{waiting}  {self.note}",
+                f"step {step}/{self.steps}  {pace}  {self.change}{self.note}",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
@@ -183,6 +188,8 @@ class TrainScreen(Screen):
             self.bar.step(event.step, event.waited)
         elif isinstance(event, Logged) and self.bar:
             self.bar.terms(event.values)
+        elif isinstance(event, Watched) and self.bar:
+            self.bar.watched(event.means)
         elif isinstance(event, Finished):
             self.reached = event.reached
             self.close()

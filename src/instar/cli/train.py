@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, make_dataclass, replace
+from dataclasses import asdict, dataclass, fields, make_dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +15,9 @@ from instar.cli.flags import spell, with_flags, without_flags
 from instar.cli.parser import console, parse
 from instar.cli.progress import TrainScreen
 from instar.core import registry
-from instar.core.errors import UserError
-from instar.core.settings import PositiveInt
+from instar.core.duration import seconds_of
+from instar.core.errors import UserError, setting
+from instar.core.settings import PositiveInt, with_changes
 
 if TYPE_CHECKING:  # NumPy, which help and refusals can do without
     from instar.core.config import RunConfig
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # NumPy, which help and refusals can do without
 STOPPED = 130
 """Exit code of a training that was stopped."""
 USAGE = """usage: instar train METHOD DATA... -o RUN [--preset P] [--steps N] [--size S] [--batch B] [--seed K]
-                    [--device D]
+                    [--device D] [--budget 4h]
        instar train --config RUN/config.yaml -o NEW_RUN [--allow-code]
        instar train --resume RUN [--steps N] [--allow-changes] [--allow-code]
 
@@ -52,8 +54,18 @@ class Repeat:
     """The config.yaml of a run."""
     out: Annotated[Path, arg(aliases=["-o"])]
     """Directory of the new run."""
+    budget: str | None = None
+    """Time that it may take, such as 4h, instead of the steps that the file says."""
     allow_code: bool = False
     """Run the code that the file names in train.score_with."""
+
+
+BUDGET = "Time that the run may take, such as 4h or 90m, instead of `train.steps`: steps are measured, then fixed."
+OWN: list[tuple[str, Any, Any]] = [
+    ("out", Annotated[Path, arg(aliases=["-o"], help="Directory of the run, to be made.")], ...),
+    ("budget", Annotated[str | None, arg(help=BUDGET, metavar="TIME", help_behavior_hint="")], None),
+]
+"""What this command has beside the settings of a run; ... where there is no default."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -68,16 +80,20 @@ def run(arguments: Sequence[str]) -> int:
         repeat = parse(Repeat, arguments, "instar train")
         from instar.api.settings import config_of
 
-        return start(config_of(None, (), repeat.config, None, {}, allow_code=repeat.allow_code), repeat.out)
-    config, out = parse_method(arguments[0], arguments[1:])
-    return start(config, out)
+        config = config_of(None, (), repeat.config, None, {}, allow_code=repeat.allow_code)
+        return start(config, repeat.out, repeat.budget)
+    if _has(arguments, "--budget") and _has(arguments, "--steps"):
+        raise UserError(f"{setting('budget')} and {setting('train.steps')} both say how long the run is: give one")
+    config, own = parse_method(arguments[0], arguments[1:])
+    return start(config, own["out"], own["budget"])
 
 
-def start(config: RunConfig, out: Path) -> int:
-    """Begin a new run in `out`."""
+def start(config: RunConfig, out: Path, budget: str | None = None) -> int:
+    """Begin a new run in `out`, of the steps in `config` or of those that take as long as `budget` says."""
     from instar.api.session import begin
 
-    return _shown(lambda screen: begin(config, out, screen, screen.stop, spell))
+    seconds = None if budget is None else seconds_of("budget", budget)
+    return _shown(lambda screen: begin(config, out, screen, screen.stop, spell, budget=seconds))
 
 
 def resume(args: Resume) -> int:
@@ -97,21 +113,31 @@ def resume(args: Resume) -> int:
     )
 
 
-def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
-    """Parse the flags of one method, given by its name or its file, into the settings of a run and its directory."""
-    if name.startswith("-"):
-        raise UserError(f"instar train takes the method first, not {name}; methods: {', '.join(registry.names())}")
-    given, name = name, registry.resolve(name)
-    method = registry.get(name)
-    from instar.core.method import defaults
+def parse_method(
+    name: str, arguments: Sequence[str], command: str = "train", own: Sequence[tuple[str, Any, Any]] = OWN
+) -> tuple[RunConfig, dict[str, Any]]:
+    """Parse the flags of one method, given by its name or its file, into the settings of a run.
 
-    base = defaults(name, method, _value(arguments, "--preset"))
+    Args:
+        name: of the method, or its file.
+        arguments: the flags.
+        command: which is given them.
+        own: what the command has beside these settings: names, types, and defaults or `...`; returned by name.
+    """
+    if name.startswith("-"):
+        raise UserError(f"instar {command} takes the method first, not {name}; methods: {', '.join(registry.names())}")
+    given, name = name, registry.resolve(name)
+    from instar.core.choices import choices
+    from instar.core.config import under_preset
+
+    method = choices(name)
+    base = under_preset(name, method.options, method.presets, _value(arguments, "--preset"))
     presets = "Defaults to start from. " + "\n".join(f"{key}: {p.about}." for key, p in method.presets.items())
     sections = {name: with_flags(getattr(base, name), name) for name in ("data", "train", "method")}
     paper = method.paper
     about = f"{paper.title}. {paper.authors}, {paper.year}, {paper.url}" if paper else "Of no paper: of known parts."
     kind = make_dataclass(
-        "Train",
+        command.title(),
         [
             (
                 "roots",
@@ -119,7 +145,7 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
                     Positional[tuple[Path, ...]], arg(metavar="DATA...", help="Data set folder, or one per domain.")
                 ],
             ),
-            ("out", Annotated[Path, arg(aliases=["-o"], help="Directory of the run, to be made.")]),
+            *((name, hint) if default is ... else (name, hint, default) for name, hint, default in own),
             ("preset", Annotated[str, arg(help=presets, metavar="NAME")], base.preset),
             *((name, type(flagged), flagged) for name, flagged in sections.items()),
         ],
@@ -127,13 +153,15 @@ def parse_method(name: str, arguments: Sequence[str]) -> tuple[RunConfig, Path]:
         kw_only=True,
         namespace={"__doc__": about},
     )
-    args: Any = parse(kind, arguments, f"instar train {given}")
+    args: Any = parse(kind, arguments, f"instar {command} {given}")
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
     data, train, chosen = (without_flags(getattr(args, name)) for name in sections)
     source = Path(os.path.abspath(train.start_from)) if train.start_from else None  # noqa: PTH100
-    config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=chosen)
-    return config, args.out
+    # Only now, after help and wrong flags: the class checks what its settings say together, and brings PyTorch.
+    checked = with_changes(registry.get(name).options(), asdict(chosen))
+    config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=checked)
+    return config, {name: getattr(args, name) for name, _, _ in own}
 
 
 def _shown(training: Callable[[TrainScreen], None]) -> int:
@@ -158,9 +186,9 @@ def _has(arguments: Sequence[str], flag: str) -> bool:
 
 
 def _value(arguments: Sequence[str], flag: str) -> str | None:
-    for here, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for here, following in pairwise([*arguments, None]):
         if here == flag:
             return following
-        if here.startswith(f"{flag}="):
+        if here and here.startswith(f"{flag}="):
             return here.split("=", 1)[1]
     return None

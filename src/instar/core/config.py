@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 
-from instar.core.errors import UserError, setting
+from instar.core.errors import UserError, nearest, setting
 from instar.core.formats import DomainFormat
 from instar.core.settings import (
     IF_SET,
@@ -21,9 +21,11 @@ from instar.core.settings import (
     PositiveInt,
     Settings,
     to_dict,
+    with_changes,
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
 Pages = int | Literal["all", "first"]
 """Of a file of several: all, the first, or the one of this number, from 1."""
 
@@ -135,6 +137,9 @@ class DataConfig(Settings):
     percentiles: tuple[float, float] = field(default=(0.1, 99.9), metadata=IF_SET)
     """Of the values of up to 64 training images, which become black and white where a range is measured."""
 
+    masks: str | None = field(default=None, metadata=IF_SET)
+    """End of the names of masks, such as _mask: of a folder beside that of the images (`trainA_mask`) with files of the
+    same names, or of files beside the images (`1_mask.png`). Losses see images where their masks are white."""
     pages: Pages = field(default="first", metadata=IF_SET)
     """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, each an image; the first; or the number of one,
     from 1."""
@@ -149,6 +154,8 @@ class DataConfig(Settings):
         first, last = self.percentiles
         if not 0 <= first < last <= 100:
             raise UserError(f"{setting('data.percentiles', self.percentiles)}: give two from 0 to 100, the lower first")
+        if self.masks is not None and not re.fullmatch(r"[^/\\]*\w", self.masks):
+            raise UserError(f"{setting('data.masks', self.masks)}: give the end of a name, such as _mask")
         if self.pair_by is None:
             return
         said = setting("data.pair_by", self.pair_by)
@@ -234,13 +241,16 @@ class TrainConfig(Settings):
     """Length of the run in optimiser steps."""
     batch: PositiveInt = 1
     """Images per domain in a step, over all devices."""
+    accumulate: PositiveInt = field(default=1, metadata=IF_SET)
+    """Parts in which each process takes its share of the batch, one after the other: gradients are those of the whole
+    batch, up to norms and chance that look at several images, for less memory."""
     seed: NonNegativeInt = 0
     """Initial weights, order of the images, augmentation and noise all follow from it."""
     device: Device = "auto"
     """Where to train; auto takes the first of cuda, mps, cpu that is there."""
     devices: PositiveInt = 1
     """Processes, each with its share of the batch: GPUs, or CPU processes."""
-    precision: Literal["32", "bf16"] = "32"
+    precision: Precision = "32"
     """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
     ema: NonNegativeInt = 10_000
     """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""
@@ -254,12 +264,19 @@ class TrainConfig(Settings):
     """Steps between checkpoints."""
     keep: NonNegativeInt = 2
     """Checkpoints to keep besides the last of each phase; 0 keeps all."""
+    watch_every: NonNegativeInt = 200
+    """Steps between measurements of translations of 16 held-out images: how much changes, whether there are spots,
+    whether light and dark are swapped. Advice follows from them. 0 does not measure."""
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
-    """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
+    """Features for these scores: inception, mobilenet=FILE, efficientnet, torchvision:NAME, timm:NAME or
+    module.path:callable."""
     keep_best: NonNegativeInt = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
+    logger: Literal["trackio", "mlflow", "wandb"] | None = field(default=None, metadata=IF_SET)
+    """Also tell this logger, which is imported then: settings, numbers and sample pictures. Where it keeps them,
+    its own variables say."""
     start_from: Path | None = None
     """Run or checkpoint from which networks are taken, as they were trained there, before the first step; each that
     has the same weights by name and shape."""
@@ -273,6 +290,14 @@ class TrainConfig(Settings):
         if self.batch % self.devices:
             batch, devices = setting("train.batch", self.batch), setting("train.devices", self.devices)
             raise UserError(f"{batch} cannot be shared equally by {devices}")
+        if self.batch % self.parts:
+            batch, parts = setting("train.batch", self.batch), setting("train.accumulate", self.accumulate)
+            raise UserError(f"{batch} cannot be cut into equal parts by {parts}; take a multiple of {self.parts}")
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a batch is seen: those of all processes."""
+        return self.devices * self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,10 +337,37 @@ class RunConfig:
         return dict(zip(domains, self.formats, strict=True))[domain]
 
 
+def under_preset(
+    name: str, options: type[MethodConfig], presets: Mapping[str, Preset], preset: str | None
+) -> RunConfig:
+    """Return the complete settings of a method under a preset.
+
+    Args:
+        name: of the method.
+        options: its class of settings.
+        presets: all that it has, by name.
+        preset: name of one; the first if None.
+
+    Raises:
+        UserError: there is no such preset.
+    """
+    preset = preset or next(iter(presets))
+    if preset not in presets:
+        raise UserError(f"{name} has no preset {preset!r}{nearest(preset, presets)}")
+    chosen = presets[preset]
+    return RunConfig(
+        name=name,
+        preset=preset,
+        method=with_changes(options(), chosen.method),
+        data=with_changes(DataConfig(), chosen.data),
+        train=with_changes(TrainConfig(), chosen.train),
+    )
+
+
 def names_code(extractor: str) -> bool:
     """Return whether the name of an extractor is code to be run: module.path:callable."""
     kind, colon, _ = extractor.partition("=")[0].partition(":")
-    return bool(colon) and kind != "torchvision"
+    return bool(colon) and kind not in ("torchvision", "timm")
 
 
 def code_in(config: RunConfig) -> str | None:

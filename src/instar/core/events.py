@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CHANGE = "change (L1)"
+"""Grey levels between input and translation: the measurement that a line of progress shows."""
+
+
 @dataclass(frozen=True)
 class Started:
     """A training begins, or goes on.
@@ -110,6 +114,26 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """Translations of held-out images were measured.
+
+    Attributes:
+        step: steps done.
+        values: numbers by name, such as change (L1), for each domain that is translated into.
+    """
+
+    step: int
+    values: Mapping[str, Mapping[str, float]]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The numbers by name, each the mean over the domains."""
+        names = dict.fromkeys(name for values in self.values.values() for name in values)
+        each = {name: [values[name] for values in self.values.values() if name in values] for name in names}
+        return {name: sum(found) / len(found) for name, found in each.items()}
+
+
+@dataclass(frozen=True)
 class Noted:
     """Something that a user should know.
 
@@ -152,7 +176,7 @@ class Finished:
     seconds: float
 
 
-Event = Started | Stepped | Logged | Pictured | Saved | Scored | Noted | Worked | Finished
+Event = Started | Stepped | Logged | Pictured | Saved | Scored | Watched | Noted | Worked | Finished
 Listener = Callable[[Event], None]
 
 

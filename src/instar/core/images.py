@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from instar.core import npy, png, tiff
 from instar.core.errors import UserError
@@ -33,6 +31,9 @@ from instar.core.rasters import (
     with_bands,
 )
 from instar.core.samples import WIDE
+
+if TYPE_CHECKING:  # seconds, which models of other runtimes can do without
+    from torch import Tensor
 
 ArrayT = TypeVar("ArrayT", bound=NDArray[Any])
 
@@ -105,12 +106,20 @@ def clipped_share(image: Picture, form: DomainFormat) -> float:
     return 0.0 if form.plain else form.outside(_bands(image, form))
 
 
+def to_planes(array: Array) -> NDArray[np.float32]:
+    """Return pixels (H, W, C) as an array (C, H, W) float32 in [-1, 1], in which floats are already."""
+    planes = np.array(array.transpose(2, 0, 1), dtype=np.float32, order="C")
+    if array.dtype != np.float32:
+        planes /= np.float32(32767.5 if array.dtype == np.uint16 else 127.5)
+        planes -= 1
+    return planes
+
+
 def to_tensor(array: Array) -> Tensor:
     """Return pixels (H, W, C) as a tensor (C, H, W) float32 in [-1, 1], in which floats are already."""
-    planes = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
-    if array.dtype == np.float32:
-        return torch.from_numpy(planes).clone()
-    return torch.from_numpy(planes).div_(32767.5 if array.dtype == np.uint16 else 127.5).sub_(1)
+    import torch  # noqa: PLC0415
+
+    return torch.from_numpy(to_planes(array))
 
 
 def _bands(image: Picture, form: DomainFormat) -> NDArray[Any]:
@@ -125,19 +134,23 @@ def _bands(image: Picture, form: DomainFormat) -> NDArray[Any]:
     return found
 
 
-def to_image(tensor: Tensor, like: Picture, form: DomainFormat | None = None, *, alpha: bool = True) -> Picture:
-    """Return `tensor` as a picture of the type and range of a domain, or as one like that which it was made from.
+def to_image(
+    planes: Tensor | NDArray[np.float32], like: Picture, form: DomainFormat | None = None, *, alpha: bool = True
+) -> Picture:
+    """Return planes as a picture of the type and range of a domain, or as one like that which they were made from.
 
     Args:
-        tensor: (C, H, W); values outside [-1, 1] are clipped.
+        planes: (C, H, W); values outside [-1, 1] are clipped.
         like: the picture as `read` gives it, of size (W, H): it gives its opacity and colour profile and, without a
             format, its mode and depth.
-        form: of the domain of `tensor`; None and a plain one go by `like`.
+        form: of the domain of `planes`; None and a plain one go by `like`.
         alpha: whether `like`'s opacity is kept.
     """
-    if tuple(tensor.shape[-2:]) != like.size[::-1]:
-        raise ValueError(f"a tensor of shape {tuple(tensor.shape)} is no image of {like.width} x {like.height}")
-    strips = torch.split(tensor.detach().cpu(), STRIP, 1)  # in double precision a large image would fill the memory
+    if tuple(planes.shape[-2:]) != like.size[::-1]:
+        raise ValueError(f"planes of shape {tuple(planes.shape)} are no image of {like.width} x {like.height}")
+    array = planes if isinstance(planes, np.ndarray) else planes.detach().cpu().float().numpy()
+    # In double precision a large image would fill the memory.
+    strips = [array[:, first : first + STRIP] for first in range(0, array.shape[1], STRIP)]
     if form is None or form.plain:
         if isinstance(like, Raster):
             return _typed_image(strips, like, like_raster(like), alpha)
@@ -156,7 +169,7 @@ def to_image(tensor: Tensor, like: Picture, form: DomainFormat | None = None, *,
     return result
 
 
-def _typed_image(strips: Sequence[Tensor], like: Picture, form: DomainFormat, alpha: bool) -> Picture:
+def _typed_image(strips: Sequence[NDArray[np.float32]], like: Picture, form: DomainFormat, alpha: bool) -> Picture:
     units = (with_bands(_unit(strip), form.bands) for strip in strips)
     pixels = np.concatenate([form.unscaled(unit) for unit in units])
     opacity = opacity_of(like) if alpha and form.bands in (1, 3) else None
@@ -169,9 +182,10 @@ def _typed_image(strips: Sequence[Tensor], like: Picture, form: DomainFormat, al
     return as_pillow(raster) or raster
 
 
-def _unit(strip: Tensor) -> NDArray[np.float64]:
+def _unit(strip: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return (C, H, W) in [-1, 1] as (H, W, C) in [0, 1]."""
-    return (strip.float().permute(1, 2, 0).numpy().clip(-1, 1).astype(np.float64) + 1) / 2
+    unit: NDArray[np.float64] = (strip.transpose(1, 2, 0).clip(-1, 1).astype(np.float64) + 1) / 2
+    return unit
 
 
 def _wide_image(gray: NDArray[np.float64], like: Image.Image) -> Image.Image:
@@ -227,7 +241,7 @@ def viewable(image: Picture, form: DomainFormat | None = None) -> Image.Image:
         return seen_raster(image, form)
     if image.mode in ("RGB", "L"):
         return image
-    plain = to_image(to_tensor(to_array(image, 3)), Image.new("RGB", image.size))
+    plain = to_image(to_planes(to_array(image, 3)), Image.new("RGB", image.size))
     assert isinstance(plain, Image.Image)
     return plain
 

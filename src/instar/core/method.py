@@ -5,26 +5,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping
 from math import prod
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from instar.core.batch import Batch, BatchT, Domain
-from instar.core.config import DataConfig, MethodConfig, Optim, Preset, RunConfig, TrainConfig
+from instar.core.config import MethodConfig, Optim, Preset, RunConfig, under_preset
 from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
-from instar.core.errors import UserError, nearest, setting
+from instar.core.errors import UserError, setting
 from instar.core.memory import memory
 from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seeded
-from instar.core.settings import with_changes
 
 _MAKING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 """By which layers make their weights and buffers."""
 _BYTES = 4
 """Of a number."""
+Held = Literal["all", "colours", "shapes"]
+"""Of an input: all of it, its brightness and colours, or its edges and places."""
 Objectives = Generator[Objective, None, None]
 """The objectives of a step, one after the other."""
 
@@ -60,6 +61,9 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     fitted: ClassVar[tuple[str, ...]] = ()
     """Children without weights that a run takes over beside networks (`train.start_from`): what was measured on all
     training images, not pools or banks of some."""
+    holds_input: ClassVar[Mapping[str, Held]] = {}
+    """Options, by name, whose weight holds translations to their inputs, the strongest first, and what of them each
+    holds. Advice names these: to lower them where translations are copies, to raise them where too much is lost."""
     one_number_of_channels: ClassVar[str] = "its networks take one number of channels"
     """Why the images of both domains must have as many channels (`method.target_channels`); "" if they need not."""
     exempt: ClassVar[Mapping[str, str]] = {}
@@ -116,6 +120,14 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """
         return ""
 
+    @classmethod
+    def trains_on(cls, cfg: Any) -> tuple[str, ...]:
+        """Name the extractors whose features these settings train on, such as torchvision:vgg16.
+
+        They may not score its runs: they would praise what was fitted to them.
+        """
+        return ()
+
     def untrained(self) -> tuple[str, ...]:
         """Return the networks that these settings need and do not train: they are taken from another run."""
         return ()
@@ -145,10 +157,10 @@ def same_side(config: RunConfig, side: int, name: str = "side") -> None:
 
 def two_each(config: RunConfig, why: str) -> None:
     """Refuse one image per device where the images of a batch are compared: `why` says who needs more."""
-    batch, devices = config.train.batch, config.train.devices
-    if batch // devices < 2:
-        enough = setting("train.batch", 2 * devices)
-        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per device; take {enough} or more")
+    batch, parts = config.train.batch, config.train.parts
+    if batch // parts < 2:
+        enough, seen = setting("train.batch", 2 * parts), "part of it" if config.train.accumulate > 1 else "device"
+        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per {seen}; take {enough} or more")
 
 
 def outline(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:
@@ -199,14 +211,4 @@ class _Fitting(TorchFunctionMode):
 
 def defaults(name: str, method: type[Method[Any]], preset: str | None) -> RunConfig:
     """Return the complete settings of `method` under `preset` (its first one if None)."""
-    preset = preset or next(iter(method.presets))
-    if preset not in method.presets:
-        raise UserError(f"{name} has no preset {preset!r}{nearest(preset, method.presets)}")
-    chosen = method.presets[preset]
-    return RunConfig(
-        name=name,
-        preset=preset,
-        method=with_changes(method.options(), chosen.method),
-        data=with_changes(DataConfig(), chosen.data),
-        train=with_changes(TrainConfig(), chosen.train),
-    )
+    return under_preset(name, method.options, method.presets, preset)

@@ -55,7 +55,7 @@ def get(name: str) -> type[Method[Any]]:
     if name in _outside():
         loaded: type[Method[Any]] = _outside()[name].load()
         return loaded
-    raise UserError(f"there is no method {shown(name)}{nearest(name, names())}")
+    raise _unknown(name)
 
 
 def register(method: str | PathLike[str] | type[Method[Any]]) -> str:
@@ -83,7 +83,8 @@ def register(method: str | PathLike[str] | type[Method[Any]]) -> str:
 def resolve(method: str | PathLike[str] | type[Method[Any]]) -> str:
     """Return the name of a method that is given by its name, or as `register` takes it."""
     if isinstance(method, str) and not method.endswith(".py"):
-        get(method)
+        if method not in names():
+            raise _unknown(method)
         return method
     return register(method)
 
@@ -134,6 +135,10 @@ def _own() -> list[str]:
 
 def _outside() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="instar.methods")}
+
+
+def _unknown(name: str) -> UserError:
+    return UserError(f"there is no method {shown(name)}{nearest(name, names())}")
 
 
 def _register_class(kind: type[Method[Any]]) -> str:

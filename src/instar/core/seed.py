@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # its import takes seconds, and mixing numbers can do without
+    import torch
 
 _TURN = threading.RLock()
 
@@ -19,6 +22,8 @@ def mix(*numbers: int) -> int:
 
 def generator(*numbers: int) -> torch.Generator:
     """Return a new generator on the CPU, a function of some non-negative integers such as a seed and a number."""
+    import torch  # noqa: PLC0415
+
     return torch.Generator().manual_seed(mix(*numbers))
 
 
@@ -29,6 +34,8 @@ def seeded(*numbers: int) -> Iterator[None]:
     Afterwards they are as they were. Threads enter one after the other, so that none draws from another's numbers. A
     GPU's generator takes part if the GPU was in use before.
     """
+    import torch  # noqa: PLC0415
+
     seed = mix(*numbers)
     with _TURN:
         cuda, mps = torch.cuda.is_initialized(), torch.backends.mps.is_available()  # type: ignore[no-untyped-call]

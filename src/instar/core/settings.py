@@ -20,6 +20,7 @@ from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import cattrs
+from typing_extensions import Doc
 
 from instar.core.errors import UserError, nearest, setting, shown
 
@@ -89,14 +90,13 @@ class Settings:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the docstrings under the fields of a dataclass and of its bases, each as one line."""
+    """Return the docstrings under the fields of a dataclass and of its bases, each as one line.
+
+    Of a class that is in no file, it is the `Doc` in a field's type.
+    """
     found: dict[str, str] = {}
     for base in reversed([base for base in cls.__mro__ if is_dataclass(base)]):
-        body = ast.parse(dedent(inspect.getsource(base))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for here, below in zip(body.body, body.body[1:], strict=False):
-            if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name) and isinstance(below, ast.Expr):
-                found[here.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+        found |= _docs_in_types(base) or _docs_in_source(base)
     return found
 
 
@@ -148,6 +148,26 @@ def _bounds(cls: Hashable) -> tuple[tuple[str, Bounds], ...]:
         for field in fields(cls)  # type: ignore[arg-type]
         for bounds in _bounds_in(hints[field.name])
     )
+
+
+def _docs_in_types(cls: type) -> dict[str, str]:
+    return {
+        name: extra.documentation
+        for name, hint in inspect.get_annotations(cls).items()
+        for extra in getattr(hint, "__metadata__", ())
+        if isinstance(extra, Doc)
+    }
+
+
+@cache
+def _docs_in_source(cls: Hashable) -> dict[str, str]:
+    found: dict[str, str] = {}
+    body = ast.parse(dedent(inspect.getsource(cls))).body[0]  # type: ignore[arg-type]
+    assert isinstance(body, ast.ClassDef)
+    for here, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name) and isinstance(below, ast.Expr):
+            found[here.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return found
 
 
 def _bounds_in(hint: Any) -> Iterator[Bounds]:

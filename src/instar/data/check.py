@@ -24,13 +24,11 @@ from instar.core.packed import is_packed
 from instar.core.raster import Picture, Raster
 from instar.core.reading import UnreadableImage, notes, summed
 from instar.core.samples import WIDE
-from instar.data import layouts
 from instar.data.dataset import DataSet, Split, Splits
 from instar.data.layouts import tabular, tree
 from instar.data.likeness import MOST, UNLIKE, unlike
-from instar.data.pages import with_pages
 from instar.data.refs import ImageRef
-from instar.data.selection import Selection, select
+from instar.data.selection import Selection, read, select
 
 TINY = 32
 _LISTED = 10
@@ -177,7 +175,7 @@ def _found(cfg: DataConfig, paired: bool | None) -> _Found:
     """Return the images as the files lie, not as a run would split them."""
     cfg = replace(cfg, holdout=0, validation=0)
     try:
-        data = with_pages(layouts.read(cfg, Unpaired), cfg.pages)
+        data = read(cfg, Unpaired)
         if len(data.domains) > 2 and not paired and cfg == cfg.unnamed():
             left_out = [one for domain in data.domains.values() for one in domain.left_out]
             return _Found(_parts(data.domains), list(dict.fromkeys(left_out)))
@@ -269,6 +267,10 @@ def _fact(ref: ImageRef) -> Fact:
             pixels = image.pixels if isinstance(image, Raster) else to_array(image, 3)
             size, mode, said = image.size, image.mode, notes(image)
             ends = _ends(image)
+        for mask in ref.masks:
+            if (there := mask.read().size) != size:
+                error = f"its mask {mask.name} is {there[0]} x {there[1]}, the image {size[0]} x {size[1]}"
+                return Fact(ref, error=error)
     except UnreadableImage as error:
         return Fact(ref, error=error.reason)
     digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from instar.core.batch import Batch, Domain
@@ -14,6 +17,7 @@ from instar.core.evenly import evenly
 from instar.core.formats import DomainFormat
 from instar.core.images import centre_square, resampling, to_tensor, to_values
 from instar.core.listing import natural
+from instar.core.masks import MASK, hide, white
 from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data.refs import ImageRef
@@ -114,8 +118,10 @@ def square(ref: ImageRef, form: DomainFormat, size: int) -> Tensor:
     return to_tensor(square_pixels(ref, form, size))
 
 
-def square_pixels(ref: ImageRef, form: DomainFormat, size: int) -> Array:
+def square_pixels(ref: ImageRef, form: DomainFormat, size: int, *, resample: Image.Resampling | None = None) -> Array:
     """Return the largest centred square of an image as pixels (size, size, channels), as `to_tensor` takes them.
+
+    What lies outside of its masks is hidden. It is resized as `resampling` says where nothing else is asked.
 
     Raises:
         UnreadableImage: the file is broken, or its bands or values are none of the format.
@@ -125,4 +131,14 @@ def square_pixels(ref: ImageRef, form: DomainFormat, size: int) -> Array:
             values = to_values(image, form)
         except UserError as error:
             raise UnreadableImage(ref.path, error.message.raw) from error
-        return centre_square(values, size, resampling(image))
+        square = centre_square(values, size, resampling(image) if resample is None else resample)
+    return _within(square, ref.masks, size) if ref.masks else square
+
+
+def _within(square: Array, masks: Sequence[ImageRef], size: int) -> Array:
+    """Return a square (size, size, C) as float32 in [-1, 1] that is hidden outside of masks."""
+    planes = to_tensor(square).numpy()
+    seen = [white(square_pixels(mask, MASK, size, resample=Image.Resampling.NEAREST)) for mask in masks]
+    hide(planes, np.logical_and.reduce(seen))
+    found: NDArray[np.float32] = planes.transpose(1, 2, 0)
+    return found

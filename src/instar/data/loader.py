@@ -6,7 +6,7 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +19,7 @@ from typing_extensions import Self
 
 from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError, setting
+from instar.core.masks import hide, white
 from instar.data.foreground import TRIES, Foregrounds
 from instar.data.store import ImageStore
 
@@ -47,6 +48,8 @@ class TrainLoader:
         batch_size: images per domain over all ranks.
         names: of the domains, for messages.
         labels: numbers (N,) of the classes of the images of domains that have some.
+        masks: of the images of each domain that has some, which are seen where all are white; of equal length and
+            sizes as its images.
         foreground: least share of a crop that shows something, if there is such a place among a few.
     """
 
@@ -60,6 +63,7 @@ class TrainLoader:
     world: int = 1
     names: Mapping[Domain, str] = field(default_factory=dict)
     labels: Mapping[Domain, Tensor] = field(default_factory=dict)
+    masks: Mapping[Domain, Sequence[ImageStore]] = field(default_factory=dict)
     foreground: float = 0.0
     _foregrounds: Foregrounds = field(default_factory=Foregrounds, repr=False, compare=False)
 
@@ -98,7 +102,7 @@ class TrainLoader:
         if self.foreground:
             places = self._places(picks, draws, step, mine)
         return self.kind.collate(
-            {domain: self._crops(stores[domain], picks[domain], places[domain]) for domain, part in parts.items()},
+            {domain: self._crops(domain, picks[domain], places[domain]) for domain in parts},
             {domain: [stores[domain].names[i] for i in picks[domain]] for domain in parts},
             {domain: numbers[picks[domain]] for domain, numbers in self.labels.items()},
         )
@@ -147,7 +151,8 @@ class TrainLoader:
                 break
         return best
 
-    def _crops(self, store: ImageStore, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
+    def _crops(self, domain: Domain, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
+        store, masks = self.stores[domain], self.masks.get(domain, ())
         # In numpy and image by image: it stays in the processor's cache, and off the threads that torch trains with.
         first = store[picks[0]]
         out = np.empty((len(picks), first.shape[2], self.size, self.size), np.float32)
@@ -157,15 +162,18 @@ class TrainLoader:
             if min(height, width) < self.size:
                 raise ValueError(f"{store.names[i]}: {width} x {height} is too small for crops of {self.size}")
             top, left = int(down * (height - self.size + 1)), int(right * (width - self.size + 1))
-            crop = image[top : top + self.size, left : left + self.size]
-            mirrored = crop[:, ::-1] if self.flip and mirror < 0.5 else crop
-            planes = mirrored.transpose(2, 0, 1)
+            place = slice(top, top + self.size), slice(left, left + self.size)
+            turn = -1 if self.flip and mirror < 0.5 else 1
+            crop = image[place]
+            planes = crop[:, ::turn].transpose(2, 0, 1)
             if store.form.plain:
                 out[row] = planes
                 out[row] /= np.float32(32767.5 if crop.dtype == np.uint16 else 127.5)
                 out[row] -= 1
             else:
                 out[row] = store.form.scaled(planes)
+            if masks:
+                hide(out[row], np.logical_and.reduce([white(mask[i][place][:, ::turn]) for mask in masks]))
         return torch.from_numpy(out)
 
 

@@ -15,6 +15,7 @@ from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
 from instar.core.formats import DomainFormat
+from instar.core.masks import MASK
 from instar.core.reading import UnreadableImage
 from instar.data import labels
 from instar.data.labels import square
@@ -115,7 +116,7 @@ def open_data(  # noqa: PLR0913  (what a run says)
     found = find(cfg, kind)
     classes = labels.known_classes(kind, found.train, found.names)
     formed = _formats(found, cfg, channels, formats)
-    stores = _stores(found, cfg, formed.of, on_event)
+    stores, masks = _stores(found, cfg, formed.of, on_event)
     opened = [stores[row[0]] for row in kind.rows()]  # all sides of a row have the same notes
     bad = [item for store in opened for item in store.bad]
     decoded = dict.fromkeys(note for store in opened for note in store.notes)
@@ -134,6 +135,7 @@ def open_data(  # noqa: PLR0913  (what a run says)
         world=world,
         names=found.names,
         foreground=cfg.foreground,
+        masks=masks,
         labels={d: labels.kept(labels.numbers(stores[d].labels, classes), cfg.labelled) for d in seen},
     )
     return Data(train, found, notes, bad, formed.of, tuple(classes), cfg.native)
@@ -153,13 +155,15 @@ def _formats(
 
 def _stores(
     found: Selection, cfg: DataConfig, formats: Mapping[Domain, DomainFormat], on_event: Listener
-) -> dict[Domain, ImageStore]:
-    """Open the training images of each domain; domains that show the same images have one store."""
-    parts, opened, taken = found.kind.parts, [], 0
-    for row, rows in zip(found.kind.rows(), found.rows(found.train), strict=True):
-        sides = tuple(formats[domain] for domain in row)
+) -> tuple[dict[Domain, ImageStore], dict[Domain, list[ImageStore]]]:
+    """Open the training images of each domain, and their masks; domains that show the same images have one store."""
+    parts, kind, opened, taken = found.kind.parts, found.kind.rows(), [], 0
+    for row, rows in zip(kind, found.rows(found.train), strict=True):
+        masks = len(rows[0][0].masks)
+        sides = (*(formats[domain] for domain in row), *[MASK] * masks)
         short_side = cfg.size if cfg.native else cfg.short_side
-        decoding = Decoding(short_side, sides, cfg.cache_gb, taken, cfg.max_bad, cfg.native)
-        opened.append(open_stores(rows, decoding, on_event))
+        decoding = Decoding(short_side, sides, cfg.cache_gb, taken, cfg.max_bad, masks, cfg.native)
+        opened.append(open_stores([(*refs, *refs[0].masks) for refs in rows], decoding, on_event))
         taken += opened[-1][0].cached_bytes
-    return {domain: opened[part.order][part.side] for domain, part in parts.items()}
+    stores = {domain: opened[part.order][part.side] for domain, part in parts.items()}
+    return stores, {domain: opened[part.order][len(kind[part.order]) :] for domain, part in parts.items()}

@@ -21,7 +21,7 @@ from instar.data.digits import Entry
 Half = Literal["left", "right"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """An image file, one within another, half of a file that holds a pair, an entry of digits, or a page."""
 
@@ -35,6 +35,8 @@ class ImageRef:
     key: str = field(default="", compare=False)
     """What images of other domains must be called to be its partners: its path in the folder of its domain, less the
     suffix, or its number in a file of many images."""
+    masks: tuple[ImageRef, ...] = field(default=(), compare=False)
+    """Images of its size that are white where it counts, where it or a partner in its row has some."""
 
     @property
     def name(self) -> str:

@@ -69,7 +69,13 @@ def _matched(
             f"{_count(len(found.ambiguous), f'{split} pair')} might be others, for several files have a name that "
             f"differs by the suffix only; the first is taken: {first}"
         )
-    return found.rows
+    return [_sharing_masks(row) for row in found.rows]
+
+
+def _sharing_masks(row: Row) -> Row:
+    """Return a row whose images count where the masks of all of them are white."""
+    masks = tuple(dict.fromkeys(mask for ref in row for mask in ref.masks))
+    return tuple(replace(ref, masks=masks) for ref in row) if masks else row
 
 
 def _keys(names: Sequence[str], sides: Sequence[list[ImageRef]], pair_by: str) -> dict[ImageRef, str]:

@@ -12,6 +12,7 @@ from instar.core.errors import Message, UserError, nearest, setting
 from instar.core.listing import LeftOut, composed, left_out_notes
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split
+from instar.data.masks import with_mask_folders, with_masks
 from instar.data.pages import with_pages
 from instar.data.refs import ImageRef, Row
 from instar.data.rows import hold_out, rows_of, with_validation
@@ -59,7 +60,16 @@ def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
     Raises:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
-    return select(with_pages(layouts.read(cfg, kind), cfg.pages), cfg, kind)
+    return select(read(cfg, kind), cfg, kind)
+
+
+def read(cfg: DataConfig, kind: type[Batch]) -> DataSet:
+    """Read the data set under `cfg.roots`: each page that is asked for is an image, and images know their masks.
+
+    Raises:
+        UserError: it holds no such data set, or masks are missing; one line with the remedy.
+    """
+    return with_masks(with_pages(with_mask_folders(layouts.read(cfg, kind), cfg), cfg.pages), cfg)
 
 
 def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Worked, ignore
 from instar.core.formats import DomainFormat
 from instar.core.images import resampling, resize, to_typed
+from instar.core.masks import white
 from instar.core.reading import UnreadableImage, notes, summed
 from instar.core.samples import is_sparse
 from instar.data import cache
@@ -43,8 +45,14 @@ class Decoding:
     """Bytes of it that this run's other stores already use."""
     max_bad: float = 0.05
     """Share of unreadable files above which opening fails."""
+    masks: int = 0
+    """How many of the last sides are masks, which are never mixed when they are resized."""
     native: bool = False
     """Keep the files' own sizes, and enlarge only what is smaller than `short_side`."""
+
+    def is_mask(self, side: int) -> bool:
+        """Tell whether a side of the rows is a mask."""
+        return side >= len(self.formats) - self.masks
 
     def fitted(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of an image of this size after resizing."""
@@ -92,10 +100,14 @@ class Decoded(NamedTuple):
 
     pixels: NDArray[Any]
     notes: tuple[str, ...]
+    size: tuple[int, ...]
+    """Height and width in the file."""
 
 
-def decode(ref: ImageRef, form: DomainFormat, fit: Callable[[int, int], tuple[int, int]]) -> Decoded:
-    """Return the pixels of `ref`, resized from (height, width) to `fit(height, width)`.
+def decode(
+    ref: ImageRef, form: DomainFormat, fit: Callable[[int, int], tuple[int, int]], *, mask: bool = False
+) -> Decoded:
+    """Return the pixels of `ref`, an image or a mask, resized from (height, width) to `fit(height, width)`.
 
     Raises:
         UnreadableImage: the file is broken or has other bands, or the image would become too large.
@@ -107,7 +119,10 @@ def decode(ref: ImageRef, form: DomainFormat, fit: Callable[[int, int], tuple[in
             _check_fitted(ref, array.shape[:2], (height, width))
             ranged = not form.plain and not form.whole_type  # which is told where the range is found
             said = tuple(word for word in notes(image) if not (ranged and is_sparse(word)))
-            return Decoded(resize(array, width, height, resampling(image)), said)
+            if mask:
+                said = () if white(array).any() else ("a mask without white, so that nothing of the image is seen",)
+            resample = Image.Resampling.NEAREST if mask else resampling(image)
+            return Decoded(resize(array, width, height, resample), said, array.shape[:2])
     except UnreadableImage:
         raise
     except UserError as error:
@@ -121,6 +136,11 @@ def _check_fitted(ref: ImageRef, size: tuple[int, ...], resized: tuple[int, int]
     if resized[0] * resized[1] > max(MAX_FITTED, size[0] * size[1]):
         becomes = f"{resized[1]} x {resized[0]} with the short side of the training"
         raise UnreadableImage(ref.path, f"{size[1]} x {size[0]} pixels, which would be {becomes}: cut it into parts")
+
+
+def _other_size(mask: Decoded, ref: ImageRef, image: Decoded) -> str:
+    (mask_height, mask_width), (height, width) = mask.size, image.size
+    return f"a mask of {mask_width} x {mask_height}, but {ref.path.name} is {width} x {height}"
 
 
 def fitted(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -144,7 +164,7 @@ def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ig
     """
     if not rows:
         raise ValueError("a store needs at least one image")
-    found = _large_rows(rows, decoding) if decoding.native else {}
+    found = _large_rows(rows, decoding) if decoding.native and not decoding.masks else {}
     small = [row for i, row in enumerate(rows) if i not in found]
     stores = _small_stores(small, decoding, on_event) if small else []
     if not found:
@@ -205,7 +225,7 @@ def _small_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener) -
             bad=[(Path(path), why) for path, why in index.bad],
             notes=told,
             cached_bytes=index.nbytes() if pixels else 0,
-            image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side, decoding.formats[side]),
+            image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side, decoding),
             form=decoding.formats[side],
             labels=[rows[i][side].label for i in index.kept],
         )
@@ -223,10 +243,12 @@ def _check_bad(index: Index, rows: Sequence[Row], max_bad: float) -> None:
         )
 
 
-def _decoder(rows: Sequence[Row], index: Index, side: int, form: DomainFormat) -> Callable[[int], NDArray[Any]]:
+def _decoder(rows: Sequence[Row], index: Index, side: int, decoding: Decoding) -> Callable[[int], NDArray[Any]]:
+    form, mask = decoding.formats[side], decoding.is_mask(side)
+
     def image(i: int) -> NDArray[Any]:
         height, width = index.sizes[i]
-        found = decode(rows[index.kept[i]][side], form, lambda *_: (height, width))
+        found = decode(rows[index.kept[i]][side], form, lambda *_: (height, width), mask=mask)
         return _as_type(found.pixels, index.types[side])
 
     return image
@@ -310,10 +332,15 @@ def _decoded(
 
     def work(row: Row) -> list[Decoded] | UnreadableImage:
         try:
-            form, *others = decoding.formats
-            first = decode(row[0], form, decoding.fitted)
-            size = first.pixels.shape[0], first.pixels.shape[1]
-            return [first, *(decode(ref, one, lambda *_: size) for ref, one in zip(row[1:], others, strict=True))]
+            form = decoding.formats[0]
+            found = [decode(row[0], form, decoding.fitted)]
+            size = found[0].pixels.shape[0], found[0].pixels.shape[1]
+            for side, ref in enumerate(row[1:], 1):
+                mask = decoding.is_mask(side)
+                found.append(decode(ref, decoding.formats[side], lambda *_: size, mask=mask))
+                if mask and found[side].size not in [one.size for one in found[: len(row) - decoding.masks]]:
+                    raise UnreadableImage(ref.path, _other_size(found[side], row[0], found[0]))
+            return found
         except UnreadableImage as error:
             return error
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from instar.core.batch import Batch
+from instar.core.batch import Batch, Domain
 from instar.core.method import Method
 
 
@@ -33,6 +34,13 @@ class Source(Protocol):
 
     def stream(self, start_step: int) -> Stream:
         """Return the batches from a step on."""
+
+
+class Watcher(Protocol):
+    """Measures translations of held-out images."""
+
+    def __call__(self, method: Method[Any], /) -> Mapping[Domain, Mapping[str, float]]:
+        """Return numbers by name for each domain that is translated into."""
 
 
 class Scorer(Protocol):

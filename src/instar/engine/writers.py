@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from instar.core.errors import Speller, in_python
-from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, warning
+from instar.core.events import Event, Listener, Logged, Noted, Pictured, Scored, Started, Watched, warning
 from instar.core.files import open_new, open_own, own_folder, read_own, replacing
 from instar.core.plain import read_json
 
@@ -60,7 +60,7 @@ class Metrics(Writer):
         path = self.run / "metrics.jsonl"
         if isinstance(event, Started):
             _cut(path, event.step)
-        row = _row(event)
+        row = row_of(event)
         if row:
             with open_own(path, "ab") as file:
                 file.write(json.dumps(row).encode() + b"\n")
@@ -86,10 +86,10 @@ class Board(Writer):
             from torch.utils.tensorboard.summary import image  # noqa: PLC0415  (seconds of import)
 
             self._add(event.step, image("samples", event.picture, dataformats="HWC"))  # type: ignore[no-untyped-call]
-        elif isinstance(event, (Logged, Scored)):
+        elif isinstance(event, (Logged, Scored, Watched)):
             from torch.utils.tensorboard.summary import scalar  # noqa: PLC0415
 
-            for name, number in _scalars(_row(event)):
+            for name, number in scalars(row_of(event)):
                 self._add(event.step, scalar(name, number))  # type: ignore[no-untyped-call]
 
     def _begin(self, step: int) -> None:
@@ -138,15 +138,19 @@ class Log(Writer):
                 file.write(f"{now} {event.level.upper()} {event.text.spelled(self._speller)}\n".encode())
 
 
-def _row(event: Event) -> Row:
+def row_of(event: Event) -> Row:
     """Return the numbers of an event with their step; empty if it has none."""
     if isinstance(event, Logged):
         pace = {"step": event.step, "seconds": event.seconds, "images_per_second": event.images_per_second}
         return {**pace, **event.values}
+    if isinstance(event, Watched):
+        each = {f"{name} to {to}": one for to, values in event.values.items() for name, one in values.items()}
+        named = {**event.means, **(each if len(event.values) > 1 else {})}
+        return {"step": event.step, **{f"held-out/{name}": value for name, value in named.items()}}
     return {"step": event.step, **event.scores} if isinstance(event, Scored) else {}
 
 
-def _scalars(row: Row) -> Iterator[tuple[str, float]]:
+def scalars(row: Row) -> Iterator[tuple[str, float]]:
     """Yield names and numbers; counts become shares of their sum."""
     for name, value in row.items():
         if isinstance(value, list):

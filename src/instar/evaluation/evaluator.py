@@ -11,6 +11,7 @@ from torch import Tensor
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.events import Listener, ignore
+from instar.core.masks import limited
 from instar.data.drawn.oracle import Reading
 from instar.evaluation.appearance import Appearance
 from instar.evaluation.by_class import Classes, agreement
@@ -43,8 +44,10 @@ def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[i
         places: (N,) of the images among all that are scored.
     """
     if not supports(translator.method, Styled):
-        return translator.tensors(x, to)
-    return torch.cat([translator.tensors(one[None], to, seed=place) for one, place in zip(x, places, strict=True)])
+        y = translator.tensors(x, to)
+    else:
+        y = torch.cat([translator.tensors(one[None], to, seed=place) for one, place in zip(x, places, strict=True)])
+    return limited(y, x) if translator.config.data.masks else y
 
 
 @dataclass(frozen=True)

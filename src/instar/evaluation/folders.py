@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
 from instar.evaluation.held_out import loaded, squares
-from instar.evaluation.kept_labels import KeptLabels
+from instar.evaluation.kept_labels import KeptLabels, with_labels
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.progress import counted
 from instar.evaluation.references import features_of, real_features
 from instar.evaluation.registered_scores import RegisteredScores, reference_images
-from instar.evaluation.report import COPY, Column, Report
+from instar.evaluation.report import COPY, REAL, Column, Report
 from instar.evaluation.sanity import format_notes, leak_notes, lost_notes, set_notes
 from instar.evaluation.score import Score, by_name
 from instar.evaluation.scores import Batch, Scorer
@@ -38,7 +38,7 @@ COLOUR = DomainFormat(channels=3)
 """As folders are read."""
 
 
-def evaluate_folders(
+def evaluate_folders(  # noqa: PLR0913  (a folder for each thing that may be known)
     images: Path,
     reference: Path,
     extractor: Extractor,
@@ -47,6 +47,7 @@ def evaluate_folders(
     size: int | None = None,
     labels: LabelTask | None = None,
     label_maps: Path | None = None,
+    reference_labels: Path | None = None,
     on_event: Listener = ignore,
 ) -> Report:
     """Score the pictures of a folder against real images of the target domain.
@@ -61,6 +62,7 @@ def evaluate_folders(
         size: side of the centre squares; the short side of the first translation if None.
         labels: how the labels of `label_maps` are found in images.
         label_maps: of the translations, under the same names: adds how well a segmenter finds them.
+        reference_labels: label maps of the real images, from which the segmenter learns then, and what these score.
         on_event: told how far it is (`Worked`).
 
     Raises:
@@ -76,7 +78,14 @@ def evaluate_folders(
     notes += lost_notes(real, set(found.places), "reference images")
     scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, COLOUR, side)))
     columns = []
-    kept = _kept_labels(label_maps, labels, side, left_out, notes, on_event) if label_maps else None
+    of_real: list[tuple[ImageRef, ImageRef]] = []
+    if reference_labels:
+        there = _refs(reference_labels, "reference_labels", left_out)
+        of_real = with_labels(real, there, "reference_labels", reference_labels)
+    kept = None
+    if label_maps:
+        how, maps = labels or LabelTask(), _refs(label_maps, "labels", left_out)
+        kept = _Finder(KeptLabels(maps, label_maps, how.palette, how.segmenter or "unet", real=of_real), side, on_event)
     if inputs is None:
         seen, places = features_of(extractor, made, COLOUR, side, "translations", on_event)
         shown = [made[place] for place in places]
@@ -97,32 +106,35 @@ def evaluate_folders(
         seen, means, said = scorer.measure(batches())
         read = set(shown)
         notes += [*lost_notes(made, {i for i, ref in enumerate(made) if ref in read}, "translations"), *said]
-    of_real = [real[place].label for place in found.places]
-    more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, of_real)
+    classes_of_real = [real[place].label for place in found.places]
+    more, said = mean_over_classes(extractor, seen, [ref.label for ref in shown], scorer.real, classes_of_real)
     scores = [*scorer.distances(seen), *means]
     words = verdict(by_name(scores), by_name(columns[0].scores), {}) if columns else ""
-    found_here = kept(made) if kept else []
+    found_here, ceiling = (kept(made), kept.ceiling()) if kept else ([], [])
+    columns += [Column(REAL, ceiling)] if ceiling else []
+    notes += kept.notes if kept else []
     columns.append(Column(str(images), [*scores, *more, *found_here], verdict=words))
     protocol = f"{extractor.describe((len(seen), len(scorer.real)))}; centre squares at {side} px"
     told = [Message(note) for note in [*notes, *said, *dict.fromkeys(left_out)]]
     return Report(str(images), "", f"{images} against {reference}", protocol, columns, told)
 
 
-def _kept_labels(
-    folder: Path, task: LabelTask | None, side: int, left_out: list[str], notes: list[str], on_event: Listener
-) -> Callable[[Sequence[ImageRef]], list[Score]]:
-    """Return what finds the labels in images; it adds to the notes how, once."""
-    how = task or LabelTask()
-    kept = KeptLabels(_refs(folder, "labels", left_out), folder, how.palette, how.segmenter or "unet")
-    device = torch.device(pick_device("auto"))
+class _Finder:
+    """Finds labels in images of one size, and knows in words how."""
 
-    def scores(images: Sequence[ImageRef]) -> list[Score]:
-        found, about = kept.scores(images, side, device, on_event)
-        said = f"labels are found by {about}"
-        notes.extend([] if said in notes else [said])
+    def __init__(self, kept: KeptLabels, side: int, on_event: Listener) -> None:
+        self._kept, self._side, self._on_event = kept, side, on_event
+        self._device = torch.device(pick_device("auto"))
+        self.notes: list[str] = []
+
+    def __call__(self, images: Sequence[ImageRef]) -> list[Score]:
+        found, about = self._kept.scores(images, self._side, self._device, self._on_event)
+        self.notes = [f"labels are found by {about}"]
         return found
 
-    return scores
+    def ceiling(self) -> list[Score]:
+        """Return what real images with label maps score; nothing without any."""
+        return self._kept.ceiling(self._side, self._device, self._on_event)
 
 
 def _registered(made: list[ImageRef], side: int, scorer: Scorer) -> list[Score]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -40,6 +40,8 @@ class KeptLabels:
         segmenter: "unet", which is trained on every other image with its labels and asked on the rest, or
             module.path:callable, which is asked on all.
         steps: of its training.
+        real: real images of the target domain that have label maps, each behind its own: where there are some, "unet"
+            is trained on every other of them, and asked on all translations.
     """
 
     refs: Sequence[ImageRef]
@@ -47,6 +49,15 @@ class KeptLabels:
     palette: Path | None = None
     segmenter: str = "unet"
     steps: int = unet.STEPS
+    real: Sequence[tuple[ImageRef, ImageRef]] = ()
+    _taught: dict[int, tuple[nn.Module, int]] = field(default_factory=dict, repr=False)
+
+    def ceiling(self, size: int, device: torch.device, on_event: Listener = ignore) -> list[Score]:
+        """Return what real images score; nothing without any. Arguments and errors as of `scores`."""
+        if not self.real:
+            return []
+        asked = self.real[1::2] if self.segmenter == "unet" else self.real
+        return self._found(asked, self._of_real(size, device, on_event)[0], size)
 
     def scores(
         self, images: Sequence[ImageRef], size: int, device: torch.device, on_event: Listener = ignore
@@ -62,41 +73,69 @@ class KeptLabels:
         Raises:
             UserError: an image has no label map, the label maps have too many colours, or there are too few images.
         """
-        pairs = self._pairs(images)
-        palette = self._palette()
-        network: nn.Module
-        if self.segmenter == "unet":
-            if len(pairs) < 4:
-                needs = "a U-Net learns from one half of the images and is asked on the other: give four or more"
-                raise UserError(f"{setting('segmenter', 'unet')}: {len(pairs)} images; {needs}")
-            learned, asked = pairs[::2], pairs[1::2]
-            shown = [learned[i] for i in evenly(range(len(learned)), MOST_SCENES)]
-            examples = list(scenes(shown, palette, size))
-            network = unet.train(examples, len(palette.names), palette.ignored, size, device, on_event, self.steps)
-            about = f"a U-Net trained on {len(shown)} of the images with their labels, asked on {len(asked)} others"
+        pairs = with_labels(images, self.refs, "labels", self.folder)
+        if self.segmenter != "unet":
+            network, about = load_network(self.segmenter, "segmenter").to(device), self.segmenter
+        elif self.real:
+            network, about = self._of_real(size, device, on_event)
         else:
-            asked, network = pairs, load_network(self.segmenter, "segmenter").to(device)
-            about = self.segmenter
-        maps = LabelMaps(palette, [labels for labels, _ in asked], size, network)
-        return maps.scores(_counts(maps, [image for _, image in asked], size)), about
+            network, shown = self._learned(pairs, size, device, on_event)
+            pairs = pairs[1::2]
+            about = f"a U-Net trained on {shown} of the images with their labels, asked on {len(pairs)} others"
+        return self._found(pairs, network, size), about
 
-    def _pairs(self, images: Sequence[ImageRef]) -> list[tuple[ImageRef, ImageRef]]:
-        found = paired([images, self.refs], lambda ref: (ref.key, ref.path.suffix))
-        of = {row[0]: row[1] for row in found.rows}
-        missing = [ref for ref in images if ref not in of]
-        if missing:
-            said = f"{len(missing)} images have no label map, {missing[0].path} first"
-            raise UserError(f"{setting('labels', self.folder)}: {said}")
-        return [(of[ref], ref) for ref in images]
+    def _of_real(self, size: int, device: torch.device, on_event: Listener) -> tuple[nn.Module, str]:
+        """Return what finds labels in real images, and in words what it is."""
+        if self.segmenter != "unet":
+            return load_network(self.segmenter, "segmenter").to(device), self.segmenter
+        if size not in self._taught:
+            self._taught[size] = self._learned(self.real, size, device, on_event)
+        network, shown = self._taught[size]
+        return network, f"a U-Net trained on {shown} real images with their labels"
+
+    def _learned(
+        self, pairs: Sequence[tuple[ImageRef, ImageRef]], size: int, device: torch.device, on_event: Listener
+    ) -> tuple[nn.Module, int]:
+        """Return a network trained on every other image, and on how many."""
+        palette = self._palette()
+        if len(pairs) < 4:
+            needs = "a U-Net learns from one half of the images and is asked on the other: give four or more"
+            raise UserError(f"{setting('segmenter', 'unet')}: {len(pairs)} images; {needs}")
+        learned = pairs[::2]
+        shown = [learned[i] for i in evenly(range(len(learned)), MOST_SCENES)]
+        examples = list(scenes(shown, palette, size))
+        network = unet.train(examples, len(palette.names), palette.ignored, size, device, on_event, self.steps)
+        return network, len(shown)
+
+    def _found(self, pairs: Sequence[tuple[ImageRef, ImageRef]], network: nn.Module, size: int) -> list[Score]:
+        maps = LabelMaps(self._palette(), [labels for labels, _ in pairs], size, network)
+        return maps.scores(_counts(maps, [image for _, image in pairs], size))
 
     def _palette(self) -> Palette:
         if self.palette:
             return read_palette(self.palette)
-        found = palette_in([label_pixels(ref) for ref in evenly(self.refs, _PALETTE_FROM)])
+        real = evenly([labels for labels, _ in self.real], _PALETTE_FROM)
+        found = palette_in([label_pixels(ref) for ref in [*evenly(self.refs, _PALETTE_FROM), *real]])
         if found is None:
             file = "a file with a line 'name red green blue' for each class"
             raise UserError(f"{setting('labels', self.folder)}: too many colours; give {setting('palette')} {file}")
         return found
+
+
+def with_labels(
+    images: Sequence[ImageRef], labels: Sequence[ImageRef], parameter: str, folder: Path
+) -> list[tuple[ImageRef, ImageRef]]:
+    """Return each image behind its label map, which has its name.
+
+    Raises:
+        UserError: an image has none in the folder that `parameter` names.
+    """
+    of = {row[0]: row[1] for row in paired([images, labels], lambda ref: (ref.key, ref.path.suffix)).rows}
+    missing = [ref for ref in images if ref not in of]
+    if missing:
+        said = f"{len(missing)} images have no label map, {missing[0].path} first"
+        raise UserError(f"{setting(parameter, folder)}: {said}")
+    return [(of[ref], ref) for ref in images]
 
 
 def _counts(maps: LabelMaps, images: Sequence[ImageRef], size: int) -> list[torch.Tensor]:

@@ -28,7 +28,7 @@ from instar.evaluation.score import Score
 from instar.metrics import segmenter as unet
 from instar.metrics.array_cache import cached, file_stamps
 from instar.metrics.palette import Palette, palette_in, read_palette
-from instar.metrics.segmentation import confusion, label_score_intervals, label_scores
+from instar.metrics.segmentation import class_ious, confusion, label_score_intervals, label_scores
 from instar.metrics.segmenter import Scene, Segmenter
 from instar.metrics.user_code import load_network
 
@@ -41,6 +41,8 @@ NAMES = {
     "mean_iou": "label mean IoU",
 }
 
+MOST_CLASSES = 40
+"""Classes up to which each has a score of its own."""
 MOST_SCENES = 2000
 """Training pairs beyond which the segmenter sees some, spread evenly."""
 _LOOKED_AT = 5
@@ -81,17 +83,21 @@ class LabelMaps:
         return confusion(predicted, truth, self.palette.count, self.palette.ignored)
 
     def scores(self, counts: Sequence[Tensor]) -> list[Score]:
-        """Return the three scores of all matrices, which `counts` returned."""
+        """Return the three scores of all matrices, which `counts` returned, and the IoU of each of few classes."""
         matrices, ignored = torch.cat(list(counts)), self.palette.ignored
         if not matrices.sum():
             raise UserError(f"no pixel of the test label maps has a class that is scored; look at {setting('palette')}")
         found = label_scores(matrices, ignored)
         each = matrices.sum((1, 2)) > 0  # an image without any such pixel may leave a half of them empty
         bounds = label_score_intervals(matrices, ignored) if len(matrices) >= 4 and each.all() else {}
-        return [
+        scores = [
             Score(NAMES[name], value, "higher", *bounds.get(name, (None, None)))
             for name, value in found._asdict().items()
         ]
+        if len(self.palette.names) <= MOST_CLASSES:
+            each_class = zip(self.palette.names, class_ious(matrices, ignored), strict=False)
+            scores += [Score(f"IoU, {name}", value, "higher") for name, value in each_class if value is not None]
+        return scores
 
     def _segmented(self, images: Tensor) -> Tensor:
         assert self.segmenter

@@ -37,7 +37,10 @@ def real_features(
     preparation = f"centre squares, {size} px, {form.channels} channels, parts of files: {parts}"
     if not form.plain:
         preparation += f", {form}"
-    key = reference_key([ref.path for ref in refs], extractor, preparation)
+    paths = [one.path for ref in refs for one in (ref, *ref.masks)]
+    if len(paths) > len(refs):
+        preparation += ", within masks"
+    key = reference_key(paths, extractor, preparation)
     return reference_features(home(), key, lambda: features_of(extractor, refs, form, size, "real images", on_event))
 
 

@@ -14,11 +14,12 @@ from torch import Tensor
 from instar.core.errors import UserError
 from instar.core.images import colour, comparable
 from instar.evaluation.appearance import BETTER, Appearance
+from instar.evaluation.between import BETWEEN, LUMINANCE
 from instar.evaluation.pixels import rounded
 from instar.evaluation.registered_scores import RegisteredScores
 from instar.evaluation.score import Better, Score, mean_of
 from instar.metrics import paired
-from instar.metrics.content import colour_explained, looks_inverted, luminance_correlation, structure_distance
+from instar.metrics.content import looks_inverted, structure_distance
 from instar.metrics.coverage import coverage, coverage_intervals
 from instar.metrics.extractors import Extractor
 from instar.metrics.frechet import frechet_distance, frechet_distance_interval
@@ -36,15 +37,6 @@ PER_PAIR: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {
     "pixel accuracy": (paired.pixel_accuracy, "higher"),
 }
 """Of a translation and its truth, one number per image."""
-
-CHANGE, LUMINANCE, COLOURS = "change (L1)", "luminance correlation", "change by colours alone"
-"""Between input and translation: neither is good or bad in itself."""
-BETWEEN: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
-    CHANGE: paired.l1,
-    LUMINANCE: luminance_correlation,
-    COLOURS: colour_explained,
-}
-"""Of an input and its translation, one number per image."""
 
 MOST_FOR_FD_BOUNDS = 1000
 """Images above which the Fréchet distance is printed without an interval."""

@@ -11,22 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Styled, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
 from instar.core.evenly import evenly
 from instar.core.formats import DomainFormat
 from instar.core.images import colour
 from instar.core.method import Method
-from instar.core.seed import seeded
 from instar.data import ImageRef
 from instar.evaluation.appearance import LEAST as ENOUGH
 from instar.evaluation.appearance import TARGET, TRAINING, target_scores
+from instar.evaluation.between import BETWEEN
 from instar.evaluation.held_out import squares
 from instar.evaluation.references import real_features
 from instar.evaluation.score import by_name
-from instar.evaluation.scores import BETWEEN
 from instar.evaluation.verdict import verdict
+from instar.evaluation.watching import translated
 from instar.metrics.blocks import Samples
 from instar.metrics.extractors import Extractor, load_extractor
 from instar.metrics.kid import kernel_distance
@@ -122,13 +121,10 @@ class ValidationScores:
         changes: dict[str, list[Tensor]] = {name: [] for name in BETWEEN}
         inputs = self._sources(self._images, to)
         batches = (batch for d, refs in inputs.items() for batch in squares(refs, self._formats[d], self._size))
-        for batch in batches:
-            # A method that draws one style for its batch gets one image at a time.
-            for x in batch[:, None] if supports(method, Styled) else (batch,):
-                with seeded(self._seed, len(made)):
-                    made.append(colour(method.translate(x.to(device), to=to).float().cpu().clamp(-1, 1)))
-                for name, measure in BETWEEN.items():
-                    changes[name].append(measure(colour(x), made[-1]))
+        for x, y in translated(method, (batch.to(device) for batch in batches), to, self._seed):
+            made.append(colour(y))
+            for name, measure in BETWEEN.items():
+                changes[name].append(measure(colour(x), made[-1]))
         features = self._extractor.features(made)
         kernel = self._extractor.title("KID")
         found = {kernel: kernel_distance(features, self._real[to])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from instar.evaluation.appearance import PROBE, RUINS, TARGET
-from instar.evaluation.scores import CHANGE, COLOURS, LUMINANCE
+from instar.evaluation.between import CHANGE, COLOURS, LOCAL, LUMINANCE
 
 SEPARABLE = 0.5
 """Probe share of real images above that of inputs, below which the features cannot tell the domains apart."""
@@ -15,6 +15,8 @@ SHOWS = 0.1
 """Target share above that of the inputs, from which the target is there at all."""
 UNCHANGED = 6.0
 """Mean change in grey levels below which translations are copies: compression and rounding make 1 to 4."""
+UNCHANGED_AT = 12.0
+"""Change where it is largest, below which they are: a mouth that opens changes a picture by 1, its place by 30."""
 COLOURED = 0.7
 """Share of the change that an affine map of the colours makes, from which only colours changed."""
 KEPT = 0.5
@@ -68,9 +70,14 @@ def _beside_copy(found: Values, worse: bool) -> str:
     return little or ("worse than a copy" if worse else "")
 
 
+def is_copy(found: Values) -> bool:
+    """Tell whether translations are nearly their inputs: little changes on the whole, and little at any place."""
+    return found[CHANGE] < UNCHANGED and found.get(LOCAL, 0.0) < UNCHANGED_AT
+
+
 def _little(found: Values) -> str:
     """Return that nothing but colours, or nothing at all, has changed, if it is so."""
-    if found[CHANGE] < UNCHANGED:
+    if is_copy(found):
         return NEARLY_A_COPY
     return COLOUR_ONLY if found[COLOURS] >= COLOURED and abs(found[LUMINANCE]) >= KEPT else ""
 

@@ -55,6 +55,13 @@ class Example:
     noise: tuple[Tensor, ...]
     described: tuple[NoiseInput, ...]
 
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What `Networks` is called with."""
+        if self.noise:
+            return self.planes, None, self.noise
+        return (self.planes,) if self.style is None else (self.planes, self.style)
+
     def dynamic(self, divisor: int, *, fixed: bool) -> dict[str, Any]:
         """Return which sizes are free, for `torch.export`: the batch, and the sides in multiples of `divisor`."""
         dim = torch.export.Dim

@@ -6,11 +6,15 @@ import ctypes
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import ImageOps
 from PIL.Image import Image
 from torch import Tensor
@@ -20,8 +24,12 @@ from instar.core.errors import UserError
 from instar.core.events import Listener, Worked
 from instar.core.formats import DomainFormat
 from instar.core.raster import Picture
-from instar.inference.arrays import images_to_tensor
+from instar.inference.arrays import images_to_planes
+from instar.inference.exported import ExportedTranslator
+from instar.inference.model import without_gradients
+from instar.inference.padding import cropped
 from instar.inference.translator import Translator
+from instar.modules.dropout import Masks
 
 MOST = 1 / 255
 """Difference that an export may make, where values are 0 to 1: a step of 8-bit pixels."""
@@ -45,6 +53,15 @@ class Measured:
     bytes: int | None
 
 
+class Features(NamedTuple):
+    """How far the pictures of one model are from those of another, as a network for photographs sees them."""
+
+    name: str
+    """What the distance is called, such as KID."""
+    distance: Callable[[Tensor, Tensor], float]
+    """Of two batches (N, C, H, W) in [-1, 1]; 0 where they are equal."""
+
+
 @dataclass(frozen=True)
 class Parity:
     """Both models on the same images of one size.
@@ -55,6 +72,8 @@ class Parity:
         largest: difference of two values, which are 0 to 1.
         mean: of all differences.
         measured: PyTorch, and the runtime of the exported model.
+        distance: name and value of the kernel distance between the pictures of both, which is 0 where they are equal;
+            None if there is no network for it.
     """
 
     height: int
@@ -62,6 +81,7 @@ class Parity:
     largest: float
     mean: float
     measured: tuple[Measured, ...]
+    distance: tuple[str, float] | None = None
 
 
 def sizes(size: int) -> list[tuple[int, int]]:
@@ -70,7 +90,13 @@ def sizes(size: int) -> list[tuple[int, int]]:
 
 
 def compare(
-    model: Translator, to: str, exported: Path, images: Sequence[Picture], runtime: str, on_event: Listener
+    model: Translator,
+    to: str,
+    exported: Path,
+    images: Sequence[Picture],
+    runtime: str,
+    on_event: Listener,
+    features: Features | None = None,
 ) -> list[Parity]:
     """Translate images by a run and by its export.
 
@@ -81,6 +107,7 @@ def compare(
         images: of any size; they are cut and resized.
         runtime: of the exported model, for the table.
         on_event: told of each size (`Worked`).
+        features: for the distance of both models' pictures.
 
     Raises:
         UserError: the two differ by more than a step of 8-bit pixels.
@@ -89,15 +116,16 @@ def compare(
     wanted, form = sizes(model.trained_at), model.format_into(model.domain(to))
     for number, (height, width) in enumerate(wanted):
         on_event(Worked("comparing with PyTorch", number, len(wanted)))
-        x = torch.cat([_fitted(image, form, height, width) for image in images])
-        other = Translator.load(exported, "cpu")  # anew: a session keeps the memory of what it did before
-        styles = torch.cat([model.styles(1, seed=seed) for seed in range(len(x))]) if _styled(model) else None
-        one, memory_one = _remembered(model, x, to, styles)
-        two, memory_two = _remembered(other, x, other.targets[0], styles)
+        other = ExportedTranslator.load(exported)  # anew: a session keeps the memory of what it did before
+        given = [inputs_of(model, other, _fitted(image, form, height, width), n) for n, image in enumerate(images)]
+        run, export = partial(by_run, model, to), partial(by_export, other)
+        one, memory_one = _remembered(run, given)
+        two, memory_two = _remembered(export, given)
         difference = (one - two).abs().double() / 2
-        times = [_time(model, x, to, styles), _time(other, x, other.targets[0], styles)]
+        times = [_time(run, given[0]), _time(export, given[0])]
         measured = (Measured("PyTorch", times[0], memory_one), Measured(runtime, times[1], memory_two))
-        found.append(Parity(height, width, difference.max().item(), difference.mean().item(), measured))
+        distance = None if features is None else (features.name, features.distance(one, two))
+        found.append(Parity(height, width, difference.max().item(), difference.mean().item(), measured, distance))
     on_event(Worked("comparing with PyTorch", len(wanted), len(wanted)))
     check(found)
     return found
@@ -121,28 +149,59 @@ def _fitted(image: Picture, form: DomainFormat, height: int, width: int) -> Tens
     """Return an image, cut if it is plain, as (1, C, height, width)."""
     if form.plain and isinstance(image, Image):
         image = ImageOps.fit(image.convert("RGB"), (width, height))
-    return images_to_tensor([image], form, height, width)
+    return torch.from_numpy(images_to_planes([image], form, height, width))
 
 
-def _remembered(model: Translator, x: Tensor, to: str, styles: Tensor | None) -> tuple[Tensor, int | None]:
-    """Translate images in one batch of each; return the result, and the memory that the first took."""
+@dataclass(frozen=True)
+class Inputs:
+    """What both models are given: an image (1, C, H, W), its style, and masks of dropout."""
+
+    x: Tensor
+    style: Tensor | None
+    noise: list[NDArray[np.float32]]
+
+
+_Translate = Callable[[Inputs], Tensor]
+
+
+def inputs_of(model: Translator, other: ExportedTranslator, x: Tensor, number: int) -> Inputs:
+    """Return an image (1, C, H, W) with a style and masks that both models can take."""
+    style = model.styles(1, seed=number) if supports(model.method, Styled) else None
+    return Inputs(x, style, other.noise(x.shape, number))
+
+
+@without_gradients()
+def by_run(model: Translator, to: str, given: Inputs) -> Tensor:
+    """Return the translation by a run."""
+    if not given.noise:
+        return model.translate(given.x, to, style=given.style)
+    translate: Any = model.method.translate
+    masks = Masks(iter(map(torch.from_numpy, given.noise)))
+    return cropped(translate(model.padded(given.x), to=model.domain(to), generator=masks), *given.x.shape[-2:])
+
+
+def by_export(model: ExportedTranslator, given: Inputs) -> Tensor:
+    """Return the translation by an exported model."""
+    if not given.noise:
+        return model.translate(given.x, style=given.style)
+    return torch.from_numpy(model.passed(given.x.numpy(), None, given.noise))
+
+
+def _remembered(translate: _Translate, inputs: Sequence[Inputs]) -> tuple[Tensor, int | None]:
+    """Translate images; return the results, and the memory that the first took."""
     before = _start_of_memory()
-    model.translate(x[:1], to, style=None if styles is None else styles[:1])
+    first = translate(inputs[0])
     taken = None if before is None else max(0, _field("VmHWM") - before)
-    return model.translate(x, to, style=styles), taken
+    return torch.cat([first, *map(translate, inputs[1:])]), taken
 
 
-def _time(model: Translator, x: Tensor, to: str, styles: Tensor | None) -> float:
+def _time(translate: _Translate, given: Inputs) -> float:
     spent = []
     for _ in range(REPEATS):
         began = time.perf_counter()
-        model.translate(x[:1], to, style=None if styles is None else styles[:1])
+        translate(given)
         spent.append(time.perf_counter() - began)
     return 1000 * min(spent)
-
-
-def _styled(model: Translator) -> bool:
-    return supports(model.method, Styled)
 
 
 def _start_of_memory() -> int | None:

@@ -1,43 +1,65 @@
-"""Between what users have, PIL images and numpy arrays, and what networks take: tensors (N, C, H, W) in [-1, 1]."""
+"""Between what users have, PIL images and numpy arrays, and what models take: arrays (N, C, H, W) in [-1, 1]."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instar.core.formats import DomainFormat
-from instar.core.images import STRIP, resampling, resize, to_image, to_tensor, to_values
+from instar.core.images import STRIP, resampling, resize, to_image, to_planes, to_values
 from instar.core.raster import LUMA, Array, Picture
 from instar.core.rasters import with_bands
-from instar.inference.padding import resized
+from instar.inference.padding import padded_sides
 
-PixelT = TypeVar("PixelT", bound=np.generic)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Planes = NDArray[np.float32]
+"""Images (N, C, H, W) in [-1, 1]."""
 
 
-def with_channels(x: Tensor, channels: int) -> Tensor:
+def with_channels(x: Planes, channels: int) -> Planes:
     """Make colour gray (ITU-R 601) or gray colour, as the files' reader does; x is (N, C, H, W)."""
     if x.shape[1] == channels:
         return x
     if channels == 3:
-        return x.expand(-1, 3, -1, -1)
-    return (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+        return x.repeat(3, axis=1)
+    gray: Planes = (x * np.array(LUMA, x.dtype)[:, None, None]).sum(1, keepdims=True)
+    return gray
 
 
-def images_to_tensor(batch: Sequence[Picture], form: DomainFormat, height: int, width: int) -> Tensor:
-    """Return pictures of a domain, of any modes, each resized, as a tensor (N, channels, height, width)."""
+def resized_planes(x: Planes, height: int, width: int) -> Planes:
+    """Return images in another size: bicubic, with antialiasing."""
+    if x.shape[-2:] == (height, width):
+        return x
+    rows = [resize(one.transpose(1, 2, 0), width, height).transpose(2, 0, 1) for one in x]
+    return np.stack(rows).clip(-1, 1)
+
+
+def padded_planes(x: Planes, multiple: int) -> Planes:
+    """Pad right and below as `instar.inference.padding.padded` does for tensors."""
+    height, width = x.shape[-2:]
+    high, wide = padded_sides(height, width, multiple)
+    mirrors = high - height < height and wide - width < width
+    return np.pad(x, ((0, 0), (0, 0), (0, high - height), (0, wide - width)), "reflect" if mirrors else "edge")
+
+
+def images_to_planes(batch: Sequence[Picture], form: DomainFormat, height: int, width: int) -> Planes:
+    """Return pictures of a domain, of any modes, each resized, as an array (N, channels, height, width)."""
     arrays = [resize(to_values(image, form), width, height, resampling(image)) for image in batch]
-    return torch.stack([to_tensor(array) for array in arrays])
+    return np.stack([to_planes(array) for array in arrays])
 
 
-def tensor_to_images(
-    out: Tensor, batch: Sequence[Picture], form: DomainFormat | None = None, source: DomainFormat | None = None
+def planes_to_images(
+    out: Planes | Tensor,
+    batch: Sequence[Picture],
+    form: DomainFormat | None = None,
+    source: DomainFormat | None = None,
 ) -> list[Picture]:
-    """Return a tensor (N, C, H, W) as pictures of the size of those it was made from.
+    """Return planes (N, C, H, W) as pictures like those they were made from, of their size (W, H).
 
     Args:
         out: translations.
@@ -45,13 +67,12 @@ def tensor_to_images(
         form: of the domain that they are of; they get the modes of `batch` if it is None or plain.
         source: of the domain of `batch`: whether opacity was one of its channels, and so is not that of the results.
     """
-    out = resized(out, batch[0].height, batch[0].width)
     alpha = source is None or source.channels in (1, 3)
     return [to_image(one, image, form, alpha=alpha) for one, image in zip(out, batch, strict=True)]
 
 
-def array_to_tensor(x: NDArray[Any], form: DomainFormat) -> Tensor:
-    """Return an array of a domain's values as a tensor (N, channels, H, W).
+def array_to_planes(x: NDArray[Any], form: DomainFormat) -> Planes:
+    """Return an array of a domain's values as planes (N, channels, H, W).
 
     Args:
         x: (H, W), (H, W, C) or (N, H, W, C); uint8 or uint16 over their whole range if the format is plain.
@@ -69,10 +90,10 @@ def array_to_tensor(x: NDArray[Any], form: DomainFormat) -> Tensor:
     batch = _as_batch(x)
     if batch.ndim != 4 or batch.shape[3] not in (1, 3) or not batch.size:
         raise ValueError(f"expected an array (H, W), (H, W, C) or (N, H, W, C) with C 1 or 3, got {x.shape}")
-    return with_channels(torch.stack([to_tensor(cast(Array, one)) for one in batch]), channels)
+    return with_channels(np.stack([to_planes(cast(Array, one)) for one in batch]), channels)
 
 
-def _of_format(x: NDArray[Any], form: DomainFormat) -> Tensor:
+def _of_format(x: NDArray[Any], form: DomainFormat) -> Planes:
     if x.dtype.kind not in "iuf":
         raise ValueError(f"expected an array of integers or floats, got {x.dtype}")
     batch = _as_batch(x)
@@ -80,11 +101,11 @@ def _of_format(x: NDArray[Any], form: DomainFormat) -> Tensor:
     if not serves or not batch.size:
         wanted = f"(H, W, {form.channels}) or (N, H, W, {form.channels})"
         raise ValueError(f"expected an array {wanted} of values from {form.low:g} to {form.high:g}, got {x.shape}")
-    return with_channels(torch.stack([to_tensor(form.scaled(one)) for one in batch]), form.channels)
+    return with_channels(np.stack([to_planes(form.scaled(one)) for one in batch]), form.channels)
 
 
-def tensor_to_array(out: Tensor, x: NDArray[Any], form: DomainFormat) -> NDArray[Any]:
-    """Return a tensor (N, C, H, W) as an array like the one that it was made from, or of the type of a domain.
+def planes_to_array(out: Planes, x: NDArray[Any], form: DomainFormat) -> NDArray[Any]:
+    """Return planes (N, C, H, W) as an array like the one that they were made from, or of the type of a domain.
 
     Args:
         out: translations.
@@ -93,15 +114,15 @@ def tensor_to_array(out: Tensor, x: NDArray[Any], form: DomainFormat) -> NDArray
             bands are the domain's, of which a single one has an axis only if `x` has one.
     """
     if not form.plain:
-        share = out.permute(0, 2, 3, 1).double().clamp(-1, 1).add(1).div(2).cpu().numpy()
+        share = (out.transpose(0, 2, 3, 1).astype(np.float64).clip(-1, 1) + 1) / 2
         values = form.unscaled(with_bands(share, form.bands))
         batch = values if x.ndim == 4 else values[0]
         return batch[..., 0] if x.ndim == 2 and form.bands == 1 else batch
     top, made = np.iinfo(x.dtype).max, np.empty_like(_as_batch(x), order="C")
     for first in range(0, out.shape[2], STRIP):  # in double precision a large image would fill the memory
         rows = slice(first, first + STRIP)
-        unit = with_channels(out[:, :, rows], made.shape[3]).permute(0, 2, 3, 1).double().clamp(-1, 1).add(1)
-        made[:, rows] = unit.mul(top / 2).round().numpy()
+        unit = with_channels(out[:, :, rows], made.shape[3]).transpose(0, 2, 3, 1).astype(np.float64).clip(-1, 1) + 1
+        made[:, rows] = np.rint(unit * (top / 2))
     return made.reshape(x.shape)
 
 

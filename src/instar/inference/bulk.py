@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import torch
 
 from instar.core.errors import UserError, setting
 from instar.core.member import File
@@ -31,6 +30,8 @@ Read = Picture | Stack
 """What a file holds."""
 Network = Callable[[list[Any]], Sequence[Result]]
 """Makes results of images of one size."""
+_Loaded = tuple[int, Read]
+"""An image behind the number of its job."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def work(  # noqa: PLR0913  (what is read, translated and written, and who is to
     pixels: int,
     inputs: Inputs,
     stopped: Callable[[], bool],
+    show: Callable[[Job, Read], Read] = lambda job, image: image,
     finish: Callable[[Job, Read, Result], Result] = lambda job, image, result: result,
 ) -> None:
     """Translate all jobs. What goes wrong with an image is noted, and the others go on.
@@ -71,6 +73,7 @@ def work(  # noqa: PLR0913  (what is read, translated and written, and who is to
         pixels: most pixels that do, unless one image alone has more.
         inputs: how they are read.
         stopped: asked after each batch; what was read, translated or written then is brought to its end.
+        show: makes of a job and its image what the network sees.
         finish: makes of a job, its image and its result what is written.
     """
     with ThreadPoolExecutor(THREADS) as pool:
@@ -78,7 +81,11 @@ def work(  # noqa: PLR0913  (what is read, translated and written, and who is to
         written: list[_Written] = []
         for loaded in _loaded(pool, batches, jobs, tally, inputs.load):
             network = networks[jobs[loaded[0][0]].variant]
-            results = _translated(network, [image for _, image in loaded])
+
+            def shown(given: list[_Loaded], network: Network = network) -> Sequence[Result]:
+                return network([show(jobs[number], image) for number, image in given])
+
+            results = _translated(shown, loaded)
             _settle(written, jobs, tally)  # the batch before, which was written meanwhile
             written = []
             for (number, image), result in zip(loaded, results, strict=True):
@@ -169,7 +176,7 @@ def _unread(error: Exception) -> str:
     return error.message.raw if isinstance(error, UserError) else type(error).__name__
 
 
-def _translated(network: Network, images: list[Read]) -> Sequence[Result | str]:
+def _translated(network: Callable[[list[_Loaded]], Sequence[Result]], images: list[_Loaded]) -> Sequence[Result | str]:
     """Return the results, or why there is none.
 
     If a batch fails, its images go one by one: together they may be too much for the memory, or one of them is
@@ -178,7 +185,7 @@ def _translated(network: Network, images: list[Read]) -> Sequence[Result | str]:
     try:
         return network(images)
     except Exception as error:  # one image must not end a job of thousands
-        reason = _reason(error, images[0])
+        reason = _reason(error, images[0][1])
     # Outside the handler, whose traceback would keep the tensors of the failed attempt.
     return [reason] if len(images) == 1 else [one for image in images for one in _translated(network, [image])]
 
@@ -200,11 +207,12 @@ def _settle(written: list[_Written], jobs: Sequence[Job], tally: Tally) -> None:
 
 def _reason(error: BaseException, image: Read) -> str:
     message = " ".join(str(error).split())
-    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and isinstance(error, torch.OutOfMemoryError)
+    memory = on_gpu or isinstance(error, MemoryError)
     if memory or any(words in message.lower() for words in ("out of memory", "can't allocate memory")):
-        on_gpu = isinstance(error, torch.OutOfMemoryError) or message.startswith("MPS")
         remedy = f"set {setting('tile', 'auto')} or a lower {setting('size')}"
-        remedy += f", or {setting('device', 'cpu')}" if on_gpu else ""
+        remedy += f", or {setting('device', 'cpu')}" if on_gpu or message.startswith("MPS") else ""
         return f"out of memory at {image.width} x {image.height}; {remedy}"
     if isinstance(error, UserError):
         return " ".join(error.message.raw.split())

@@ -12,8 +12,9 @@ from instar.core.plain import read_json
 
 KEY = "instar"
 """Of the metadata under which a file holds its card."""
-FORMAT = 2
-"""Of cards; a newer one is refused. Those of plain images, which earlier versions read right, say 1."""
+FORMAT = 3
+"""Of cards; a newer one is refused. Each says the lowest number whose readers get it right: 1 for plain images, 2 for
+others, 3 for graphs that do not pad."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Card:
     """What an exported model is, what its graph takes and what it gives.
 
     The graph's input `image` and output `translation` are float32 (N, C, H, W), values 0 to 1, channels red, green and
-    blue, or gray alone; of other images 0 and 1 are the ends of the domain's range. It pads the image itself: right and
-    below, by reflection (by repeating the edge where the image is too small), to the next multiple of `size_divisor`
-    and at least `smallest`; the result is cut back.
+    blue, or gray alone; of other images 0 and 1 are the ends of the domain's range. If it `pads`, then the
+    image itself: right and below, by reflection (by repeating the edge where the image is too small), to the next
+    multiple of `size_divisor` and at least `smallest`; the result is cut back.
 
     Attributes:
         format: of this card.
@@ -61,10 +62,11 @@ class Card:
         styles: examples of styles, for "drawn".
         domain_styles: mean styles of the domains that the model found, by their numbers; None for one without images.
         noise: inputs for dropout, in the order in which they are drawn.
-        opset: of the ONNX operators.
+        opset: of the ONNX operators; 0 without any.
         license: what the exporter said about the use of the weights.
         out_channels: C of the output; that of the input if 0.
         formats: of the images and of their translations, if they are not plain.
+        pads: whether the graph pads images itself; else it takes only sides that need no padding.
     """
 
     instar: str
@@ -88,6 +90,7 @@ class Card:
     license: str
     out_channels: int = 0
     formats: tuple[DomainFormat, ...] = ()
+    pads: bool = True
     format: int = FORMAT
 
     def as_json(self) -> str:
@@ -96,9 +99,16 @@ class Card:
         about = {
             "input": f"image: float32 (N, {self.channels}, {sides}, values 0 to 1",
             "output": f"translation: float32 (N, {self.out_channels or self.channels}, {sides}, values 0 to 1",
-            "padding": "none" if self.fixed_size else "in the graph: any height and width go in, the same come out",
+            "padding": self._padding(),
         }
         return json.dumps({**about, **asdict(self)}, ensure_ascii=False)
+
+    def _padding(self) -> str:
+        if self.fixed_size:
+            return "none"
+        if self.pads:
+            return "in the graph: any height and width go in, the same come out"
+        return f"before the graph: H and W are multiples of {self.size_divisor}, and at least {self.smallest}"
 
     @classmethod
     def from_json(cls, text: str, file: object) -> Card:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL.Image import Image
-from torch import Tensor
+from typing_extensions import TypeIs
 
 from instar.core.raster import Picture, Raster
 from instar.core.reading import read
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Given = Picture | str | PathLike[str]
 """A PIL image or a raster, or the path of a file."""
@@ -38,6 +43,12 @@ def opened(image: Given) -> Picture:
     if not image.width or not image.height:
         raise ValueError(f"an image of {image.width} x {image.height} px has no pixels")
     return image
+
+
+def is_tensor(image: object) -> TypeIs[Tensor]:
+    """Tell whether something is a tensor of PyTorch, without importing that: whoever has one has imported it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(image, torch.Tensor)
 
 
 def check_equal_sizes(batch: Sequence[Picture]) -> None:

@@ -11,9 +11,9 @@ from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.raster import Picture
 from instar.core.settings import Bounds
-from instar.inference.arrays import tensor_to_images
+from instar.inference.arrays import planes_to_images
 from instar.inference.model import Model, without_gradients
-from instar.inference.padding import cropped
+from instar.inference.padding import cropped, resized
 
 
 @without_gradients()
@@ -31,4 +31,5 @@ def translations_between(model: Model, image: Picture, other: Picture, domain: D
     first, last = model.method.encode(model.padded(x), domain=source).chunk(2)
     steps = torch.linspace(0, 1, count, device=model.device)
     frames = torch.cat([model.method.decode(first.lerp(last, t), to=domain) for t in steps])
-    return tensor_to_images(cropped(frames, *x.shape[-2:]), [image] * count, model.format_of(domain))
+    out = resized(cropped(frames, *x.shape[-2:]), image.height, image.width)
+    return planes_to_images(out, [image] * count, model.format_of(domain))

@@ -14,8 +14,10 @@ from PIL import Image
 
 from instar.core.errors import UserError, setting
 from instar.core.files import write_atomically
+from instar.core.formats import FULL, DomainFormat
 from instar.core.images import to_array
 from instar.core.listing import composed, listed
+from instar.core.masks import white
 from instar.core.raster import Picture, Raster
 from instar.core.rasters import as_raster
 from instar.core.reading import UnreadableImage, read
@@ -71,7 +73,12 @@ class Finish:
     """What is done with a result before it is written: kept as the input outside a mask, label maps beside it."""
 
     def __init__(
-        self, masks: Companions | None, labels: Companions | None, labels_out: Path, translations: frozenset[int]
+        self,
+        masks: Companions | None,
+        labels: Companions | None,
+        labels_out: Path,
+        translations: frozenset[int],
+        hides: DomainFormat | None = None,
     ) -> None:
         """Make one.
 
@@ -80,8 +87,16 @@ class Finish:
             labels: what is copied.
             labels_out: where to.
             translations: numbers of the variants that are translations, not pictures about them.
+            hides: what the inputs are, for a model that has never seen what lies outside of masks; None for others.
         """
         self._masks, self._labels, self.labels_out, self._translations = masks, labels, labels_out, translations
+        self._hides = hides
+
+    def shown(self, job: Job, given: Picture | Stack) -> Picture | Stack:
+        """Return what the network is to see of an input. Errors as of calling it."""
+        if self._hides is None or self._masks is None or isinstance(given, Stack):
+            return given
+        return hidden(given, self._masks.of(job), self._hides)
 
     def __call__(self, job: Job, given: Picture | Stack, result: Result) -> Result:
         """Return the result as it is to be written.
@@ -105,12 +120,13 @@ class Finish:
             raise UserError(f"cannot write {target}: {error.strerror}") from error
 
 
-def finish_of(request: TranslationRequest, made: Sequence[Variant]) -> Finish:
+def finish_of(request: TranslationRequest, made: Sequence[Variant], hides: DomainFormat | None = None) -> Finish:
     """Return what a request asks for.
 
     Args:
         request: says it.
         made: its variants.
+        hides: as of `Finish`.
 
     Raises:
         UserError: a folder is missing or empty, or label maps would be written over those that were given.
@@ -122,7 +138,7 @@ def finish_of(request: TranslationRequest, made: Sequence[Variant]) -> Finish:
     if labels and os.path.realpath(beside) == os.path.realpath(labels.folder):
         why = f"they would be written over themselves; choose another {setting('out')}"
         raise UserError(f"{setting('labels', labels.folder)}: {why}")
-    return Finish(masks, labels, beside, frozenset(n for n, one in enumerate(made) if not one.naming.suffix))
+    return Finish(masks, labels, beside, frozenset(n for n, one in enumerate(made) if not one.naming.suffix), hides)
 
 
 def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
@@ -154,6 +170,48 @@ def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
         result = Image.frombytes(mode, made.size, mixed.tobytes())
     result.info = dict(made.info)
     return result
+
+
+def hidden(given: Picture, mask: Path, form: DomainFormat) -> Picture:
+    """Return an input that is in the middle of its range where a mask is black, as in a training within masks.
+
+    Args:
+        given: the input. One with a palette, or of 1 bit or four colours, becomes RGB.
+        mask: file of an image of that size.
+        form: of the domain of the input.
+
+    Raises:
+        UserError: the mask cannot be read, or is of another size.
+    """
+    outside = ~white(to_array(_read(mask, given), 1))
+    if isinstance(given, Raster):
+        pixels = given.pixels.copy()
+        pixels[outside, : given.bands] = _middle(form, pixels.dtype)
+        pixels[outside, given.bands :] = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+        return replace(given, pixels=pixels)
+    if given.mode not in (*WIDE, "L", "LA", "RGB", "RGBA"):
+        given = given.convert("RGBA" if given.has_transparency_data else "RGB")
+    pixels = np.array(given)
+    bands = len(given.getbands()) - given.mode.endswith("A")
+    if pixels.ndim == 2:
+        pixels[outside] = _middle(form, pixels.dtype)
+    else:
+        pixels[outside, :bands] = _middle(form, pixels.dtype)
+        pixels[outside, bands:] = 255
+    found = Image.frombytes(given.mode, given.size, pixels.tobytes())
+    found.info = {key: value for key, value in given.info.items() if key != "transparency"}
+    return found
+
+
+def _middle(form: DomainFormat, dtype: np.dtype[Any]) -> float:
+    """Return what of the values of a type is nearest to 0 for the networks."""
+    if not form.plain and not (form.whole_type and dtype in FULL):
+        middle = (form.low + form.high) / 2
+    elif dtype.kind == "f":
+        middle = 0.5
+    else:
+        middle = 128 if dtype.itemsize == 1 else 32768
+    return middle if dtype.kind == "f" else round(middle)
 
 
 def _weight(values: NDArray[Any]) -> NDArray[np.float64]:

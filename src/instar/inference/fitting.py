@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore, note
-from instar.inference.memory import Cost, free_bytes
-from instar.inference.tiles.approximate import approximate_plan, approximate_told, approximated
-from instar.inference.tiles.operations import NotLocal, Translate
-from instar.inference.tiles.pixels import Collected, Held, Source, Target
 from instar.inference.tiles.sizes import Tile, TileStatistics, check_statistics, check_tile
-from instar.inference.tiles.whole import gigabytes, planned, tiled, told
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from instar.inference.memory import Cost
+    from instar.inference.tiles.operations import Translate
+    from instar.inference.tiles.pixels import Source, Target
 
 ALWAYS_FITS = 2**20
 """Pixels up to which nobody asks for the memory."""
@@ -53,6 +54,10 @@ class Fitting:
         return self.tile is not None and height * width > largest
 
 
+WHOLE = Fitting()
+"""As a whole, if the memory is enough."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """A way through the networks.
@@ -86,10 +91,15 @@ def fitted(way: Pass, x: Tensor, fitting: Fitting, image: str) -> Tensor:
     Raises:
         UserError: there is too little memory, or disk; nothing was computed.
     """
+    from instar.inference.tiles.pixels import Collected, Held  # noqa: PLC0415  (seconds of torch, which choosing can do without)
+
     pixels = x.shape[-2] * x.shape[-1]
     if fits(way, len(x) * pixels, fitting):
         return way.translate(x.to(way.device))
     if fitting.tile is None:
+        from instar.inference.memory import free_bytes  # noqa: PLC0415
+        from instar.inference.tiles.whole import gigabytes  # noqa: PLC0415
+
         need, free = gigabytes(way.needed(len(x) * pixels)), gigabytes(free_bytes(way.device))
         images = image if len(x) == 1 else f"{len(x)} images of {image}"
         raise UserError(f"{images} need about {need} of memory, {free} are free; set {_remedy(way, x)}")
@@ -100,9 +110,12 @@ def fitted(way: Pass, x: Tensor, fitting: Fitting, image: str) -> Tensor:
 
 def fits(way: Pass, pixels: int, fitting: Fitting) -> bool:
     """Tell whether so many pixels go through the networks as a whole: no tiles are asked for, or needed."""
+    from instar.inference.memory import free_bytes  # noqa: PLC0415
+
     if isinstance(fitting.tile, int) and fitting.one_by_one(pixels, 1):
         return False
-    return way.needed(pixels) <= free_bytes(way.device)
+    need = way.needed(pixels)
+    return not need or need <= free_bytes(way.device)  # asking gives back what is kept for the next image
 
 
 def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Target) -> None:
@@ -118,6 +131,9 @@ def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Ta
     Raises:
         UserError: the method cannot be run in tiles, or there is too little memory, or disk; nothing was computed.
     """
+    from instar.inference.tiles.operations import NotLocal  # noqa: PLC0415
+    from instar.inference.tiles.whole import planned, tiled, told  # noqa: PLC0415
+
     tile, hear = fitting.tile or "auto", fitting.on_event
     try:
         if fitting.statistics == "approximate":
@@ -136,10 +152,14 @@ def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Ta
 
 def _held(source: Source) -> int:
     """Return the bytes of the pixels themselves, in and out, where they are in memory as a whole."""
+    from instar.inference.tiles.pixels import Held  # noqa: PLC0415
+
     return PIXEL_BYTES * source.shape[-2] * source.shape[-1] if isinstance(source, Held) else 0
 
 
 def _approximate(way: Pass, source: Source, fitting: Fitting, tile: Tile, image: str, target: Target) -> None:
+    from instar.inference.tiles.approximate import approximate_plan, approximate_told, approximated  # noqa: PLC0415
+
     cost, hear = way.cost(), fitting.on_event
     each = SPARE_IN_PARTS * cost.bytes
     plan = approximate_plan(way.translate, source, way.device, way.step, tile, each, image)
@@ -150,6 +170,10 @@ def _approximate(way: Pass, source: Source, fitting: Fitting, tile: Tile, image:
 
 
 def _remedy(way: Pass, x: Tensor) -> str:
+    from instar.inference.tiles.operations import NotLocal  # noqa: PLC0415
+    from instar.inference.tiles.pixels import Held  # noqa: PLC0415
+    from instar.inference.tiles.whole import planned  # noqa: PLC0415
+
     lower = f"a lower {setting('size')}"
     try:
         planned(way.translate, Held(x[:1].cpu()), way.device, "auto", "")

@@ -1,25 +1,26 @@
-"""Translating tensors, arrays, images and lists of them: each is given back as the kind that it was."""
+"""Translating arrays, images and lists of them: each is given back as the kind that it was."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instar.core.batch import Domain
 from instar.core.raster import Picture
 from instar.core.settings import Bounds
-from instar.inference.arrays import array_to_tensor, images_to_tensor, tensor_to_array, tensor_to_images
+from instar.inference.arrays import array_to_planes, images_to_planes, planes_to_array, planes_to_images
 from instar.inference.batches import BATCH, SMALLEST_SIZE, at_once, chunks, pixels_for
-from instar.inference.checks import check_equal_sizes, check_tensor
-from instar.inference.fitting import Fitting
-from instar.inference.model import WHOLE, Model, without_gradients
+from instar.inference.checks import check_equal_sizes
+from instar.inference.fitting import WHOLE, Fitting
 from instar.inference.padding import enlarged
 from instar.inference.styles import Style, checked_style
+
+if TYPE_CHECKING:
+    from instar.inference.base import BaseTranslator
 
 
 @dataclass(frozen=True)
@@ -49,59 +50,58 @@ class Options:
         Bounds(1).check("batch", self.batch)
 
 
-@without_gradients()
-def translated_tensor(model: Model, x: Tensor, options: Options) -> Tensor:
-    """Translate a tensor (C, H, W) or (N, C, H, W)."""
-    check_tensor(x, model.format_into(options.domain).channels)
-    out = _in_parts(model, x[None] if x.dim() == 3 else x, options)
-    return out[0] if x.dim() == 3 else out
-
-
-def translated_array(model: Model, x: NDArray[Any], options: Options) -> NDArray[Any]:
+def translated_array(model: BaseTranslator, x: NDArray[Any], options: Options) -> NDArray[Any]:
     """Translate an array (H, W), (H, W, C) or (N, H, W, C)."""
-    out = _in_parts(model, array_to_tensor(x, model.format_into(options.domain)), options)
-    return tensor_to_array(out, x, model.format_of(options.domain))
+    planes = array_to_planes(x, model.format_into(options.domain))
+    made = [
+        model.arrays(
+            planes[part],
+            options.domain,
+            size=options.size,
+            seed=options.seed,
+            style=style,
+            fitting=options.fitting,
+        )
+        for part, style in in_parts(model, planes.shape, options)
+    ]
+    return planes_to_array(np.concatenate(made), x, model.format_of(options.domain))
 
 
-def translated_images(model: Model, batch: Sequence[Picture], options: Options) -> list[Picture]:
+def translated_images(model: BaseTranslator, batch: Sequence[Picture], options: Options) -> list[Picture]:
     """Translate pictures of one size in one pass."""
     check_equal_sizes(batch)
-    height, width = enlarged(batch[0].height, batch[0].width, options.size)
+    height, width = batch[0].height, batch[0].width
     source = model.format_into(options.domain)
-    x = images_to_tensor(batch, source, height, width)
+    x = images_to_planes(batch, source, *enlarged(height, width, options.size))
     style = _styles(model, options, len(batch))
-    out = model.tensors(x, options.domain, seed=options.seed, style=style, fitting=options.fitting)
-    return tensor_to_images(out, batch, model.format_of(options.domain), source)
+    fitting, shape = options.fitting, (height, width)
+    out = model.arrays(x, options.domain, seed=options.seed, style=style, fitting=fitting, shape=shape)
+    return planes_to_images(out, batch, model.format_of(options.domain), source)
 
 
-def translated_list(model: Model, images: Sequence[Picture], options: Options) -> list[Picture]:
+def translated_list(model: BaseTranslator, images: Sequence[Picture], options: Options) -> list[Picture]:
     """Translate pictures of any sizes; those of one size go together."""
     styles = _styles(model, options, len(images))
     sizes = {number: (*image.size, 0) for number, image in enumerate(images)}
     made: dict[int, Picture] = {}
-    for numbers in chunks(sizes, options.batch, pixels_for(model.device.type)):
+    for numbers in chunks(sizes, options.batch, pixels_for(model.computes_on)):
         these = replace(options, style=None if styles is None else styles[numbers])
         made |= zip(numbers, translated_images(model, [images[number] for number in numbers], these), strict=True)
     return [made[number] for number in range(len(images))]
 
 
-def _in_parts(model: Model, x: Tensor, options: Options) -> Tensor:
-    styles = _styles(model, options, len(x))
-    height, width = model.working_size(x.shape[-2], x.shape[-1], options.size)
-    step = at_once(width, height, options.batch, pixels_for(model.device.type))
-    made = [
-        model.tensors(
-            x[start : start + step],
-            options.domain,
-            size=options.size,
-            seed=options.seed,
-            style=None if styles is None else styles[start : start + step],
-            fitting=options.fitting,
-        )
-        for start in range(0, len(x), step)
-    ]
-    return made[0] if len(made) == 1 else torch.cat(made)
+def in_parts(
+    model: BaseTranslator, shape: Sequence[int], options: Options
+) -> Iterator[tuple[slice, NDArray[np.float32] | None]]:
+    """Yield which images (N, C, H, W) go through the networks together, and their styles."""
+    count, _, high, wide = shape
+    styles = _styles(model, options, count)
+    height, width = model.working_size(high, wide, options.size)
+    step = at_once(width, height, options.batch, pixels_for(model.computes_on))
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        yield part, None if styles is None else styles[part]
 
 
-def _styles(model: Model, options: Options, count: int) -> Tensor | None:
+def _styles(model: BaseTranslator, options: Options, count: int) -> NDArray[np.float32] | None:
     return None if options.style is None else checked_style(model, options.style, count)

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+from PIL import Image
 
 from instar.core.errors import UserError, setting
 from instar.core.formats import DomainFormat
 from instar.core.raster import Picture
-from instar.inference.landmarks import Points, landmark_count
+from instar.inference.base import BaseTranslator
+from instar.inference.landmarks import Points
 from instar.inference.request import TranslationRequest
-from instar.inference.translator import Translator
+from instar.inference.styles import Style
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class LandmarkEdit:
         size: short side to work at; the images' own if None.
     """
 
-    model: Translator
+    model: BaseTranslator
     to: str | None
     source: str
     by: Points
     size: int | None
 
     @classmethod
-    def of(cls, request: TranslationRequest, model: Translator) -> LandmarkEdit:
+    def of(cls, request: TranslationRequest, model: BaseTranslator) -> LandmarkEdit:
         """Return what the settings `source`, `move` and `size` say.
 
         Raises:
@@ -45,7 +46,8 @@ class LandmarkEdit:
         """
         source = request.source or model.source_of(request.domain)
         model.domain(source, "source")
-        return cls(model, request.domain, source, moves(request.move, landmark_count(model)), request.size)
+        count = len(model.landmarks(Image.new("RGB", (32, 32))))
+        return cls(model, request.domain, source, moves(request.move, count), request.size)
 
     @property
     def given_format(self) -> DomainFormat:
@@ -57,11 +59,11 @@ class LandmarkEdit:
         """What is drawn."""
         return self.model.format_of(self.model.domain(self.to))
 
-    def images(self, batch: list[Picture], *, style: Tensor | None = None) -> list[Picture]:
+    def images(self, batch: list[Picture], *, style: Style | None = None) -> list[Picture]:
         """Draw images of one size."""
         return self.draw(batch, self.by, style)[0]
 
-    def draw(self, batch: list[Picture], by: Points, style: Tensor | None) -> tuple[list[Picture], Points]:
+    def draw(self, batch: list[Picture], by: Points, style: Style | None) -> tuple[list[Picture], Points]:
         """Draw images of one size with landmarks moved by (K, 2) or (N, K, 2), and return their landmarks too."""
         return self.model.moved(batch, self.to, by, source=self.source, size=self.size, style=style)
 

@@ -7,11 +7,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
 from instar.core.images import save
-from instar.inference.landmarks import Points
+
+if TYPE_CHECKING:
+    from instar.inference.landmarks import Points
 
 COLUMNS = ("file", "image", "number", "x", "y")
 """Of the table; `image` is input or output."""

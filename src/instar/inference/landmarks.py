@@ -14,9 +14,9 @@ from instar.core.abilities import Landmarked, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError
 from instar.core.raster import Picture
-from instar.inference.arrays import tensor_to_images
+from instar.inference.arrays import planes_to_images
 from instar.inference.model import Model, without_gradients
-from instar.inference.padding import content_share, cropped
+from instar.inference.padding import content_share, cropped, resized
 
 Points = NDArray[np.float32]
 """(K, 2) or (N, K, 2), from the left and from the upper border in pixels."""
@@ -48,7 +48,7 @@ def drawn_with_moved_landmarks(
     *,
     source: Domain | None,
     size: int | None,
-    style: Tensor | None,
+    style: NDArray[np.float32] | None,
 ) -> tuple[list[Picture], Points]:
     """Draw images of one size in a domain with their landmarks moved, as `Translator.moved` says."""
     method = _landmarked(model)
@@ -56,11 +56,11 @@ def drawn_with_moved_landmarks(
     x = model.planes(batch, given, size)
     planes = model.padded(x)
     shift = _checked_move(model, by, len(batch)).to(model.device) * content_share(x, planes)
-    styles = None if style is None else style.to(model.device).expand(len(batch), -1)
+    styles = None if style is None else torch.from_numpy(style).to(model.device)
     out, points = method.move(planes, shift, to=domain, style=styles, source=source)
-    return tensor_to_images(
-        cropped(out, *x.shape[-2:]), batch, model.format_of(domain), model.format_of(given)
-    ), _in_pixels(points, x, planes, batch[0])
+    whole = resized(cropped(out, *x.shape[-2:]), batch[0].height, batch[0].width)
+    made = planes_to_images(whole, batch, model.format_of(domain), model.format_of(given))
+    return made, _in_pixels(points, x, planes, batch[0])
 
 
 def _checked_move(model: Model, by: NDArray[np.float32] | float, count: int) -> Tensor:

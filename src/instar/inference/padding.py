@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as nnf
+from typing import TYPE_CHECKING
 
 from instar.core.errors import UserError, setting
+
+if TYPE_CHECKING:  # the rules for sizes can do without
+    from torch import Tensor
 
 MOST = 2**26
 """Pixels to which images are enlarged."""
@@ -19,18 +20,19 @@ def padded(x: Tensor, multiple: int) -> Tensor:
 
     By reflection, or by repeating the edge where the image is too small for that. `cropped` undoes it.
     """
+    from torch.nn import functional as nnf  # noqa: PLC0415
+
     height, width = x.shape[-2:]
-    down, right = (
-        whole - side for whole, side in zip(padded_size(height, width, multiple), (height, width), strict=True)
-    )
+    high, wide = padded_sides(height, width, multiple)
+    down, right = high - height, wide - width
     if not down and not right:
         return x
     mode = "reflect" if down < height and right < width else "replicate"
     return nnf.pad(x, (0, right, 0, down), mode=mode)
 
 
-def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
-    """Return height and width of what `padded` returns."""
+def padded_sides(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """Return the sides to which `padded` brings an image."""
     high, wide = (-(-max(side, SMALLEST) // multiple) * multiple for side in (height, width))
     return high, wide
 
@@ -42,11 +44,15 @@ def cropped(x: Tensor, height: int, width: int) -> Tensor:
 
 def content_share(x: Tensor, planes: Tensor) -> Tensor:
     """Return which shares (2,) of the width and the height of padded planes are the image x."""
+    import torch  # noqa: PLC0415
+
     return torch.tensor([x.shape[-1] / planes.shape[-1], x.shape[-2] / planes.shape[-2]], device=planes.device)
 
 
 def resized(x: Tensor, height: int, width: int) -> Tensor:
     """Return images (N, C, H, W) in [-1, 1] in another size: bicubic, with antialiasing. Float32 if it is another."""
+    from torch.nn import functional as nnf  # noqa: PLC0415
+
     if x.shape[-2:] == (height, width):
         return x
     return nnf.interpolate(x.float(), (height, width), mode="bicubic", antialias=True).clamp(-1, 1)

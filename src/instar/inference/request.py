@@ -12,6 +12,7 @@ from instar.core.config import Pages, check_pages
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
+from instar.inference.exported import ExportedMethod
 from instar.inference.tiles.sizes import Tile, TileStatistics, check_tile
 
 ALL = "all"
@@ -141,9 +142,7 @@ class TranslationRequest(Settings):
         }
         for option, (given, able, ability) in asked.items():
             if given and not able:
-                others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
-                trained = ", as it was trained" * isinstance(method, ability)
-                raise UserError(f"{setting(option)}: {name} cannot do that{trained}; methods that can: {others}")
+                raise UserError(f"{setting(option)}: {name} cannot do that{_who_can(method, ability)}")
         self._check_tile(styled=styled)
         if self.towards and not self.interpolate:
             number = setting("interpolate", "N")
@@ -174,3 +173,12 @@ class TranslationRequest(Settings):
         if not styled and not self.reference:
             image = setting("reference", "IMAGE")
             raise UserError(f"{setting('interpolate')}: {name} needs {image}, the picture at the other end of the way")
+
+
+def _who_can(method: Any, ability: Any) -> str:
+    """Return who has an ability that a method lacks: its run, or other methods."""
+    if isinstance(method, ExportedMethod):
+        return " as an exported model; use the run, if its method can"
+    trained = ", as it was trained" * isinstance(method, ability)
+    others = ", ".join(other for other in registry.names() if issubclass(registry.get(other), ability))
+    return f"{trained}; methods that can: {others}"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from instar.core.abilities import Clustered, supports
@@ -18,9 +17,11 @@ from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, Stop, Worked, ignore
 from instar.core.files import write_atomically
 from instar.core.reading import UnreadableImage, read
+from instar.inference.base import BaseTranslator
 from instar.inference.jobs import image_files
+from instar.inference.load import load
 from instar.inference.manifest import Failure
-from instar.inference.translator import Translator
+from instar.inference.styles import as_array
 
 SUFFIXES = (".csv", ".npz")
 WORK = "reading styles"
@@ -95,7 +96,7 @@ def check_suffix(path: Path) -> None:
 
 
 def read_styles(
-    model: Translator | Path,
+    model: BaseTranslator | Path,
     inputs: Sequence[str],
     *,
     to: str | None = None,
@@ -117,7 +118,7 @@ def read_styles(
         UserError: the model has no styles, an input is missing, or no image can be read.
     """
     files = image_files(inputs)
-    translator = model if isinstance(model, Translator) else Translator.load(model, device)
+    translator = load(model, device) if isinstance(model, Path) else model
     kept: list[str] = []
     styles, probabilities, failed = [], [], []
     for number, job in enumerate(files, 1):
@@ -127,12 +128,13 @@ def read_styles(
             failed.append(Failure(job.source, Message(error.reason)))
         else:
             kept.append(job.source)
-            styles.append(translator.style_of(image, to).cpu())
+            styles.append(as_array(translator.style_of(image, to)))
             found = supports(translator.method, Clustered)
-            probabilities.append(translator.cluster(image) if found else torch.empty(0))
+            probabilities.append(as_array(translator.cluster(image)) if found else np.empty(0))
         on_event(Worked(WORK, number, len(files)))
         if stop and stop.is_set():
             break
     if not kept:
         raise UserError(f"no image could be read, {failed[0].file}: {failed[0].reason}")
-    return StyleTable(tuple(kept), torch.stack(styles).numpy(), torch.stack(probabilities).numpy(), tuple(failed))
+    rows, likely = (np.stack(found).astype(np.float32) for found in (styles, probabilities))
+    return StyleTable(tuple(kept), rows, likely, tuple(failed))

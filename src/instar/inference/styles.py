@@ -1,64 +1,58 @@
-"""Styles of a model: drawn, read from pictures, checked, and walked between."""
+"""Styles of a model, as tensors or arrays: checked, and walked between."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any, Union
 
-import torch
+import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from instar.core.abilities import Clustered, Styled, StyleEncoding, supports
-from instar.core.batch import Domain
+from instar.core.abilities import Clustered, supports
 from instar.core.errors import UserError, setting
-from instar.core.raster import Picture
-from instar.core.seed import generator
-from instar.core.settings import Bounds
-from instar.inference.model import Model, without_gradients
+from instar.inference.checks import is_tensor
 
-Style = Tensor | NDArray[Any]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from instar.inference.base import BaseTranslator
+
+Style = Union["Tensor", NDArray[Any]]
 """One (S,) for all images, or one (N, S) for each."""
 
 
-@without_gradients()
-def drawn_styles(model: Model, count: int, seed: int) -> Tensor:
-    """Draw styles (count, S), each from a generator of its own: the first ones do not depend on `count`."""
-    method = _styled(model)
-    Bounds(1).check("count", count)
-    Bounds(0).check("seed", seed)
-    return torch.cat([method.sample_style(1, generator(seed, number)) for number in range(count)])
-
-
-@without_gradients()
-def encoded_style(model: Model, reference: Picture, domain: Domain) -> Tensor:
-    """Return the style (S,) of a picture of a domain, at the size of the training."""
-    method = _styled(model)
-    if not supports(method, StyleEncoding):
-        raise UserError(f"{model.name}: this model has styles, but cannot read one from an image, as it was trained")
-    x = model.padded(model.planes([reference], domain, model.trained_at))
-    return method.encode_style(x, domain=domain)[0]
-
-
-def checked_style(model: Model, style: Style, count: int) -> Tensor:
+def checked_style(model: BaseTranslator, style: Style, count: int) -> NDArray[np.float32]:
     """Return a style for each of `count` images, (count, S).
 
     Raises:
         UserError: the model has no styles.
         ValueError: the style has another shape, or numbers that are not finite.
     """
-    method = _styled(model)
-    given = style if isinstance(style, Tensor) else torch.tensor(style)
-    length = method.sample_style(1, generator(0)).shape[1]
-    if not given.is_floating_point() or tuple(given.shape) not in ((length,), (count, length)):
+    length = model.style_size
+    given = as_array(style)
+    if given.dtype.kind != "f" or given.shape not in ((length,), (count, length)):
         each = f" or ({count}, {length})" if count > 1 else ""
-        raise ValueError(f"expected a float style ({length},){each}, got {given.dtype} {tuple(given.shape)}")
-    if not given.isfinite().all():
+        raise ValueError(f"expected a float style ({length},){each}, got {_kind(style)}")
+    if not np.isfinite(given).all():
         raise ValueError("a style must be of finite numbers; this one holds NaN or infinity")
-    return given.to(torch.float32).expand(count, -1)
+    rows: NDArray[np.float32] = np.array(np.broadcast_to(given, (count, length)), np.float32)
+    return rows
 
 
-@without_gradients()
-def style_of_own_domain(model: Model, to: str | None) -> Tensor | None:
+def _kind(style: Style) -> str:
+    return f"{style.dtype} {tuple(style.shape)}" if is_tensor(style) or isinstance(style, np.ndarray) else "a list"
+
+
+def as_array(style: Style) -> NDArray[Any]:
+    """Return a style as an array, wherever and of whatever type it is."""
+    if not is_tensor(style):
+        return np.asarray(style)
+    tensor = style.detach().cpu()
+    array: NDArray[Any] = (tensor.double() if tensor.is_floating_point() else tensor).numpy()  # NumPy has no bfloat16
+    return array
+
+
+def style_of_own_domain(model: BaseTranslator, to: str | None) -> Style | None:
     """Return the mean style (S,) of a domain that the model found, by its number; None for other names."""
     if to is None or not to.isdecimal() or not supports(model.method, Clustered):
         return None
@@ -66,41 +60,32 @@ def style_of_own_domain(model: Model, to: str | None) -> Tensor | None:
     if int(to) not in known:
         listed = ", ".join(map(str, known)) or "none: it was not trained far enough"
         raise UserError(f"{setting('to', to)}: this model found no such domain; those with images: {listed}")
-    return model.method.cluster_styles()[int(to)]
+    return model.domain_styles()[int(to)]
 
 
-@without_gradients()
-def domain_probabilities(model: Model, image: Picture) -> Tensor:
-    """Return the probabilities (K,) of the domains that the model found, for an image at the size of training."""
-    if not supports(model.method, Clustered):
-        raise UserError(f"{model.name} has found no domains of its own")
-    return model.method.cluster(model.padded(model.planes([image], model.keys.source, model.trained_at)))[0].cpu()
-
-
-def style_path(model: Model, first: Tensor, last: Tensor, count: int) -> list[Tensor]:
+def style_path(model: BaseTranslator, first: Any, last: Any, count: int) -> list[Any]:
     """Return `count` styles (S,) on the way from one to another, both ends among them.
 
     Under a normal prior it is an arc, on which all are as likely as the ends. Styles that are read from images, as
     those of a model that found its domains, are not normal: the way between two of them is straight.
     """
-    curve = torch.lerp if supports(model.method, Clustered) else slerp
+    curve = lerp if supports(model.method, Clustered) else slerp
     return [curve(first, last, number / (count - 1)) for number in range(count)]
 
 
-def slerp(first: Tensor, last: Tensor, t: float) -> Tensor:
+def lerp(first: Any, last: Any, t: float) -> Any:
+    """Return the style (S,) at t in [0, 1] on the straight line between two."""
+    way = last - first
+    return first + way * t if t < 0.5 else last - way * (1 - t)  # both ends are met exactly
+
+
+def slerp(first: Any, last: Any, t: float) -> Any:
     """Return the style (S,) at t in [0, 1] on the arc between two: as likely under the prior as its ends.
 
     The straight line passes nearer to 0 than a normal vector ever is. Between parallel ends it is the arc.
     """
-    cosine = (first @ last / (first.norm() * last.norm()).clamp(min=1e-12)).clamp(-1, 1)
-    angle = cosine.arccos()
-    if angle.sin() < 1e-4:
-        return first.lerp(last, t)
-    point: Tensor = (((1 - t) * angle).sin() * first + (t * angle).sin() * last) / angle.sin()
-    return point
-
-
-def _styled(model: Model) -> Styled:
-    if not supports(model.method, Styled):
-        raise UserError(f"{model.name} has no styles: it has one translation for an image")
-    return model.method
+    lengths = math.sqrt(float(first @ first)) * math.sqrt(float(last @ last))
+    angle = math.acos(min(1.0, max(-1.0, float(first @ last) / max(lengths, 1e-12))))
+    if math.sin(angle) < 1e-4:
+        return lerp(first, last, t)
+    return first * (math.sin((1 - t) * angle) / math.sin(angle)) + last * (math.sin(t * angle) / math.sin(angle))

@@ -12,15 +12,17 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from instar.core.config import LARGE, Pages
+from instar.core.config import LARGE, Pages, Precision
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.files import open_new
 from instar.core.formats import DomainFormat
 from instar.core.images import clipped_share
 from instar.core.member import File
+from instar.core.memory import keep_freed_memory
 from instar.core.reading import add_note, read, summed
 from instar.core.stack import Stack, read_all
+from instar.inference.base import BaseTranslator
 from instar.inference.batches import pixels_for
 from instar.inference.bulk import Inputs, Read, Size, work
 from instar.inference.companions import Finish, finish_of
@@ -28,12 +30,11 @@ from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
 from instar.inference.jobs import MANIFEST, Job, collect, is_file
 from instar.inference.landmark_pictures import COLUMNS
+from instar.inference.load import load
 from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
-from instar.inference.translator import Translator
 from instar.inference.variants import Variant, variants
 from instar.inference.video_jobs import check_videos, work_videos
-from instar.inference.window_jobs import divided, work_windows
 
 LANDMARKS = "landmarks.csv"
 WORK = "translating images"
@@ -73,10 +74,11 @@ class TranslationResult:
 
 
 def translate_files(
-    model: Translator | Path,
+    model: BaseTranslator | Path,
     request: TranslationRequest,
     *,
     device: str = "auto",
+    precision: Precision = "32",
     on_event: Listener = ignore,
     stop: Stop | None = None,
     spell: Speller = in_python,
@@ -87,6 +89,7 @@ def translate_files(
         model: a translator, or the directory of a run or of a checkpoint.
         request: which files, and what to make of them.
         device: auto, cpu, cuda or mps; where to load the model.
+        precision: 32 or bf16; of a model that is loaded here.
         on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
             what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end.
@@ -96,7 +99,10 @@ def translate_files(
         UserError: something is wrong with the request, before anything is written; or the folder cannot be written.
     """
     collect(request.inputs, request.out)  # what is wrong with the inputs is told before seconds of loading
-    translator = model if isinstance(model, Translator) else Translator.load(model, device)
+    translator = load(model, device, precision) if isinstance(model, Path) else model
+    translator.check_tile(request.tile)
+    if translator.computes_on == "cpu":
+        keep_freed_memory()
     notes: list[Noted] = []
 
     def hear(event: Event) -> None:
@@ -109,13 +115,16 @@ def translate_files(
     def tell(text: str) -> None:
         hear(note(text))
 
+    if translator.precision == "bf16":
+        _tell_if_imitated(translator, tell)
     made = variants(request, translator, hear)
 
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
     check_videos(request, [job for job in jobs if job.video])
-    finish = finish_of(request, made)
+    hides = _given(request, translator) if translator.config.data.masks else None
+    finish = finish_of(request, made, hides)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -150,16 +159,24 @@ def translate_files(
     )
 
 
+def _tell_if_imitated(translator: BaseTranslator, tell: Callable[[str], None]) -> None:
+    from instar.core.device import has_bf16  # noqa: PLC0415  (torch, which exported models do without)
+
+    if not has_bf16(translator.computes_on):
+        asked = setting("precision", "bf16")
+        tell(f"{asked}: this processor has no instructions for it, and takes many times longer")
+
+
 def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
     """Return what reads a file, and notes on it whether values of it are clipped."""
-    load: Callable[[File], Read] = read
+    reader: Callable[[File], Read] = read
     if pages == "all":
-        load = read_all
+        reader = read_all
     elif isinstance(pages, int):
-        load = partial(read, page=pages - 1)
+        reader = partial(read, page=pages - 1)
 
     def loaded(path: File) -> Read:
-        image = load(path)
+        image = reader(path)
         for page in image.pages if isinstance(image, Stack) else (image,):
             with suppress(UserError):  # other bands: told where it is translated
                 if clipped_share(page, form):
@@ -167,10 +184,10 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
                     break
         return image
 
-    return load if form.plain else loaded
+    return reader if form.plain else loaded
 
 
-def _given(request: TranslationRequest, translator: Translator) -> DomainFormat:
+def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFormat:
     """Return what the inputs are."""
     source = request.source or translator.source_of(request.domain)
     return translator.format_of(translator.keys.key(source) or translator.keys.source)
@@ -189,16 +206,15 @@ def _work(
     order: _Order,
     tally: Tally,
     request: TranslationRequest,
-    translator: Translator,
+    translator: BaseTranslator,
     hear: Listener,
     stop: Stop | None,
 ) -> None:
     """Translate the images, then the large ones of which windows are read, then the videos."""
     jobs, out, made, finish = order
     videos = [job for job in jobs if job.video]
-    to = translator.domain(request.domain)
-    images, windowed = divided([job for job in jobs if not job.video], request, translator, to)
-    device = translator.device.type
+    images, windowed = _divided([job for job in jobs if not job.video], request, translator)
+    device = translator.computes_on
 
     def stopped() -> bool:
         return stop is not None and stop.is_set()
@@ -216,12 +232,29 @@ def _work(
             _looker(None if request.size else translator.config.data.short_side, hear),
         ),
         stopped=stopped,
+        show=finish.shown,
         finish=finish,
     )
     first = len(images)
-    work_windows(windowed, first, out, made, tally, request=request, model=translator, hear=hear, stopped=stopped)
+    if windowed:
+        from instar.inference.translator import Translator  # noqa: PLC0415  (torch)
+        from instar.inference.window_jobs import work_windows  # noqa: PLC0415
+
+        assert isinstance(translator, Translator)
+        work_windows(windowed, first, out, made, tally, request=request, model=translator, hear=hear, stopped=stopped)
     first += len(windowed)
     work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
+
+
+def _divided(jobs: list[Job], request: TranslationRequest, translator: BaseTranslator) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that are read as a whole, and those that are translated window by window."""
+    if not translator.reads_windows:
+        return jobs, []
+    from instar.inference.translator import Translator  # noqa: PLC0415  (torch)
+    from instar.inference.window_jobs import divided  # noqa: PLC0415
+
+    assert isinstance(translator, Translator)
+    return divided(jobs, request, translator, translator.domain(request.domain))
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from instar.core.abilities import Styled, supports
 from instar.core.events import Listener, ignore
@@ -22,19 +21,22 @@ from instar.core.modes import holds
 from instar.core.raster import Picture
 from instar.core.reading import read
 from instar.core.stack import Stack
-from instar.inference.attention import overlay
+from instar.inference.base import BaseTranslator
 from instar.inference.jobs import Naming
-from instar.inference.landmark_edit import LandmarkEdit
 from instar.inference.landmark_pictures import marked
 from instar.inference.request import ALL, TranslationRequest
 from instar.inference.results import Film, Paged, Result, Single
-from instar.inference.styles import style_path
-from instar.inference.translator import Translator
+from instar.inference.styles import Style, style_path
+
+if TYPE_CHECKING:
+    from instar.inference.landmark_edit import LandmarkEdit
 
 Make = Callable[[list[Any]], Sequence[Result]]
 """Makes results of pictures of one size, or of stacks."""
 Images = Callable[..., list[Picture]]
 """Makes images of images of one size; takes `style` (S,)."""
+_End = tuple[str, Style]
+"""Name and style of an end of a way."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ class Variant:
     naming: Naming
     make: Make
     reference: Path | None = None
-    style: Tensor | None = None
+    style: Style | None = None
 
 
-def variants(request: TranslationRequest, model: Translator, on_event: Listener = ignore) -> list[Variant]:
+def variants(request: TranslationRequest, model: BaseTranslator, on_event: Listener = ignore) -> list[Variant]:
     """Return what is asked for.
 
     Args:
@@ -79,17 +81,17 @@ def variants(request: TranslationRequest, model: Translator, on_event: Listener 
         paged = partial(_paged, most=request.batch)
         found = [replace(one, make=partial(paged, one.make)) for one in found]
     if request.landmarks:
-        edit = LandmarkEdit.of(request, model)
+        edit = _landmark_edit(request, model)
         found.append(Variant(Naming("_landmarks", ".png"), partial(_marked, edit)))
     if request.heatmap:
         found.append(Variant(Naming("_heatmap", ".png"), partial(_overlays, model, request.domain)))
     return found
 
 
-def _translations(request: TranslationRequest, model: Translator, images: Images) -> list[Variant]:
+def _translations(request: TranslationRequest, model: BaseTranslator, images: Images) -> list[Variant]:
     """Return the results that have names of their own; none where a single translation is asked for."""
 
-    def styled(ending: str, style: Tensor | None, reference: Path | None = None) -> Variant:
+    def styled(ending: str, style: Style | None, reference: Path | None = None) -> Variant:
         return Variant(Naming(ending), partial(_pictures, partial(images, style=style)), reference, style)
 
     if request.to == ALL:
@@ -102,11 +104,11 @@ def _translations(request: TranslationRequest, model: Translator, images: Images
     return [*found, *(styled(f"_like-{path.stem}", style, path) for path, style in likes)]
 
 
-def _images(request: TranslationRequest, model: Translator, on_event: Listener) -> Images:
+def _images(request: TranslationRequest, model: BaseTranslator, on_event: Listener) -> Images:
     """Return what makes images of one size into others, of which only the style is left to choose."""
     style = model.style_to(request.to)
     if request.move or request.source:
-        return partial(LandmarkEdit.of(request, model).images, style=style)
+        return partial(_landmark_edit(request, model).images, style=style)
     return partial(
         model.images,
         to=request.domain,
@@ -119,14 +121,14 @@ def _images(request: TranslationRequest, model: Translator, on_event: Listener) 
     )
 
 
-def _strip(request: TranslationRequest, model: Translator, images: Images, count: int) -> Variant:
+def _strip(request: TranslationRequest, model: BaseTranslator, images: Images, count: int) -> Variant:
     """Return the way that is asked for: between landmarks, between styles, or in a shared code."""
     form = model.format_of(model.domain(request.domain))
     ends = [(f"like-{path.stem}", read(path)) for path in request.reference]
     if request.towards:
         style = model.style_of(ends[0][1], request.to) if ends else None
         name = "_".join(["_towards-" + request.towards.stem, *(name for name, _ in ends)])
-        edit, other = LandmarkEdit.of(request, model), read(request.towards)
+        edit, other = _landmark_edit(request, model), read(request.towards)
         return Variant(Naming(name, ".png"), partial(_landmark_films, edit, other, count, style))
     if supports(model.method, Styled):
         read_off = [(name, model.style_of(image, request.to)) for name, image in ends]
@@ -137,7 +139,9 @@ def _strip(request: TranslationRequest, model: Translator, images: Images, count
     return Variant(Naming(f"_to_{name}", ".png"), partial(_code_films, model, other, request.to, count))
 
 
-def _ends(request: TranslationRequest, model: Translator, given: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+def _ends(
+    request: TranslationRequest, model: BaseTranslator, given: list[tuple[str, Style]]
+) -> list[tuple[str, Style]]:
     """Return the names and styles of both ends: those given, before them style 0, after it a domain's or style 1."""
     if len(given) == 2:
         return given
@@ -181,13 +185,13 @@ def _is_written(suffix: str, form: DomainFormat, request: TranslationRequest) ->
     return form.plain or holds(Path(f"x{suffix}"), form.bands, form.type)
 
 
-def _style_films(images: Images, styles: Sequence[Tensor], form: DomainFormat, batch: list[Picture]) -> list[Film]:
+def _style_films(images: Images, styles: Sequence[Style], form: DomainFormat, batch: list[Picture]) -> list[Film]:
     plain = _without_palettes(batch)
     columns = [images(plain, style=style) for style in styles]
     return [_film(frames, form) for frames in zip(*columns, strict=True)]
 
 
-def _code_films(model: Translator, other: Picture, to: str | None, count: int, batch: list[Picture]) -> list[Film]:
+def _code_films(model: BaseTranslator, other: Picture, to: str | None, count: int, batch: list[Picture]) -> list[Film]:
     ways = (model.between(image, other, to, count=count) for image in batch)
     return [_film(frames, model.format_of(model.domain(to))) for frames in ways]
 
@@ -202,7 +206,7 @@ def _film(frames: Sequence[Picture], form: DomainFormat) -> Film:
 
 
 def _landmark_films(
-    edit: LandmarkEdit, other: Picture, count: int, style: Tensor | None, batch: list[Picture]
+    edit: LandmarkEdit, other: Picture, count: int, style: Style | None, batch: list[Picture]
 ) -> list[Film]:
     """Show how the landmarks of images become those of another one."""
     plain, size = _without_palettes(batch), np.array(batch[0].size, np.float32)
@@ -228,5 +232,13 @@ def _marked(edit: LandmarkEdit, batch: list[Picture]) -> Sequence[Result]:
     ]
 
 
-def _overlays(model: Translator, to: str | None, batch: list[Picture]) -> list[Single]:
+def _landmark_edit(request: TranslationRequest, model: BaseTranslator) -> LandmarkEdit:
+    from instar.inference.landmark_edit import LandmarkEdit  # noqa: PLC0415  (seconds of torch)
+
+    return LandmarkEdit.of(request, model)
+
+
+def _overlays(model: BaseTranslator, to: str | None, batch: list[Picture]) -> list[Single]:
+    from instar.inference.attention import overlay  # noqa: PLC0415  (seconds of torch)
+
     return [Single(overlay(image, model.attention(image, to), model.format_into(model.domain(to)))) for image in batch]

@@ -23,7 +23,7 @@ from instar.core.rasters import as_raster
 from instar.core.reading import too_large
 from instar.core.samples import pages_lost
 from instar.core.windows import TiffWindows, TiffWriting, open_windows
-from instar.inference.arrays import images_to_tensor, tensor_to_images
+from instar.inference.arrays import images_to_planes, planes_to_images
 from instar.inference.fitting import Fitting
 from instar.inference.jobs import Job
 from instar.inference.manifest import Tally
@@ -119,12 +119,12 @@ class _Translation:
         picture = self._picture(box)
         if clipped_share(picture, self.source):
             self.notes[f"values outside of {self.source.low:g} to {self.source.high:g}, clipped"] = None
-        return images_to_tensor([picture], self.source, box.height, box.width)
+        return torch.from_numpy(images_to_planes([picture], self.source, box.height, box.width))
 
     def write(self, box: Box, part: Tensor) -> None:
         """Write a part of the result."""
         given = self._picture(box)
-        (made,) = tensor_to_images(part, [given], self.form, self.source)
+        (made,) = planes_to_images(part, [given], self.form, self.source)
         if self.keep:
             give(given, made)
         if self.writing is None:
@@ -201,12 +201,13 @@ def _translated(
     out.parent.mkdir(parents=True, exist_ok=True)
     part = temporary_beside(out)
     style = model.style_to(request.to) if variant.style is None else variant.style
+    drawn = None if style is None else torch.as_tensor(style)
     try:
         with windows, ExitStack() as stack:
             source, form, keep = model.format_into(to), model.format_of(to), request.metadata == "keep"
             one = _Translation(windows, part, out, source, form, keep, stack)
             fitting = Fitting(request.tile, hear, request.tile_statistics)
-            model.translate_windows(one, to, one.write, seed=request.seed, style=style, fitting=fitting)
+            model.translate_windows(one, to, one.write, seed=request.seed, style=drawn, fitting=fitting)
             facts = {"width": windows.header.width, "height": windows.header.height, "mode": windows.mode}
             lost = pages_lost(windows.header.pages) if request.pages == "first" else []
         part.replace(out)

@@ -104,6 +104,7 @@ class CycleGAN(Method[Unpaired]):
         "https://arxiv.org/abs/1703.10593",
     )
     data = Unpaired
+    holds_input = {"cycle_x": "all", "cycle_y": "all", "identity": "colours"}
     targets = ("a", "b")
     one_number_of_channels = ""
     translators = ("G", "F")

@@ -115,6 +115,10 @@ class ArtefactDetector:
             ends=ends(out),
         )
 
+    def find_spots(self, x: Tensor, out: Tensor) -> Tensor:
+        """Return what `find` says of spots alone (N,), in a fraction of its time; arguments as there."""
+        return self._spots(_small(_levels(x)), _small(_levels(out)))
+
     def _spots(self, a: Tensor, b: Tensor) -> Tensor:
         change, best = b - a, torch.zeros(len(a))
         for radius in _RADII:

@@ -24,6 +24,21 @@ def kernel_distance(x: Samples, y: Samples) -> float:
     return float(_distances(x, y, *every)[0])
 
 
+def kernel_distance_of_equals(x: Samples, y: Samples) -> float:
+    """Return the biased MMD² with the same kernel between x (N, D) and y (N, D): over all pairs, equal ones too.
+
+    It is 0 where both are equal and above 0 elsewhere, at any N: for pictures that should be the same, of which the
+    unbiased estimate is negative.
+    """
+    check_samples(x, y)
+    one, other = (np.asarray(samples, np.float64) for samples in (x, y))
+
+    def mean(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+        return float(((a @ b.T / a.shape[1] + 1) ** 3).mean())
+
+    return max(0.0, mean(one, one) + mean(other, other) - 2 * mean(one, other))  # of equal ones rounding may be below 0
+
+
 def kernel_distance_interval(x: Samples, y: Samples, draws: int = 1000, seed: int = 0) -> Bounds:
     """Return (low, high), a 95 % interval of `kernel_distance` over the choice of the samples, N, M >= 4.
 

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from instar.metrics.features import resize
 
+_PLACES = 8
+"""Along a side, of which one is where two images differ most."""
 _WINDOW, _SIGMA = 11, 1.5
 """Of SSIM's Gaussian, in pixels."""
 
@@ -39,6 +41,11 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 def l1(x: Tensor, y: Tensor) -> Tensor:
     """Return the mean absolute difference of each image (N,), 0..255; 0 is best."""
     return _difference(x, y).abs().mean((1, 2, 3))
+
+
+def local_l1(x: Tensor, y: Tensor) -> Tensor:
+    """Return the mean absolute difference where it is largest on a grid of 8 x 8 places of each image (N,), 0..255."""
+    return adaptive_avg_pool2d(_difference(x, y).abs(), _PLACES).mean(1).amax((1, 2))
 
 
 def pixel_accuracy(x: Tensor, y: Tensor, threshold: float = 16) -> Tensor:

@@ -117,6 +117,22 @@ def label_scores(
     )
 
 
+def class_ious(matrix: Tensor, ignore: int | None = None) -> list[float | None]:
+    """Return intersection over union of each class, whose mean is `mean_iou`; None without any pixel.
+
+    Args:
+        matrix: (K, K) or (N, K, K), as of `label_scores`.
+        ignore: a class that is not scored; it has None.
+    """
+    counts = matrix.double().view(-1, *matrix.shape[-2:]).sum(0)
+    if ignore is not None:
+        counts[ignore] = 0
+    right = counts.diagonal()
+    union = counts.sum(1) + counts.sum(0) - right
+    pairs = zip(right.tolist(), union.tolist(), strict=True)
+    return [one / all_ if all_ and number != ignore else None for number, (one, all_) in enumerate(pairs)]
+
+
 def label_score_intervals(
     matrices: Tensor, ignore: int | None = None, draws: int = 200, seed: int = 0
 ) -> dict[str, Bounds]:

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.device import constant
 from instar.core.precision import full_precision
 from instar.modules.equalised import EqualConv, activate
+from instar.modules.masked import Masked
 
 GRID = 32
 """Places along a side to which an image is folded before the first convolution."""
@@ -25,7 +27,7 @@ COLOURS = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 """From luma, Cb and Cr to red, green and blue (JFIF)."""
 
 
-class BlendGenerator(nn.Module):
+class BlendGenerator(Masked):
     """G(x) = x + m (c - x): m in (0, 1) says where, c what is painted, as in GANimation (Pumarola et al. 2018).
 
     Most of the work is done on a grid of 16 x 16. Content has brightness in full detail and colour in that of the grid:
@@ -117,10 +119,10 @@ class BlendGenerator(nn.Module):
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
             if x.shape[1] == 3:
-                content = nnf.conv2d(torch.cat([content, colour], 1), content.new_tensor(COLOURS)[:, :, None, None])
+                content = nnf.conv2d(torch.cat([content, colour], 1), constant(COLOURS, content)[:, :, None, None])
             else:  # how far each band is from the first
                 content = torch.cat([content, content + colour], 1)
-        return blend(x, content, mask), mask
+        return self.limit(blend(x, content, mask), x), mask
 
 
 def blend(x: Tensor, content: Tensor, mask: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from instar.modules.masked import Masked
 from instar.modules.norms import InstanceNorm
 from instar.modules.resample import BlurDown, BlurUp
 
@@ -15,7 +16,7 @@ REACH = 0.9
 """With a skip, brighter and darker pixels count as this: beyond it tanh is so flat that they would hardly change."""
 
 
-class ResnetGenerator(nn.Module):
+class ResnetGenerator(Masked):
     """Two downsamplings, residual blocks, two upsamplings, tanh. Instance norm, biases on, reflect padding.
 
     Layers of the encoder have names, in this order: pixels (the padded image), stem, down1, act1, down2, act2,
@@ -48,15 +49,7 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         self.skip = skip
         deep = 4 * width
-        layers: list[tuple[str, nn.Module, int]] = [
-            ("pixels", nn.ReflectionPad2d(3), channels),
-            ("stem", _normed(nn.Conv2d(channels, width, 7)), width),
-            ("down1", _down(width, 2 * width, antialias), 2 * width),
-            ("act1", _finish_down(antialias), 2 * width),
-            ("down2", _down(2 * width, deep, antialias), deep),
-            ("act2", _finish_down(antialias), deep),
-            *((f"block{i + 1}", ResidualBlock(deep), deep) for i in range(blocks)),
-        ]
+        layers = encoder_layers(channels, width, blocks, antialias)
         self.encoder = nn.Sequential(OrderedDict((name, layer) for name, layer, _ in layers))
         self.decoder = nn.Sequential(
             _up(deep, 2 * width, antialias),
@@ -82,7 +75,7 @@ class ResnetGenerator(nn.Module):
 
     def _finish(self, deepest: Tensor, x: Tensor) -> Tensor:
         raw = self.decoder(deepest)
-        return torch.tanh(raw + x.clamp(-REACH, REACH).atanh() if self.skip else raw)
+        return self.limit(with_input(raw, x) if self.skip else torch.tanh(raw), x)
 
     def _encode(self, x: Tensor, layers: Collection[str], *, to_end: bool) -> tuple[Tensor, dict[str, Tensor]]:
         missing = set(layers) - set(self.channels)
@@ -117,6 +110,25 @@ class ResidualBlock(nn.Module):
         """Map (N, C, H, W) to the same shape."""
         out: Tensor = x + self.body(x)
         return out
+
+
+def encoder_layers(channels: int, width: int, blocks: int, antialias: bool) -> list[tuple[str, nn.Module, int]]:
+    """Return the layers from images (N, channels, H, W) to (N, 4 * width, H / 4, W / 4): names, modules, channels."""
+    deep = 4 * width
+    return [
+        ("pixels", nn.ReflectionPad2d(3), channels),
+        ("stem", _normed(nn.Conv2d(channels, width, 7)), width),
+        ("down1", _down(width, 2 * width, antialias), 2 * width),
+        ("act1", _finish_down(antialias), 2 * width),
+        ("down2", _down(2 * width, deep, antialias), deep),
+        ("act2", _finish_down(antialias), deep),
+        *((f"block{i + 1}", ResidualBlock(deep), deep) for i in range(blocks)),
+    ]
+
+
+def with_input(raw: Tensor, x: Tensor) -> Tensor:
+    """Return tanh of what a network makes of images x (N, C, H, W) in [-1, 1], added to them before the tanh."""
+    return torch.tanh(raw + x.clamp(-REACH, REACH).atanh())
 
 
 def _normed(conv: nn.Module) -> nn.Sequential:

@@ -10,13 +10,14 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.modules.dropout import dropout
+from instar.modules.masked import Masked
 from instar.modules.norms import Norm, norm
 
 Inject = Literal["input", "all"]
 """Which encoder layers see the style: the first one only, or every one."""
 
 
-class UNet(nn.Module):
+class UNet(Masked):
     """Encoder e1..eN of 4x4 convolutions with stride 2, decoder d1..dN of transposed ones, skips between equal sides.
 
     Encoder: LeakyReLU 0.2, convolution, norm; none before e1, no norm on e1 and eN (at batch 1 a norm over the 1x1
@@ -83,7 +84,7 @@ class UNet(nn.Module):
                 since the paper keeps it on at test time.
             generator: of the dropout; torch's global one if None.
         """
-        features = []
+        given, features = x, []
         for i, down in enumerate(self.down):
             if style is not None and i in self.styled:
                 x = torch.cat([x, style[:, :, None, None].expand(-1, -1, *x.shape[2:])], 1)
@@ -95,7 +96,7 @@ class UNet(nn.Module):
             x = up(nnf.relu(x))
             if noise and i + 1 in self.dropout_at:
                 x = dropout(x, 0.5, generator)
-        return torch.tanh(x)
+        return self.limit(torch.tanh(x), given)
 
 
 def _norm(kind: Norm, channels: int, wanted: bool) -> nn.Module:

@@ -19,7 +19,7 @@ from instar.core import registry
 from instar.core.abilities import Styled, supports
 from instar.core.config import RunConfig
 from instar.core.errors import Message, Speller, UserError, call, in_python, setting
-from instar.core.events import Event, Finished, Listener, Pictured, Saved, Scored, Started, warning
+from instar.core.events import Event, Finished, Listener, Pictured, Saved, Scored, Started, Watched, warning
 from instar.core.files import lock, read_own, write_atomically
 from instar.core.method import defaults, outline
 from instar.core.run import CONFIG, LOCK, read_config
@@ -30,6 +30,8 @@ from instar.reports.render import render
 PAGE = "index.html"
 COPIES = "copies.json"
 """In a run: what copies of the inputs score on the validation images, by the names of the scores."""
+CHARTS = ("validation/", "held-out/")
+"""How the names of numbers begin that have a chart each: scores, and what translations of held-out images do."""
 POINTS = 400
 """Of a curve at most; more are averaged."""
 LINES = 200
@@ -55,7 +57,7 @@ class ViewPage:
 
     def __call__(self, event: Event) -> None:
         """Write the page where there is something new to see, and the last writing is long enough ago."""
-        if self._failed or not isinstance(event, (Started, Pictured, Scored, Saved, Finished)):
+        if self._failed or not isinstance(event, (Started, Pictured, Scored, Watched, Saved, Finished)):
             return
         started = time.monotonic()
         state: State = "training"
@@ -197,7 +199,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[list[
     points: dict[str, list[list[float]]] = {}
     for row in rows:
         for name, value in row.items():
-            if name not in OF_THE_CLOCK and not name.startswith("validation/") and isinstance(value, (int, float)):
+            if name not in OF_THE_CLOCK and not name.startswith(CHARTS) and isinstance(value, (int, float)):
                 points.setdefault(name, []).append([row["step"], float(value)])
     groups: dict[str, dict[str, list[list[float]]]] = {}
     for name, found in points.items():
@@ -210,7 +212,7 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
     found: dict[str, list[list[float]]] = {}
     for row in rows:
         for name, value in row.items():
-            if name.startswith("validation/") and isinstance(value, (int, float)):
+            if name.startswith(CHARTS) and isinstance(value, (int, float)):
                 found.setdefault(name.removeprefix("validation/"), []).append([row["step"], float(value)])
     return found
 

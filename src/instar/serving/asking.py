@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 from fastapi import Request
+from numpy.typing import NDArray
 from python_multipart.multipart import parse_options_header
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -120,14 +121,14 @@ def choice(fields: dict[str, str], name: str, known: Any, default: str) -> str:
     return value
 
 
-def style_in(text: str | None) -> torch.Tensor | None:
+def style_in(text: str | None) -> NDArray[np.float32] | None:
     """Return the numbers of a style."""
     if text is None:
         return None
     try:
-        numbers = torch.tensor([float(part) for part in text.split(",")], dtype=torch.float32)
+        numbers = np.array([float(part) for part in text.split(",")], np.float32)
     except ValueError as error:
         raise Refused(400, "style: numbers with commas between them are wanted") from error
-    if not numbers.isfinite().all():
+    if not np.isfinite(numbers).all():
         raise Refused(400, "style: its numbers must be finite")
     return numbers

@@ -12,17 +12,15 @@ from typing import Any
 from instar.core.abilities import Styled, supports
 from instar.core.config import RunConfig
 from instar.core.errors import UserError
-from instar.core.run import CONFIG, read_config
-from instar.inference.translator import Translator
+from instar.inference.base import BaseTranslator
+from instar.inference.load import load
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A model in memory, and what of it clients are told."""
 
-    translator: Translator
-    bytes: int
-    """Of its weights."""
+    translator: BaseTranslator
 
     def facts(self) -> dict[str, Any]:
         """Return what a client needs to know to ask for translations."""
@@ -58,7 +56,7 @@ class Models:
         """Names of the models in memory, the one asked for last at the end."""
         return tuple(self._held)
 
-    def get(self, name: str) -> Translator:
+    def get(self, name: str) -> BaseTranslator:
         """Return a model, which is loaded if it is not held.
 
         Raises:
@@ -68,11 +66,9 @@ class Models:
         path = self.paths[name]
         with self._lock:
             if name not in self._held:
-                translator = Translator.load(path, self.device)
-                weights = [*translator.method.parameters(), *translator.method.buffers()]
-                size = sum(one.nbytes for one in weights) or path.stat().st_size
-                self._make_room(size)
-                self._held[name] = Loaded(translator, size)
+                translator = load(path, self.device)
+                self._make_room(translator.bytes)
+                self._held[name] = Loaded(translator)
                 self._known[name] = self._held[name].facts()
             self._held.move_to_end(name)
             return self._held[name].translator
@@ -85,7 +81,7 @@ class Models:
         ]
 
     def _make_room(self, size: int) -> None:
-        while self._held and sum(one.bytes for one in self._held.values()) + size > self.budget:
+        while self._held and sum(one.translator.bytes for one in self._held.values()) + size > self.budget:
             self._held.popitem(last=False)
 
 
@@ -96,7 +92,11 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _config(path: Path) -> RunConfig | None:
+    if not path.is_dir():
+        return None
+    from instar.core.run import CONFIG, read_config  # noqa: PLC0415  (seconds of torch, which files can do without)
+
     try:
-        return read_config(path / CONFIG) if path.is_dir() else None
+        return read_config(path / CONFIG)
     except UserError:
         return None

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from instar.core.errors import UserError
 from instar.core.raster import Picture
+from instar.inference.base import BaseTranslator
+from instar.inference.styles import as_array
 from instar.serving.limits import Limits
 from instar.serving.models import Models
 
@@ -43,12 +44,12 @@ class Job:
     """
 
     model: str
-    image: Image.Image
+    image: Picture
     to: str | None
     size: int | None
     seed: int
-    style: Tensor | None
-    reference: Image.Image | None
+    style: NDArray[np.float32] | None
+    reference: Picture | None
     done: Callable[[Picture | Exception], None]
     given_up: bool = False
     since: float = field(default_factory=time.monotonic)
@@ -146,7 +147,7 @@ class Worker:
             raise Broken(str(error)) from error
         styles = None
         if first.style is not None or first.reference is not None:
-            styles = torch.stack([_style(model, job) for job in jobs])
+            styles = np.stack([_style(model, job) for job in jobs])
         return model.translate(
             [job.image for job in jobs],
             first.to,
@@ -157,16 +158,15 @@ class Worker:
         )
 
 
-def _style(model: Any, job: Job) -> Tensor:
+def _style(model: BaseTranslator, job: Job) -> NDArray[np.float32]:
     """Return the style of a job.
 
     Raises:
         UserError: the model has no styles, or others.
     """
     if job.reference is not None:
-        return model.style_of(job.reference, job.to).cpu()  # type: ignore[no-any-return]
+        return as_array(model.style_of(job.reference, job.to)).astype(np.float32)
     assert job.style is not None
-    length = len(model.styles(1)[0])
-    if len(job.style) != length:
-        raise UserError(f"style: {len(job.style)} numbers; a style of this model has {length}")
+    if len(job.style) != model.style_size:
+        raise UserError(f"style: {len(job.style)} numbers; a style of this model has {model.style_size}")
     return job.style

@@ -18,6 +18,7 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.schedule import linear
 from instar.methods.cut import CUT, Config
+from instar.methods.cut.attention import select
 from instar.modules.init import normal
 from instar.modules.vector_queue import VectorQueue
 from instar.networks.light import augment
@@ -41,10 +42,50 @@ def encode(G: ResnetGenerator, x: Tensor, layers: tuple[str, ...]) -> Features:
 
 
 def head(H: nn.Module, name: str, feature: Tensor, ids: Tensor) -> Tensor:
-    """The authors' PatchSampleF for one layer of one image: (S, 256)."""
-    rows = feature[0].permute(1, 2, 0).flatten(0, 1)[ids]
+    """The authors' PatchSampleF for one layer of one image, at places or attended: (S, 256)."""
+    rows = feature[0].permute(1, 2, 0).flatten(0, 1)
+    rows = rows[ids] if ids.dim() == 1 else ids.detach() @ rows
     v = H.get_submodule(f"heads.{name}")(rows)
     return v / (v.pow(2).sum(1, keepdim=True).sqrt() + 1e-7)
+
+
+def attend(feature: Tensor, count: int) -> Tensor:
+    """QS-Attn: the rows of the least entropy of an image's attention on itself."""
+    rows = feature[0].detach().flatten(1).T
+    attention = (rows @ rows.T).softmax(1)
+    entropy = torch.stack([-(row[row > 0] * row[row > 0].log()).sum() for row in attention])
+    return attention[sorted(range(len(rows)), key=lambda i: float(entropy[i]))[:count]]
+
+
+def monce(q: Tensor, k: Tensor, tau: float, epsilon: float) -> Tensor:
+    """The authors' MoNCE: Sinkhorn's algorithm on exponentials of cosines."""
+    k, own = k.detach(), torch.eye(len(q), dtype=torch.bool)
+    kernel = ((q @ k.T) / epsilon).exp().masked_fill(own, 0.0)
+    v = torch.ones(len(q), dtype=q.dtype)
+    for _ in range(50):
+        u = 1 / (kernel @ v)
+        v = 1 / (u @ kernel)
+    weights = u[:, None] * kernel * v * (len(q) - 1)
+    pairs = ((q @ k.T) / tau).exp()
+    positive = pairs.diagonal()
+    return -(positive / (positive + (weights * pairs).sum(1))).log().mean()
+
+
+def hdce(q: Tensor, k: Tensor, tau: float, gamma: float) -> Tensor:
+    k, losses = k.detach(), []
+    for s in range(len(q)):
+        others = [t for t in range(len(q)) if t != s]
+        weights = torch.stack([(k[s] @ k[t] / gamma).exp() for t in others])
+        weights = weights / weights.mean()
+        pushed = sum(w * (q[s] @ k[t] / tau).exp() for w, t in zip(weights, others, strict=True))
+        losses.append(-((q[s] @ k[s] / tau).exp() / pushed).log())
+    return torch.stack(losses).mean()
+
+
+def divergence(q: Tensor, k: Tensor) -> Tensor:
+    after, before = (q @ q.T).softmax(1), (k @ k.T).detach().softmax(1)
+    middle = (after + before) / 2
+    return 0.5 * ((after * (after / middle).log()).sum() + (before * (before / middle).log()).sum())
 
 
 def nce(q: Tensor, k: Tensor, tau: float, internal: bool, bank: Tensor | None) -> Tensor:
@@ -75,19 +116,28 @@ class ByHand:
     def nets(self) -> list[nn.Module]:
         return [self.D, self.G, self.H]
 
-    def contrast(self, source: Tensor, output: Tensor, places: Features, mirrored: bool) -> tuple[Tensor, Features]:
+    def contrast(
+        self, source: Tensor, output: Tensor, places: Features, mirrored: bool, at: int
+    ) -> tuple[Tensor, Features, Tensor]:
         layers = self.cfg.layers
         queries = encode(self.G, output, layers)
         encoder, heads = self.slow or (self.G, self.H)
         keys = encode(encoder, source, layers)
-        total, kept = torch.zeros(()), {}
+        total, kept, relation = torch.zeros(()), {}, torch.zeros(())
         for name in layers:
             feature = torch.flip(queries[name], [3]) if mirrored else queries[name]
-            q, k = head(self.H, name, feature, places[name]), head(heads, name, keys[name], places[name])
+            where = attend(keys[name], self.cfg.patches) if name not in places else places[name]
+            q, k = head(self.H, name, feature, where), head(heads, name, keys[name], where)
             kept[name] = k.detach()
             internal = self.cfg.negatives != "external"
-            total = total + nce(q, k, 0.07, internal, self.banks.get(name))
-        return total / len(layers), kept
+            if self.cfg.contrast == "monce":
+                total = total + monce(q, k, 0.07, self.cfg.epsilon)
+            elif self.cfg.contrast == "src":
+                total = total + hdce(q, k, 0.07, 50.0 - 40.0 * at / STEPS)
+                relation = relation + divergence(q, k)
+            else:
+                total = total + nce(q, k, 0.07, internal, self.banks.get(name))
+        return total / len(layers), kept, relation / len(layers)
 
     def step(self, x: Tensor, y: Tensor, at: int) -> None:
         cfg = self.cfg
@@ -108,13 +158,14 @@ class ByHand:
         self.adams[1].zero_grad()
         self.adams[2].zero_grad()
         sides = {name: f.shape[2] * f.shape[3] for name, f in encode(self.G, x, cfg.layers).items()}
-        places = {name: torch.randperm(n)[: min(cfg.patches, n)] for name, n in sides.items()}
-        contrast, keys = self.contrast(x, fake, places, mirrored)
+        drawn = [name for name in sides if cfg.queries == "random" or not name.startswith("block")]
+        places = {name: torch.randperm(sides[name])[: min(cfg.patches, sides[name])] for name in drawn}
+        contrast, keys, relation = self.contrast(x, fake, places, mirrored, at)
         contrast = cfg.nce_x * contrast
         if cfg.nce_y:
             same = self.G(y.flip(3) if mirrored else y)
-            contrast = (contrast + cfg.nce_y * self.contrast(y, same, places, mirrored)[0]) * 0.5
-        (((self.D(fake) - 1) ** 2).mean() + contrast).backward()
+            contrast = (contrast + cfg.nce_y * self.contrast(y, same, places, mirrored, at)[0]) * 0.5
+        (((self.D(fake) - 1) ** 2).mean() + contrast + cfg.relation * relation).backward()
         self.adams[1].step()
         self.adams[2].step()
         self.follow(keys)
@@ -139,8 +190,26 @@ class ByHand:
         {"flip": True, "nce_x": 0.5, "nce_y": 2.0},
         {"negatives": "external", "bank": 64},
         {"negatives": "both", "bank": 40, "layers": ("down1", "block1")},
+        {"contrast": "monce"},
+        {"contrast": "monce", "epsilon": 0.1, "nce_y": 0.0, "flip": True},
+        {"contrast": "src", "nce_x": 0.1, "nce_y": 0.2, "relation": 0.5},
+        {"queries": "attention"},
+        {"queries": "attention", "contrast": "src", "flip": True},
+        {"queries": "attention", "negatives": "both", "bank": 40},
     ],
-    ids=["cut", "fastcut", "flip-and-identity", "external", "both"],
+    ids=[
+        "cut",
+        "fastcut",
+        "flip-and-identity",
+        "external",
+        "both",
+        "monce",
+        "monce-flip",
+        "src",
+        "attention",
+        "attention-src-flip",
+        "attention-both",
+    ],
 )
 def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]) -> None:
     config = tiny("cut", {"steps": STEPS}, **options)
@@ -168,7 +237,16 @@ def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any]
             torch.testing.assert_close(a, b, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("options", [FAST, {"negatives": "both", "bank": 40}], ids=["fastcut", "both"])
+RESUMED: dict[str, dict[str, Any]] = {
+    "fastcut": FAST,
+    "both": {"negatives": "both", "bank": 40},
+    "monce": {"contrast": "monce"},
+    "src": {"contrast": "src"},
+    "attention": {"queries": "attention"},
+}
+
+
+@pytest.mark.parametrize("options", RESUMED.values(), ids=RESUMED)
 def test_resume(tmp_path: Path, options: dict[str, Any]) -> None:
     interrupted_equals_whole("cut", tmp_path, **options)
 
@@ -265,7 +343,7 @@ def test_where_gradients_of_the_contrast_go(batch: Unpaired) -> None:
     _, met = method.G.trace(batch.a, method.cfg.layers)
     assert all(feature.requires_grad for name, feature in met.items() if name != "pixels")
     for known in (met, None):
-        assert not any(key.requires_grad for key in method.keys(batch.a, known, places).values())
+        assert not any(key.requires_grad for key in method.keys(method.input_features(batch.a, known), places).values())
     terms = {t.name: t.value for t in play(method, batch)["G"].loss.terms}
     inputs = [*method.G.parameters(), *method.H.parameters()]
     gradients = torch.autograd.grad(terms["nce_x"], inputs, allow_unused=True)
@@ -367,6 +445,36 @@ def test_a_layer_that_is_not_there() -> None:
     """As happens to the default layers when there are fewer blocks than they name."""
     with pytest.raises(UserError, match=r"method\.layers: with method\.blocks=4 there is no 'block5' in pixels, stem"):
         CUT(Config(blocks=4, width=2))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"contrast": "monce", "negatives": "both"}, r"method.contrast='?monce'? takes method.negatives='?internal"),
+        ({"contrast": "src", "patches": 1}, r"method.contrast='?src'? takes .* method.patches=2 or more"),
+        ({"queries": "attention", "layers": ("pixels", "down1")}, r"method.queries='?attention'? .* residual blocks"),
+    ],
+)
+def test_options_that_do_not_go_together(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Config(**options)
+
+
+def test_negatives_grow_harder_over_the_run(batch: Unpaired, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = make(contrast="src", gamma=(50.0, 10.0), nce_y=0.0)
+    seen: list[float] = []
+    monkeypatch.setattr("instar.methods.cut.method.hard_nce", lambda q, k, gamma: seen.append(gamma) or q.sum())
+    for step in (0, 5, 10):
+        list(method.objectives(batch, Progress(step, 10)))
+    assert seen == [gamma for gamma in (50.0, 30.0, 10.0) for _ in method.cfg.layers]
+
+
+def test_attention_looks_at_the_input_in_residual_blocks_alone(batch: Unpaired) -> None:
+    method = make(queries="attention")
+    inputs = method.input_features(batch.a, None)
+    places = method.choose(method.G.encode(method.G(batch.a), method.cfg.layers), inputs)
+    assert {name: where.dim() for name, where in places.items()} == {"pixels": 1, "down1": 1, "down2": 1, "block1": 3}
+    torch.testing.assert_close(places["block1"], select(inputs["block1"], 16))
 
 
 def test_external_banks_at_full_size() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast, final
+from typing import Annotated, Any, ClassVar, Literal, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,13 @@ from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
-from instar.core.settings import NonNegativeFloat, PositiveInt
+from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
 from instar.losses.contrastive import Negatives, patch_nce
 from instar.losses.gan import lsgan as gan
 from instar.losses.gan import r1
 from instar.losses.relativistic import more_real
-from instar.methods.cut.patch_heads import PatchHeads, sample_places
+from instar.methods.cut.attention import ATTENDED, select
+from instar.methods.cut.contrasts import hard_nce, modulated_nce, relation_consistency
 from instar.modules.ema import Average
 from instar.modules.init import xavier
 from instar.modules.vector_queue import VectorQueue
@@ -40,6 +41,7 @@ from instar.networks.light import (
     outputs,
     whole_discriminator,
 )
+from instar.networks.patch_heads import PatchHeads, sample_places
 from instar.networks.resnet import ResnetGenerator
 from instar.networks.resnet_patchgan import patch_discriminator, resnet_generator
 
@@ -48,6 +50,13 @@ MOMENTUM = 0.999
 
 SMALL = {**resnet_patchgan.SMALL, "patches": 64}  # places of a quarter as many pixels
 """What a few thousand steps at 64 px need."""
+Features = dict[str, Tensor]
+"""By the names of layers."""
+HALF_AN_HOUR: Mapping[str, Any] = {
+    "data": {"size": 64, "zoom": 1.03},
+    "train": {"steps": 8000, "ema": 5000, "save_every": 400, "preview_every": 400},
+}
+"""Data and length of the presets of CUT on a CPU, the same for all contrasts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +79,18 @@ class Config(LightConfig):
     """internal: other patches of the same image. external: patches of other images, from a bank. both."""
     bank: PositiveInt = 16_384
     """Vectors in the bank of each layer (only with external negatives)."""
+    contrast: Literal["patch", "monce", "src"] = "patch"
+    """patch: PatchNCE. monce: the more alike a negative, the more it weighs, by optimal transport (Zhan et al. 2022).
+    src: hard negatives, and patches stay as much alike as they were (Jung et al. 2022)."""
+    epsilon: Annotated[float, Bounds(0.01, 100)] = 1.0
+    """Of monce, weight of the transport's entropy: of a small one each patch pushes away the most alike alone."""
+    gamma: Annotated[tuple[float, float], Bounds(0.01, 1000)] = (50.0, 10.0)
+    """Of src, temperature of the negatives' weights at the start and at the end of the run; the smaller the harder."""
+    relation: NonNegativeFloat = 0.05
+    """Of src, λ_SRC, weight of what keeps the patches of G(x) as much alike as those of x."""
+    queries: Literal["random", "attention"] = "random"
+    """Where features are compared: at random places, or in residual blocks where the attention of the input on itself
+    has the least entropy, and then of what it attends to (QS-Attn, Hu et al. 2022)."""
     antialias: bool = True
     """Blurred down- and upsampling, as in the authors' code. Off is a quarter cheaper."""
 
@@ -78,6 +99,12 @@ class Config(LightConfig):
         if not self.nce_x and not self.nce_y:
             off = f"{setting('method.nce_x', 0)} and {setting('method.nce_y', 0)}"
             raise UserError(f"{off}: one of the two contrasts must be on")
+        if self.contrast != "patch" and (self.negatives != "internal" or self.patches < 2):
+            only = f"{setting('method.negatives', 'internal')} and {setting('method.patches', 2)} or more"
+            raise UserError(f"{setting('method.contrast', self.contrast)} takes {only}")
+        if self.queries == "attention" and not any(name.startswith(ATTENDED) for name in self.layers):
+            said, layers = setting("method.queries", "attention"), setting("method.layers", self.layers)
+            raise UserError(f"{said} selects them in layers of residual blocks, of which there is none in {layers}")
 
 
 @final
@@ -95,6 +122,7 @@ class CUT(Method[Unpaired]):
         G/gan: D should take G(x) for real (eq. 1); of light networks E f(D(G(x)) - D(y))
         G/nce_x: patches of G(x) against those of x, mean over layers and places (eq. 4)
         G/nce_y: patches of G(y) against those of y (the identity term)
+        G/src: of the contrast src, divergence of how alike the patches of G(x) are from how alike those of x are
 
     Differs from the paper:
         With both contrasts on, their sum is halved, as in the authors' code; and each is the mean over layers and
@@ -106,12 +134,19 @@ class CUT(Method[Unpaired]):
         the step; `both` is one softmax over all negatives.
         The random crop stays on to the end; the authors' code turns it off when the learning rate starts to fall.
         The preset `light` keeps the contrast alone: networks, adversarial loss, penalties and rates are those of Quick.
+        MoNCE (https://arxiv.org/abs/2203.09333): weights by 50 rounds of Sinkhorn's algorithm, in logarithms and with
+        a gradient, as in its authors' code; a patch never moves to itself, where the code lets e^(-10 / epsilon) pass.
+        hDCE and SRC (https://arxiv.org/abs/2203.01532): the weights multiply the exponentials, so that they are those
+        of the negatives' distribution; the authors' code multiplies the cosines. What is logged is the loss itself.
+        The relations are those within an image; the authors' code takes all patches of a batch together.
+        QS-Attn (https://arxiv.org/abs/2203.08483): its global attention, in the layers of residual blocks; without
+        gradient, which the authors' code lets through on the side of the queries.
         The length is fixed in steps: 400 (FastCUT 200) epochs of horse2zebra's 1,334 images.
     """
 
     options = Config
     cfg: Config
-    also = {"FastCUT": "fastcut"}
+    also = {"FastCUT": "fastcut", "MoNCE": "monce", "hDCE and SRC": "src", "QS-Attn": "qs-attn"}
     paper = Paper(
         "Contrastive Learning for Unpaired Image-to-Image Translation",
         "Park, Efros, Zhang, Zhu",
@@ -119,6 +154,7 @@ class CUT(Method[Unpaired]):
         "https://arxiv.org/abs/2007.15651",
     )
     data = Unpaired
+    holds_input = {"nce_x": "shapes", "nce_y": "colours"}
     one_number_of_channels = "its contrast reads translations by the encoder that reads the inputs"
     targets = ("b",)
     translators = ("G",)
@@ -129,15 +165,29 @@ class CUT(Method[Unpaired]):
             method={"nce_x": 10.0, "nce_y": 0.0, "flip": True, "optim": {"hold": 0.75}},
             train={"steps": 266_800},
         ),
+        "monce": Preset(
+            about="MoNCE, 256 px as its authors train on horse2zebra",
+            method={"contrast": "monce", "epsilon": 0.1},
+            train={"steps": 44_467, "batch": 12},
+        ),
+        "src": Preset(
+            about="hDCE and SRC, 256 px as their authors train on horse2zebra",
+            method={"contrast": "src", "nce_x": 0.1, "nce_y": 0.1},
+            train={"steps": 533_600},
+        ),
+        "qs-attn": Preset(
+            about="QS-Attn, 256 px as its authors train on horse2zebra",
+            method={"queries": "attention"},
+            train={"steps": 533_600},
+        ),
         "small": Preset(
             about="CUT, 64 px on a CPU: half an hour on one core with bf16",
             method=SMALL,
-            data={"size": 64, "zoom": 1.03},
-            train={"steps": 8000, "ema": 5000, "save_every": 400, "preview_every": 400},
+            **HALF_AN_HOUR,
         ),
         "light": Preset(
             about="64 px on a CPU: a light generator, six minutes on one core with bf16",
-            method={**LIGHT, "nce_x": 0.5, "nce_y": 0.0, "layers": ("pixels", "stem", "down", "middle"), "patches": 64},
+            method={**LIGHT, "nce_x": 0.2, "nce_y": 0.0, "layers": ("pixels", "stem", "down", "middle"), "patches": 64},
             data={"size": 64, "zoom": 1.0},
             train={"steps": 3000, "batch": 4, "ema": 1500, "save_every": 1000, "preview_every": 1000},
         ),
@@ -148,6 +198,21 @@ class CUT(Method[Unpaired]):
             data={"size": 64, "zoom": 1.03},
             train={"steps": 6000, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
+        "monce-small": Preset(
+            about="MoNCE, 64 px on a CPU: as many steps as small",
+            method={**SMALL, "contrast": "monce", "epsilon": 0.1},
+            **HALF_AN_HOUR,
+        ),
+        "src-small": Preset(
+            about="hDCE and SRC, 64 px on a CPU: as many steps as small",
+            method={**SMALL, "contrast": "src", "nce_x": 0.1, "nce_y": 0.1},
+            **HALF_AN_HOUR,
+        ),
+        "qs-attn-small": Preset(
+            about="QS-Attn, 64 px on a CPU: as many steps as small",
+            method={**SMALL, "queries": "attention"},
+            **HALF_AN_HOUR,
+        ),
         "tiny": Preset(
             about="32 px, for tests: seconds",
             method={"width": 4, "blocks": 1, "layers": ("pixels", "down1", "down2", "block1"), "patches": 16},
@@ -156,7 +221,10 @@ class CUT(Method[Unpaired]):
         ),
     }
 
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"light": {"light": 32, "layers": ("stem", "middle")}}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "light": {"light": 32, "layers": ("stem", "middle")},
+        "src": {"contrast": "src"},
+    }
 
     def __init__(self, cfg: Config) -> None:
         super().__init__(cfg)
@@ -202,12 +270,12 @@ class CUT(Method[Unpaired]):
             yield Objective("D", over=(self.D,), loss=self.discriminator_loss(y, fake.detach()))
 
         features = self.G.encode(out, w.layers)
-        places = sample_places(features, w.patches)
         if mirrored:  # back to the places of the input
             features = {name: feature.flip(3) for name, feature in features.items()}
-        query = self.H.project(features, places)
-        key = self.keys(images, None if mirrored else key_features, places)
-        yield Objective("G", over=(self.G, self.H), loss=self.generator_loss(fake, query, key, real))
+        inputs = self.input_features(images, None if mirrored else key_features)
+        places = self.choose(features, inputs)
+        query, key = self.H.project(features, places), self.keys(inputs, places)
+        yield Objective("G", over=(self.G, self.H), loss=self.generator_loss(fake, query, key, at, real))
 
         if w.negatives != "internal":
             for name, bank in self.banks.items():
@@ -227,7 +295,7 @@ class CUT(Method[Unpaired]):
         return weight * term("r1", r1(*real)) + weight * term("r2", r1(*made))
 
     def generator_loss(
-        self, fake: Tensor, query: dict[str, Tensor], key: dict[str, Tensor], real: Tensor | None = None
+        self, fake: Tensor, query: Features, key: Features, at: Progress, real: Tensor | None = None
     ) -> Loss:
         """Return the loss of G and H.
 
@@ -235,39 +303,64 @@ class CUT(Method[Unpaired]):
             fake: G(x), (N, C, H, W).
             query: by layer, vectors (N, S, 256) of the patches of G(x), or (2 N, S, 256) of G(x) and G(y).
             key: by layer, the vectors of the patches of the inputs at the same places.
+            at: where the run stands.
             real: of light networks, D's outputs (N,) for y.
         """
         w, n = self.cfg, len(fake)
         gan_value = gan.generator(self.D(fake)) if real is None else more_real(self.D(augment(fake)), real.detach())
-        nce_x = self.contrast(query, key, slice(None, n))
-        if not w.nce_y:
-            return term("gan", gan_value) + w.nce_x * term("nce_x", nce_x)
-        nce_y = self.contrast(query, key, slice(n, None))
-        # Of two contrasts the mean, as in the authors' code.
-        return term("gan", gan_value) + 0.5 * w.nce_x * term("nce_x", nce_x) + 0.5 * w.nce_y * term("nce_y", nce_y)
+        nce_x = self.contrast(query, key, slice(None, n), at)
+        loss = term("gan", gan_value)
+        if w.nce_y:
+            nce_y = self.contrast(query, key, slice(n, None), at)
+            # Of two contrasts the mean, as in the authors' code.
+            loss += 0.5 * w.nce_x * term("nce_x", nce_x) + 0.5 * w.nce_y * term("nce_y", nce_y)
+        else:
+            loss += w.nce_x * term("nce_x", nce_x)
+        if w.contrast == "src":
+            src = torch.stack([relation_consistency(query[name][:n], key[name][:n]) for name in w.layers]).mean()
+            loss += w.relation * term("src", src)
+        return loss
 
     @torch.no_grad()
-    def keys(self, images: Tensor, features: dict[str, Tensor] | None, places: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the vectors of the input's patches, without gradient.
+    def input_features(self, images: Tensor, known: Features | None) -> Features:
+        """Return by layer the features (N, C, H, W) of which keys are made.
 
         Args:
             images: inputs (N, C, H, W), not mirrored.
-            features: by layer, what G's encoder makes of them, if that is known.
-            places: by layer, where to look.
+            known: what G's encoder makes of them, if that is known.
         """
-        layers = self.cfg.layers
         if self.cfg.negatives != "internal":
-            return self.slow_H.net.project(self.slow_G.net.encode(images, layers), places)
-        return self.H.project(self.G.encode(images, layers) if features is None else features, places)
+            return self.slow_G.net.encode(images, self.cfg.layers)
+        return self.G.encode(images, self.cfg.layers) if known is None else known
 
-    def contrast(self, query: dict[str, Tensor], key: dict[str, Tensor], rows: slice) -> Tensor:
+    def choose(self, features: Features, inputs: Features) -> Features:
+        """Return by layer where features of outputs and of inputs are compared, as `PatchHeads` takes it."""
+        count = self.cfg.patches
+        if self.cfg.queries == "random":
+            return sample_places(features, count)
+        attended = [name for name in self.cfg.layers if name.startswith(ATTENDED)]
+        others = {name: feature for name, feature in features.items() if name not in attended}
+        return {**sample_places(others, count), **{name: select(inputs[name], count) for name in attended}}
+
+    @torch.no_grad()
+    def keys(self, inputs: Features, places: Features) -> Features:
+        """Return by layer the vectors of the inputs' patches, without gradient."""
+        heads = self.H if self.cfg.negatives == "internal" else self.slow_H.net
+        return heads.project(inputs, places)
+
+    def contrast(self, query: Features, key: Features, rows: slice, at: Progress) -> Tensor:
         """Return the mean over layers of the contrast of some images of the batch."""
-        w = self.cfg
-        banks = {name: cast(VectorQueue, bank).rows for name, bank in self.banks.items()}
-        losses = [
-            patch_nce(query[name][rows], key[name][rows], negatives=w.negatives, bank=banks.get(name))
-            for name in w.layers
-        ]
+        w, losses = self.cfg, []
+        start, end = w.gamma
+        for name in w.layers:
+            q, k = query[name][rows], key[name][rows]
+            if w.contrast == "monce":
+                losses.append(modulated_nce(q, k, w.epsilon))
+            elif w.contrast == "src":
+                losses.append(hard_nce(q, k, start + at.fraction * (end - start)))
+            else:
+                bank = cast(VectorQueue, self.banks[name]).rows if self.banks else None
+                losses.append(patch_nce(q, k, negatives=w.negatives, bank=bank))
         return torch.stack(losses).mean()
 
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:

@@ -99,6 +99,7 @@ class DistanceGAN(Method[Unpaired]):
     cfg: Config
     paper = Paper("One-Sided Unsupervised Domain Mapping", "Benaim, Wolf", 2017, "https://arxiv.org/abs/1706.00826")
     data = Unpaired
+    holds_input = {"distance_x": "all", "distance_y": "all", "cycle": "all", "identity": "colours"}
     presets = {
         "paper": Preset(about="256 px as in the authors' code", train={"steps": 133_400, "batch": 2}),
         "self-distance": Preset(
@@ -141,7 +142,7 @@ class DistanceGAN(Method[Unpaired]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse a single image where two are compared."""
-        w, batch, two_each = self.cfg, config.train.batch, 2 * config.train.devices
+        w, batch, two_each = self.cfg, config.train.batch, 2 * config.train.parts
         if batch < two_each and self.keeps_distances and w.between == "images":
             enough, halves = setting("train.batch", two_each), setting("method.between", "top-bottom")
             raise UserError(

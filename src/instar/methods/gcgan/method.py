@@ -137,6 +137,7 @@ class GcGAN(Method[Unpaired]):
         "https://arxiv.org/abs/1809.05852",
     )
     data = Unpaired
+    holds_input = {"geometry": "shapes", "cycle": "all", "identity": "colours"}
     presets = {
         "paper": Preset(
             about="256 px as in the authors' code",

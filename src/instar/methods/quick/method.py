@@ -102,6 +102,7 @@ class Quick(Method[Unpaired]):
 
     options = Config
     cfg: Config
+    holds_input = {"keep": "colours", "structure": "shapes", "mask": "all"}
     one_number_of_channels = "it blends the input with what it draws"
     data = Unpaired
     targets = ("b",)

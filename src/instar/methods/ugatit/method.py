@@ -135,6 +135,7 @@ class UGATIT(Method[Unpaired]):
         "https://arxiv.org/abs/1907.10830",
     )
     data = Unpaired
+    holds_input = {"cycle": "all", "identity": "colours"}
     targets = ("a", "b")
     translators = ("G_st", "G_ts")
     presets = {
@@ -237,6 +238,7 @@ class UGATIT(Method[Unpaired]):
         needed = self.learns_cam or self.cfg.identity
         features, logits = net.encode(torch.cat([source, target]) if needed else source)
         images = net.decode(features if self.cfg.identity else features[:n])
+        images = net.limit(images, torch.cat([source, target])[: len(images)])
         return Generated(images[:n], images[n:], logits)
 
     def discriminator_loss(self, s: Tensor, t: Tensor, fake_s: Tensor, fake_t: Tensor) -> Loss:

@@ -12,6 +12,7 @@ from torch.nn import functional as nnf
 
 from instar.methods.ugatit.adalin import LIN, AdaLIN
 from instar.modules.init import normal
+from instar.modules.masked import Masked
 from instar.modules.norms import InstanceNorm
 from instar.modules.spectral import SpectralConv2d, spectral, weight_of
 from instar.modules.upconv import UpConv
@@ -78,7 +79,7 @@ class Block(nn.Module):
         return out
 
 
-class Generator(nn.Module):
+class Generator(Masked):
     """Encoder with residual blocks, attention, decoder whose norms are steered by the attended features.
 
     Instance norm in the encoder, reflect padding, tanh; no biases but that of the 1x1 convolution.
@@ -138,7 +139,7 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to images of the same shape and range; H and W multiples of 4."""
-        return self.decode(self.encode(x)[0])
+        return self.limit(self.decode(self.encode(x)[0]), x)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the attended features (N, 4 width, H/4, W/4) and the logits (N, 2), or (N, 0) without attention."""

@@ -135,6 +135,7 @@ class UNIT(Method[Unpaired]):
         "https://arxiv.org/abs/1703.00848",
     )
     data = Unpaired
+    holds_input = {"cycle": "all"}
     targets = ("a", "b")
     translators = ("G",)
     presets = {

@@ -59,6 +59,14 @@ def help_is_complete(case: Case) -> None:
     assert not missing, f"no help text under {', '.join(missing)}"
 
 
+def holds_input_names_weights(case: Case) -> None:
+    """What is said to hold translations to their inputs are weights among the options."""
+    for name, held in case.kind.holds_input.items():
+        weight = getattr(case.kind.options(), name, None)
+        assert isinstance(weight, float), f"{name!r} is no weight among the options"
+        assert held in ("all", "colours", "shapes"), name
+
+
 def tiny_is_tiny(case: Case) -> None:
     """The preset "tiny" has few weights and little to compute: counted, not timed."""
     play = case.trainer()

@@ -1,4 +1,4 @@
-"""The projection heads of CUT: from encoder features at sampled places to unit vectors."""
+"""The projection heads of CUT and DCLGAN: from encoder features at chosen places to unit vectors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+
+from instar.core.device import moved
 
 
 class PatchHeads(nn.Module):
@@ -26,14 +28,17 @@ class PatchHeads(nn.Module):
 
         Args:
             features: by layer, (N, C, H, W).
-            places: by layer, (S,) indices into the H * W positions, the same for all images.
+            places: by layer, (S,) indices into the H * W positions, the same for all images, or (N, S, H * W) weights
+                with which the features of all positions are added up.
 
         Returns:
             By layer, (N, S, dim) vectors x / (|x| + 1e-7).
         """
         out = {}
         for name, head in self.heads.items():
-            patches = features[name].flatten(2)[:, :, places[name]].transpose(1, 2)
+            feature, where = features[name].flatten(2), places[name]
+            picked = where.dim() == 1
+            patches = feature[:, :, where].transpose(1, 2) if picked else where @ feature.transpose(1, 2)
             vectors = head(patches)
             out[name] = vectors / (vectors.norm(dim=2, keepdim=True) + 1e-7)
         return out
@@ -44,5 +49,5 @@ def sample_places(features: Mapping[str, Tensor], count: int) -> dict[str, Tenso
     places = {}
     for name, feature in features.items():
         h, w = feature.shape[2:]
-        places[name] = torch.randperm(h * w)[:count].to(feature.device)
+        places[name] = moved(torch.randperm(h * w)[:count], feature.device)
     return places

@@ -1,9 +1,9 @@
 import pytest
 import torch
+from methods.parts import count
 from torch import nn
 
-from instar.methods.cut.patch_heads import PatchHeads, sample_places
-from methods.parts import count
+from instar.networks.patch_heads import PatchHeads, sample_places
 
 
 def test_parameters() -> None:

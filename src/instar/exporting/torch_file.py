@@ -1,0 +1,47 @@
+"""A trained model as a program of `torch.export`: its operators and weights, without the code of the method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from instar.core.batch import Domain
+from instar.exporting.cards import UNSTATED, card_of, quiet, untraceable
+from instar.exporting.networks import Networks, example
+from instar.inference.card import KEY, Card
+from instar.inference.model import Model, without_gradients
+
+
+@without_gradients()
+def write_torch(model: Model, to: Domain, out: Path, license: str = UNSTATED) -> Card:  # noqa: A002
+    """Write one direction of a model as a program. Its card is the file `extra/instar` in it.
+
+    Padding stays outside: which way an image is padded depends on its size, and a program holds one way.
+
+    Args:
+        model: on the CPU.
+        to: key of the domain that it translates into.
+        out: the file, which ends with .pt2.
+        license: what is said about the use of the weights.
+
+    Returns:
+        What the file says of itself.
+
+    Raises:
+        UserError: the method cannot be exported.
+    """
+    method = model.method
+    inputs = example(model.name, method, to, model.format_into(to).channels)
+    card = card_of(model, to, inputs, license, pads=method.fixed_size is not None)
+    try:
+        with quiet():
+            program = torch.export.export(
+                Networks(method, to).eval(),
+                inputs.arguments,
+                dynamic_shapes=inputs.dynamic(method.size_divisor, fixed=method.fixed_size is not None),
+            )
+    except Exception as error:  # whatever the compiler cannot do with the code of a method
+        raise untraceable(model.name, "a program of PyTorch", error) from error
+    torch.export.save(program, out, extra_files={KEY: card.as_json()})
+    return card

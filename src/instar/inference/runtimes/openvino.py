@@ -1,0 +1,58 @@
+"""OpenVINO's intermediate representation (an .xml and a .bin), computed by OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from instar.core.errors import UserError
+from instar.inference.card import KEY, Card
+from instar.inference.runtimes.graph import first_line, threads
+
+NAME = "OpenVINO"
+
+
+class OpenVinoGraph:
+    """A compiled model.
+
+    Attributes:
+        card: what the file says of itself.
+        bytes: of both files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file and the one with the weights beside it, and compile them.
+
+        Raises:
+            UserError: OpenVINO is not installed, or a file is missing, damaged or not one of Instar's.
+        """
+        try:
+            import openvino  # noqa: PLC0415  (an extra)
+        except ImportError as error:
+            raise UserError(f"{path} needs {NAME}: pip install '.[openvino]'") from error
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise UserError(f"{path}: its weights belong beside it, and there is no {weights.name}")
+        self.bytes = path.stat().st_size + weights.stat().st_size
+        core = openvino.Core()
+        # Of itself it computes in bfloat16 where the processor can, which is no longer what the run does.
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        if threads():
+            options["INFERENCE_NUM_THREADS"] = threads()
+        try:
+            model = core.read_model(path, weights)
+            said = str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else ""
+            if not said:
+                raise UserError(f"{path}: this model was not exported by Instar; give one from `instar.export`")
+            self.card = Card.from_json(said, path)
+            self._compiled = core.compile_model(model, "CPU", options)
+        except RuntimeError as error:
+            raise UserError(f"{path}: {NAME} cannot read it ({first_line(error)})") from error
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return `translation` for the inputs that the card names."""
+        found: NDArray[Any] = self._compiled(dict(inputs))["translation"]
+        return found
