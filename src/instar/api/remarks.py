@@ -107,7 +107,7 @@ def _about_pairs(data: Data, config: RunConfig, first: Domain, other: Domain) ->
     yield note(f"{names[first]} and {names[other]}: {_count(len(one), 'pair')} to train on")
     places = evenly(range(len(one)), MOST)
     plain = one.form.plain and partner.form.plain  # what other instruments show need not look alike
-    if plain and unlike([one[i] for i in places], [partner[i] for i in places]):
+    if plain and unlike([one.looked_at(i) for i in places], [partner.looked_at(i) for i in places]):
         roots = config.data.roots
         look = f"; look at them with: {call('check', roots[0], pairs='pairs.png')}" if len(roots) == 1 else ""
         yield warning(
@@ -121,7 +121,7 @@ def _about_pixels(data: Data, config: RunConfig) -> Iterator[Noted]:
     found, stores = data.found, data.train.stores
     looked = {domain: evenly(range(len(stores[domain])), MOST) for domain in found.kind.sources()}
     three = all(form.channels == 3 for form in data.formats.values())
-    if three and all(_gray(stores[domain][i]) for domain, places in looked.items() for i in places):
+    if three and all(_gray(stores[domain].looked_at(i)) for domain, places in looked.items() for i in places):
         one = setting("method.channels", 1)
         yield note(
             f"all images are gray ({sum(map(len, looked.values()))} were looked at): {one} trains on them as such"

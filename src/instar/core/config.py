@@ -106,6 +106,12 @@ class DataConfig(Settings):
     """Side of the training crops in pixels."""
     zoom: Annotated[float, Bounds(1, 8)] = 286 / 256
     """Short side to which images are resized before cropping, in sizes; 1 crops along the long side only."""
+    native: bool = field(default=False, metadata=IF_SET)
+    """Cut crops from images of their own size, without resizing them first. Of large TIFFs and .npy files only the
+    crops are read."""
+    foreground: Fraction = field(default=0.0, metadata=IF_SET)
+    """Least share of a crop that shows more than background, if one of eight places does; else the place of these that
+    shows most. Background is what has little contrast. 0 takes any place."""
     flip: bool = True
     """Mirror half of the training images."""
     max_bad: Fraction = 0.05

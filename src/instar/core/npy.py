@@ -21,17 +21,17 @@ def header(path: Path | IO[bytes], number: int = 0) -> Header:
     Raises:
         NotRead: it holds no picture, or not this one.
     """
-    pictures = _pictures(path)
-    _check(pictures, number)
-    count, height, width, bands = pictures.shape
-    return Header(width, height, bands=bands, dtype=_type(pictures).name, plain=False, pages=count)
+    found = pictures(path)
+    _check(found, number)
+    count, height, width, bands = found.shape
+    return Header(width, height, bands=bands, dtype=_type(found).name, plain=False, pages=count)
 
 
 def read(path: Path | IO[bytes], number: int = 0) -> Raster:
     """Read a picture. Errors as `header`, and integers of 64 bits that 32 do not hold."""
-    pictures = _pictures(path)
-    _check(pictures, number)
-    values, kind = np.array(pictures[number]), _type(pictures)
+    found = pictures(path)
+    _check(found, number)
+    values, kind = np.array(found[number]), _type(found)
     if kind.kind in "iu":
         ends, low, high = np.iinfo(kind), values.min(), values.max()
         if low < ends.min or high > ends.max:
@@ -50,7 +50,7 @@ def write(pages: Sequence[Raster], path: Path, *, packed: bool) -> None:
             np.save(file, whole)
 
 
-def _pictures(path: Path | IO[bytes]) -> NDArray[Any]:
+def pictures(path: Path | IO[bytes]) -> NDArray[Any]:
     """Return (N, H, W, C), of an .npy still on the disk."""
     try:
         found = np.load(path, mmap_mode="r" if isinstance(path, Path) else None, allow_pickle=False)

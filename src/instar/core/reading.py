@@ -269,7 +269,7 @@ def _fitting(path: File, header: Header) -> Header:
     """Refuse what has no pixels, and what is too large."""
     if not header.width * header.height:
         raise UnreadableImage(path, f"{header.width} x {header.height} pixels: it holds no picture")
-    if why := _too_large(header):
+    if why := too_large(header):
         raise UnreadableImage(path, why)
     return header
 
@@ -323,7 +323,8 @@ def _unfit(image: Image.Image) -> str:
     return f"holds {kind} from {low:g} to {high:g}; only 0 to {top} is read"
 
 
-def _too_large(header: Header) -> str:
+def too_large(header: Header) -> str:
+    """Return why a file is not read as a whole, if it is too large for that."""
     size = f"{header.width} x {header.height} pixels"
     if header.width * header.height > MAX_PIXELS:
         return f"{size}; at most a gigapixel is read"

@@ -20,7 +20,7 @@ _OPACITY = (1, 2)
 _PROFILE, _ORIENTATION, _ACROSS, _DOWN, _UNIT = 34675, 274, 282, 283, 296
 _INCHES = {2: 1.0, 3: 1 / 2.54}
 """Of units of resolution."""
-_BIG = 2**32 - 2**25
+BIG = 2**32 - 2**25
 """Bytes from which on a file needs the larger numbers of BigTIFF."""
 
 Page = tuple[Any, ...]
@@ -39,7 +39,7 @@ def header(path: Path | IO[bytes], number: int = 0) -> Header:
         first = page[0].keyframe
         _check(first)
         height, width = first.imagelength, first.imagewidth
-        if _orientation(first) >= TURNED:
+        if orientation(first) >= TURNED:
             height, width = width, height
         alpha = _has_alpha(page)
         return Header(
@@ -67,10 +67,10 @@ def read(path: Path | IO[bytes], number: int = 0) -> Raster:
         _check(first)
         pixels = np.concatenate([_pixels(one) for one in page], axis=2).astype(_type(first), copy=False)
         return Raster(
-            upright(pixels, _orientation(first)),
+            upright(pixels, orientation(first)),
             alpha=_has_alpha(page),
             inverted=first.photometric == PHOTOMETRIC.MINISWHITE,
-            info=_info(tif, first),
+            info=said_by(tif, first),
         )
 
 
@@ -84,7 +84,7 @@ def write(pages: Raster | Sequence[Raster], path: Path, options: Mapping[str, An
     """
     several = [pages] if isinstance(pages, Raster) else pages
     named = options.get(CHANNELS) if _is_uniform(several) else None
-    with TiffWriter(path, bigtiff=sum(page.pixels.nbytes for page in several) > _BIG, ome=bool(named)) as file:
+    with TiffWriter(path, bigtiff=sum(page.pixels.nbytes for page in several) > BIG, ome=bool(named)) as file:
         if named:
             _write_named(several, file, named, options)
         else:
@@ -98,18 +98,48 @@ def _is_uniform(pages: Sequence[Raster]) -> bool:
 
 
 def _write(raster: Raster, file: TiffWriter, options: Mapping[str, Any]) -> None:
+    pixels = raster.pixels if raster.pixels.shape[2] > 1 else raster.pixels[:, :, 0]
+    file.write(pixels, **_kind(raster), **_said(options))
+
+
+def _kind(raster: Raster) -> dict[str, Any]:
+    """Return what bands are, as tifffile takes it."""
     coloured = raster.bands == 3 and not raster.inverted
-    photometric = "rgb" if coloured else "miniswhite" if raster.inverted and raster.bands == 1 else "minisblack"
     extra = raster.pixels.shape[2] - (3 if coloured else 1)
     kinds = ["unspecified"] * (extra - raster.alpha) + ["unassalpha"] * raster.alpha
-    file.write(
-        raster.pixels if raster.pixels.shape[2] > 1 else raster.pixels[:, :, 0],
-        photometric=photometric,
-        planarconfig="contig" if raster.pixels.shape[2] > 1 else None,
-        extrasamples=kinds or None,
-        metadata=None,
-        **_said(options),
-    )
+    return {
+        "photometric": "rgb" if coloured else "miniswhite" if raster.inverted and raster.bands == 1 else "minisblack",
+        "planarconfig": "contig" if raster.pixels.shape[2] > 1 else None,
+        "extrasamples": kinds or None,
+        "metadata": None,
+    }
+
+
+def make_room(
+    file: TiffWriter,
+    raster: Raster,
+    size: tuple[int, int],
+    side: int,
+    named: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Write an empty page in tiles.
+
+    Args:
+        file: to write to.
+        raster: a part of what the page will be.
+        size: height and width of the page.
+        side: of the tiles.
+        named: names of channels and sizes of pixels, if each band is to be a directory with its name.
+        options: as of `write`.
+    """
+    bands, dtype = raster.pixels.shape[2], raster.pixels.dtype
+    kind: dict[str, Any] = {"dtype": dtype, "tile": (side, side)}
+    if named:
+        kind |= {"photometric": "minisblack", "metadata": {"axes": "TCYX", **_kept(named, bands)}}
+        file.write(None, shape=(1, bands, *size), **kind, **_said(options))
+    else:
+        file.write(None, shape=(*size, bands) if bands > 1 else size, **kind, **_kind(raster), **_said(options))
 
 
 def _write_named(
@@ -117,10 +147,16 @@ def _write_named(
 ) -> None:
     """Write pages as an OME-TIFF: a directory for each band of each, with their names if they are as many."""
     stack = np.stack([page.pixels.transpose(2, 0, 1) for page in pages])
+    metadata = {"axes": "TCYX", **_kept(named, stack.shape[1])}
+    file.write(stack, photometric="minisblack", metadata=metadata, **_said(options))
+
+
+def _kept(named: Mapping[str, Any], bands: int) -> dict[str, Any]:
+    """Return names of channels, if they are as many as bands, and sizes of pixels."""
     kept = {key: value for key, value in named.items() if key != "Channel"}
-    if len(named.get("Channel", {}).get("Name", ())) == stack.shape[1]:
+    if len(named.get("Channel", {}).get("Name", ())) == bands:
         kept["Channel"] = named["Channel"]
-    file.write(stack, photometric="minisblack", metadata={"axes": "TCYX", **kept}, **_said(options))
+    return kept
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +173,7 @@ def _count(value: Any) -> int:
     return 0 if isinstance(value, str) else len(value) if isinstance(value, (tuple, bytes)) else 1
 
 
-def _info(tif: TiffFile, page: Any) -> dict[str, Any]:
+def said_by(tif: TiffFile, page: Any) -> dict[str, Any]:
     """Return what a file says of a page, by the names under which PIL images have it."""
     info: dict[str, Any] = {}
     if _PROFILE in page.tags:
@@ -185,6 +221,17 @@ def _pages(tif: TiffFile) -> list[Page]:
     return [tuple(series.pages[int(one)] for one in row) for row in numbers.reshape(-1, numbers.shape[-1])]
 
 
+def page_at(tif: TiffFile, number: int) -> Page:
+    """Return a page of an opened file.
+
+    Raises:
+        NotRead: there is none, or its kind of values or of compression is not read.
+    """
+    page = _at(_pages(tif), number)
+    _check(page[0].keyframe)
+    return page
+
+
 def _at(pages: list[Page], number: int) -> Page:
     if number >= len(pages):
         raise NotRead(f"it has no page {number + 1}")
@@ -222,5 +269,6 @@ def _has_alpha(page: Page) -> bool:
     return len(page) == 1 and bool(extra) and int(extra[-1]) in _OPACITY
 
 
-def _orientation(page: Any) -> int:
+def orientation(page: Any) -> int:
+    """Return how a page is to be turned, from 1 (as it is) to 8."""
     return int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1

@@ -74,8 +74,14 @@ def home() -> Path:
     return Path(os.environ.get("INSTAR_CACHE") or platformdirs.user_cache_dir("instar"))
 
 
-def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -> str:
-    """Return a name that changes with the settings and with any file, as far as `stamp` tells."""
+def key(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFormat]) -> str:
+    """Return a name that changes with the settings and with any file, as far as `stamp` tells.
+
+    Args:
+        rows: of images.
+        sizing: short side to which they are resized, or what else says how; something that JSON holds.
+        formats: of the images of each side of a row.
+    """
     paths = list(dict.fromkeys(ref.path for row in rows for ref in row))
     real_folder = lru_cache(maxsize=1024)(os.path.realpath)
 
@@ -93,7 +99,7 @@ def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -
         return (where, ref.half, *stamp, *(ref.entry or ()), *page)
 
     described = [[describe(ref) for ref in row] for row in rows]
-    text = json.dumps([_VERSION, short_side, [asdict(form) for form in formats], described])
+    text = json.dumps([_VERSION, sizing, [asdict(form) for form in formats], described])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -20,10 +20,13 @@ from typing_extensions import Self
 from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError, setting
 from instar.core.masks import hide, white
+from instar.data.foreground import TRIES, Foregrounds
 from instar.data.store import ImageStore
 
 _CROPS = 2
 """Stands for the crops where the number of an order stands for its permutations; orders leave it out."""
+_PLACES = 2**16
+"""Stands for further places of crops, as `_CROPS` does; no kind has so many orders."""
 _AHEAD = 3
 """Batches that one thread prepares ahead; each further thread prepares one more."""
 _MOST_THREADS = 8
@@ -47,6 +50,7 @@ class TrainLoader:
         labels: numbers (N,) of the classes of the images of domains that have some.
         masks: of the images of each domain that has some, which are seen where all are white; of equal length and
             sizes as its images.
+        foreground: least share of a crop that shows something, if there is such a place among a few.
     """
 
     kind: type[Batch]
@@ -60,12 +64,14 @@ class TrainLoader:
     names: Mapping[Domain, str] = field(default_factory=dict)
     labels: Mapping[Domain, Tensor] = field(default_factory=dict)
     masks: Mapping[Domain, Sequence[ImageStore]] = field(default_factory=dict)
+    foreground: float = 0.0
+    _foregrounds: Foregrounds = field(default_factory=Foregrounds, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world:
             raise ValueError(f"a batch of {self.batch_size} cannot be shared by {self.world} ranks")
         for domain, store in self.stores.items():
-            if len(store) < self.batch_size:
+            if len(store) < self.batch_size and not store.large:
                 raise UserError(
                     f"{self.names.get(domain, domain)} has {len(store)} training images, fewer than "
                     f"{setting('train.batch', self.batch_size)}: lower {setting('train.batch')} or add images"
@@ -92,8 +98,11 @@ class TrainLoader:
         draws = np.random.default_rng([self.seed, _CROPS, step]).random((crops, self.batch_size, 3))[:, mine]
         orders = [self._picks(order, len(stores[row[0]]), step)[mine] for order, row in enumerate(self.kind.rows())]
         picks = {domain: orders[part.order] for domain, part in parts.items()}
+        places = {domain: draws[part.crop] for domain, part in parts.items()}
+        if self.foreground:
+            places = self._places(picks, draws, step, mine)
         return self.kind.collate(
-            {domain: self._crops(domain, picks[domain], draws[part.crop]) for domain, part in parts.items()},
+            {domain: self._crops(domain, picks[domain], places[domain]) for domain in parts},
             {domain: [stores[domain].names[i] for i in picks[domain]] for domain in parts},
             {domain: numbers[picks[domain]] for domain, numbers in self.labels.items()},
         )
@@ -106,6 +115,41 @@ class TrainLoader:
         """Return the numbers of the images in the whole batch of `step`."""
         positions = range(step * self.batch_size, (step + 1) * self.batch_size)
         return [int(_permutation(self.seed, order, p // count, count)[p % count]) for p in positions]
+
+    def _places(
+        self, picks: Mapping[Domain, list[int]], draws: NDArray[np.float64], step: int, mine: slice
+    ) -> dict[Domain, NDArray[np.float64]]:
+        """Return draws (N, 3) for each domain, whose places show enough of the foreground, or the most of `TRIES`.
+
+        Images of one row are cut at the same place: the first of them says which.
+        """
+        more = np.random.default_rng([self.seed, _PLACES, step])
+        others = more.random((TRIES - 1, len(draws), self.batch_size, 2))[:, :, mine]
+        tried = np.concatenate([draws[None, ..., :2], others])
+        chosen: dict[tuple[int, int], NDArray[np.float64]] = {}
+        for domain, part in self.kind.parts.items():
+            key = part.order, part.crop
+            if key not in chosen:
+                places = [
+                    self._place(self.stores[domain], i, tried[:, part.crop, row]) for row, i in enumerate(picks[domain])
+                ]
+                chosen[key] = np.concatenate([np.array(places), draws[part.crop, :, 2:]], axis=1)
+        return {domain: chosen[part.order, part.crop] for domain, part in self.kind.parts.items()}
+
+    def _place(self, store: ImageStore, i: int, tried: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the first place (2,) of those tried that shows enough of an image, or that which shows most."""
+        found = self._foregrounds.of(store, i)
+        height, width = store[i].shape[:2]
+        best: NDArray[np.float64] = tried[0]
+        most = -1.0
+        for down, right in tried:
+            top, left = int(down * (height - self.size + 1)), int(right * (width - self.size + 1))
+            share = found.share(top, left, self.size)
+            if share > most:
+                best, most = np.array([down, right]), share
+            if share >= self.foreground:
+                break
+        return best
 
     def _crops(self, domain: Domain, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
         store, masks = self.stores[domain], self.masks.get(domain, ())
@@ -120,10 +164,11 @@ class TrainLoader:
             top, left = int(down * (height - self.size + 1)), int(right * (width - self.size + 1))
             place = slice(top, top + self.size), slice(left, left + self.size)
             turn = -1 if self.flip and mirror < 0.5 else 1
-            planes = image[place][:, ::turn].transpose(2, 0, 1)
+            crop = image[place]
+            planes = crop[:, ::turn].transpose(2, 0, 1)
             if store.form.plain:
                 out[row] = planes
-                out[row] /= np.float32(32767.5 if image.dtype == np.uint16 else 127.5)
+                out[row] /= np.float32(32767.5 if crop.dtype == np.uint16 else 127.5)
                 out[row] -= 1
             else:
                 out[row] = store.form.scaled(planes)

@@ -19,6 +19,7 @@ from instar.core.masks import MASK
 from instar.core.reading import UnreadableImage
 from instar.data import labels
 from instar.data.labels import square
+from instar.data.large import middle
 from instar.data.loader import TrainLoader
 from instar.data.measuring import Formats, find_formats
 from instar.data.refs import Row
@@ -41,9 +42,13 @@ class Data:
     """Of each domain's images."""
     classes: tuple[str, ...] = ()
     """Names of the classes in the order of their numbers, if the method may see labels."""
+    native: bool = False
+    """Whether crops are cut from images of their own size."""
 
     def samples(self, n: int) -> Batch:
-        """Return up to `n` held-out images of each domain: centre squares of the size of the training crops.
+        """Return up to `n` held-out images of each domain: centre squares in the size of the training crops.
+
+        If crops are cut from images of their own size, these are the middle of the images.
 
         Always the same ones, spread evenly over the files; pairs stay pairs. A domain with fewer images than the
         others repeats them. Unreadable files are left out.
@@ -64,11 +69,11 @@ class Data:
         return kind.collate(images, names, {})
 
     def _squares(self, rows: Sequence[Row], n: int, formats: Sequence[DomainFormat]) -> list[list[tuple[str, Tensor]]]:
-        found = []
+        found, shown = [], middle if self.native else square
         for row in evenly(rows, n):
             try:
                 sides = zip(row, formats, strict=True)
-                found.append([(ref.name, square(ref, form, self.train.size)) for ref, form in sides])
+                found.append([(ref.name, shown(ref, form, self.train.size)) for ref, form in sides])
             except UnreadableImage:
                 continue
         if not found:
@@ -129,10 +134,11 @@ def open_data(  # noqa: PLR0913  (what a run says)
         rank=rank,
         world=world,
         names=found.names,
+        foreground=cfg.foreground,
         masks=masks,
         labels={d: labels.kept(labels.numbers(stores[d].labels, classes), cfg.labelled) for d in seen},
     )
-    return Data(train, found, notes, bad, formed.of, tuple(classes))
+    return Data(train, found, notes, bad, formed.of, tuple(classes), cfg.native)
 
 
 def _formats(
@@ -155,7 +161,8 @@ def _stores(
     for row, rows in zip(kind, found.rows(found.train), strict=True):
         masks = len(rows[0][0].masks)
         sides = (*(formats[domain] for domain in row), *[MASK] * masks)
-        decoding = Decoding(cfg.short_side, sides, cfg.cache_gb, taken, cfg.max_bad, masks)
+        short_side = cfg.size if cfg.native else cfg.short_side
+        decoding = Decoding(short_side, sides, cfg.cache_gb, taken, cfg.max_bad, masks, cfg.native)
         opened.append(open_stores([(*refs, *refs[0].masks) for refs in rows], decoding, on_event))
         taken += opened[-1][0].cached_bytes
     stores = {domain: opened[part.order][part.side] for domain, part in parts.items()}

@@ -22,9 +22,11 @@ from instar.core.reading import UnreadableImage, notes, summed
 from instar.core.samples import is_sparse
 from instar.data import cache
 from instar.data.cache import Index
+from instar.data.large import LargeImage, large_images
 from instar.data.refs import ImageRef, Row
 
 _CHUNK = 64
+_LOOKED_AT = 1024
 MAX_FITTED = 2**26
 """Most pixels to which an image is enlarged."""
 
@@ -45,13 +47,21 @@ class Decoding:
     """Share of unreadable files above which opening fails."""
     masks: int = 0
     """How many of the last sides are masks, which are never mixed when they are resized."""
+    native: bool = False
+    """Keep the files' own sizes, and enlarge only what is smaller than `short_side`."""
 
     def is_mask(self, side: int) -> bool:
         """Tell whether a side of the rows is a mask."""
         return side >= len(self.formats) - self.masks
 
+    def fitted(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of an image of this size after resizing."""
+        if self.native and min(height, width) >= self.short_side:
+            return height, width
+        return fitted(height, width, self.short_side)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class ImageStore:
     """Images (H, W, C) of one domain in its type: of a plain one uint16 if one of its files is 16 bit, else uint8."""
 
@@ -62,17 +72,27 @@ class ImageStore:
     """What the user should know, a line each."""
     cached_bytes: int
     """Size of the memory-mapped file, 0 if images are decoded each time."""
-    image: Callable[[int], NDArray[Any]]
+    image: Callable[[int], NDArray[Any] | LargeImage]
     form: DomainFormat = field(default_factory=lambda: DomainFormat(channels=3))
     """What their values mean."""
     labels: list[str | None] = field(default_factory=list)
     """The images' classes, where they have any."""
+    large: int = 0
+    """How many of them, the last ones, are read from their files crop by crop."""
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, i: int) -> NDArray[Any]:
+    def __getitem__(self, i: int) -> NDArray[Any] | LargeImage:
         return self.image(i)
+
+    def looked_at(self, i: int) -> NDArray[Any]:
+        """Return the pixels (H, W, C) of an image, of a large one those in the middle."""
+        image = self.image(i)
+        if not isinstance(image, LargeImage):
+            return image
+        top, left = max(image.height - _LOOKED_AT, 0) // 2, max(image.width - _LOOKED_AT, 0) // 2
+        return image[top : top + _LOOKED_AT, left : left + _LOOKED_AT]
 
 
 class Decoded(NamedTuple):
@@ -144,7 +164,50 @@ def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ig
     """
     if not rows:
         raise ValueError("a store needs at least one image")
-    name = cache.key(rows, decoding.short_side, decoding.formats)
+    found = _large_rows(rows, decoding) if decoding.native and not decoding.masks else {}
+    small = [row for i, row in enumerate(rows) if i not in found]
+    stores = _small_stores(small, decoding, on_event) if small else []
+    if not found:
+        return stores
+    return [
+        _with_large(stores[side] if stores else None, [one[side] for one in found.values()])
+        for side in range(len(rows[0]))
+    ]
+
+
+def _large_rows(rows: Sequence[Row], decoding: Decoding) -> dict[int, list[LargeImage]]:
+    """Return the rows, by number, of which crops are read from their files."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda row: large_images(row, decoding.formats), rows)
+        return {
+            i: one for i, one in enumerate(found) if one and min(one[0].height, one[0].width) >= decoding.short_side
+        }
+
+
+def _with_large(store: ImageStore | None, large: list[LargeImage]) -> ImageStore:
+    """Return a store with large images after its own."""
+    count = len(store) if store else 0
+    note = Message(f"{len(large)} large image{'s' * (len(large) > 1)}: crops are read from the files")
+
+    def image(i: int) -> NDArray[Any] | LargeImage:
+        return store[i] if store and i < count else large[i - count]
+
+    return ImageStore(
+        names=[*(store.names if store else ()), *(one.ref.name for one in large)],
+        bad=store.bad if store else [],
+        notes=[*(store.notes if store else ()), note],
+        cached_bytes=0,
+        image=image,
+        form=large[0].form,
+        labels=[*(store.labels if store else ()), *(one.ref.label for one in large)],
+        large=len(large),
+    )
+
+
+def _small_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener) -> list[ImageStore]:
+    """Do what `open_stores` does, for images that are decoded as a whole."""
+    sizing = ["native", decoding.short_side] if decoding.native else decoding.short_side
+    name = cache.key(rows, sizing, decoding.formats)
     found = cache.load(name)
     if found is None or (found[1] is None and _fits(found[0].nbytes(), decoding)):
         index, reason = _build(rows, decoding, name, on_event)
@@ -247,7 +310,7 @@ def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding)
         try:
             headers = [ref.probe() for ref in row]
             size = headers[0].height, headers[0].width
-            height, width = fitted(*size, decoding.short_side)
+            height, width = decoding.fitted(*size)
             _check_fitted(row[0], size, (height, width))
         except UnreadableImage:  # counted when it is decoded
             return 0, [False] * len(row)
@@ -270,7 +333,7 @@ def _decoded(
     def work(row: Row) -> list[Decoded] | UnreadableImage:
         try:
             form = decoding.formats[0]
-            found = [decode(row[0], form, lambda h, w: fitted(h, w, decoding.short_side))]
+            found = [decode(row[0], form, decoding.fitted)]
             size = found[0].pixels.shape[0], found[0].pixels.shape[1]
             for side, ref in enumerate(row[1:], 1):
                 mask = decoding.is_mask(side)

@@ -87,7 +87,7 @@ class Watcher:
 
     def _squares(self, domain: Domain) -> list[Tensor]:
         images = self._training[domain]
-        chosen = (images[i] for i in evenly(range(len(images)), MOST))
+        chosen = (images.looked_at(i) for i in evenly(range(len(images)), MOST))
         return [colour(to_tensor(centre_square(pixels, self._size))[None])[0] for pixels in chosen]
 
 

@@ -47,6 +47,8 @@ class BaseTranslator(ABC):
 
     method: Any
     precision: Precision = "32"
+    reads_windows = False
+    """Whether large images can be translated window by window."""
 
     def __init__(self, config: RunConfig, keys: Domains) -> None:
         self.config, self.keys = config, keys

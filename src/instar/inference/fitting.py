@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 ALWAYS_FITS = 2**20
 """Pixels up to which nobody asks for the memory."""
 
+PIXEL_BYTES = 30
+"""Of an image that is in memory as a whole, as pixels and as numbers, and its translation."""
+SPARE_IN_PARTS = 2.0
+"""The same of the parts of approximate tiles, where norms and activations hold more at a time: measured as well."""
 SPARE = 1.2
 """Times the memory of all tensors: what allocators take beyond. Measured: see docs/translating.md."""
 
@@ -90,38 +94,28 @@ def fitted(way: Pass, x: Tensor, fitting: Fitting, image: str) -> Tensor:
     from instar.inference.tiles.pixels import Collected, Held  # noqa: PLC0415  (seconds of torch, which choosing can do without)
 
     pixels = x.shape[-2] * x.shape[-1]
-    if fits(way, pixels, fitting, len(x), image, lambda: _remedy(way, x)):
+    if fits(way, len(x) * pixels, fitting):
         return way.translate(x.to(way.device))
+    if fitting.tile is None:
+        from instar.inference.memory import free_bytes  # noqa: PLC0415
+        from instar.inference.tiles.whole import gigabytes  # noqa: PLC0415
+
+        need, free = gigabytes(way.needed(len(x) * pixels)), gigabytes(free_bytes(way.device))
+        images = image if len(x) == 1 else f"{len(x)} images of {image}"
+        raise UserError(f"{images} need about {need} of memory, {free} are free; set {_remedy(way, x)}")
     collected = Collected(x.shape[-2], x.shape[-1])
     in_tiles(way, Held(x.cpu()), fitting, image, collected)
     return collected.tensor()
 
 
-def fits(way: Pass, pixels: int, fitting: Fitting, count: int, image: str, remedy: Callable[[], str]) -> bool:
-    """Tell whether images go through the networks as a whole, and not in tiles.
-
-    Args:
-        way: through the networks.
-        pixels: of an image.
-        fitting: what to do with large images.
-        count: of the images.
-        image: size of an image, for messages.
-        remedy: says what can be done where the memory is too small.
-
-    Raises:
-        UserError: there is too little memory for the whole, and tiles are not asked for.
-    """
+def fits(way: Pass, pixels: int, fitting: Fitting) -> bool:
+    """Tell whether so many pixels go through the networks as a whole: no tiles are asked for, or needed."""
     from instar.inference.memory import free_bytes  # noqa: PLC0415
-    from instar.inference.tiles.whole import gigabytes  # noqa: PLC0415
 
     if isinstance(fitting.tile, int) and fitting.one_by_one(pixels, 1):
         return False
-    need = way.needed(count * pixels)
-    free = free_bytes(way.device) if need else 0  # asking gives back what is kept for the next image
-    if need > free and fitting.tile is None:
-        images = image if count == 1 else f"{count} images of {image}"
-        raise UserError(f"{images} need about {gigabytes(need)} of memory, {gigabytes(free)} are free; set {remedy()}")
-    return need <= free
+    need = way.needed(pixels)
+    return not need or need <= free_bytes(way.device)  # asking gives back what is kept for the next image
 
 
 def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Target) -> None:
@@ -152,17 +146,24 @@ def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Ta
             f"lower {setting('size')}"
         ) from error
     seconds = way.cost().seconds * source.shape[-2] * source.shape[-1]
-    hear(note(f"{image} {told(plan, seconds)}"))
+    hear(note(f"{image} {told(plan, seconds, _held(source))}"))
     tiled(way.translate, source, way.device, plan, target, hear)
+
+
+def _held(source: Source) -> int:
+    """Return the bytes of the pixels themselves, in and out, where they are in memory as a whole."""
+    from instar.inference.tiles.pixels import Held  # noqa: PLC0415
+
+    return PIXEL_BYTES * source.shape[-2] * source.shape[-1] if isinstance(source, Held) else 0
 
 
 def _approximate(way: Pass, source: Source, fitting: Fitting, tile: Tile, image: str, target: Target) -> None:
     from instar.inference.tiles.approximate import approximate_plan, approximate_told, approximated  # noqa: PLC0415
 
     cost, hear = way.cost(), fitting.on_event
-    each = SPARE * cost.bytes
+    each = SPARE_IN_PARTS * cost.bytes
     plan = approximate_plan(way.translate, source, way.device, way.step, tile, each, image)
-    hear(note(f"{image} {approximate_told(plan, each, cost.seconds)}"))
+    hear(note(f"{image} {approximate_told(plan, each, cost.seconds, _held(source))}"))
     approximated(
         way.translate, source, way.device, plan, target, lambda found: hear(note(f"{image}: {found.told()}")), hear
     )

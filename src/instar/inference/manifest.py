@@ -88,8 +88,8 @@ class Tally:
         """Note an image that was translated and written, what of it is for the table, and what could not be kept."""
         self._note_done(number, job, _kind(image), rows, notes)
 
-    def done_video(self, number: int, job: Job, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
-        """Note a video that was translated and written, what is to be known of it, and what could not be kept."""
+    def done_file(self, number: int, job: Job, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
+        """Note a file that was translated and written, what is to be known of it, and what could not be kept."""
         self._note_done(number, job, facts, (), notes)
 
     def _note_done(

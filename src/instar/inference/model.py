@@ -24,9 +24,10 @@ from instar.core.seed import generator
 from instar.inference.arrays import Planes, images_to_planes
 from instar.inference.base import BaseTranslator
 from instar.inference.domains import Domains
-from instar.inference.fitting import WHOLE, Fitting, Pass, fitted
+from instar.inference.fitting import WHOLE, Fitting, Pass, fits, fitted, in_tiles
 from instar.inference.memory import Cost, cost
-from instar.inference.padding import cropped, padded, resized
+from instar.inference.padding import cropped, padded, padded_sides, resized
+from instar.inference.tiles.pixels import Box, Extended, Source, Target
 
 COST_SIDE = 256
 """Of the image with which it is measured what a pass takes."""
@@ -50,6 +51,7 @@ class Model(BaseTranslator):
     """
 
     method: Method[Any]
+    reads_windows = True
 
     def __init__(
         self, method: Method[Any], config: RunConfig, device: str = "auto", precision: Precision = "32"
@@ -138,6 +140,41 @@ class Model(BaseTranslator):
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
         out = fitted(self._way(to, seed, style), self.padded(x.float()), fitting, image)
         return cropped(out, *x.shape[-2:])
+
+    def needs_tiles(self, height: int, width: int, to: Domain, fitting: Fitting) -> bool:
+        """Tell whether `translate_windows` is to translate an image of a size: tiles are asked for and needed."""
+        if fitting.tile is None or self.method.fixed_size:
+            return False
+        high, wide = padded_sides(height, width, self.method.size_divisor)
+        return not fits(self._way(to, 0, None), high * wide, fitting)
+
+    @without_gradients()
+    def translate_windows(
+        self, source: Source, to: Domain, target: Target, *, seed: int, style: Tensor | None, fitting: Fitting
+    ) -> None:
+        """Translate an image in tiles, of which only windows are read and given.
+
+        Args:
+            source: the image.
+            to: key of a domain.
+            target: takes each part of the result.
+            seed: of the model's noise or style.
+            style: (S,), on any device.
+            fitting: which tiles.
+
+        Raises:
+            UserError: the method cannot be run in tiles, or there is too little memory, or disk; nothing was computed.
+        """
+        height, width = source.shape[-2:]
+        extended = Extended(source, *padded_sides(height, width, self.method.size_divisor))
+        way = self._way(to, seed, None if style is None else style.to(self.device)[None])
+
+        def cropped_target(box: Box, part: Tensor) -> None:
+            inside = Box(box.top, box.left, min(box.bottom, height), min(box.right, width))
+            if inside.height > 0 and inside.width > 0:
+                target(inside, cropped(part, inside.height, inside.width))
+
+        in_tiles(way, extended, fitting, f"{width} x {height} px", cropped_target)
 
     def _way(self, to: Domain, seed: int, style: Tensor | None) -> Pass:
         run = partial(self._run, to, seed, style)

@@ -210,9 +210,10 @@ def _work(
     hear: Listener,
     stop: Stop | None,
 ) -> None:
-    """Translate the images, then the videos."""
+    """Translate the images, then the large ones of which windows are read, then the videos."""
     jobs, out, made, finish = order
-    images, videos = [job for job in jobs if not job.video], [job for job in jobs if job.video]
+    videos = [job for job in jobs if job.video]
+    images, windowed = _divided([job for job in jobs if not job.video], request, translator)
     device = translator.computes_on
 
     def stopped() -> bool:
@@ -234,7 +235,26 @@ def _work(
         show=finish.shown,
         finish=finish,
     )
-    work_videos(videos, len(images), out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
+    first = len(images)
+    if windowed:
+        from instar.inference.translator import Translator  # noqa: PLC0415  (torch)
+        from instar.inference.window_jobs import work_windows  # noqa: PLC0415
+
+        assert isinstance(translator, Translator)
+        work_windows(windowed, first, out, made, tally, request=request, model=translator, hear=hear, stopped=stopped)
+    first += len(windowed)
+    work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
+
+
+def _divided(jobs: list[Job], request: TranslationRequest, translator: BaseTranslator) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that are read as a whole, and those that are translated window by window."""
+    if not translator.reads_windows:
+        return jobs, []
+    from instar.inference.translator import Translator  # noqa: PLC0415  (torch)
+    from instar.inference.window_jobs import divided  # noqa: PLC0415
+
+    assert isinstance(translator, Translator)
+    return divided(jobs, request, translator, translator.domain(request.domain))
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:

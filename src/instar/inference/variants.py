@@ -47,11 +47,13 @@ class Variant:
         naming: how its file is named.
         make: makes results of images of one size.
         reference: image whose style it takes, if it is one's.
+        style: (S,) that it takes, if it is a translation with one of its own.
     """
 
     naming: Naming
     make: Make
     reference: Path | None = None
+    style: Style | None = None
 
 
 def variants(request: TranslationRequest, model: BaseTranslator, on_event: Listener = ignore) -> list[Variant]:
@@ -90,7 +92,7 @@ def _translations(request: TranslationRequest, model: BaseTranslator, images: Im
     """Return the results that have names of their own; none where a single translation is asked for."""
 
     def styled(ending: str, style: Style | None, reference: Path | None = None) -> Variant:
-        return Variant(Naming(ending), partial(_pictures, partial(images, style=style)), reference)
+        return Variant(Naming(ending), partial(_pictures, partial(images, style=style)), reference, style)
 
     if request.to == ALL:
         return [styled(f"_domain{number}", model.style_to(str(number))) for number in model.own_domains()]

@@ -81,5 +81,5 @@ def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
         except UserError as error:
             tally.fail(number, job, error.message.raw.removeprefix(f"{job.source}: "))
         else:
-            tally.done_video(number, job, clip.facts(), clip.notes)
+            tally.done_file(number, job, clip.facts(), clip.notes)
             hear(note(f"{job.output}: {clip.flicker}"))

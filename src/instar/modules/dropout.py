@@ -37,6 +37,7 @@ def dropout(x: Tensor, p: float, generator: Generator | Masks | None = None) -> 
         return generator.applied(x, p)
     if generator is None:
         return nnf.dropout(x, p)
-    kept = torch.empty(x.shape, dtype=x.dtype, device=generator.device)  # in one order, whatever that of x in memory
+    # In one order, whatever that of x in memory; of a part of an image it is that of the whole.
+    kept = torch.empty_like(x, device=generator.device, memory_format=torch.contiguous_format)
     kept = kept.bernoulli_(1 - p, generator=generator).div_(1 - p)
     return x * moved(kept, x.device)

@@ -121,9 +121,16 @@ def approximate_plan(
     return plan
 
 
-def approximate_told(plan: ApproximatePlan, pixel_bytes: float, pixel_seconds: float) -> str:
-    """Return what a translation will take."""
-    memory, time = gigabytes(plan.largest * pixel_bytes), duration(plan.computed * pixel_seconds * SLOWER)
+def approximate_told(plan: ApproximatePlan, pixel_bytes: float, pixel_seconds: float, held: int) -> str:
+    """Return what a translation will take.
+
+    Args:
+        plan: of it.
+        pixel_bytes: that a pass takes for each pixel.
+        pixel_seconds: that a pass takes for each pixel.
+        held: bytes of the pixels that are in memory.
+    """
+    memory, time = gigabytes(plan.largest * pixel_bytes + held), duration(plan.computed * pixel_seconds * SLOWER)
     seen = f"with {plan.around} px around each, statistics of the image made {plan.factor} times smaller"
     return f"in tiles of {plan.side} px, {seen}: about {memory} of memory, and {time}"
 

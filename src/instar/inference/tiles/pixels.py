@@ -91,6 +91,32 @@ class Held:
         return box.of(self.tensor)
 
 
+@dataclass(frozen=True)
+class Extended:
+    """An image with more rows below and columns at the right, reflected, or repeated where it is too small for that."""
+
+    source: Source
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> torch.Size:
+        """(1, C, H, W)."""
+        return torch.Size((1, self.source.shape[1], self.height, self.width))
+
+    def window(self, box: Box) -> Tensor:
+        """Return a part."""
+        height, width = self.source.shape[-2:]
+        reflected = self.height - height < height and self.width - width < width
+        rows = _places(box.top, box.bottom, height, reflected=reflected)
+        columns = _places(box.left, box.right, width, reflected=reflected)
+        inside = Box(int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1)
+        found = self.source.window(inside)
+        if (inside.height, inside.width) == (box.height, box.width) and box.bottom <= height and box.right <= width:
+            return found
+        return found.index_select(2, rows - inside.top).index_select(3, columns - inside.left)
+
+
 @dataclass
 class Collected:
     """A result that is put together in memory: a `Target`."""
@@ -138,3 +164,9 @@ def shrunk(source: Source, factor: int) -> Tensor:
         for top in range(0, height, rows)
     ]
     return torch.cat(found, 2)
+
+
+def _places(first: int, last: int, size: int, *, reflected: bool) -> Tensor:
+    """Return which row or column of an image stands at each place."""
+    places = torch.arange(first, last)
+    return torch.where(places < size, places, 2 * (size - 1) - places if reflected else torch.tensor(size - 1))

@@ -127,11 +127,17 @@ def planned(translate: Translate, source: Source, device: torch.device, tile: Ti
     return plan
 
 
-def told(plan: Plan, seconds: float) -> str:
-    """Return what a translation will take, that takes so many seconds as a whole."""
+def told(plan: Plan, seconds: float, held: int) -> str:
+    """Return what a translation will take.
+
+    Args:
+        plan: of it.
+        seconds: that it takes as a whole.
+        held: bytes of the pixels that are in memory.
+    """
     disk = f", {gigabytes(plan.disk)} of disk in {tempfile.gettempdir()}" if plan.disk else ""
     time = duration(seconds * SLOWER)
-    return f"in tiles of {plan.side} px: about {gigabytes(plan.memory)} of memory{disk}, and {time}"
+    return f"in tiles of {plan.side} px: about {gigabytes(plan.memory + held)} of memory{disk}, and {time}"
 
 
 def gigabytes(size: float) -> str:

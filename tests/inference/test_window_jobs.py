@@ -1,0 +1,178 @@
+"""Large TIFFs are read and written by windows, with the result of reading them whole."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from identity import identity
+
+import instar
+from instar.core import reading
+from instar.core.events import Event, Noted, Worked
+from instar.core.formats import own_format
+from instar.core.raster import Raster
+from instar.core.rasters import as_raster
+from instar.core.reading import read
+from instar.inference import window_jobs
+from instar.inference.request import TranslationRequest
+from instar.inference.tiles.sizes import TILES
+from instar.inference.translate_files import TranslationResult, translate_files
+from instar.inference.translator import Translator
+
+Runs = Callable[..., Path]
+rng = np.random.default_rng(0)
+SIZE = (150, 210)
+
+
+def tiff(path: Path, dtype: str = "uint8", bands: int = 3, **how: Any) -> Path:
+    values = rng.uniform(0, 1, (*SIZE, bands))
+    pixels = (values if dtype.startswith("float") else values * np.iinfo(dtype).max).astype(dtype)
+    how = {"photometric": "rgb" if bands == 3 else "minisblack", "tile": (64, 64), "metadata": None, **how}
+    if bands not in (1, 3):
+        how["planarconfig"] = "contig"
+    tifffile.imwrite(path, pixels if bands > 1 else pixels[..., 0], **how)
+    return path
+
+
+def translated(model: Translator, out: Path, *files: Path, **options: Any) -> TranslationResult:
+    return translate_files(model, TranslationRequest(inputs=tuple(map(str, files)), out=out, **options))
+
+
+@pytest.fixture
+def windows_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files can be read in no other way."""
+    monkeypatch.setattr(reading, "_opened", lambda *_: pytest.fail("read as a whole"))
+
+
+@pytest.mark.parametrize("statistics", ["exact", "approximate"])
+@pytest.mark.parametrize("name", ["cyclegan", "pix2pix"])
+def test_the_result_is_that_of_the_file_read_whole(
+    name: str, statistics: Any, run_directory: Runs, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    model = instar.load(run_directory(name), "cpu")
+    file = tiff(tmp_path / "x.tif")
+    whole = translated(model, tmp_path / "whole", file)
+    request.getfixturevalue("windows_only")
+    done = translated(model, tmp_path / "out", file, tile=64, tile_statistics=statistics)
+    assert not done.failed, done.failed
+    request.getfixturevalue("monkeypatch").undo()
+    assert whole.translated == done.translated == 1
+    one, other = (read(tmp_path / folder / "x.tif") for folder in ("out", "whole"))
+    assert one.mode == other.mode == "RGB"
+    assert np.abs(np.int16(one) - np.int16(other)).max() <= 1
+    line = json.loads((tmp_path / "out/manifest.jsonl").read_text())
+    expected = {"status": "ok", "width": 210, "height": 150, "mode": "RGB"}
+    assert expected.items() <= line.items()
+    with tifffile.TiffFile(tmp_path / "out/x.tif") as made:
+        assert made.pages[0].is_tiled
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bands"),
+    [("uint8", 1), ("uint8", 3), ("uint16", 1), ("uint16", 3), ("uint16", 4), ("int16", 1), ("float32", 2)],
+)
+@pytest.mark.usefixtures("windows_only")
+def test_what_goes_through_comes_back_bit_for_bit(
+    dtype: str, bands: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = dtype == "uint8" or (dtype, bands) == ("uint16", 1)
+    form = None if plain else own_format(dtype, bands, bands)
+    model = identity(bands) if form is None else identity(bands, (form, form))
+    file = tiff(tmp_path / "x.tif", dtype, bands, compression="zlib")
+    done = translated(model, tmp_path / "out", file, tile=64)
+    assert not done.failed, done.failed
+    monkeypatch.undo()
+    one, other = read(file), read(tmp_path / "out/x.tif")
+    assert one.mode == other.mode
+    near = 2**-23 if dtype == "float32" else 0  # networks compute in floats from -1 to 1
+    assert np.allclose(as_raster(one).pixels, as_raster(other).pixels, rtol=0, atol=near)
+
+
+def test_tags_are_kept_if_that_is_asked_for(tmp_path: Path) -> None:
+    form = own_format("uint16", 4, 4)
+    scale = (33550, "d", 3, (0.5, 0.5, 0.0), True)
+    file = tiff(tmp_path / "x.tif", "uint16", 4, extratags=[scale], resolution=(300, 300), resolutionunit="inch")
+    model = identity(4, (form, form))
+    for policy in ("keep", "strip"):
+        done = translated(model, tmp_path / policy, file, tile=64, metadata=policy)
+        assert not done.failed, done.failed
+        found, whole = read(tmp_path / policy / "x.tif").info, read(file).info
+        for key in ("dpi", "instar.tags"):
+            assert found.get(key) == (whole[key] if policy == "keep" else None)
+
+
+def test_events_and_stops(run_directory: Runs, tmp_path: Path) -> None:
+    model = instar.load(run_directory("cyclegan"), "cpu")
+    file, heard, stop = tiff(tmp_path / "x.tif"), list[Event](), threading.Event()
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        if isinstance(event, Worked) and event.what == TILES and event.done == 3:
+            stop.set()
+
+    request = TranslationRequest(inputs=(str(file),), out=tmp_path / "out", tile=64)
+    done = translate_files(model, request, on_event=listen, stop=stop)
+    assert done.stopped
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.jsonl"]
+    notes = [str(event.text) for event in heard if isinstance(event, Noted)]
+    assert any(note.startswith("212 x 152 px") or "in tiles of 64 px" in note for note in notes)
+
+
+def test_broken_and_other_files_beside(run_directory: Runs, tmp_path: Path) -> None:
+    model = instar.load(run_directory("cyclegan"), "cpu")
+    good, broken = tiff(tmp_path / "a.tif"), tiff(tmp_path / "b.tif", compression="zlib")
+    content = bytearray(broken.read_bytes())
+    content[600:4000] = bytes(3400)
+    broken.write_bytes(content)
+    read(good).save(tmp_path / "c.png")
+    done = translated(model, tmp_path / "out", good, broken, tmp_path / "c.png", tile=64)
+    assert done.translated == 2
+    ((name, reason),) = done.failed
+    assert name == str(broken)
+    assert "broken at row" in str(reason)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.tif", "c.png", "manifest.jsonl"]
+
+
+def test_what_cannot_be_read_whole_is_refused_with_that_advice(
+    run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_jobs, "LARGE_FILE", 1000)
+    monkeypatch.setattr(reading.DECODING, "total", lambda: 1000)
+    model = instar.load(run_directory("cyclegan"), "cpu")
+    file = tiff(tmp_path / "x.tif")
+    ((_, reason),) = translated(model, tmp_path / "out", file).failed
+    assert "to be read" in str(reason)
+    assert str(reason).endswith("; set tile=auto")
+    assert not translated(model, tmp_path / "out", file, tile=64).failed
+
+
+def test_settings_that_need_the_whole_read_it(run_directory: Runs, tmp_path: Path) -> None:
+    model = instar.load(run_directory("cyclegan"), "cpu")
+    file = tiff(tmp_path / "x.tif")
+    done = translated(model, tmp_path / "out", file, tile=64, size=100)
+    assert not done.failed
+    with tifffile.TiffFile(tmp_path / "out/x.tif") as made:
+        assert not made.pages[0].is_tiled
+    assert not isinstance(read(tmp_path / "out/x.tif"), Raster)
+
+
+def test_styles_and_pages(run_directory: Runs, tmp_path: Path) -> None:
+    model = instar.load(run_directory("munit"), "cpu")
+    file = tmp_path / "x.tif"
+    with tifffile.TiffWriter(file) as writer:
+        for _ in range(2):
+            pixels = rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+            writer.write(pixels, photometric="rgb", tile=(64, 64), metadata=None)
+    for folder, options in (("whole", {}), ("out", {"tile": 64})):
+        done = translated(model, tmp_path / folder, file, samples=2, pages=2, **options)
+        assert done.translated == 2
+    for number in range(2):
+        one, other = (read(tmp_path / folder / f"x_seed0-{number}.tif") for folder in ("whole", "out"))
+        assert np.abs(np.int16(one) - np.int16(other)).max() <= 1
+    done = translated(model, tmp_path / "first", file, tile=64)
+    assert "2 pages or frames" in (tmp_path / "first/manifest.jsonl").read_text()
