@@ -36,9 +36,7 @@ def main() -> None:
     parser.add_argument("--styles", type=int, default=1, help="for methods with styles: how many are shown")
     parser.add_argument("--references", type=int, default=0, help="rows in the styles of held-out images of the target")
     parser.add_argument("--size", type=int, default=None, help="of the images; that of the training if not given")
-    parser.add_argument(
-        "--brighten", action="store_true", help="show inputs from their least to their largest value"
-    )
+    parser.add_argument("--brighten", action="store_true", help="show inputs from their least to their largest value")
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")

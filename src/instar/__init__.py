@@ -12,6 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from instar.api.advise import DataAdvice as DataAdvice
+    from instar.api.advise import advise as advise
     from instar.api.benchmark import benchmark as benchmark
     from instar.api.check import check as check
     from instar.api.compare import compare as compare
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from instar.api.import_ import import_checkpoint as import_checkpoint
     from instar.api.inspect import inspect as inspect
     from instar.api.load import load as load
+    from instar.api.push import PushResult as PushResult
+    from instar.api.push import push as push
     from instar.api.serve import serve as serve
     from instar.api.study import score_study as score_study
     from instar.api.study import study as study
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "DataAdvice": "instar.api.advise",
+    "advise": "instar.api.advise",
     "benchmark": "instar.api.benchmark",
     "check": "instar.api.check",
     "compare": "instar.api.compare",
@@ -55,6 +61,8 @@ _HOMES = {
     "import_checkpoint": "instar.api.import_",
     "inspect": "instar.api.inspect",
     "load": "instar.api.load",
+    "PushResult": "instar.api.push",
+    "push": "instar.api.push",
     "score_study": "instar.api.study",
     "serve": "instar.api.serve",
     "study": "instar.api.study",

@@ -32,7 +32,7 @@ def test_meter_gives_means_of_terms_totals_and_norms() -> None:
     meter = Meter()
     for value in (1.0, 3.0):
         loss = 2.0 * term("a", torch.tensor(value)) + term("b", torch.tensor(10.0))
-        meter.add(Objective("G", (), loss), torch.tensor(value))
+        meter.add(Objective("G", (), loss), loss.total(), torch.tensor(value))
     kept = json.loads(json.dumps(meter.state()))
     assert meter.read(ONE) == {"G/a": 2.0, "G/b": 10.0, "G/total": 14.0, "G/grad_norm": 2.0}
     assert meter.read(ONE) == {}

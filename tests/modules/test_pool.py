@@ -82,13 +82,18 @@ def test_goes_on_from_a_file(tmp_path: Path, stored: int) -> None:
     assert torch.equal(pool.images, fresh.images)
 
 
-def test_images_that_are_not_finite_can_be_dropped() -> None:
+@pytest.mark.parametrize("before", [0, 3, 4, 9])
+def test_a_journal_goes_back_to_the_bit(before: int) -> None:
+    """Also over two of them: that of the later queries first."""
+    torch.manual_seed(0)
     pool = ImagePool(4)
-    images = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2).clone()
-    images[1, 2, 1, 1] = float("inf")
-    pool(images)
-    pool.drop_not_finite()
-    assert torch.equal(pool.images, images[[0, 2]])
-    pool(images[:1])
-    assert len(pool.images) == 3
-    ImagePool(4).drop_not_finite()
+    for i in range(before):
+        pool(torch.full((1, 3, 2, 2), float(i)))
+    states, ways = [], []
+    for i in range(2):
+        states.append(pool.images.clone())
+        ways.append(pool.begin_journal())
+        pool(torch.full((3, 3, 2, 2), 100.0 + i))
+    for state, way in zip(reversed(states), reversed(ways), strict=True):
+        way()
+        assert torch.equal(pool.images, state)

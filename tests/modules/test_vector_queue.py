@@ -98,3 +98,20 @@ def test_the_layout_of_checkpoints() -> None:
     assert state["length"].item() == 3
     queue.push(rows(4, 4))
     assert queue.state_dict()["rows"][:, 0].tolist() == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("before", [0, 3, 5, 7])
+def test_a_journal_goes_back_to_the_bit(before: int, filled: bool) -> None:
+    """Also over two of them: that of the later pushes first."""
+    queue = VectorQueue(5, 4, filled=filled)
+    queue.push(rows(0, before))
+    states, ways = [], []
+    for i in range(2):
+        states.append({name: value.clone() for name, value in queue.named_buffers()} | {"count": len(queue)})
+        ways.append(queue.begin_journal())
+        queue.push(rows(100 * i, 3))
+    for state, way in zip(reversed(states), reversed(ways), strict=True):
+        way()
+        assert len(queue) == state.pop("count") == int(queue.length)
+        assert all(torch.equal(value, state[name]) for name, value in queue.named_buffers())

@@ -28,6 +28,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "methods": Command("", "list the methods: paper, data, directions"),
     "check": Command("DATA...", "read every file of a data set and say what is wrong with it"),
+    "advise": Command("DATA...", "look at a data set: which method, how long, what to expect"),
     "train": Command("METHOD DATA... -o RUN", "train a model; `instar train --resume RUN` goes on with one"),
     "fit": Command("METHOD DATA...", "measure what a training takes here: memory and time by size and batch"),
     "view": Command("RUN...", "a page with samples over time, curves and settings; several runs are compared"),
@@ -37,8 +38,9 @@ COMMANDS = {
     "benchmark": Command(
         "SPEC.yaml", "train and score a grid of methods, data sets and seeds; goes on where it stopped"
     ),
-    "export": Command("RUN -o MODEL.onnx", "write a trained model as one file for another runtime, and compare both"),
+    "export": Command("RUN -o MODEL", "write a trained model as ONNX, OpenVINO or a PyTorch program, and compare both"),
     "import": Command("FORMAT FILE... -o RUN", "make a run of a checkpoint that the authors' own code has saved"),
+    "push": Command("RUN ADDRESS", "share a trained model on a hub (hf://OWNER/NAME) or as a folder, with a card"),
     "serve": Command("RUN|MODEL...", "translate over HTTP: several models, batches, limits, a token"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # seconds, which naming domains and parts can do without
     import torch
     from torch import Tensor
 
+_UNSEEN = (0, -1)
+"""Stands for a range of labels that nobody has looked at."""
 Domain = str
 """Key of a domain: "a", "b", then "c", ... What it is called in words is the data set's choice."""
 
@@ -85,10 +87,33 @@ class Batch:
         """Return the same batch with all its tensors on `device`."""
         from torch import Tensor  # noqa: PLC0415
 
+        from instar.core.device import moved  # noqa: PLC0415
+
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        moved: dict[str, Any] = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
-        return replace(self, **moved)
+        there: dict[str, Any] = {name: moved(value, device) for name, value in tensors.items()}
+        return replace(self, **there)
+
+    def split(self, parts: int) -> list[Self]:
+        """Return the batch as so many equal parts, in order. The number of its images must be a multiple of theirs."""
+        if parts == 1:
+            return [self]
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: value.chunk(parts) for name, value in values.items() if isinstance(value, Tensor)}
+        found = []
+        for part in range(parts):
+            mine: dict[str, Any] = {name: pieces[part] for name, pieces in tensors.items() if len(pieces) == parts}
+            found.append(replace(self, **mine, **({"names": self._names(part, parts)} if "names" in values else {})))
+        return found
+
+    def _names(self, part: int, parts: int) -> tuple[str, ...]:
+        """Return the names of the files of one of several equal parts."""
+        domains = len(self.sources())
+        each, rest = divmod(len(self.names), domains * parts)
+        if rest:  # not one for each image
+            return self.names
+        starts = (each * (domain * parts + part) for domain in range(domains))
+        return tuple(chain.from_iterable(self.names[start : start + each] for start in starts))
 
     @classmethod
     def collate(
@@ -163,9 +188,15 @@ class Labelled(Unpaired):
 
     Attributes:
         labels: numbers (N,) int64 of the classes of `a`, from 0.
+        label_range: the least and the largest of them; found when the batch is made, where that asks no GPU.
     """
 
     labels: Tensor = field(default_factory=_no_labels)
+    label_range: tuple[int, int] = _UNSEEN
+
+    def __post_init__(self) -> None:
+        if self.label_range == _UNSEEN:
+            object.__setattr__(self, "label_range", _range(self.labels))
 
     needs = "two folders, classes"
     classes = {"a": "all"}
@@ -178,9 +209,15 @@ class Unlabelled(TwoDomains):
     Attributes:
         labels: numbers (N,) int64 of the classes of the images, from 0, for scoring and for methods that may see a
             share of them; -1 where there is none, or where it is kept back.
+        label_range: the least and the largest of them; found when the batch is made, where that asks no GPU.
     """
 
     labels: Tensor = field(default_factory=_no_labels)
+    label_range: tuple[int, int] = _UNSEEN
+
+    def __post_init__(self) -> None:
+        if self.label_range == _UNSEEN:
+            object.__setattr__(self, "label_range", _range(self.labels))
 
     needs = "one folder"
     parts = {"a": Part(crop=0), "b": Part(crop=1)}
@@ -196,3 +233,8 @@ class Paired(TwoDomains):
 
 
 BatchT = TypeVar("BatchT", bound=Batch)
+
+
+def _range(labels: Tensor) -> tuple[int, int]:
+    """Return the least and the largest of some numbers; -1 twice if there are none."""
+    return (int(labels.min()), int(labels.max())) if len(labels) else (-1, -1)

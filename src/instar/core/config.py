@@ -25,6 +25,7 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
 Pages = int | Literal["all", "first"]
 """Of a file of several: all, the first, or the one of this number, from 1."""
 
@@ -234,13 +235,16 @@ class TrainConfig(Settings):
     """Length of the run in optimiser steps."""
     batch: PositiveInt = 1
     """Images per domain in a step, over all devices."""
+    accumulate: PositiveInt = field(default=1, metadata=IF_SET)
+    """Parts in which each process takes its share of the batch, one after the other: gradients are those of the whole
+    batch, up to norms and chance that look at several images, for less memory."""
     seed: NonNegativeInt = 0
     """Initial weights, order of the images, augmentation and noise all follow from it."""
     device: Device = "auto"
     """Where to train; auto takes the first of cuda, mps, cpu that is there."""
     devices: PositiveInt = 1
     """Processes, each with its share of the batch: GPUs, or CPU processes."""
-    precision: Literal["32", "bf16"] = "32"
+    precision: Precision = "32"
     """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
     ema: NonNegativeInt = 10_000
     """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""
@@ -260,9 +264,13 @@ class TrainConfig(Settings):
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
-    """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
+    """Features for these scores: inception, mobilenet=FILE, efficientnet, torchvision:NAME, timm:NAME or
+    module.path:callable."""
     keep_best: NonNegativeInt = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
+    logger: Literal["trackio", "mlflow", "wandb"] | None = field(default=None, metadata=IF_SET)
+    """Also tell this logger, which is imported then: settings, numbers and sample pictures. Where it keeps them,
+    its own variables say."""
     start_from: Path | None = None
     """Run or checkpoint from which networks are taken, as they were trained there, before the first step; each that
     has the same weights by name and shape."""
@@ -276,6 +284,14 @@ class TrainConfig(Settings):
         if self.batch % self.devices:
             batch, devices = setting("train.batch", self.batch), setting("train.devices", self.devices)
             raise UserError(f"{batch} cannot be shared equally by {devices}")
+        if self.batch % self.parts:
+            batch, parts = setting("train.batch", self.batch), setting("train.accumulate", self.accumulate)
+            raise UserError(f"{batch} cannot be cut into equal parts by {parts}; take a multiple of {self.parts}")
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a batch is seen: those of all processes."""
+        return self.devices * self.accumulate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,7 +361,7 @@ def under_preset(
 def names_code(extractor: str) -> bool:
     """Return whether the name of an extractor is code to be run: module.path:callable."""
     kind, colon, _ = extractor.partition("=")[0].partition(":")
-    return bool(colon) and kind != "torchvision"
+    return bool(colon) and kind not in ("torchvision", "timm")
 
 
 def code_in(config: RunConfig) -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from instar.core.errors import UserError, setting
 
@@ -28,3 +31,15 @@ def has_bf16(device: str) -> bool:
         return True
     found = torch.cpu.get_capabilities()
     return any(found.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor that lies on the CPU on a device. Nobody waits: neither this process nor a GPU at work."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()  # from other memory the copy would be one that waits
+    return tensor.to(device, non_blocking=device.type not in ("cpu", "mps"))
+
+
+def constant(values: Sequence[float] | Sequence[Sequence[float]], like: Tensor) -> Tensor:
+    """Return numbers as a tensor of the type and on the device of another one, without waiting."""
+    return moved(torch.tensor(values, dtype=like.dtype), like.device)

@@ -120,6 +120,14 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """
         return ""
 
+    @classmethod
+    def trains_on(cls, cfg: Any) -> tuple[str, ...]:
+        """Name the extractors whose features these settings train on, such as torchvision:vgg16.
+
+        They may not score its runs: they would praise what was fitted to them.
+        """
+        return ()
+
     def untrained(self) -> tuple[str, ...]:
         """Return the networks that these settings need and do not train: they are taken from another run."""
         return ()
@@ -149,10 +157,10 @@ def same_side(config: RunConfig, side: int, name: str = "side") -> None:
 
 def two_each(config: RunConfig, why: str) -> None:
     """Refuse one image per device where the images of a batch are compared: `why` says who needs more."""
-    batch, devices = config.train.batch, config.train.devices
-    if batch // devices < 2:
-        enough = setting("train.batch", 2 * devices)
-        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per device; take {enough} or more")
+    batch, parts = config.train.batch, config.train.parts
+    if batch // parts < 2:
+        enough, seen = setting("train.batch", 2 * parts), "part of it" if config.train.accumulate > 1 else "device"
+        raise UserError(f"{setting('train.batch', batch)}: {why} at least 2 images per {seen}; take {enough} or more")
 
 
 def outline(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:

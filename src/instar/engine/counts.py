@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -30,6 +31,15 @@ class Counts:
         for name, counts in objective.counts.items():
             counted = counts.detach().long()
             self.sums[name] = self.sums[name] + counted if name in self.sums else counted
+
+    def mark(self) -> Callable[[], None]:
+        """Return what goes back to this moment, if nothing was read since."""
+        kept = dict(self.sums)
+
+        def back() -> None:
+            self.sums = dict(kept)
+
+        return back
 
     def read(self, fabric: Fabric) -> dict[str, list[int]]:
         """Return the sums, over all processes, and start anew."""

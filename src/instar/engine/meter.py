@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -18,14 +19,23 @@ class Meter:
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, objective: Objective, norm: Tensor) -> None:
+    def add(self, objective: Objective, total: Tensor, norm: Tensor) -> None:
         """Take in every term, the total, and the gradient norm of a minimised objective."""
         values = {term.name: term.value for term in objective.loss.terms}
-        for name, value in {**values, "total": objective.loss.total(), "grad_norm": norm}.items():
+        for name, value in {**values, "total": total, "grad_norm": norm}.items():
             key = f"{objective.name}/{name}"
             detached = value.detach().float()
             self.sums[key] = self.sums[key] + detached if key in self.sums else detached
             self.counts[key] = self.counts.get(key, 0) + 1
+
+    def mark(self) -> Callable[[], None]:
+        """Return what goes back to this moment."""
+        kept = dict(self.sums), dict(self.counts)
+
+        def back() -> None:
+            self.sums, self.counts = dict(kept[0]), dict(kept[1])
+
+        return back
 
     def read(self, fabric: Fabric) -> dict[str, float]:
         """Return the means, over all processes too, and start anew."""

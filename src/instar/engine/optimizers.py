@@ -41,12 +41,20 @@ class Optimizers:
         """Return the parameters of these networks."""
         return [p for name in names for group in self.by_name[name].param_groups for p in group["params"]]
 
-    def step(self, names: Sequence[str], at: Progress) -> None:
-        """Move these networks along their gradients, at the learning rate of this moment."""
+    def step(self, names: Sequence[str], at: Progress, bad: Tensor | None = None) -> None:
+        """Move these networks along their gradients, at the learning rate of this moment.
+
+        Args:
+            names: of the networks.
+            at: where the run stands.
+            bad: a number on the device: if it is 1 nothing moves, Adam's averages and counts of steps included. Only
+                fused Adams look at it.
+        """
         for name in names:
             settings = self.method.optim(name)
             for group in self.by_name[name].param_groups:
                 group["lr"] = settings.lr * linear(at, settings.hold) * halving(at, settings.halve)
+            vars(self.by_name[name])["found_inf"] = bad  # where a GradScaler leaves it for a fused Adam
             self.by_name[name].step()
 
     def state(self) -> dict[str, Tensor]:
@@ -80,9 +88,9 @@ def gradient_norm(gradients: Sequence[Tensor], clip: float) -> Tensor:
     return norm
 
 
-def usable(norm: Tensor) -> bool:
+def usable(norm: Tensor) -> Tensor:
     """Return whether Adam can take gradients of this norm: they are finite, and so are their squares."""
-    return bool(norm <= LARGEST_NORM)
+    return norm <= LARGEST_NORM
 
 
 def _fitting(where: str, values: dict[str, Tensor], found: Sequence[nn.Parameter]) -> dict[str, Tensor]:

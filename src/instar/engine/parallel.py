@@ -21,7 +21,8 @@ from torch import Tensor
 from instar.core.config import TrainConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError, setting
-from instar.engine.memory import keep_freed_memory
+from instar.core.memory import keep_freed_memory
+from instar.engine.reading import Reading
 
 
 def check_devices(cfg: TrainConfig) -> str:
@@ -95,12 +96,23 @@ def average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def any_of(fabric: Fabric, mine: bool) -> bool:
-    """Return whether any process says yes."""
-    if fabric.world_size == 1:
-        return mine
-    votes = fabric.all_reduce(torch.tensor(float(mine), device=fabric.device), reduce_op="sum")
-    return bool(cast(Tensor, votes) > 0)
+class Votes:
+    """Whether any of the processes says yes. On GPUs the answer is that of the last time: nobody waits for it."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._fabric = fabric
+        self._asked: Reading | None = None
+
+    def any(self, mine: bool) -> bool:
+        """Ask; all processes do so together and get the same answer."""
+        fabric = self._fabric
+        if fabric.world_size == 1:
+            return mine
+        votes = fabric.all_reduce(torch.full((), float(mine), device=fabric.device), reduce_op="sum")
+        before, self._asked = self._asked, Reading(cast(Tensor, votes))
+        if fabric.device.type != "cuda":
+            return self._asked.read() > 0
+        return before is not None and before.read() > 0
 
 
 class _Flags:

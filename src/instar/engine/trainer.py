@@ -12,29 +12,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from instar.core import events
 from instar.core.batch import Batch
-from instar.core.config import RunConfig, code_in
+from instar.core.config import RunConfig
 from instar.core.errors import UserError, call, setting
-from instar.core.method import Method, Objectives
-from instar.core.objective import Objective
+from instar.core.method import Method
 from instar.core.progress import Progress
 from instar.core.run import CONFIG, checkpoints, read_config
 from instar.core.seed import seeded
 from instar.engine import checkpoint, parallel, preview
-from instar.engine.averages import Averages
-from instar.engine.counts import Counts
 from instar.engine.inputs import Scorer, Source, Stream, Watcher
 from instar.engine.memory import peak_memory
-from instar.engine.meter import Meter
-from instar.engine.optimizers import Optimizers, gradient_norm, usable
-from instar.engine.undo import Undo
+from instar.engine.steps import Steps
 
 
-class Trainer:
+class Trainer(Steps):
     """One run of one method. All that changes over the run is in here and in its checkpoints."""
 
     def __init__(  # noqa: PLR0913  (a run's parts, each made elsewhere)
@@ -68,28 +62,18 @@ class Trainer:
             attached: more files for each checkpoint, by name.
         """
         self.listeners = listeners or events.Listeners()
-        self.fabric, self.config, self.run, self.source = fabric, config, run, source
+        super().__init__(fabric, method, config, run, source, self.listeners)
         self.place = _place(run)
-        self.cfg = config.train
-        self.method = method.to(fabric.device).train()
         self.samples = samples.to(fabric.device)
-        self.optimizers = Optimizers(method)
-        self.averages = Averages(method, self.cfg.ema)
-        self.undo = Undo(method)
+        self.votes = parallel.Votes(fabric)
         self.live = checkpoint.Live(config, method, self.optimizers, self.averages, attached or {})
         self.start = start
-        self.meter, self.counts = Meter(), Counts()
-        self.step = 0
-        self.phase = ""
-        self.bad_steps = 0
         self.seconds = 0.0
         self.memory = 0
         """Most bytes that this run held before it was resumed."""
         self.scorer, self.watcher = scorer, watcher
         self.best: list[tuple[int, float]] = []
         """Steps and scores of the checkpoints kept for their scores, the best first."""
-        self.reached: set[tuple[str, str]] = set()
-        """(phase, network) pairs already seen to hold a gradient."""
 
     def fit(self, stop: events.Stop | None = None) -> bool:
         """Train from the last checkpoint, or from the start, to the end. Return whether the end was reached.
@@ -144,11 +128,6 @@ class Trainer:
         self.listeners.raise_error()
         return reached
 
-    @property
-    def again(self) -> str:
-        """The call that goes on with this run, for messages."""
-        return call("resume", self.run, **({"allow_code": True} if code_in(self.config) else {}))
-
     def check_there(self) -> None:
         """Stop where the run directory is gone, or is another one: nothing of what follows belongs there."""
         if self.fabric.is_global_zero and _place(self.run) != self.place:
@@ -157,115 +136,33 @@ class Trainer:
                 f"put it back and go on from its last checkpoint with: {self.again}"
             )
 
-    def tell(self, event: events.Event) -> None:
-        """Give an event to the listeners. Not to be called where chance is seeded: other trainings wait there."""
-        self.listeners(event)
-
     def stops(self, stop: events.Stop) -> bool:
         """Return whether any process is to stop, because it was asked to or because a listener failed."""
-        return parallel.any_of(self.fabric, stop.is_set() or self.listeners.error is not None)
-
-    @property
-    def at(self) -> Progress:
-        """Where the run stands."""
-        return Progress(self.step, self.cfg.steps, self.source.epoch_length)
+        return self.votes.any(stop.is_set() or self.listeners.error is not None)
 
     def train_step(self, batch: Batch) -> None:
-        """Minimise this step's objectives in the method's order."""
-        at = self.at
-        self.leave_phase(at)
-        with seeded(self.cfg.seed, self.step):
-            self.enter_phase(at)
-            self.undo.keep()
-            failed = self.minimise_all(batch, at)
-        if failed is None:
-            self.bad_steps = 0
-            self.averages.update((self.step + 1) * self.cfg.batch, self.cfg.batch)
-        else:
-            self.undo()
-            self.skip(failed, batch)
-        self.step += 1
-
-    def leave_phase(self, at: Progress) -> None:
-        """Keep a checkpoint of the phase that ends here."""
-        if self.phase and self.method.phase(at) != self.phase:
-            self.save()
-
-    def enter_phase(self, at: Progress) -> None:
-        """Let the method prepare a phase that it has just entered."""
-        phase = self.method.phase(at)
-        if phase != self.phase:
-            batches = (self.source.batch(i).to(self.fabric.device) for i in range(self.source.epoch_length))
-            self.method.prepare(phase, batches)
-            self.phase = phase
-
-    def minimise_all(self, batch: Batch, at: Progress) -> Objective | None:
-        """Minimise the objectives of a step; return the first that is not finite, at which the step ends."""
-        rounds = self.method.objectives(batch, at)
-        while (objective := self.advance(rounds)) is not None:
-            if not self.minimise(objective, at):
-                rounds.close()  # what follows would build on the same numbers
-                return objective
-        return None
-
-    def advance(self, rounds: Objectives) -> Objective | None:
-        """Run the method up to its next objective, in the run's precision."""
-        with self.fabric.autocast():
-            return next(rounds, None)
-
-    def minimise(self, objective: Objective, at: Progress) -> bool:
-        """Move the objective's networks, unless a gradient is not finite. Return whether they moved."""
-        names = self.optimizers.names(objective.over)
-        parameters = self.optimizers.parameters(names)
-        for parameter in parameters:
-            parameter.grad = None
-        torch.autograd.backward(objective.loss.total(), inputs=parameters)
-        self.check_reach(objective.name, names)
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        parallel.average(self.fabric, gradients)
-        norm = gradient_norm(gradients, self.cfg.clip)
-        if not usable(norm):
-            return False
-        self.optimizers.step(names, at)
-        self.meter.add(objective, norm)
-        self.counts.add(objective)
-        return True
-
-    def check_reach(self, objective: str, names: list[str]) -> None:
-        """Refuse an objective that does not reach a network it claims to move: autograd would not say so."""
-        for name in names:
-            if (self.phase, name) in self.reached:
-                continue
-            if all(p.grad is None for p in self.optimizers.parameters([name])):
-                raise RuntimeError(f"objective {objective!r} gives no gradient to {name!r}, which it is to move")
-            self.reached.add((self.phase, name))
-
-    def skip(self, objective: Objective, batch: Batch) -> None:
-        """Name what was not finite and go on; stop after too many in a row."""
-        self.bad_steps += 1
-        terms = [t.name for t in objective.loss.terms if not bool(t.value.isfinite().all())]
-        cause = ", ".join(f"{objective.name}/{name}" for name in terms) or f"the gradient of {objective.name}"
-        images = ", ".join(batch.names)
-        self.tell(events.warning(f"step {self.step + 1} skipped: {cause} is not finite; images: {images}"))
-        if self.bad_steps >= self.cfg.max_bad_steps:
-            raise UserError(
-                f"stopped: {self.bad_steps} steps in a row were not finite, the last in {cause} with {images}; "
-                f"look at these images ({call('check')}), lower {setting('method.optim.lr')} or set "
-                f"{setting('train.clip', 1)}, and start anew or go on from the last checkpoint with: "
-                f"{self.again}"
-            )
+        """Do the next step; at the end of a phase keep a checkpoint of it."""
+        if self.method.phase(self.at) != self.phase:
+            self.settle()
+            if self.phase:
+                self.save()
+        self.take(batch)
 
     def report(self, waited: float) -> None:
         """Tell what the step gave: numbers and a picture when they are due."""
+        last = self.step == self.cfg.steps
+        logged, shown = (last or self.step % every == 0 for every in (self.cfg.log_every, self.cfg.preview_every))
+        if logged or shown:
+            self.settle()
         self.tell(events.Stepped(self.step, waited))
-        if self.step % self.cfg.log_every == 0 or self.step == self.cfg.steps:
+        if logged:
             means, counts = self.meter.read(self.fabric), self.counts.read(self.fabric)
             if means:
                 speed = self.step * self.cfg.batch / self.seconds if self.seconds else 0.0
                 self.tell(events.Logged(self.step, {**means, **counts}, self.seconds, speed))
                 for line in self.counts.watch(counts):
                     self.tell(events.warning(f"step {self.step}: {line}"))
-        if self.step % self.cfg.preview_every == 0 or self.step == self.cfg.steps:
+        if shown:
             self.show()
 
     def show(self) -> None:
@@ -276,7 +173,7 @@ class Trainer:
             picture = preview.sheet(self.method, self.samples, self.cfg.seed)
         path = None
         try:
-            path = preview.save(picture, self.run / "samples", self.step)
+            path = preview.save(picture, self.run / "samples", self.step, self.cfg.preview_every)
         except OSError as error:
             self.tell(events.warning(f"sample picture of step {self.step} could not be written ({error})"))
         self.tell(events.Pictured(self.step, path, picture))
@@ -301,6 +198,7 @@ class Trainer:
         every = self.cfg.score_every
         if not every or (self.step % every and self.step != self.cfg.steps):
             return False
+        self.settle()
         if self.scorer and self.fabric.is_global_zero:
             try:
                 with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
@@ -318,6 +216,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of this moment, unless it could not be used."""
+        self.settle()
         if name := self.live.not_finite():
             raise UserError(
                 f"stopped at step {self.step}: {name} holds numbers that are not finite, so no checkpoint was written; "

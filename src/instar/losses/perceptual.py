@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.device import constant
 from instar.core.errors import UserError, setting
 from instar.core.images import colour
 from instar.core.precision import full_precision
@@ -36,6 +37,10 @@ def domain_invariant(x: Tensor, y: Tensor) -> Tensor:
     """
     x, y = full_precision(x), full_precision(y)
     return nnf.mse_loss(nnf.group_norm(x, x.shape[1]), nnf.group_norm(y, y.shape[1]))
+
+
+EXTRACTOR = "torchvision:vgg16"
+"""What these features are called where runs are scored."""
 
 
 class VGG16:
@@ -76,7 +81,7 @@ class VGG16:
         """Load the network, and return the images as it was trained to see them."""
         self.net = self.net or _load(self.layer, self.instead)
         x = full_precision(images if images.shape[1] == 1 else colour(images))  # gray becomes three by the mean below
-        mean, std = x.new_tensor(_MEAN)[:, None, None], x.new_tensor(_STD)[:, None, None]
+        mean, std = constant(_MEAN, x)[:, None, None], constant(_STD, x)[:, None, None]
         return ((x + 1) / 2 - mean) / std
 
     def distance(self, out: Tensor, source: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
+from instar.core.device import moved
 from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
@@ -19,7 +20,7 @@ from instar.core.progress import Progress
 from instar.core.settings import Depth, NonNegativeFloat, Width
 from instar.losses.gan import halves, over_scales
 from instar.losses.gan import lsgan as gan
-from instar.losses.perceptual import VGG16, Layer
+from instar.losses.perceptual import EXTRACTOR, VGG16, Layer
 from instar.modules.init import kaiming, normal
 from instar.networks.munit import MultiScalePatchGAN, MunitGenerator, least_side
 
@@ -169,6 +170,11 @@ class MUNIT(Method[Unpaired]):
         self.size_divisor = self.G_a.size_divisor
         self.stochastic = True
 
+    @classmethod
+    def trains_on(cls, cfg: Config) -> tuple[str, ...]:
+        """Name VGG-16, if there is a perceptual loss."""
+        return (EXTRACTOR,) if cfg.perceptual else ()
+
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for the discriminators."""
         size, scales = config.data.size, self.cfg.scales
@@ -234,7 +240,7 @@ class MUNIT(Method[Unpaired]):
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw styles (n, style_dim) from N(0, I)."""
         weight = self.G_a.style.head.weight
-        return torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator).to(weight.device)
+        return moved(torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator), weight.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Read the styles (N, style_dim) of images (N, C, H, W) with their domain's style encoder."""

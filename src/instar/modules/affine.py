@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
+
 
 class Affine(NamedTuple):
     """An affine map for each image: the place p of the new image shows what is at matrix · p + shift."""
@@ -24,7 +26,7 @@ class Affine(NamedTuple):
 
     def sampled(self, x: Tensor) -> Tensor:
         """Do what `image` does, in the caller's precision."""
-        theta = torch.cat([self.matrix, self.shift[..., None]], 2).to(x)
+        theta = moved(torch.cat([self.matrix, self.shift[..., None]], 2).to(x.dtype), x.device)
         grid = nnf.affine_grid(theta, list(x.shape), align_corners=False)
         return nnf.grid_sample(x, grid, padding_mode="border", align_corners=False)
 

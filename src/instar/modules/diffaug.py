@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
+
 NetT = TypeVar("NetT", bound=nn.Module)
 
 SHIFT, HOLE = 1 / 8, 1 / 2
@@ -68,4 +70,4 @@ def _cut(x: Tensor, hole: float, holed: float) -> Tensor:
             middle, half = int(torch.randint(side + 1, ())), round(side * hole / 2)
             spans.append(slice(max(0, middle - half), middle + half))
         one[:, spans[0], spans[1]] = True
-    return x.masked_fill(holes.to(x.device), 0)
+    return x.masked_fill(moved(holes, x.device), 0)

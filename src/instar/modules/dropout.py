@@ -8,6 +8,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
+
 
 class Masks:
     """In place of a generator: the masks of all layers, drawn by the caller.
@@ -35,5 +37,6 @@ def dropout(x: Tensor, p: float, generator: Generator | Masks | None = None) -> 
         return generator.applied(x, p)
     if generator is None:
         return nnf.dropout(x, p)
-    kept = torch.empty_like(x, device=generator.device).bernoulli_(1 - p, generator=generator).div_(1 - p)
-    return x * kept.to(x.device)
+    kept = torch.empty(x.shape, dtype=x.dtype, device=generator.device)  # in one order, whatever that of x in memory
+    kept = kept.bernoulli_(1 - p, generator=generator).div_(1 - p)
+    return x * moved(kept, x.device)

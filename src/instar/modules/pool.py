@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,9 @@ class ImagePool(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
+        self._journal: list[tuple[int | None, Tensor]] | None = None
+        """For each image taken in since the journal was begun its place and the image that was there, or None and what
+        the pool was before it grew."""
         self.register_buffer("images", torch.empty(0))
 
     @torch.no_grad()
@@ -32,6 +36,7 @@ class ImagePool(nn.Module):
     def _swap(self, fake: Tensor) -> Tensor:
         stored = len(self.images)
         if stored < self.size:
+            self._note(None, self.images)
             self.images = torch.cat([self.images.to(fake), fake[None]]) if stored else fake[None].clone()
             return fake
         if torch.rand(()) < 0.5:
@@ -39,12 +44,27 @@ class ImagePool(nn.Module):
         slot = int(torch.randint(stored, ()))
         old = self.images[slot].clone()
         self.images[slot] = fake
+        self._note(slot, old)
         return old
 
-    def drop_not_finite(self) -> None:
-        """Take out the images that hold numbers that are not finite."""
-        if len(self.images):
-            self.images = self.images[self.images.isfinite().flatten(1).all(1)]
+    def _note(self, slot: int | None, old: Tensor) -> None:
+        if self._journal is not None:
+            self._journal.append((slot, old))
+
+    def begin_journal(self) -> Callable[[], None]:
+        """From here on keep what is needed to go back; return what goes back here."""
+        journal: list[tuple[int | None, Tensor]] = []
+        self._journal = journal
+        return lambda: self._undo(journal)
+
+    @torch.no_grad()
+    def _undo(self, journal: list[tuple[int | None, Tensor]]) -> None:
+        while journal:
+            slot, old = journal.pop()
+            if slot is None:
+                self.images = old
+            else:
+                self.images[slot] = old
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         # The buffer grows, so a loaded one may have another shape than this one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -37,9 +38,13 @@ class VectorQueue(nn.Module):
         self.filled = filled
         self.register_buffer("place", torch.tensor(0), persistent=filled)
         self.register_buffer("length", torch.tensor(size if filled else 0), persistent=not filled)
+        self._count = size if filled else 0  # as `length`, which may lie on a GPU that would have to be waited for
+        self._journal: list[tuple[Tensor, Tensor, Tensor, int]] | None = None
+        """Of each push since the journal was begun the places, the rows that were there, the next place and the number
+        of vectors."""
 
     def __len__(self) -> int:
-        return int(self.length)
+        return self._count
 
     @torch.no_grad()
     def push(self, vectors: Tensor) -> None:
@@ -47,9 +52,26 @@ class VectorQueue(nn.Module):
         size = len(self.rows)
         vectors = vectors[-size:]
         slots = (self.place + torch.arange(len(vectors), device=self.rows.device)) % size
+        if self._journal is not None:
+            self._journal.append((slots, self.rows[slots], self.place.clone(), self._count))
         self.rows[slots] = vectors.to(self.rows)
         self.place.copy_((self.place + len(vectors)) % size)
-        self.length.add_(len(vectors)).clamp_(max=size)
+        self._count = min(self._count + len(vectors), size)
+        self.length.fill_(self._count)
+
+    def begin_journal(self) -> Callable[[], None]:
+        """From here on keep what is needed to go back; return what goes back here."""
+        journal: list[tuple[Tensor, Tensor, Tensor, int]] = []
+        self._journal = journal
+        return lambda: self._undo(journal)
+
+    @torch.no_grad()
+    def _undo(self, journal: list[tuple[Tensor, Tensor, Tensor, int]]) -> None:
+        while journal:
+            slots, rows, place, self._count = journal.pop()
+            self.rows[slots] = rows
+            self.place.copy_(place)
+            self.length.fill_(self._count)
 
     def vectors(self) -> Tensor:
         """Return a copy of the vectors (len, dim), oldest first, which later pushes leave alone."""
@@ -69,3 +91,4 @@ class VectorQueue(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
         if not self.filled:
             self.place.zero_()
+            self._count = int(self.length)

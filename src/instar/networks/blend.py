@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.device import constant
 from instar.core.precision import full_precision
 from instar.modules.equalised import EqualConv, activate
 from instar.modules.masked import Masked
@@ -118,7 +119,7 @@ class BlendGenerator(Masked):
         if self.colour is not None:
             colour = enlarged(0.5 * full_precision(self.colour(wide)).tanh(), self.fold)
             if x.shape[1] == 3:
-                content = nnf.conv2d(torch.cat([content, colour], 1), content.new_tensor(COLOURS)[:, :, None, None])
+                content = nnf.conv2d(torch.cat([content, colour], 1), constant(COLOURS, content)[:, :, None, None])
             else:  # how far each band is from the first
                 content = torch.cat([content, content + colour], 1)
         return self.limit(blend(x, content, mask), x), mask

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from instar.core.device import moved
+
 
 class PatchHeads(nn.Module):
     """For each layer a two-layer perceptron and L2 normalisation, shared by queries and keys."""
@@ -47,5 +49,5 @@ def sample_places(features: Mapping[str, Tensor], count: int) -> dict[str, Tenso
     places = {}
     for name, feature in features.items():
         h, w = feature.shape[2:]
-        places[name] = torch.randperm(h * w)[:count].to(feature.device)
+        places[name] = moved(torch.randperm(h * w)[:count], feature.device)
     return places

@@ -13,6 +13,7 @@ from torch.nn.functional import l1_loss as l1
 from instar.core.abilities import StyleEncoding
 from instar.core.batch import Domain, Paired
 from instar.core.config import MethodConfig, Preset, RunConfig
+from instar.core.device import moved
 from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
@@ -299,7 +300,8 @@ class BicycleGAN(Method[Paired]):
         """Draw n styles (n, S) from N(0, 1)."""
         like = next(self.G.parameters())
         place = like.device if generator is None else generator.device
-        return torch.randn(n, self.cfg.style, device=place, dtype=like.dtype, generator=generator).to(like.device)
+        drawn = torch.randn(n, self.cfg.style, device=place, dtype=like.dtype, generator=generator)
+        return moved(drawn, like.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain = "b") -> Tensor:
         """Return the means (N, S) of the styles of images (N, C, H, W) of any size."""

@@ -187,7 +187,7 @@ class CUT(Method[Unpaired]):
         ),
         "light": Preset(
             about="64 px on a CPU: a light generator, six minutes on one core with bf16",
-            method={**LIGHT, "nce_x": 0.5, "nce_y": 0.0, "layers": ("pixels", "stem", "down", "middle"), "patches": 64},
+            method={**LIGHT, "nce_x": 0.2, "nce_y": 0.0, "layers": ("pixels", "stem", "down", "middle"), "patches": 64},
             data={"size": 64, "zoom": 1.0},
             train={"steps": 3000, "batch": 4, "ema": 1500, "save_every": 1000, "preview_every": 1000},
         ),

@@ -142,7 +142,7 @@ class DistanceGAN(Method[Unpaired]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse a single image where two are compared."""
-        w, batch, two_each = self.cfg, config.train.batch, 2 * config.train.devices
+        w, batch, two_each = self.cfg, config.train.batch, 2 * config.train.parts
         if batch < two_each and self.keeps_distances and w.between == "images":
             enough, halves = setting("train.batch", two_each), setting("method.between", "top-bottom")
             raise UserError(

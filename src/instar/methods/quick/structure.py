@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import constant
 from instar.core.precision import full_precision
 from instar.core.raster import LUMA
 
@@ -43,7 +44,7 @@ def _luminance(images: Tensor) -> Tensor:
         return images
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
-    return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    return (images * constant(LUMA, images)[:, None, None]).sum(1, keepdim=True)
 
 
 def _box(x: Tensor) -> Tensor:

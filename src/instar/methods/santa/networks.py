@@ -50,7 +50,8 @@ class PathGenerator(Masked):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) in [-1, 1] to the end of the path; H and W multiples of 4."""
-        return self.decode(self.encoder(x), x.new_ones(len(x)), x)
+        place = x.new_ones(x.shape[0])  # not len(x), which an export would take for a constant
+        return self.decode(self.encoder(x), place, x)
 
     def decode(self, latent: Tensor, place: Tensor, x: Tensor) -> Tensor:
         """Return the images (N, C, H, W) in [-1, 1] at places (N,) of the path of x, (N, C, H, W).

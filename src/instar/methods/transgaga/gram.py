@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
 from instar.core.errors import setting
 from instar.core.precision import full_precision
 from instar.losses.perceptual import VGG16
@@ -58,7 +59,7 @@ class RandomPyramid:
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Map images (N, C, H, W) in [-1, 1] to features (N, width, H, W) and those of the two smaller layers."""
-        self.kernels = [kernel.to(images.device) for kernel in self.kernels]
+        self.kernels = [moved(kernel, images.device) for kernel in self.kernels]
         out = []
         for i, kernel in enumerate(self.kernels):
             images = nnf.conv2d(images, kernel.to(images.dtype), stride=2 if i else 1, padding=1).relu()

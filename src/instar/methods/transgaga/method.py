@@ -12,6 +12,7 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
+from instar.core.device import moved
 from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, Term, term
@@ -20,6 +21,7 @@ from instar.core.schedule import linear, stage
 from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt, Width
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
+from instar.losses.perceptual import EXTRACTOR
 from instar.methods.transgaga.augment import random_affine, random_colours
 from instar.methods.transgaga.discriminators import Discriminators
 from instar.methods.transgaga.gram import Texture
@@ -185,6 +187,11 @@ class TransGaGa(Method[Unpaired]):
         """Tell of weights to be fetched."""
         return self.texture.note() if self.cfg.gram else ""
 
+    @classmethod
+    def trains_on(cls, cfg: Config) -> tuple[str, ...]:
+        """Name VGG-16, if textures are compared in its features."""
+        return (EXTRACTOR,) if cfg.gram and cfg.texture == "vgg" else ()
+
     def untrained(self) -> tuple[str, ...]:
         """Return what takes images apart, if the first stage is left out."""
         return () if self.cfg.stages[0] else ("E_g", "vae")
@@ -329,7 +336,8 @@ class TransGaGa(Method[Unpaired]):
 
     def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw appearances (n, S) from N(0, I)."""
-        return torch.randn(n, self.cfg.code, generator=generator).to(self.pca.a.mean)
+        mean = self.pca.a.mean
+        return moved(torch.randn(n, self.cfg.code, generator=generator).to(mean.dtype), mean.device)
 
     def encode_style(self, reference: Tensor, *, domain: Domain) -> Tensor:
         """Return the appearances (N, S) of images (N, C, H, W) of a domain."""

@@ -25,10 +25,10 @@ def visible_labels(batch: Unlabelled, mode: Literal["joint", "separate", "semi",
     labels = batch.labels
     if mode in ("joint", "separate"):
         return torch.full((len(batch.a),), -1, device=batch.a.device)
-    if not len(labels) or (mode == "sup" and labels.min() < 0):
+    if not len(labels) or (mode == "sup" and batch.label_range[0] < 0):
         raise UserError(f"{setting('method.mode', mode)} needs classes: a folder for each, such as train/cat")
-    if labels.max() >= domains:
+    if batch.label_range[1] >= domains:
         raise UserError(
-            f"there are {int(labels.max()) + 1} classes or more: set {setting('method.domains')} to their number"
+            f"there are {batch.label_range[1] + 1} classes or more: set {setting('method.domains')} to their number"
         )
     return labels

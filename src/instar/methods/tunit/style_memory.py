@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
 from instar.modules.vector_queue import VectorQueue
 
 
@@ -32,8 +33,8 @@ class StyleMemory(nn.Module):
         """Draw n styles (n, dim): those of images, or normal numbers while it is empty."""
         known = self.rows.vectors()[:, : self.dim]
         if not len(known):
-            return torch.randn(n, self.dim, dtype=known.dtype, generator=generator).to(known.device)
-        return known[torch.randint(len(known), (n,), generator=generator).to(known.device)]
+            return moved(torch.randn(n, self.dim, dtype=known.dtype, generator=generator), known.device)
+        return known[moved(torch.randint(len(known), (n,), generator=generator), known.device)]
 
     def counts(self) -> Tensor:
         """Return how many of the images are in each domain, (domains,)."""

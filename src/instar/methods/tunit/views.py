@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import constant
 from instar.core.raster import LUMA
 
 DEGREES, SHIFT, SHEAR = 20.0, 0.1, 10.0
@@ -57,7 +58,7 @@ def random_colours(x: Tensor, strength: float) -> Tensor:
         return x.mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     if channels != 3:  # bands of no colour: contrast around the mean of all
         return x.mean((1, 2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
-    luma = x.new_tensor(LUMA).view(1, 3, 1, 1)
+    luma = constant(LUMA, x).view(1, 3, 1, 1)
     x = (x * luma).sum(1, keepdim=True).mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
     x = (x * luma).sum(1, keepdim=True).lerp(x, saturation).clamp(0, 1)
     turned = torch.einsum("nij,njhw->nihw", hue_rotation(uniform(x, min(0.5, HUE * strength))), x)
@@ -72,7 +73,7 @@ def hue_rotation(share: Tensor) -> Tensor:
     cos, sin = (f(2 * math.pi * share).view(-1, 1, 1) for f in (torch.cos, torch.sin))
     one = torch.eye(3, dtype=share.dtype, device=share.device)
     axis = torch.full((3, 3), 1 / 3, dtype=share.dtype, device=share.device)
-    cross = share.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    cross = constant([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], share) / math.sqrt(3)
     return cos * one + (1 - cos) * axis + sin * cross
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.device import moved
 from instar.modules.affine import Affine
 
 TURN, SHEAR, ZOOM, SHIFT = math.pi / 9, 0.3, 0.2, 0.1
@@ -57,5 +58,5 @@ def random_paint(x: Tensor) -> Tensor:
     for i, side in enumerate((1, 2, 4, 8)):
         cells = places[grid == i, :, :side, :side]
         fields[grid == i] = nnf.interpolate(cells, x.shape[2:], mode="bilinear", align_corners=True)
-    dark, light = fields.to(x).chunk(2)
+    dark, light = moved(fields.to(x.dtype), x.device).chunk(2)
     return dark + (light - dark) * (x + 1) / 2

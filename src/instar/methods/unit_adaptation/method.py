@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
+from instar.core.device import constant
 from instar.core.errors import UserError, setting
 from instar.core.method import Method, Objectives, Paper, same_side, two_each
 from instar.core.objective import Loss, Objective, term
@@ -194,9 +195,9 @@ class UNITAdaptation(Method[Labelled]):
 
     def objectives(self, batch: Labelled, at: Progress) -> Objectives:
         """Move the discriminator with its classifier, then the generator against it."""
-        if batch.labels.max() >= self.cfg.classes:
+        if batch.label_range[1] >= self.cfg.classes:
             classes = setting("method.classes")
-            raise UserError(f"there are {int(batch.labels.max()) + 1} classes: set {classes}, not {self.cfg.classes}")
+            raise UserError(f"there are {batch.label_range[1] + 1} classes: set {classes}, not {self.cfg.classes}")
         x, y = self.augmented(batch.a, "a"), self.augmented(batch.b, "b")
         mean, std = self.G.encode_both(x, y)
         # The order of the images is that of x, then y, in both domains: x_a and y_a, x_b and y_b.
@@ -267,7 +268,7 @@ class UNITAdaptation(Method[Labelled]):
         """Return images (N, channels, H, W) with as many channels as the networks of a domain have."""
         if self.cfg.gray != domain or images.shape[1] == 1:
             return images
-        return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+        return (images * constant(LUMA, images)[:, None, None]).sum(1, keepdim=True)
 
     def encode(self, x: Tensor, *, domain: Domain) -> Tensor:
         """Return the means (N, 8 width, 1, 1) of the codes of images of a domain."""
