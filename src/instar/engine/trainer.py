@@ -183,6 +183,8 @@ class Trainer(Steps):
         every, end = self.cfg.watch_every, self.cfg.steps
         last = Progress(end - 1, end, self.source.epoch_length)
         due = every and (self.step % every == 0 or self.step == end) and self.phase == self.method.phase(last)
+        if due:
+            self.settle()
         if due and self.watcher and self.fabric.is_global_zero:
             try:
                 with self.averages.in_place(), self.fabric.autocast():
