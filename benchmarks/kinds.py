@@ -14,21 +14,26 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import torch
 import yaml
 
-from instar.api.timing import seconds_of_a_step
 from instar.core import registry
+from instar.core.config import RunConfig
 from instar.core.method import defaults
 from instar.core.settings import with_changes
 from instar.data.drawn.kinds import KINDS
+from instar.testing.runs import build, source_for, trainer
 
 SPEC = Path(__file__).with_name("kinds.yaml")
 LEVELS = ("easy", "cluttered")
+WARM, TIMED = 2, 8
+"""Steps before the clock starts, and those that are timed."""
 ROUND = 100
 """Steps are multiples of this."""
 
@@ -53,10 +58,23 @@ def steps(minutes: float) -> dict[str, int]:
         method = own.get("name", name)
         config = defaults(method, registry.get(method), own.get("preset", spec["common"]["preset"]))
         config = with_changes(config, {"train": {"precision": spec["common"]["train"]["precision"], "device": "cpu"}})
-        seconds = seconds_of_a_step(config, time.process_time)
-        found[name] = max(1, round(60 * minutes / seconds / ROUND)) * ROUND
+        found[name] = max(1, round(60 * minutes / seconds_of_a_step(config) / ROUND)) * ROUND
         print(f"{name}: {found[name]} steps", flush=True)
     return found
+
+
+def seconds_of_a_step(config: RunConfig) -> float:
+    """Return the processor's time for a step of a training, the mean of eight, as penalties come each eighth."""
+    config = replace(config, train=replace(config.train, steps=WARM + TIMED))
+    method, source = build(config), source_for(config)
+    with tempfile.TemporaryDirectory() as folder:
+        training = trainer(config, Path(folder), method, source, config.train.precision)
+        for step in range(WARM):
+            training.train_step(source.batch(step))
+        began = time.process_time()
+        for step in range(WARM, WARM + TIMED):
+            training.train_step(source.batch(step))
+        return (time.process_time() - began) / TIMED
 
 
 def main() -> None:

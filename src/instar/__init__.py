@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from instar.api.import_ import import_checkpoint as import_checkpoint
     from instar.api.inspect import inspect as inspect
     from instar.api.load import load as load
+    from instar.api.push import PushResult as PushResult
+    from instar.api.push import push as push
     from instar.api.serve import serve as serve
     from instar.api.study import score_study as score_study
     from instar.api.study import study as study
@@ -59,6 +61,8 @@ _HOMES = {
     "import_checkpoint": "instar.api.import_",
     "inspect": "instar.api.inspect",
     "load": "instar.api.load",
+    "PushResult": "instar.api.push",
+    "push": "instar.api.push",
     "score_study": "instar.api.study",
     "serve": "instar.api.serve",
     "study": "instar.api.study",

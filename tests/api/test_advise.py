@@ -12,6 +12,7 @@ from PIL import Image
 import instar
 from instar.api import advise as module
 from instar.cli import main
+from instar.core.config import DataConfig
 from instar.core.errors import UserError
 
 
@@ -89,8 +90,7 @@ def test_the_command(capped_heads: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert said[0].startswith("B: ")
 
 
-def test_the_minutes_are_those_of_some_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUICK", ("quick", "tiny"))
-    minutes, precision = module._minutes("quick", "tiny")
+def test_the_minutes_are_those_of_some_steps(capped_heads: Path) -> None:
+    minutes, precision = module._minutes("quick", "tiny", DataConfig(roots=(capped_heads,)))
     assert 0 < minutes < 10
     assert precision in (None, "bf16")

@@ -65,7 +65,7 @@ def test_two_of_its_runs_end_in_a_table_with_the_oracles_scores(
 
 def test_steps_are_those_of_equal_time(monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]) -> None:
     module = runpy.run_path(str(BENCHMARKS / "kinds.py"))
-    monkeypatch.setitem(module["steps"].__globals__, "seconds_of_a_step", lambda config, clock: config.train.batch / 8)
+    monkeypatch.setitem(module["steps"].__globals__, "seconds_of_a_step", lambda config: config.train.batch / 8)
     found = module["steps"](10.0)
     assert set(found) == set(spec["runs"])
     assert found["quick"] == 1200

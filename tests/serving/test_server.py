@@ -193,9 +193,10 @@ def wide() -> bytes:
         ({"style": "nan"}, None, 400, "finite"),
         ({"path": "/etc/passwd"}, None, 400, "'path' is no parameter"),
         ({}, b"", 415, "no image"),
-        ({}, b"GIF89a", 415, "no image of the formats"),
-        ({}, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "no image of the formats"),
-        ({}, "half", 415, "damaged"),
+        ({}, b"GIF89a", 415, "the image cannot be read: not an image"),
+        ({}, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "the image cannot be read: not an image"),
+        ({}, b"\x93NUMPY\x01\x00", 415, "the image cannot be read: not an image"),
+        ({}, "half", 415, "the image cannot be read"),
         ({}, "wide", 413, "at most 16000000"),
         ({}, b"x" * 21_000_000, 413, "more than 20 MB"),
     ],
@@ -210,6 +211,18 @@ def test_wrong_requests(server: Served, fields: dict[str, str], content: Any, st
         assert "/tmp" not in answer.decode()
         assert "Traceback" not in answer.decode()
     assert server.ask("/healthz")[0] == 200
+
+
+def test_deep_colour_is_read_and_answered_deep(server: Served) -> None:
+    """By the gate of all files: Pillow alone would have read eight bits."""
+    tifffile = pytest.importorskip("tifffile")
+    deep, file = np.random.default_rng(0).integers(0, 65536, (32, 40, 3), dtype=np.uint16), io.BytesIO()
+    tifffile.imwrite(file, deep, photometric="rgb")
+    status, _, answer = server.translate(file.getvalue(), format="npy")
+    assert status == 200
+    made = np.load(io.BytesIO(answer))
+    assert (made.shape, made.dtype) == (deep.shape, deep.dtype)
+    assert (made % 257).any()
 
 
 def test_other_routes_methods_and_bodies(server: Served) -> None:

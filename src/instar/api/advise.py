@@ -97,7 +97,7 @@ def advise(
         target: domain to translate to, by name.
         extractor: adds how well the domains are told apart in its features, as of `instar.evaluate`.
         weights: as of `instar.evaluate`.
-        time: measure the minutes by some steps of the method, in seconds.
+        time: measure the minutes by some steps of the method on these images, as `instar.fit` does.
         on_event: told how far it is (`Worked`).
 
     Raises:
@@ -129,7 +129,7 @@ def advise(
         unknown += _unknown(change, counts, rows)
     if extractor is not None and len(counts) == 2:
         seen.append(_by_features(found, extractor, path_or_none(weights), on_event))
-    minutes, precision = _minutes(method, preset) if time else (None, None)
+    minutes, precision = _minutes(method, preset, cfg) if time else (None, None)
     named = {"source": source, "target": target, "precision": precision}
     given = {name: value for name, value in named.items() if value is not None}
     following = call("train", method, *cfg.roots, out="runs/first", preset=preset, **given)
@@ -269,16 +269,18 @@ def _by_features(found: Selection, extractor: str | Extractor, weights: Path | N
     )
 
 
-def _minutes(method: str, preset: str) -> tuple[float, str | None]:
+def _minutes(method: str, preset: str, data: DataConfig) -> tuple[float, str | None]:
     """Return how long a training takes here by a few of its steps, and the precision if another one is faster."""
-    from instar.api.timing import seconds_of_a_step
+    from instar.api.trial import measured
     from instar.core import registry
     from instar.core.device import has_bf16, pick_device
     from instar.core.method import defaults
 
     config = defaults(method, registry.get(method), preset)
-    found: dict[str | None, float] = {None: seconds_of_a_step(config)}
+    own = replace(config.data, roots=data.roots, source=data.source, target=data.target)
+    config = replace(config, data=own)
+    found: dict[str | None, float] = {None: measured(config).step}
     if has_bf16(pick_device(config.train.device)):
-        found["bf16"] = seconds_of_a_step(replace(config, train=replace(config.train, precision="bf16")))
+        found["bf16"] = measured(replace(config, train=replace(config.train, precision="bf16"))).step
     precision = min(found, key=lambda one: found[one])
     return found[precision] * config.train.steps / 60, precision

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ def load(path: str | PathLike[str], device: str = "auto", precision: Precision =
 
     Args:
         path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`, or a file from `export`, which needs no
-            PyTorch.
+            PyTorch; or an address of a shared model: `hf://OWNER/NAME` of a hub, `file:///PATH`.
         device: auto, cpu, cuda or mps.
         precision: 32 or bf16: bf16 takes half of the time where the device has it, and changes results a little.
 
@@ -25,4 +24,4 @@ def load(path: str | PathLike[str], device: str = "auto", precision: Precision =
     """
     from instar.inference.load import load as loaded
 
-    return loaded(Path(path), device, precision)
+    return loaded(path, device, precision)

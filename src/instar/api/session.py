@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -40,8 +40,9 @@ from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
 from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
+from instar.engine.trackers import boards, check_logger
 from instar.engine.trainer import Trainer
-from instar.engine.writers import Board, Log, Metrics
+from instar.engine.writers import Log, Metrics
 from instar.evaluation.watching import WATCHED, Watcher
 from instar.reports.view import COPIES, ViewPage
 
@@ -137,6 +138,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
     """
     config, out = job.config, job.out
     with ExitStack() as held, parallel.launched(config.train, spawned=spawned) as fabric:
+        check_logger(config.train)
         if fabric.is_global_zero and not job.fresh:
             held.enter_context(directory.owned(out))
         with fabric.rank_zero_first():  # the first process decodes the images, the others find its cache
@@ -154,10 +156,10 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         fabric.barrier()
         listeners = Listeners()
         advice = Advice(config, method, data.found.names, listeners)
-        with closing(Board(out, listeners)) as board:
+        with boards(config, out, listeners) as shown:
             if fabric.is_global_zero:
                 page = ViewPage(out, listeners, job.speller)
-                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), board)
+                listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), *shown)
                 listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in about_images(data, config):

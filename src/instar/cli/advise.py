@@ -29,7 +29,7 @@ class Advise:
     weights: Path | None = None
     """File with the extractor's weights, as of instar evaluate."""
     time: bool = True
-    """Measure the minutes by some steps of the method, in seconds."""
+    """Measure the minutes by some steps of the method on these images."""
 
 
 def run(arguments: Sequence[str]) -> int:

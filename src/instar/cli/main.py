@@ -38,8 +38,9 @@ COMMANDS = {
     "benchmark": Command(
         "SPEC.yaml", "train and score a grid of methods, data sets and seeds; goes on where it stopped"
     ),
-    "export": Command("RUN -o MODEL.onnx", "write a trained model as one file for another runtime, and compare both"),
+    "export": Command("RUN -o MODEL", "write a trained model as ONNX, OpenVINO or a PyTorch program, and compare both"),
     "import": Command("FORMAT FILE... -o RUN", "make a run of a checkpoint that the authors' own code has saved"),
+    "push": Command("RUN ADDRESS", "share a trained model on a hub (hf://OWNER/NAME) or as a folder, with a card"),
     "serve": Command("RUN|MODEL...", "translate over HTTP: several models, batches, limits, a token"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"

@@ -268,6 +268,9 @@ class TrainConfig(Settings):
     module.path:callable."""
     keep_best: NonNegativeInt = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
+    logger: Literal["trackio", "mlflow", "wandb"] | None = field(default=None, metadata=IF_SET)
+    """Also tell this logger, which is imported then: settings, numbers and sample pictures. Where it keeps them,
+    its own variables say."""
     start_from: Path | None = None
     """Run or checkpoint from which networks are taken, as they were trained there, before the first step; each that
     has the same weights by name and shape."""

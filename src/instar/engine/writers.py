@@ -60,7 +60,7 @@ class Metrics(Writer):
         path = self.run / "metrics.jsonl"
         if isinstance(event, Started):
             _cut(path, event.step)
-        row = _row(event)
+        row = row_of(event)
         if row:
             with open_own(path, "ab") as file:
                 file.write(json.dumps(row).encode() + b"\n")
@@ -89,7 +89,7 @@ class Board(Writer):
         elif isinstance(event, (Logged, Scored, Watched)):
             from torch.utils.tensorboard.summary import scalar  # noqa: PLC0415
 
-            for name, number in _scalars(_row(event)):
+            for name, number in scalars(row_of(event)):
                 self._add(event.step, scalar(name, number))  # type: ignore[no-untyped-call]
 
     def _begin(self, step: int) -> None:
@@ -138,7 +138,7 @@ class Log(Writer):
                 file.write(f"{now} {event.level.upper()} {event.text.spelled(self._speller)}\n".encode())
 
 
-def _row(event: Event) -> Row:
+def row_of(event: Event) -> Row:
     """Return the numbers of an event with their step; empty if it has none."""
     if isinstance(event, Logged):
         pace = {"step": event.step, "seconds": event.seconds, "images_per_second": event.images_per_second}
@@ -150,7 +150,7 @@ def _row(event: Event) -> Row:
     return {"step": event.step, **event.scores} if isinstance(event, Scored) else {}
 
 
-def _scalars(row: Row) -> Iterator[tuple[str, float]]:
+def scalars(row: Row) -> Iterator[tuple[str, float]]:
     """Yield names and numbers; counts become shares of their sum."""
     for name, value in row.items():
         if isinstance(value, list):

@@ -13,7 +13,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from PIL import Image
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -121,12 +120,12 @@ class Server:
         self.latency.observe(time.monotonic() - began)
         return Response(content, media_type=TYPES[kind])
 
-    def _pictures(self, given: Asked) -> tuple[Image.Image, Image.Image | None]:
+    def _pictures(self, given: Asked) -> tuple[Picture, Picture | None]:
         most = self.limits.megapixels * 1e6
         reference = given.files.get("reference")
         return decoded(given.files.get("image", b""), most), decoded(reference, most) if reference else None
 
-    def _job(self, fields: dict[str, str], image: Image.Image, reference: Image.Image | None) -> Job:
+    def _job(self, fields: dict[str, str], image: Picture, reference: Picture | None) -> Job:
         names = list(self.models.paths)
         if "model" not in fields and len(names) > 1:
             raise Refused(400, f"model: say which; there is: {', '.join(names)}")

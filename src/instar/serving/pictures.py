@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from instar.core.images import viewable
+from instar.core.member import Member
 from instar.core.modes import fit_for
 from instar.core.raster import Picture, Raster
-from instar.core.samples import refusal
+from instar.core.reading import UnreadableImage, probe, read
 
-READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 Format = Literal["png", "jpeg", "webp", "tiff", "npy"]
 TYPES: dict[str, str] = {
     "png": "image/png",
@@ -24,7 +25,6 @@ TYPES: dict[str, str] = {
     "npy": "application/x-npy",
 }
 """Of answers, by format."""
-_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16")
 _OPTIONS: dict[str, dict[str, int]] = {"jpeg": {"quality": 95, "subsampling": 0}, "webp": {"quality": 95}}
 
 
@@ -36,35 +36,42 @@ class TooLarge(Exception):  # noqa: N818
     """The image has too many pixels."""
 
 
-def decoded(content: bytes, most: float) -> Image.Image:
-    """Decode an image upright.
+@dataclass(frozen=True)
+class Received(Member):
+    """A file that came in a request."""
+
+    content: bytes = field(repr=False)
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """Return its content."""
+        return io.BytesIO(self.content)
+
+    def where(self) -> str:
+        """Return nothing: it lies nowhere."""
+        return ""
+
+
+def decoded(content: bytes, most: float) -> Picture:
+    """Decode an image upright, by the gate through which files come in.
 
     Args:
         content: of a file.
         most: pixels.
 
     Raises:
-        NoImage: it is none of `READ`, damaged, or of a kind that is not read.
+        NoImage: it is none, damaged, or of a kind that is not read.
         TooLarge: by its header, before anything is decoded.
     """
     if not content:
         raise NoImage("there is no image in the request")
+    file = Received(Path(), "image", content)
     try:
-        image = Image.open(io.BytesIO(content), formats=READ)
-        pixels = image.width * image.height
-    except Exception as error:  # broken files make Pillow raise nearly anything
-        raise NoImage(f"this is no image of the formats {', '.join(READ)}") from error
-    if pixels > most:
-        raise TooLarge(f"{image.width} x {image.height} pixels; at most {most:.0f} are taken")
-    try:
-        why = refusal(image)
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-    except Exception as error:
-        raise NoImage("this image is damaged") from error
-    if why or upright.mode not in _MODES:
-        raise NoImage(why or f"images of mode {upright.mode} are not taken")
-    return upright
+        header = probe(file)
+        if header.width * header.height > most:
+            raise TooLarge(f"{header.width} x {header.height} pixels; at most {most:.0f} are taken")
+        return read(file)
+    except UnreadableImage as error:
+        raise NoImage(f"the image cannot be read: {error.reason}") from error
 
 
 def encoded(image: Picture, kind: Format) -> bytes:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.raster import Picture
@@ -45,12 +44,12 @@ class Job:
     """
 
     model: str
-    image: Image.Image
+    image: Picture
     to: str | None
     size: int | None
     seed: int
     style: NDArray[np.float32] | None
-    reference: Image.Image | None
+    reference: Picture | None
     done: Callable[[Picture | Exception], None]
     given_up: bool = False
     since: float = field(default_factory=time.monotonic)

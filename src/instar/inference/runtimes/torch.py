@@ -40,7 +40,11 @@ class TorchGraph:
             raise UserError(f"{path}: PyTorch cannot read it ({first_line(error)})") from error
         if not extra[KEY]:
             raise UserError(f"{path}: this program was not exported by Instar; give one from `instar.export`")
-        self._torch, self._program, self.bytes = torch, program.module(), path.stat().st_size
+        try:  # of some networks a size of one block would be refused, as the example was larger
+            self._program = program.module(check_guards=False)
+        except TypeError:  # of older versions, which ask for no such thing
+            self._program = program.module()
+        self._torch, self.bytes = torch, path.stat().st_size
         self.card = Card.from_json(extra[KEY], path)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
