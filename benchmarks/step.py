@@ -25,9 +25,9 @@ from typing import Any
 import torch
 
 import instar
+from instar.core.memory import keep_freed_memory
 from instar.core.method import defaults
 from instar.core.progress import Progress
-from instar.engine.memory import keep_freed_memory
 from instar.engine.optimizers import Optimizers
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -26,7 +26,7 @@ import instar
 from instar.core.events import Event, Noted
 from instar.core.method import defaults
 from instar.core.settings import with_changes
-from instar.inference import fitting
+from instar.inference import memory
 from instar.inference.tiles import whole
 from instar.inference.translator import Translator
 
@@ -61,7 +61,7 @@ def measure(size: int, tile: str, free: float, blocks: int, threads: int) -> dic
     """Translate an image of noise and return the largest memory in GB, the processor's seconds and the estimate."""
     torch.set_num_threads(threads)
     if tile != "none":
-        whole.free_bytes = fitting.free_bytes = lambda _: int(free * 2**30)
+        whole.free_bytes = memory.free_bytes = lambda _: int(free * 2**30)
     kind = instar.get("cyclegan")
     config = defaults("cyclegan", kind, "paper")
     torch.manual_seed(0)

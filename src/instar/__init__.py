@@ -12,6 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from instar.api.advise import DataAdvice as DataAdvice
+    from instar.api.advise import advise as advise
     from instar.api.benchmark import benchmark as benchmark
     from instar.api.check import check as check
     from instar.api.compare import compare as compare
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "DataAdvice": "instar.api.advise",
+    "advise": "instar.api.advise",
     "benchmark": "instar.api.benchmark",
     "check": "instar.api.check",
     "compare": "instar.api.compare",

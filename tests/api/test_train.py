@@ -289,12 +289,13 @@ def test_events_in_order(data: Path, tmp_path: Path) -> None:
     told = [f"{type(event).__name__} {event.step}" for event in heard if not isinstance(event, (Noted, Worked))]
     assert told == [
         *("Started 0", "Pictured 0", "Stepped 1", "Logged 1", "Stepped 2", "Logged 2", "Pictured 2", "Saved 2"),
-        *("Stepped 3", "Logged 3", "Stepped 4", "Logged 4", "Pictured 4", "Saved 4", "Finished 4"),
+        *("Stepped 3", "Logged 3", "Stepped 4", "Logged 4", "Pictured 4", "Watched 4", "Saved 4", "Finished 4"),
     ]  # fmt: skip
     (started,) = heard.of(Started)
     assert (started.run, started.method, started.steps, started.batch) == (tmp_path / "run", "cut", 4, 1)
-    rows = numbers(tmp_path / "run")
+    *rows, measured = numbers(tmp_path / "run")
     assert [{"step": event.step, **event.values} for event in heard.of(Logged)] == rows
+    assert all(name == "step" or name.startswith("held-out/") for name in measured)
     assert all(one.seconds < two.seconds for one, two in pairwise(heard.of(Logged)))
     assert [event.path for event in heard.of(Saved)] == [
         tmp_path / f"run/checkpoints/step-00000000{step}" for step in (2, 4)

@@ -18,7 +18,8 @@ import instar
 from instar.cli import main, translate
 from instar.core.images import to_array
 from instar.core.reading import read
-from instar.inference import fitting, results
+from instar.inference import fitting, memory, results
+from instar.inference.tiles import whole
 from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
@@ -353,8 +354,8 @@ def test_what_will_not_fit_names_the_flag(
 ) -> None:
     write(photos / "huge.png", 90, 90)
     monkeypatch.setattr(fitting, "ALWAYS_FITS", 5000)
-    monkeypatch.setattr(fitting, "free_bytes", lambda _: 2**17)
-    monkeypatch.setattr(fitting, "planned", lambda *_: None)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 2**17)
+    monkeypatch.setattr(whole, "planned", lambda *_: None)
     assert call(run_directory(), photos, "-o", out) == 1
     (failed,) = (line for line in manifest(out) if line["status"] == "failed")
     assert failed["error"] == (

@@ -8,7 +8,7 @@ from torch import Tensor
 import instar
 from instar.core.errors import UserError
 from instar.core.events import Event, Noted, Worked
-from instar.inference import fitting
+from instar.inference import fitting, memory
 from instar.inference.tiles import whole
 from instar.inference.tiles.sizes import TILES
 from instar.inference.translator import Translator
@@ -28,7 +28,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def take(size: int) -> None:
         monkeypatch.setattr(fitting, "ALWAYS_FITS", 1000)
-        for module in (fitting, whole):
+        for module in (memory, whole):
             monkeypatch.setattr(module, "free_bytes", lambda _: size)
 
     return take
@@ -45,7 +45,7 @@ def test_an_image_that_will_not_fit_is_refused_before_it_starts(
     need = model._cost("b").bytes * x[0].numel()
     free(int(need))  # what allocators take beyond is missing
     monkeypatch.setattr(model.method, "translate", pytest.fail)
-    monkeypatch.setattr(fitting, "planned", lambda *_: None)
+    monkeypatch.setattr(whole, "planned", lambda *_: None)
     with pytest.raises(UserError, match=r"^150 x 200 px need about .* are free; set tile=auto, or a lower size$"):
         model.translate(x)
     monkeypatch.undo()

@@ -29,3 +29,12 @@ def test_masks_that_are_handed_in_take_the_place_of_chance() -> None:
     masks = Masks(iter([first, second]))
     assert torch.equal(dropout(x, 0.5, masks), x * first)
     assert torch.equal(dropout(x, 0.5, masks), x * second)
+
+
+def test_the_same_are_dropped_whatever_the_order_in_memory() -> None:
+    x = torch.ones(2, 3, 4, 5)
+    one, other = (
+        dropout(each, 0.5, torch.Generator().manual_seed(0))
+        for each in (x, x.contiguous(memory_format=torch.channels_last))
+    )
+    assert torch.equal(one, other)

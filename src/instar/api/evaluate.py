@@ -43,7 +43,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
         run: directory of a run, or one checkpoint.
         data: the images, if not the run's own test images: a data set folder, or one per domain.
         extractor: features in which distances are taken: "inception" (FID and KID of the literature), "mobilenet",
-            "efficientnet", "torchvision:NAME", or "module.path:callable" of your own; or one from
+            "efficientnet", "torchvision:NAME", "timm:NAME", or "module.path:callable" of your own; or one from
             `instar.metrics.extractors.load_extractor`. None for a method that finds domains: scores its clusters alone.
             A classifier of digits is scored by its accuracy alone unless another one than "inception", or `weights`,
             is given.

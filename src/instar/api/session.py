@@ -288,11 +288,13 @@ def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:
 
 
 def _scorer(config: RunConfig, data: Data) -> ValidationScores:
+    from instar.evaluation.own_features import refuse_own_features
     from instar.evaluation.validation import (
         ValidationScores,
         extractor_of,
     )  # (seconds of import, for runs that are scored)
 
+    refuse_own_features(config, config.train.score_with)
     extractor = extractor_of(config.train.score_with)
     found = data.found
     return ValidationScores(

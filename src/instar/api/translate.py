@@ -11,6 +11,7 @@ from instar.api.paths import AnyPath, Paths
 from instar.core.events import Listener, Stop, ignore
 
 if TYPE_CHECKING:
+    from instar.core.config import Precision
     from instar.inference.base import BaseTranslator
     from instar.inference.style_table import StyleTable
     from instar.inference.translate_files import TranslationResult
@@ -24,8 +25,10 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     to: str | None = None,
     size: int | None = None,
     tile: int | Literal["auto"] | None = None,
+    tile_statistics: Literal["exact", "approximate"] = "exact",
     batch: int = 8,
     device: str = "auto",
+    precision: Precision = "32",
     seed: int = 0,
     samples: int | None = None,
     reference: Paths = (),
@@ -59,8 +62,13 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         tile: translate images with more pixels than a square of this side in parts of so many: any size in little
             memory. Norms take their statistics from the whole image, so that the result is that of the whole. "auto"
             does so where the memory is too small for the whole.
+        tile_statistics: of norms in tiles: "exact" keeps features of the whole image in memory or on disk;
+            "approximate" takes the statistics of the image made smaller, in memory that does not grow with the image,
+            and says how far the result is off.
         batch: most images of one size that go through the network together.
         device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
+        precision: 32 or bf16, of a model that is not loaded yet: bf16 takes half of the time where the device has it,
+            and changes results a little (see docs/translating.md).
         seed: of the model's noise or style, if it has any.
         samples: styles drawn for each image, the same ones for all: cat_seed0-0.png, cat_seed0-1.png, ...
         reference: images of the domain translated into, whose styles results take: cat_like-NAME.png.
@@ -100,6 +108,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         to=to,
         size=size,
         tile=tile,
+        tile_statistics=tile_statistics,
         batch=batch,
         seed=seed,
         samples=samples,
@@ -117,7 +126,12 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         labels=None if labels is None else Path(labels),
     )
     return translate_files(
-        _model(run), request, device=device, on_event=ignore if on_event is None else on_event, stop=stop
+        _model(run),
+        request,
+        device=device,
+        precision=precision,
+        on_event=ignore if on_event is None else on_event,
+        stop=stop,
     )
 
 

@@ -25,8 +25,8 @@ class Compare:
     data: tuple[Path, ...] = ()
     """Images, laid out as for training; the first run's own test images if not given."""
     extractor: str = "inception"
-    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, torchvision:NAME,
-    or module.path:callable of your own."""
+    """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
+    torchvision:NAME, timm:NAME, or module.path:callable of your own."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
     to: str | None = None

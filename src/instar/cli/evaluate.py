@@ -42,8 +42,8 @@ class Evaluate:
     is a column of its own."""
     extractor: str = "inception"
     """Features in which distances are taken: inception (FID and KID of the literature), mobilenet, efficientnet,
-    torchvision:NAME, or module.path:callable of your own. none for a method that finds domains: scores its clusters
-    alone."""
+    torchvision:NAME, timm:NAME, or module.path:callable of your own. none for a method that finds domains: scores its
+    clusters alone."""
     weights: Path | None = None
     """File with the extractor's weights. mobilenet needs it; the others fetch theirs if it is not given."""
     to: str | None = None

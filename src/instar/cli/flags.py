@@ -25,6 +25,7 @@ FLAGS = {
     "data.range_b": "--range-b",
     "method.target_channels": "--target-channels",
     "source": "--from",
+    "target": "--to",
     "out": "-o",
 }
 """Settings whose flag is not made of their name: `--` and the name with hyphens."""
@@ -38,6 +39,7 @@ COMMANDS = {
     "resume": "train --resume {}",
     "translate": "translate {} IMAGES -o OUT",
     "check": "check {}",
+    "advise": "advise {}",
     "evaluate": "evaluate {}",
     "export": "export {} -o MODEL.onnx",
     "view": "view {}",
@@ -50,7 +52,7 @@ def spell(mention: Mention) -> str:
     if mention.call:
         if mention.name == "register":
             return f"--plugin {mention.values[0]}"
-        command = COMMANDS.get(mention.name, mention.name).format(*mention.values or ("DATA",)).strip()
+        command = COMMANDS.get(mention.name, mention.name).format(" ".join(mention.values) or "DATA").strip()
         command = f"{program()} {command}"
         return " ".join([command, *(spell(Mention(name, (value,))) for name, value in mention.keywords)])
     flag = FLAGS.get(mention.name, "--" + mention.name.replace("_", "-"))

@@ -28,6 +28,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "methods": Command("", "list the methods: paper, data, directions"),
     "check": Command("DATA...", "read every file of a data set and say what is wrong with it"),
+    "advise": Command("DATA...", "look at a data set: which method, how long, what to expect"),
     "train": Command("METHOD DATA... -o RUN", "train a model; `instar train --resume RUN` goes on with one"),
     "fit": Command("METHOD DATA...", "measure what a training takes here: memory and time by size and batch"),
     "view": Command("RUN...", "a page with samples over time, curves and settings; several runs are compared"),

@@ -20,7 +20,7 @@ from instar.cli.flags import spell
 from instar.cli.parser import console, parse
 from instar.cli.progress import say
 from instar.cli.signals import stop_on_signals
-from instar.core.config import Device
+from instar.core.config import Device, Precision
 from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.settings import field_docs
@@ -37,6 +37,9 @@ ABOUT = (
 )
 RUN = "Run directory (its last checkpoint is used) or one checkpoint."
 DEVICE = "Where to compute; auto takes the first of cuda, mps, cpu that is there."
+PRECISION = (
+    "32: float32. bf16: half of the time where the device has it; results change by some gray levels in a few pixels."
+)
 SHAPES: dict[str, Any] = {
     "inputs": Positional[tuple[str, ...]],
     "reference": UseAppendAction[tuple[Path, ...]],
@@ -72,7 +75,15 @@ def run(arguments: Sequence[str]) -> int:
             elif isinstance(event, Noted):
                 tell(f"note: {event.text.spelled(spell)}")
 
-        done = translate_files(args.run, request, device=args.device, on_event=listen, stop=stop, spell=spell)
+        done = translate_files(
+            args.run,
+            request,
+            device=args.device,
+            precision=args.precision,
+            on_event=listen,
+            stop=stop,
+            spell=spell,
+        )
     tell(_summary(done))
     if done.grid:
         tell(f"the first of them side by side: {done.grid}")
@@ -82,14 +93,17 @@ def run(arguments: Sequence[str]) -> int:
 def _flags() -> type[Any]:
     """Return the settings of a request as flags with help texts, and beside them where the model is and computes."""
     hints, docs = get_type_hints(TranslationRequest, include_extras=True), field_docs(TranslationRequest)
-    device = ("device", Annotated[Device, arg(help=DEVICE)], "auto")
+    places = (
+        ("device", Annotated[Device, arg(help=DEVICE)], "auto"),
+        ("precision", Annotated[Precision, arg(help=PRECISION)], "32"),
+    )
     made: list[Any] = [("run", Annotated[Positional[Path], arg(metavar="RUN", help=RUN)])]
     for one in fields(TranslationRequest):
         default = [] if one.default is MISSING else [one.default]
         kind = SHAPES.get(one.name, hints[one.name])
         flag = arg(help=_spelled(docs[one.name]), **NAMES.get(one.name, {}))
         made.append((one.name, Annotated[kind, flag], *default))
-    return make_dataclass("Translate", [*made, device], kw_only=True, namespace={"__doc__": ABOUT})
+    return make_dataclass("Translate", [*made, *places], kw_only=True, namespace={"__doc__": ABOUT})
 
 
 def _spelled(help_text: str) -> str:

@@ -25,6 +25,7 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
 Pages = int | Literal["all", "first"]
 """Of a file of several: all, the first, or the one of this number, from 1."""
 
@@ -243,7 +244,7 @@ class TrainConfig(Settings):
     """Where to train; auto takes the first of cuda, mps, cpu that is there."""
     devices: PositiveInt = 1
     """Processes, each with its share of the batch: GPUs, or CPU processes."""
-    precision: Literal["32", "bf16"] = "32"
+    precision: Precision = "32"
     """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
     ema: NonNegativeInt = 10_000
     """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""
@@ -263,7 +264,8 @@ class TrainConfig(Settings):
     score_every: NonNegativeInt = 0
     """Steps between scores on the validation images: the kernel distance of their translations; 0 does not score."""
     score_with: str = "inception"
-    """Features for these scores: inception, mobilenet=FILE, torchvision:NAME or module.path:callable."""
+    """Features for these scores: inception, mobilenet=FILE, efficientnet, torchvision:NAME, timm:NAME or
+    module.path:callable."""
     keep_best: NonNegativeInt = 1
     """Checkpoints kept beside the last ones because they scored best on the validation images."""
     logger: Literal["trackio", "mlflow", "wandb"] | None = field(default=None, metadata=IF_SET)
@@ -359,7 +361,7 @@ def under_preset(
 def names_code(extractor: str) -> bool:
     """Return whether the name of an extractor is code to be run: module.path:callable."""
     kind, colon, _ = extractor.partition("=")[0].partition(":")
-    return bool(colon) and kind != "torchvision"
+    return bool(colon) and kind not in ("torchvision", "timm")
 
 
 def code_in(config: RunConfig) -> str | None:

@@ -7,9 +7,10 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from instar.core.errors import UserError
@@ -30,8 +31,13 @@ _SYSTEM = frozenset(
     {"__macosx", "@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
     | {"lost+found", "thumbs.db", "desktop.ini"}
 )
+_NUMBER = re.compile(r"(\d+)")
 _NAMED = 3
 """Files of a kind that are named where they are counted."""
+
+
+Words = list[str | int]
+"""A name in small letters: its texts and numbers in turn."""
 
 
 class Why(Enum):
@@ -98,8 +104,9 @@ def listed(folder: Path, *, recursive: bool = True, skip: Path | None = None) ->
         UserError: the folder itself cannot be read.
     """
     walk = _Walk(folder, recursive, skip)
-    images = sorted(walk.images(), key=lambda path: in_folders(path.relative_to(folder)))
-    left_out = sorted(walk.left_out, key=lambda one: in_folders(one.path.relative_to(folder)))
+    inside = below(folder)
+    images = sorted(walk.images(), key=lambda path: in_folders(inside(path)))
+    left_out = sorted(walk.left_out, key=lambda one: in_folders(inside(one.path)))
     return Listing(images, left_out)
 
 
@@ -182,9 +189,20 @@ def suffixed_as_image(name: str) -> bool:
     return is_image(Path(name))
 
 
-def natural(path: Path) -> tuple[list[list[str | int]], str]:
+def natural(path: Path) -> tuple[list[Words], str]:
     """Sort key that counts numbers in names by their value."""
-    return [_words(part) for part in path.parts], str(path)
+    text = str(path)
+    folder, name = os.path.split(text)
+    return [*_words_of_parts(folder), *([_words(name)] if name else ())], text
+
+
+def below(folder: Path) -> Callable[[Path], str]:
+    """Return what gives the text of `path.relative_to(folder)`, for paths that were made of `folder`.
+
+    Of a million files each path that is made and taken apart counts.
+    """
+    start = len(str(folder / "x")) - 1
+    return lambda path: str(path)[start:]
 
 
 def composed(name: str) -> str:
@@ -287,14 +305,24 @@ def _is_special(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def in_folders(path: Path) -> list[tuple[int, list[str | int], str]]:
-    """Sort key: a folder's own files first, then its sub-folders."""
-    last = len(path.parts) - 1
-    return [(int(i < last), _words(part), part) for i, part in enumerate(path.parts)]
+def in_folders(path: str) -> list[tuple[int, Words, str]]:
+    """Sort key of a relative path: a folder's own files first, then its sub-folders."""
+    folder, name = os.path.split(path)
+    return [*_words_of_folders(folder), (0, _words(name), name)]
 
 
-def _words(name: str) -> list[str | int]:
-    return [int(word) if i % 2 else word for i, word in enumerate(re.split(r"(\d+)", name.casefold()))]
+@lru_cache(maxsize=1024)
+def _words_of_parts(folder: str) -> list[Words]:
+    return [_words(part) for part in Path(folder).parts]
+
+
+@lru_cache(maxsize=1024)
+def _words_of_folders(folder: str) -> list[tuple[int, Words, str]]:
+    return [(1, _words(part), part) for part in Path(folder).parts]
+
+
+def _words(name: str) -> Words:
+    return [int(word) if i % 2 else word for i, word in enumerate(_NUMBER.split(name.casefold()))]
 
 
 def _closed(folder: Path, error: OSError) -> UserError:

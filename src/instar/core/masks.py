@@ -6,13 +6,15 @@ carry its mask along.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from instar.core.formats import DomainFormat
+
+if TYPE_CHECKING:  # exported models translate within masks without it
+    from torch import Tensor
 
 MASK = DomainFormat(channels=1)
 """Masks are gray: white where an image counts, black where it does not."""

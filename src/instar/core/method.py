@@ -120,6 +120,14 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         """
         return ""
 
+    @classmethod
+    def trains_on(cls, cfg: Any) -> tuple[str, ...]:
+        """Name the extractors whose features these settings train on, such as torchvision:vgg16.
+
+        They may not score its runs: they would praise what was fitted to them.
+        """
+        return ()
+
     def untrained(self) -> tuple[str, ...]:
         """Return the networks that these settings need and do not train: they are taken from another run."""
         return ()

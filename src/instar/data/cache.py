@@ -9,9 +9,9 @@ import shutil
 import time
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,9 +22,11 @@ from typing_extensions import Self
 
 from instar.core.files import read_own
 from instar.core.formats import DomainFormat
+from instar.core.member import File, Member
 from instar.core.stamps import stamp
 from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
+from instar.data.threads import in_threads
 
 _VERSION = 3
 _TEMPORARY = ".part-"
@@ -74,10 +76,16 @@ def home() -> Path:
 
 def key(rows: Sequence[Row], short_side: int, formats: Sequence[DomainFormat]) -> str:
     """Return a name that changes with the settings and with any file, as far as `stamp` tells."""
-    paths = list({ref.path for row in rows for ref in row})
-    with ThreadPoolExecutor(_THREADS) as pool:
-        stamps = zip(paths, pool.map(stamp, paths), strict=True)
-        files = {path: (os.path.realpath(str(path)), found) for path, found in stamps}
+    paths = list(dict.fromkeys(ref.path for row in rows for ref in row))
+    real_folder = lru_cache(maxsize=1024)(os.path.realpath)
+
+    def real(path: File) -> str:
+        if isinstance(path, Member) or os.path.islink(path):  # noqa: PTH114  (a path that is made counts, of a million)
+            return os.path.realpath(str(path))
+        folder, name = os.path.split(path)
+        return os.path.join(real_folder(folder), name)  # noqa: PTH118
+
+    files = {path: (real(path), found) for path, found in zip(paths, in_threads(stamp, paths, _THREADS), strict=True)}
 
     def describe(ref: ImageRef) -> tuple[object, ...]:
         where, stamp = files[ref.path]
@@ -145,10 +153,14 @@ def _map(path: Path, index: Index) -> list[Mapped]:
 
 def _check(sides: list[Mapped], index: Index, path: Path) -> None:
     """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for images, expected in zip(sides, index.checksums, strict=True):
-            if list(pool.map(checksum, images)) != expected:
-                raise ValueError(f"{path} holds other pixels than were written")
+    for images, expected in zip(sides, index.checksums, strict=True):
+        # By number: each image is asked for as it is read, when the file is looked at.
+        if in_threads(partial(_checksum_of, images), range(len(images)), _THREADS) != expected:
+            raise ValueError(f"{path} holds other pixels than were written")
+
+
+def _checksum_of(images: Mapped, number: int) -> int:
+    return checksum(images[number])
 
 
 class Writer:

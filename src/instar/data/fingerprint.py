@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from instar.core.files import read_own
 from instar.core.member import File, Member
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection
+from instar.data.threads import in_threads
 
 SAMPLE = 16384
 """Bytes that are read at the beginning, in the middle and at the end of a file. A smaller one is read whole."""
@@ -23,8 +23,7 @@ def fingerprint(found: Selection) -> bytes:
     """
     images = [ref for refs in found.train.values() for ref in refs]
     refs = list(dict.fromkeys(one.path for ref in images for one in (ref, *ref.masks)))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        stamps = dict(zip(refs, pool.map(_stamp, refs), strict=True))
+    stamps = dict(zip(refs, in_threads(_stamp, refs, _THREADS), strict=True))
     lines = [
         f"{found.names[domain]}\t{' within '.join(stamps[one.path] for one in (ref, *ref.masks))}\t{_called(ref)}\n"
         for domain, images in found.train.items()

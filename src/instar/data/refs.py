@@ -21,7 +21,7 @@ from instar.data.digits import Entry
 Half = Literal["left", "right"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRef:
     """An image file, one within another, half of a file that holds a pair, an entry of digits, or a page."""
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from instar.core.config import TrainConfig
 from instar.core.device import pick_device
 from instar.core.errors import UserError, setting
-from instar.engine.memory import keep_freed_memory
+from instar.core.memory import keep_freed_memory
 from instar.engine.reading import Reading
 
 

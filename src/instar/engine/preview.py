@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from instar.core.images import colour
 from instar.core.method import Method
 from instar.core.seed import seeded
 from instar.core.sheet import PADDING, STYLES, sheet_rows
+
+LAST = 128
+"""Newest pictures, which are all kept."""
+_NAME = re.compile(r"step-(\d{9,})\.png")
 
 
 def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
@@ -53,11 +58,33 @@ def _translation(method: Method[Any], x: Tensor, to: Domain, seed: int, style: i
         return method.translate(x, to=to)
 
 
-def save(picture: NDArray[np.uint8], folder: Path, step: int) -> Path:
-    """Write a picture (H, W, 3) as step-N.png and return its path."""
+def save(picture: NDArray[np.uint8], folder: Path, step: int, every: int) -> Path:
+    """Write a picture (H, W, 3) as step-N.png, remove older ones that need not be kept, and return its path.
+
+    Args:
+        picture: of this step.
+        folder: of all pictures of the run.
+        step: its number.
+        every: steps between pictures.
+    """
     own_folder(folder)
     path = folder / f"step-{step:09d}.png"
     content = BytesIO()
     Image.fromarray(picture).save(content, "PNG")
     write_atomically(path, content.getvalue())
+    for old in folder.glob("step-*.png"):
+        named = _NAME.fullmatch(old.name)
+        if named and not is_kept(int(named[1]), step, every):
+            old.unlink(missing_ok=True)
     return path
+
+
+def is_kept(step: int, last: int, every: int) -> bool:
+    """Tell whether the picture of a step is kept once there is that of step `last`.
+
+    The last `LAST` are, of as many before them every second, of twice as many before these every fourth, and so on: of
+    n pictures LAST + LAST / 2 * log2(n / LAST). What an uninterrupted run keeps, an interrupted one keeps too.
+    """
+    age = (last - step) // every
+    apart = every * 2 ** (age // LAST).bit_length()
+    return age < LAST or step % apart == 0

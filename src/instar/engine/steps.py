@@ -190,6 +190,8 @@ class Steps:
         if not self.lags and not bool(good):
             return False
         self.optimizers.step(names, at, self.bad if self.lags else None)
+        for parameter in self.optimizers.parameters(names):
+            parameter.grad = None  # as large as the weights, and of no use while the next objective is computed
         for one, total in parts:
             self.meter.add(one, total, norm)
             self.counts.add(one)

@@ -18,6 +18,7 @@ from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
 from instar.core.run import find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.held_out import held_out
+from instar.evaluation.own_features import refuse_own_features
 from instar.evaluation.progress import part_of
 from instar.evaluation.report import BEST, COPY, REAL, Column, Report
 from instar.evaluation.runs import evaluate_run
@@ -117,6 +118,9 @@ def compare_runs(
         UserError: the runs work at different sizes or in different directions, so that no number compares.
     """
     configs = [read_config(find_checkpoint(run) / "config.yaml") for run in runs]
+    if extractor:
+        for config in configs:
+            refuse_own_features(config, extractor)
     sizes = {config.data.size: run for config, run in zip(configs, runs, strict=True)}
     if len(sizes) > 1:
         said = ", ".join(f"{run} at {size} px" for size, run in sizes.items())

@@ -22,6 +22,7 @@ from instar.evaluation.by_class import agreement
 from instar.evaluation.evaluator import Evaluator
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
+from instar.evaluation.own_features import refuse_own_features
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
 from instar.evaluation.sanity import lost_notes
@@ -79,6 +80,8 @@ def evaluate_run(
     """
     last = find_checkpoint(path)
     config = read_config(last / "config.yaml")
+    if extractor:
+        refuse_own_features(config, extractor)
     translator = Translator.load(last, device)
     if extras.size and supports(translator.method, Classifying):
         size = setting("size", extras.size)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
-from instar.core.config import RunConfig
+from instar.core.config import Precision, RunConfig
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore
 from instar.core.formats import DomainFormat
@@ -24,7 +24,7 @@ from instar.inference.fitting import WHOLE, Fitting
 from instar.inference.kinds import Options, translated_array, translated_images, translated_list
 from instar.inference.padding import enlarged
 from instar.inference.styles import Style, style_of_own_domain
-from instar.inference.tiles.sizes import Tile
+from instar.inference.tiles.sizes import Tile, TileStatistics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,9 +42,11 @@ class BaseTranslator(ABC):
         method: says what it can do (`core.abilities`) and which sizes it takes.
         config: settings of its run, or as much of them as is known.
         keys: its domains.
+        precision: 32, or bf16: whole images go through the networks in bfloat16.
     """
 
     method: Any
+    precision: Precision = "32"
 
     def __init__(self, config: RunConfig, keys: Domains) -> None:
         self.config, self.keys = config, keys
@@ -58,6 +60,11 @@ class BaseTranslator(ABC):
     def channels(self) -> int:
         """Of the images that its networks take, on the way into the target domain."""
         return self.format_into(self.keys.target).channels
+
+    def check_tile(self, tile: Tile | None) -> None:
+        """Refuse tiles beside bfloat16: their statistics are those of the whole image only in float32."""
+        if tile is not None and self.precision == "bf16":
+            raise UserError(f"{setting('tile', tile)} and {setting('precision', 'bf16')}: give one of the two")
 
     def format_of(self, domain: Domain) -> DomainFormat:
         """Return what the images of a domain are, by its key."""
@@ -204,6 +211,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Picture: ...
     @overload
@@ -217,6 +225,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> list[Picture]: ...
     @overload
@@ -230,6 +239,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> NDArray[Any]: ...
     @overload
@@ -243,10 +253,11 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Tensor: ...
 
-    def translate(
+    def translate(  # noqa: PLR0913  (one for each setting)
         self,
         image: Given | Sequence[Given] | NDArray[Any] | Tensor,
         to: str | None = None,
@@ -256,6 +267,7 @@ class BaseTranslator(ABC):
         style: Style | None = None,
         batch: int = BATCH,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> Picture | list[Picture] | NDArray[Any] | Tensor:
         """Translate one image or many.
@@ -273,6 +285,8 @@ class BaseTranslator(ABC):
             tile: translate images with more pixels than a square of this side in parts of so many, each norm with the
                 statistics of the whole image: the result is that of the whole in little memory. "auto" does so where
                 the memory is too small for the whole.
+            tile_statistics: of norms in tiles: exact, or approximate: those of the image made smaller, in memory that
+                does not grow with the image; how far the result is from the exact one is told.
             on_event: told what tiles will take (`Noted`), and how far an image is (`Worked`).
 
         Returns:
@@ -285,7 +299,7 @@ class BaseTranslator(ABC):
             TypeError: `image` is nothing of the above.
         """
         chosen = self.style_to(to) if style is None else style
-        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event))
+        options = Options(self.domain(to), size, seed, chosen, batch, Fitting(tile, on_event, tile_statistics))
         if isinstance(image, np.ndarray):
             return translated_array(self, image, options)
         if is_tensor(image):
@@ -305,10 +319,11 @@ class BaseTranslator(ABC):
         seed: int = 0,
         style: Style | None = None,
         tile: Tile | None = None,
+        tile_statistics: TileStatistics = "exact",
         on_event: Listener = ignore,
     ) -> list[Picture]:
         """Translate PIL images of one size in one pass; everything else is as for `translate`."""
-        fitting = Fitting(tile, on_event)
+        fitting = Fitting(tile, on_event, tile_statistics)
         return translated_images(self, batch, Options(self.domain(to), size, seed, style, fitting=fitting))
 
     def style_to(self, to: str | None) -> Any:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore, note
-from instar.inference.tiles.sizes import Tile, check_tile
+from instar.inference.tiles.sizes import Tile, TileStatistics, check_statistics, check_tile
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from instar.inference.memory import Cost
-    from instar.inference.tiles.whole import Translate
+    from instar.inference.tiles.operations import Translate
+    from instar.inference.tiles.pixels import Source, Target
 
 ALWAYS_FITS = 2**20
 """Pixels up to which nobody asks for the memory."""
@@ -32,13 +33,16 @@ class Fitting:
         tile: side of the tiles of an image with more pixels; auto takes tiles where the memory is too small for the
             whole; None never does.
         on_event: told what tiles will take (`Noted`), and how far they are (`Worked`).
+        statistics: of norms in tiles.
     """
 
     tile: Tile | None = None
     on_event: Listener = ignore
+    statistics: TileStatistics = "exact"
 
     def __post_init__(self) -> None:
         check_tile(self.tile)
+        check_statistics(self.statistics)
 
     def one_by_one(self, height: int, width: int) -> bool:
         """Tell whether images of a size may be translated in tiles, which takes them one by one."""
@@ -50,72 +54,128 @@ WHOLE = Fitting()
 """As a whole, if the memory is enough."""
 
 
-def fitted(
-    translate: Translate,
-    x: Tensor,
-    device: torch.device,
-    cost: Callable[[], Cost],
-    fitting: Fitting,
-    image: str,
-) -> Tensor:
-    """Translate images as a whole or in tiles. The results are the same up to rounding.
+@dataclass(frozen=True)
+class Pass:
+    """A way through the networks.
 
-    Args:
-        translate: maps (N, C, H, W) on the device to the same shape.
-        x: (N, C, H, W), on any device; one image where `fitting` says one by one.
+    Attributes:
+        translate: maps (N, C, H, W) on the device to (N, D, H, W).
         device: that computes.
         cost: measures what a pass takes for each pixel.
+        step: H and W are multiples of it.
+    """
+
+    translate: Translate
+    device: torch.device
+    cost: Callable[[], Cost]
+    step: int
+
+    def needed(self, pixels: int) -> float:
+        """Return the bytes that so many pixels take as a whole, without asking for few."""
+        return SPARE * self.cost().bytes * pixels if pixels > ALWAYS_FITS else 0.0
+
+
+def fitted(way: Pass, x: Tensor, fitting: Fitting, image: str) -> Tensor:
+    """Translate images as a whole or in tiles. The results are the same up to rounding, with exact statistics.
+
+    Args:
+        way: through the networks.
+        x: (N, C, H, W), on any device; one image where `fitting` says one by one.
         fitting: what to do with large images.
         image: size of an image, for messages.
 
     Raises:
         UserError: there is too little memory, or disk; nothing was computed.
     """
-    from instar.inference.memory import free_bytes  # noqa: PLC0415  (seconds of torch, which choosing can do without)
+    from instar.inference.tiles.pixels import Collected, Held  # noqa: PLC0415  (seconds of torch, which choosing can do without)
+
+    pixels = x.shape[-2] * x.shape[-1]
+    if fits(way, pixels, fitting, len(x), image, lambda: _remedy(way, x)):
+        return way.translate(x.to(way.device))
+    collected = Collected(x.shape[-2], x.shape[-1])
+    in_tiles(way, Held(x.cpu()), fitting, image, collected)
+    return collected.tensor()
+
+
+def fits(way: Pass, pixels: int, fitting: Fitting, count: int, image: str, remedy: Callable[[], str]) -> bool:
+    """Tell whether images go through the networks as a whole, and not in tiles.
+
+    Args:
+        way: through the networks.
+        pixels: of an image.
+        fitting: what to do with large images.
+        count: of the images.
+        image: size of an image, for messages.
+        remedy: says what can be done where the memory is too small.
+
+    Raises:
+        UserError: there is too little memory for the whole, and tiles are not asked for.
+    """
+    from instar.inference.memory import free_bytes  # noqa: PLC0415
     from instar.inference.tiles.whole import gigabytes  # noqa: PLC0415
 
-    tile, pixels = fitting.tile, x.shape[-2] * x.shape[-1]
-    if isinstance(tile, int) and fitting.one_by_one(*x.shape[-2:]):
-        return _in_tiles(translate, x, device, cost, fitting, image)
-    if len(x) * pixels > ALWAYS_FITS:
-        need, free = SPARE * cost().bytes * len(x) * pixels, free_bytes(device)
-        if need > free and tile == "auto":
-            return _in_tiles(translate, x, device, cost, fitting, image)
-        if need > free:
-            remedy = _remedy(translate, x, device)
-            images = image if len(x) == 1 else f"{len(x)} images of {image}"
-            raise UserError(
-                f"{images} need about {gigabytes(need)} of memory, {gigabytes(free)} are free; set {remedy}"
-            )
-    return translate(x.to(device))
+    if isinstance(fitting.tile, int) and fitting.one_by_one(pixels, 1):
+        return False
+    need = way.needed(count * pixels)
+    free = free_bytes(way.device) if need else 0  # asking gives back what is kept for the next image
+    if need > free and fitting.tile is None:
+        images = image if count == 1 else f"{count} images of {image}"
+        raise UserError(f"{images} need about {gigabytes(need)} of memory, {gigabytes(free)} are free; set {remedy()}")
+    return need <= free
 
 
-def _in_tiles(
-    translate: Translate, x: Tensor, device: torch.device, cost: Callable[[], Cost], fitting: Fitting, image: str
-) -> Tensor:
+def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Target) -> None:
+    """Translate an image in tiles.
+
+    Args:
+        way: through the networks.
+        source: the image, with sides that are multiples of the step.
+        fitting: what to do with large images.
+        image: its size, for messages.
+        target: takes the parts of the result.
+
+    Raises:
+        UserError: the method cannot be run in tiles, or there is too little memory, or disk; nothing was computed.
+    """
     from instar.inference.tiles.operations import NotLocal  # noqa: PLC0415
     from instar.inference.tiles.whole import planned, tiled, told  # noqa: PLC0415
 
-    tile = fitting.tile or "auto"
+    tile, hear = fitting.tile or "auto", fitting.on_event
     try:
-        plan = planned(translate, x.cpu(), device, tile, image)
+        if fitting.statistics == "approximate":
+            _approximate(way, source, fitting, tile, image, target)
+            return
+        plan = planned(way.translate, source, way.device, tile, image)
     except NotLocal as error:
         raise UserError(
             f"{setting('tile', tile)}: this method cannot be run in tiles, it needs {image} at once ({error}); set a "
             f"lower {setting('size')}"
         ) from error
-    seconds = cost().seconds * x.shape[-2] * x.shape[-1]
-    fitting.on_event(note(f"{image} {told(plan, seconds)}"))
-    return tiled(translate, x.cpu(), device, plan, fitting.on_event)
+    seconds = way.cost().seconds * source.shape[-2] * source.shape[-1]
+    hear(note(f"{image} {told(plan, seconds)}"))
+    tiled(way.translate, source, way.device, plan, target, hear)
 
 
-def _remedy(translate: Translate, x: Tensor, device: torch.device) -> str:
+def _approximate(way: Pass, source: Source, fitting: Fitting, tile: Tile, image: str, target: Target) -> None:
+    from instar.inference.tiles.approximate import approximate_plan, approximate_told, approximated  # noqa: PLC0415
+
+    cost, hear = way.cost(), fitting.on_event
+    each = SPARE * cost.bytes
+    plan = approximate_plan(way.translate, source, way.device, way.step, tile, each, image)
+    hear(note(f"{image} {approximate_told(plan, each, cost.seconds)}"))
+    approximated(
+        way.translate, source, way.device, plan, target, lambda found: hear(note(f"{image}: {found.told()}")), hear
+    )
+
+
+def _remedy(way: Pass, x: Tensor) -> str:
     from instar.inference.tiles.operations import NotLocal  # noqa: PLC0415
+    from instar.inference.tiles.pixels import Held  # noqa: PLC0415
     from instar.inference.tiles.whole import planned  # noqa: PLC0415
 
     lower = f"a lower {setting('size')}"
     try:
-        planned(translate, x[:1].cpu(), device, "auto", "")
+        planned(way.translate, Held(x[:1].cpu()), way.device, "auto", "")
     except (NotLocal, UserError):
         return lower
     return f"{setting('tile', 'auto')}, or {lower}"

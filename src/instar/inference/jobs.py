@@ -15,6 +15,7 @@ from instar.core.listing import (
     SUFFIXES,
     LeftOut,
     Why,
+    below,
     in_folders,
     is_image,
     is_visible,
@@ -202,7 +203,8 @@ def _in_folder(folder: Path, skip: str | None, left_out: list[LeftOut]) -> list[
             found[one.path] = Job(str(one.path), "", lost=one.why.value if one.fault else "")
         else:
             left_out.append(one)
-    return [found[path] for path in sorted(found, key=lambda path: in_folders(path.relative_to(folder)))]
+    inside = below(folder)
+    return [found[path] for path in sorted(found, key=lambda path: in_folders(inside(path)))]
 
 
 def _in_rows(path: Path, left_out: list[LeftOut]) -> list[Job]:

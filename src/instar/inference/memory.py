@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from instar.core.memory import give_back_freed_memory
+
 GROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may use."""
 
@@ -49,6 +51,7 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0]) + unused
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
+    give_back_freed_memory()
     return min(int(psutil.virtual_memory().available), _free_in_group())
 
 

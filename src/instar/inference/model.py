@@ -15,7 +15,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from instar.core.batch import Domain
-from instar.core.config import RunConfig
+from instar.core.config import Precision, RunConfig
 from instar.core.device import pick_device
 from instar.core.method import Method
 from instar.core.raster import Picture
@@ -24,7 +24,7 @@ from instar.core.seed import generator
 from instar.inference.arrays import Planes, images_to_planes
 from instar.inference.base import BaseTranslator
 from instar.inference.domains import Domains
-from instar.inference.fitting import WHOLE, Fitting, fitted
+from instar.inference.fitting import WHOLE, Fitting, Pass, fitted
 from instar.inference.memory import Cost, cost
 from instar.inference.padding import cropped, padded, resized
 
@@ -51,16 +51,21 @@ class Model(BaseTranslator):
 
     method: Method[Any]
 
-    def __init__(self, method: Method[Any], config: RunConfig, device: str = "auto") -> None:
+    def __init__(
+        self, method: Method[Any], config: RunConfig, device: str = "auto", precision: Precision = "32"
+    ) -> None:
         super().__init__(config, Domains.of(config, method.data.parts, method.targets))
         self.device = torch.device(pick_device(device))
         self.method = method.eval().requires_grad_(False).to(self.device)
+        self.precision = precision
+        if precision == "bf16":  # in float32 kernels of this layout round otherwise, and gain little
+            self.method.to(memory_format=torch.channels_last)
         self._costs: dict[Domain, Cost] = {}
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> Self:
+    def load(cls, path: Path, device: str = "auto", precision: Precision = "32") -> Self:
         """Load a run directory's last checkpoint, or one checkpoint."""
-        return cls(*load_method(path), device=device)
+        return cls(*load_method(path), device=device, precision=precision)
 
     @property
     def computes_on(self) -> str:
@@ -129,17 +134,24 @@ class Model(BaseTranslator):
         return padded(x, self.method.size_divisor)
 
     def _pass(self, x: Tensor, to: Domain, seed: int, style: Tensor | None, fitting: Fitting) -> Tensor:
-        run = partial(self._run, to, seed, style)
+        self.check_tile(fitting.tile)
         image = f"{x.shape[-1]} x {x.shape[-2]} px"
-        out = fitted(run, self.padded(x.float()), self.device, partial(self._cost, to), fitting, image)
+        out = fitted(self._way(to, seed, style), self.padded(x.float()), fitting, image)
         return cropped(out, *x.shape[-2:])
+
+    def _way(self, to: Domain, seed: int, style: Tensor | None) -> Pass:
+        run = partial(self._run, to, seed, style)
+        return Pass(run, self.device, partial(self._cost, to), self.method.size_divisor)
 
     def _run(self, to: Domain, seed: int, style: Tensor | None, planes: Tensor) -> Tensor:
         options: dict[str, Any] = {} if style is None else {"style": style}
         if self.method.stochastic:
             options["generator"] = generator(seed, 0)  # of this call alone, so that threads do not share any
         translate: Callable[..., Tensor] = self.method.translate
-        return translate(planes, to=to, **options)
+        if self.precision == "32":
+            return translate(planes, to=to, **options)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return translate(planes.contiguous(memory_format=torch.channels_last), to=to, **options).float()
 
     def _cost(self, to: Domain) -> Cost:
         """Return what a pass takes for each pixel, measured once."""

@@ -13,7 +13,7 @@ from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds, NonNegativeInt, PositiveInt, Settings
 from instar.inference.batches import BATCH, SMALLEST_SIZE
 from instar.inference.exported import ExportedMethod
-from instar.inference.tiles.sizes import Tile, check_tile
+from instar.inference.tiles.sizes import Tile, TileStatistics, check_tile
 
 ALL = "all"
 """In place of a domain's name: every domain that the model found."""
@@ -39,6 +39,9 @@ class TranslationRequest(Settings):
     """Translate images with more pixels than a square of this side in parts of so many: any size in little memory.
     Norms take their statistics from the whole image, so that the result is that of the whole. auto does so where the
     memory is too small for the whole."""
+    tile_statistics: TileStatistics = "exact"
+    """Of norms in tiles: exact keeps features of the whole image in memory or on disk; approximate takes the statistics
+    of the image made smaller, in memory that does not grow with the image, and says how far the result is off."""
     batch: PositiveInt = BATCH
     """Most images of one size that go through the network together."""
     seed: NonNegativeInt = 0
@@ -84,6 +87,9 @@ class TranslationRequest(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_tile(self.tile)
+        if self.tile_statistics != "exact" and self.tile is None:
+            statistics = setting("tile_statistics", self.tile_statistics)
+            raise UserError(f"{statistics}: goes with {setting('tile', 'auto')} or a number of pixels")
         check_pages("pages", self.pages)
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")

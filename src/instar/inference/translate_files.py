@@ -12,13 +12,14 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from instar.core.config import LARGE, Pages
+from instar.core.config import LARGE, Pages, Precision
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.files import open_new
 from instar.core.formats import DomainFormat
 from instar.core.images import clipped_share
 from instar.core.member import File
+from instar.core.memory import keep_freed_memory
 from instar.core.reading import add_note, read, summed
 from instar.core.stack import Stack, read_all
 from instar.inference.base import BaseTranslator
@@ -77,6 +78,7 @@ def translate_files(
     request: TranslationRequest,
     *,
     device: str = "auto",
+    precision: Precision = "32",
     on_event: Listener = ignore,
     stop: Stop | None = None,
     spell: Speller = in_python,
@@ -87,6 +89,7 @@ def translate_files(
         model: a translator, or the directory of a run or of a checkpoint.
         request: which files, and what to make of them.
         device: auto, cpu, cuda or mps; where to load the model.
+        precision: 32 or bf16; of a model that is loaded here.
         on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
             what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end.
@@ -96,7 +99,10 @@ def translate_files(
         UserError: something is wrong with the request, before anything is written; or the folder cannot be written.
     """
     collect(request.inputs, request.out)  # what is wrong with the inputs is told before seconds of loading
-    translator = load(model, device) if isinstance(model, Path) else model
+    translator = load(model, device, precision) if isinstance(model, Path) else model
+    translator.check_tile(request.tile)
+    if translator.computes_on == "cpu":
+        keep_freed_memory()
     notes: list[Noted] = []
 
     def hear(event: Event) -> None:
@@ -109,6 +115,8 @@ def translate_files(
     def tell(text: str) -> None:
         hear(note(text))
 
+    if translator.precision == "bf16":
+        _tell_if_imitated(translator, tell)
     made = variants(request, translator, hear)
 
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
@@ -149,6 +157,14 @@ def translate_files(
         labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in notes),
     )
+
+
+def _tell_if_imitated(translator: BaseTranslator, tell: Callable[[str], None]) -> None:
+    from instar.core.device import has_bf16  # noqa: PLC0415  (torch, which exported models do without)
+
+    if not has_bf16(translator.computes_on):
+        asked = setting("precision", "bf16")
+        tell(f"{asked}: this processor has no instructions for it, and takes many times longer")
 
 
 def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:

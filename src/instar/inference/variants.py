@@ -114,6 +114,7 @@ def _images(request: TranslationRequest, model: BaseTranslator, on_event: Listen
         seed=request.seed,
         style=style,
         tile=request.tile,
+        tile_statistics=request.tile_statistics,
         on_event=on_event,
     )
 

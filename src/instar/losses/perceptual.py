@@ -39,6 +39,10 @@ def domain_invariant(x: Tensor, y: Tensor) -> Tensor:
     return nnf.mse_loss(nnf.group_norm(x, x.shape[1]), nnf.group_norm(y, y.shape[1]))
 
 
+EXTRACTOR = "torchvision:vgg16"
+"""What these features are called where runs are scored."""
+
+
 class VGG16:
     """The features of a layer, read by torchvision's own loader when they are first asked for; frozen.
 

@@ -20,7 +20,7 @@ from instar.core.progress import Progress
 from instar.core.settings import Depth, NonNegativeFloat, Width
 from instar.losses.gan import halves, over_scales
 from instar.losses.gan import lsgan as gan
-from instar.losses.perceptual import VGG16, Layer
+from instar.losses.perceptual import EXTRACTOR, VGG16, Layer
 from instar.modules.init import kaiming, normal
 from instar.networks.munit import MultiScalePatchGAN, MunitGenerator, least_side
 
@@ -169,6 +169,11 @@ class MUNIT(Method[Unpaired]):
         self.vgg = VGG16(cfg.vgg_layer)
         self.size_divisor = self.G_a.size_divisor
         self.stochastic = True
+
+    @classmethod
+    def trains_on(cls, cfg: Config) -> tuple[str, ...]:
+        """Name VGG-16, if there is a perceptual loss."""
+        return (EXTRACTOR,) if cfg.perceptual else ()
 
     def check(self, config: RunConfig) -> str:
         """Refuse images that are too small for the discriminators."""

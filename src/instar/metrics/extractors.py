@@ -5,6 +5,7 @@
   library torch-fidelity. Only with the published weights are its distances called FID and KID.
 - ``efficientnet``: EfficientNet-Lite0 (`instar.metrics.efficientnet`), whose weights an optional package brings along.
 - ``torchvision:NAME``: a classifier of torchvision up to its last linear layer, e.g. ``torchvision:resnet50``.
+- ``timm:NAME``: a network of the library timm up to its pooled features (`instar.metrics.timm_features`).
 - ``module.path:callable``: a function or class of the user's that returns an ``nn.Module``.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -28,9 +29,10 @@ from instar.core.seed import seeded
 from instar.metrics.efficientnet import EfficientNetFeatures
 from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
 from instar.metrics.published_weights import folder, published_weights
+from instar.metrics.timm_features import TimmFeatures
 from instar.metrics.user_code import load_network
 
-NAMES = ("mobilenet", "inception", "efficientnet", "torchvision:NAME", "module.path:callable")
+NAMES = ("mobilenet", "inception", "efficientnet", "torchvision:NAME", "timm:NAME", "module.path:callable")
 
 _INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 _INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_INCEPTION_FILE}"
@@ -51,6 +53,8 @@ class Extractor:
     """Whether this is the extractor of the FID and KID of the literature."""
     maps: Callable[[Tensor], Tensor] | None = None
     """Maps images to features by place (n, C, h, w), for `structure_distance`; None if the network has none."""
+    asked: str = ""
+    """The name under which it was asked for, such as torchvision:resnet50."""
     lasting: bool = True
     """Whether `fingerprint` tells all that its features depend on: the code of a user's network may change."""
 
@@ -101,13 +105,17 @@ def load_extractor(name: str, weights: Path | None = None) -> Extractor:
     """Return the extractor `name`, one of the forms in `NAMES`.
 
     Args:
-        name: `inception`, `mobilenet`, `torchvision:NAME` or `module.path:callable`.
-        weights: a file of weights. mobilenet needs it; inception and torchvision fetch theirs by their own loaders
-            if it is left out; a callable of the user's is given the path if there is one.
+        name: `inception`, `mobilenet`, `efficientnet`, `torchvision:NAME`, `timm:NAME` or `module.path:callable`.
+        weights: a file of weights. mobilenet needs it; inception, torchvision and timm fetch theirs by their own
+            loaders if it is left out; a callable of the user's is given the path if there is one.
 
     Raises:
         UserError: there is no such extractor, a library or a file is missing, or a file does not fit.
     """
+    return replace(_loaded(name, weights), asked=name)
+
+
+def _loaded(name: str, weights: Path | None) -> Extractor:
     kind, _, rest = name.partition(":")
     if name == "mobilenet":
         return _mobilenet(weights)
@@ -115,6 +123,8 @@ def load_extractor(name: str, weights: Path | None = None) -> Extractor:
         return _inception(weights)
     if name == "efficientnet":
         return _efficientnet(weights)
+    if kind == "timm" and rest:
+        return _timm(rest, weights)
     if kind == "torchvision" and rest:
         return _torchvision(rest, weights)
     if kind and rest:
@@ -255,6 +265,13 @@ def _torchvision(name: str, weights: Path | None) -> Extractor:
         raise UserError(f"{classifier}: {error}; choose another classifier") from error
     words = weights.name if weights else choice.name
     return Extractor(features, f"torchvision {name} {words}", f"{features.size} px PIL bilinear")
+
+
+def _timm(name: str, weights: Path | None) -> Extractor:
+    with seeded(0):
+        features = TimmFeatures.load(name, weights)
+    words = f"timm {name} {weights.name}" if weights else f"timm {name}"
+    return Extractor(features, words, f"{features.size} px PIL bilinear")
 
 
 def _users(name: str, weights: Path | None) -> Extractor:

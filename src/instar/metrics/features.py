@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu6
 
+from instar.core.memory import keep_freed_memory
+
 Arrays = Mapping[str, NDArray[np.float32]]
 
 SIZE = 224  # side of the network's input
@@ -197,6 +199,8 @@ def extract(features: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.floati
         batches: Tensors (n, 3, H, W) in [-1, 1]; the sizes may differ from batch to batch.
     """
     device = next(features.parameters(), torch.empty(0)).device
+    if device.type == "cpu":
+        keep_freed_memory()
     with torch.inference_mode():
         found = [features(batch.to(device)).cpu() for batch in batches]
     if not found:

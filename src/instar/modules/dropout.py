@@ -37,5 +37,6 @@ def dropout(x: Tensor, p: float, generator: Generator | Masks | None = None) -> 
         return generator.applied(x, p)
     if generator is None:
         return nnf.dropout(x, p)
-    kept = torch.empty_like(x, device=generator.device).bernoulli_(1 - p, generator=generator).div_(1 - p)
+    kept = torch.empty(x.shape, dtype=x.dtype, device=generator.device)  # in one order, whatever that of x in memory
+    kept = kept.bernoulli_(1 - p, generator=generator).div_(1 - p)
     return x * moved(kept, x.device)

@@ -20,6 +20,7 @@ from instar.core.plain import read_yaml
 from instar.core.run import CONFIG, checkpoints, is_unused, read_config, read_training
 from instar.core.settings import from_dict
 from instar.data import find
+from instar.evaluation.own_features import refuse_own_features
 from instar.evaluation.validation import LEAST
 
 SETTINGS = ("preset", "method", "data", "train")
@@ -216,6 +217,10 @@ def _config(spec: Spec, name: str, weights: Path | None, path: Path) -> RunConfi
             score_every=_steps(spec.score.every, train.batch, f"{where}: score.every"),
             score_with=f"{spec.score.extractor}={weights}" if weights else spec.score.extractor,
         )
+    try:
+        refuse_own_features(config, spec.score.extractor)
+    except UserError as error:
+        raise UserError(f"{where}: {error.message.raw}") from error
     return replace(config, train=train)
 
 

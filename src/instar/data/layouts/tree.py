@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from instar.core import packed
 from instar.core.errors import UserError
-from instar.core.listing import Listing, Why, composed, holds_images, listed, natural, sub_folders, suffixes
+from instar.core.listing import Listing, Why, below, composed, holds_images, listed, natural, sub_folders, suffixes
 from instar.data import digits
 from instar.data.dataset import Splits
 from instar.data.digits import Entry, Part
@@ -122,11 +123,12 @@ def _listed(folder: Path) -> Listing:
 
 def _refs(files: list[Path], folder: Path) -> list[ImageRef]:
     """Return the images with their classes: the sub-folders of `folder` in which they lie."""
-    found = []
+    found, inside = [], below(folder)
     for path in sorted(files, key=natural):
-        inside = path.relative_to(folder)
-        label = composed(inside.parts[0]) if len(inside.parts) > 1 else None
-        found.append(ImageRef(path, label=label, key=inside.with_suffix("").as_posix()))
+        text = inside(path).replace(os.sep, "/")
+        first, slash, _ = text.partition("/")
+        label = composed(first) if slash else None
+        found.append(ImageRef(path, label=label, key=text.removesuffix(path.suffix)))
     return found
 
 

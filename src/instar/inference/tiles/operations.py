@@ -29,6 +29,7 @@ from instar.inference.tiles.work import Work
 
 aten = torch.ops.aten
 Operation = Callable[..., Any]
+Translate = Callable[[Tensor], Tensor]
 
 
 class NotLocal(Exception):  # noqa: N818 (an answer, not a fault)
@@ -215,11 +216,13 @@ def _summed(kind: str, work: Work, function: Any, args: Sequence[Any], kwargs: d
     moments = work.moments(x).over(tuple(d + 2 for d in dims if d < -2))
     count = moments.count
     mean, var = moments.mean, moments.squares / (count - _correction(args, kwargs))
+    # Methods divide sums by the size of what they see, which may be a part of the image.
+    seen = moments.counted(x.shape.numel() // moments.mean.numel())
     made: dict[str, tuple[Tensor, ...]] = {
         "mean": (mean,),
-        "sum": (mean * count,),
+        "sum": (mean * seen.count,),
         "amax": (moments.largest,),
-        "vector_norm": ((moments.squares + count * mean.square()).sqrt(),),
+        "vector_norm": ((seen.squares + seen.count * mean.square()).sqrt(),),
         "var": (var,),
         "std": (var.sqrt(),),
         "var_mean": (var, mean),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from instar.core.errors import UserError, setting
 from instar.core.settings import Bounds
@@ -14,6 +14,8 @@ TILES = "translating an image in tiles"
 """What is counted in the events of one image."""
 Tile = int | Literal["auto"]
 """Side of a square with as many pixels as are computed at a time; auto chooses by the memory that is free."""
+TileStatistics = Literal["exact", "approximate"]
+"""Whether norms take their statistics from the whole image, or from the image made smaller."""
 
 
 def check_tile(tile: object) -> None:
@@ -22,3 +24,10 @@ def check_tile(tile: object) -> None:
         Bounds(SMALLEST_TILE).check("tile", tile)
     elif tile not in (None, "auto"):
         raise UserError(f"{setting('tile', tile)}: give {setting('tile', 'auto')} or a number of pixels")
+
+
+def check_statistics(statistics: object) -> None:
+    """Refuse what is no choice of statistics."""
+    choices = get_args(TileStatistics)
+    if statistics not in choices:
+        raise UserError(f"{setting('tile_statistics', statistics)}: give {' or '.join(choices)}")

@@ -48,6 +48,10 @@ class Moments:
         """Return the same in another shape."""
         return Moments(self.count, *(one.reshape(shape) for one in (self.mean, self.squares, self.largest)))
 
+    def counted(self, count: int) -> Moments:
+        """Return what they would be of so many pixels of the same kind."""
+        return Moments(count, self.mean, self.squares * (count / self.count), self.largest)
+
     def over(self, dims: tuple[int, ...]) -> Moments:
         """Return those of several channels together: over dimensions of the shape, which stay with length 1."""
         if not dims:

@@ -63,7 +63,7 @@ class TiledTensor(Tensor):
         if packet in FRESH:
             like = outline(function, *_unwrapped((args, kwargs)))
             device = kwargs.get("device") or work.device
-            return torch.zeros(like.shape, dtype=like.dtype, device=device).fill_(
+            return torch.zeros(work.whole(like.shape), dtype=like.dtype, device=device).fill_(
                 packet in (aten.new_ones, aten.ones_like)
             )
         if packet is aten.slice:
@@ -75,7 +75,7 @@ class TiledTensor(Tensor):
             if not any(isinstance(one, TiledTensor) for one in tree_leaves((args, kwargs))):
                 return function(*args, **kwargs)
         memory = args[0].memory if packet in VIEWS else None
-        out = done(work, function, *_unwrapped((args, kwargs)))
+        out = done(work, function, *_here(work, _unwrapped((args, kwargs))))
         return tree_map(lambda one: TiledTensor(one, work, memory) if isinstance(one, Rows) else one, out)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
@@ -106,6 +106,10 @@ class TiledTensor(Tensor):
 
 def _unwrapped(value: Any) -> Any:
     return tree_map(lambda one: one.current() if isinstance(one, TiledTensor) else one, value)
+
+
+def _here(work: Work, value: Any) -> Any:
+    return work.here(value, [one for one in tree_leaves(value) if isinstance(one, Rows)])
 
 
 def _with_thin_parts(work: Work, value: Any) -> Any:
@@ -139,8 +143,8 @@ def _changed(work: Work, function: Any, args: Any, kwargs: Any) -> Any:
     else:
         plain = _not_in_place(function)
         others, kwargs = _with_thin_parts(work, (others, kwargs))
-        others, kwargs = _unwrapped((others, kwargs))
-        new = done(work, plain, (before, *others), kwargs)
+        inputs, kwargs = _here(work, _unwrapped(((before, *others), kwargs)))
+        new = done(work, plain, inputs, kwargs)
     if new.shape != before.shape or new.dtype != before.dtype:
         raise NotLocal(f"{function.overloadpacket} with another shape or type")
     if target.place is not None and min(new.shape[-2:]) <= THIN:

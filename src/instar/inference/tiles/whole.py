@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, Worked, ignore
 from instar.inference.memory import free_bytes
-from instar.inference.tiles.local import Given
-from instar.inference.tiles.operations import NotLocal
+from instar.inference.tiles.local import Rows
+from instar.inference.tiles.operations import NotLocal, Translate
+from instar.inference.tiles.pixels import Box, Source, Target
 from instar.inference.tiles.sizes import LARGEST_TILE, SMALLEST_TILE, TILES, Tile
 from instar.inference.tiles.storage import Space
 from instar.inference.tiles.tensor import TiledTensor
@@ -24,8 +26,6 @@ SHARE = 0.5
 """Of the free memory, for what is kept between two operations; what is beyond lies on disk."""
 SLOWER = 1.5
 """Times the seconds of the whole image, for the estimate: 1.0 to 1.3 were measured, and disks may be slow."""
-
-Translate = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,52 @@ class Plan:
     strips: int
 
 
-def tiled(translate: Translate, x: Tensor, device: torch.device, plan: Plan, on_event: Listener = ignore) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Read(Rows):
+    """The image itself."""
+
+    source: Source
+    device: torch.device
+
+    @property
+    @override
+    def inputs(self) -> tuple[Rows, ...]:
+        return ()
+
+    @override
+    def rows(self, first: int, last: int) -> Tensor:
+        return self.source.window(Box(first, 0, last, self.shape[-1])).to(self.device)
+
+
+def tiled(
+    translate: Translate,
+    source: Source,
+    device: torch.device,
+    plan: Plan,
+    target: Target,
+    on_event: Listener = ignore,
+) -> None:
     """Translate an image in strips.
 
     Args:
-        translate: maps (1, C, H, W) on the device to the same shape.
-        x: (1, C, H, W), on the CPU.
+        translate: maps (1, C, H, W) on the device to (1, D, H, W).
+        source: the image.
         device: that computes.
         plan: from `planned`.
+        target: takes each strip of the result.
         on_event: told of each strip.
-
-    Returns:
-        (1, C, H, W), on the CPU.
     """
     on_event(Worked(TILES, 0, plan.strips))
-    work = _work(x, device, plan.side, plan.kept, lambda done: on_event(Worked(TILES, done, plan.strips)))
-    return _run(translate, x, work)
+    work = _work(source, device, plan.side, plan.kept, lambda done: on_event(Worked(TILES, done, plan.strips)))
+    _run(translate, source, work, target)
 
 
-def planned(translate: Translate, x: Tensor, device: torch.device, tile: Tile, image: str) -> Plan:
+def planned(translate: Translate, source: Source, device: torch.device, tile: Tile, image: str) -> Plan:
     """Return what `tiled` will take. Nothing is computed.
 
     Args:
         translate: as of `tiled`.
-        x: as of `tiled`.
+        source: as of `tiled`.
         device: that computes.
         tile: what is asked for.
         image: its size, for messages.
@@ -84,8 +106,8 @@ def planned(translate: Translate, x: Tensor, device: torch.device, tile: Tile, i
     kept = int(host * SHARE)
     side = LARGEST_TILE if tile == "auto" else tile
     while True:
-        work = _work(x, device, side, kept, counts_only=True)
-        _run(translate, x, work)
+        work = _work(source, device, side, kept, counts_only=True)
+        _run(translate, source, work, lambda *_: None)
         if tile != "auto" or work.strip_bytes < free * (1 - SHARE) / 2 or side <= SMALLEST_TILE:
             break
         side //= 2
@@ -108,7 +130,7 @@ def planned(translate: Translate, x: Tensor, device: torch.device, tile: Tile, i
 def told(plan: Plan, seconds: float) -> str:
     """Return what a translation will take, that takes so many seconds as a whole."""
     disk = f", {gigabytes(plan.disk)} of disk in {tempfile.gettempdir()}" if plan.disk else ""
-    time = _duration(seconds * SLOWER)
+    time = duration(seconds * SLOWER)
     return f"in tiles of {plan.side} px: about {gigabytes(plan.memory)} of memory{disk}, and {time}"
 
 
@@ -117,15 +139,17 @@ def gigabytes(size: float) -> str:
     return f"{size / 2**30:.1f} GB"
 
 
-def _run(translate: Translate, x: Tensor, work: Work) -> Tensor:
-    out = translate(TiledTensor(Given(x.shape, x.dtype, x, work.device), work))
+def _run(translate: Translate, source: Source, work: Work, target: Target) -> None:
+    out = translate(TiledTensor(_Read(source.shape, torch.float32, source, work.device), work))
     if not isinstance(out, TiledTensor):
         raise NotLocal("a result that does not depend on the image by rows")
-    return work.tensor(out.current(), torch.device("cpu"))
+    rows = out.current()
+    for first, strip in work.each(rows):
+        target(Box(first, 0, first + strip.shape[-2], strip.shape[-1]), strip.cpu())
 
 
 def _work(
-    x: Tensor,
+    source: Source,
     device: torch.device,
     side: int,
     kept: int,
@@ -133,10 +157,11 @@ def _work(
     *,
     counts_only: bool = False,
 ) -> Work:
-    return Work(device, (x.shape[-2], x.shape[-1]), side * side, Space(kept), counts_only, tick)
+    return Work(device, (source.shape[-2], source.shape[-1]), side * side, Space(kept), counts_only, tick)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as text."""
     for unit, length in (("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -51,7 +52,7 @@ class Work:
         shape = (torch.Size(channels).numel(), height, width)
         storage = Storage(shape, features.dtype, self.space, empty=self.counts_only)
         found = None
-        for first, strip in self._each(features):
+        for first, strip in self.each(features):
             storage.write(first, strip.reshape(-1, *strip.shape[-2:]))
             part = Moments.of(strip)
             found = part if found is None else found.joined(part)
@@ -63,7 +64,7 @@ class Work:
         """Return the moments of each channel over the whole image."""
         if features not in self._moments:
             found = None
-            for _, strip in self._each(features):
+            for _, strip in self.each(features):
                 part = Moments.of(strip)
                 found = part if found is None else found.joined(part)
             self._moments[features] = found or _no_moments(features)
@@ -76,9 +77,17 @@ class Work:
             if edge is not None:
                 return edge
         out = torch.zeros(features.shape, dtype=features.dtype, device=device or self.device)
-        for first, strip in self._each(features):
+        for first, strip in self.each(features):
             out[..., first : first + strip.shape[-2], :] = strip
         return out
+
+    def here(self, value: Any, features: Sequence[Rows]) -> Any:
+        """Return what an operation with features is given beside them: tensors as large as the image, cut to fit."""
+        return value
+
+    def whole(self, shape: torch.Size) -> torch.Size:
+        """Return the shape that features have in the whole image, of which this may be a part."""
+        return shape
 
     def _columns(self, part: Part) -> Tensor | None:
         """Return some of the outermost columns. Both edges are read at once: whoever reads one reads the other."""
@@ -87,13 +96,13 @@ class Work:
             return None
         if part.of not in self._edges:
             edges = torch.zeros(*part.of.shape[:-1], 2 * THIN, dtype=part.dtype, device=self.device)
-            for first, strip in self._each(part.of):
+            for first, strip in self.each(part.of):
                 edges[..., first : first + strip.shape[-2], :] = torch.cat([strip[..., :THIN], strip[..., -THIN:]], -1)
             self._edges[part.of] = edges
         start = part.start if part.start < THIN else part.start - width + 2 * THIN
         return self._edges[part.of].narrow(-1, start, size)
 
-    def _each(self, features: Rows) -> Iterator[tuple[int, Tensor]]:
+    def each(self, features: Rows) -> Iterator[tuple[int, Tensor]]:
         """Yield features strip by strip, each with the number of its first row."""
         height, width = self.image
         rows = max(1, self.pixels * features.height // (height * width))

@@ -110,6 +110,8 @@ class DCLGAN(Method[Unpaired]):
         "https://arxiv.org/abs/2104.07689",
     )
     data = Unpaired
+    holds_input = {"nce": "shapes", "identity": "colours"}
+    holds_input = {"nce": "shapes", "identity": "colours"}
     targets = ("a", "b")
     one_number_of_channels = ""
     translators = ("G", "F")

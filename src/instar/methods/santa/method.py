@@ -76,6 +76,8 @@ class SANTA(Method[Unpaired]):
         "Xie_Unpaired_Image-to-Image_Translation_With_Shortest_Path_Regularization_CVPR_2023_paper.html",
     )
     data = Unpaired
+    holds_input = {"path": "all", "identity": "colours"}
+    holds_input = {"path": "all", "identity": "colours"}
     one_number_of_channels = "its generator draws images of both domains"
     targets = ("b",)
     translators = ("G",)

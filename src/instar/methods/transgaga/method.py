@@ -21,6 +21,7 @@ from instar.core.schedule import linear, stage
 from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt, Width
 from instar.losses.gan import lsgan as gan
 from instar.losses.kl import kl_to_standard
+from instar.losses.perceptual import EXTRACTOR
 from instar.methods.transgaga.augment import random_affine, random_colours
 from instar.methods.transgaga.discriminators import Discriminators
 from instar.methods.transgaga.gram import Texture
@@ -185,6 +186,11 @@ class TransGaGa(Method[Unpaired]):
     def check(self, config: RunConfig) -> str:
         """Tell of weights to be fetched."""
         return self.texture.note() if self.cfg.gram else ""
+
+    @classmethod
+    def trains_on(cls, cfg: Config) -> tuple[str, ...]:
+        """Name VGG-16, if textures are compared in its features."""
+        return (EXTRACTOR,) if cfg.gram and cfg.texture == "vgg" else ()
 
     def untrained(self) -> tuple[str, ...]:
         """Return what takes images apart, if the first stage is left out."""

@@ -1,0 +1,20 @@
+"""Doing a little with many files in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
+
+CHUNK = 256
+"""Items that a thread takes at a time: handing over single ones takes longer than reading the head of a file."""
+
+
+def in_threads(work: Callable[[ItemT], FoundT], items: Sequence[ItemT], threads: int) -> list[FoundT]:
+    """Return what `work` gives for each item, in their order."""
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor(threads) as pool:
+        return [found for part in pool.map(lambda chunk: [work(item) for item in chunk], chunks) for found in part]
