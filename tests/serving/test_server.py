@@ -9,6 +9,8 @@ import random
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -393,3 +395,15 @@ def test_serving_from_python(run: Path) -> None:
     stop.set()
     thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.mark.slow
+def test_it_keeps_what_its_description_promises(server: Served, tmp_path: Path) -> None:
+    """Requests that schemathesis makes of the OpenAPI document, right and wrong ones."""
+    pytest.importorskip("schemathesis")
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    address = f"http://127.0.0.1:{server.port}/openapi.json"
+    command = [sys.executable, "-m", "schemathesis.cli", "run", address, "--checks", checks, "--max-examples", "20"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert server.ask("/healthz")[0] == 200

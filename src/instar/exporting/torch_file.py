@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +18,8 @@ from instar.inference.model import Model, without_gradients
 def write_torch(model: Model, to: Domain, out: Path, license: str = UNSTATED) -> Card:  # noqa: A002
     """Write one direction of a model as a program. Its card is the file `extra/instar` in it.
 
-    Padding stays outside: which way an image is padded depends on its size, and a program holds one way.
+    Padding stays outside: which way an image is padded depends on its size, and a program holds one way. It takes one
+    image at a time: norms that depend on a style have as many groups as images, and a program holds their number.
 
     Args:
         model: on the CPU.
@@ -38,10 +40,26 @@ def write_torch(model: Model, to: Domain, out: Path, license: str = UNSTATED) ->
         with quiet():
             program = torch.export.export(
                 Networks(method, to).eval(),
-                inputs.arguments,
-                dynamic_shapes=inputs.dynamic(method.size_divisor, fixed=method.fixed_size is not None),
+                _first(inputs.arguments),
+                dynamic_shapes=_sides(inputs.dynamic(method.size_divisor, fixed=method.fixed_size is not None)),
             )
     except Exception as error:  # whatever the compiler cannot do with the code of a method
         raise untraceable(model.name, "a program of PyTorch", error) from error
     torch.export.save(program, out, extra_files={KEY: card.as_json()})
     return card
+
+
+def _first(given: Any) -> Any:
+    """Return inputs for the first image of a batch."""
+    if isinstance(given, tuple):
+        return tuple(map(_first, given))
+    return None if given is None else given[:1]
+
+
+def _sides(shapes: Any) -> Any:
+    """Return which sizes are free, without the number of images."""
+    if isinstance(shapes, tuple):
+        return tuple(map(_sides, shapes))
+    if not isinstance(shapes, dict):
+        return shapes
+    return {key: one if isinstance(key, int) else _sides(one) for key, one in shapes.items() if key != 0}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from instar.core.errors import UserError
@@ -49,7 +50,14 @@ class TorchGraph:
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Return `translation` for the inputs that the card names."""
-        given = {name: self._torch.from_numpy(array) for name, array in inputs.items()}
+        count = len(inputs["image"])
+        return np.concatenate(
+            [self._one({name: array[n : n + 1] for name, array in inputs.items()}) for n in range(count)]
+        )
+
+    def _one(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return the translation of one image: programs hold the number of images."""
+        given = {name: self._torch.tensor(array) for name, array in inputs.items()}
         arguments: list[Any] = [given["image"], *([given["style"]] if self.card.style_size else [])]
         if self.card.noise:
             arguments += [None, tuple(given[one.name] for one in self.card.noise)]
