@@ -11,6 +11,7 @@ from torch.nn.functional import l1_loss as l1
 
 from instar.core.batch import Domain, Unpaired
 from instar.core.config import Preset
+from instar.core.device import moved
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Loss, Objective, term
 from instar.core.precision import full_precision
@@ -138,7 +139,7 @@ class SANTA(Method[Unpaired]):
         Args:
             latent: encodings (N, C, H, W) with their noise.
         """
-        centre, half = (torch.rand(len(latent)).to(latent.device, torch.float32) for _ in range(2))
+        centre, half = (moved(torch.rand(len(latent)).to(torch.float32), latent.device) for _ in range(2))
         half = NEAR + (FAR - NEAR) * half
         ahead, behind = (centre + half).clamp(max=1), (centre - half).clamp(min=0)
         features = self.G.trace(torch.cat([latent, latent]), torch.cat([ahead, behind]))
