@@ -62,7 +62,7 @@ def test_copies_name_the_weights_that_hold_the_input() -> None:
 
 def test_weights_that_are_off_are_not_lowered() -> None:
     (line,) = told(config("cut", "light"), *lasting(COPY))
-    assert "lower method.nce_x (0.5 now), or" in line
+    assert "lower method.nce_x (0.2 now), or" in line
     assert "nce_y" not in line
     (line,) = told(config("pix2pix"), *lasting(COPY))
     assert "no weight of this method holds them" in line

@@ -8,6 +8,12 @@ from instar.core import registry
 from instar.core.describe import describe
 from instar.core.method import Paper
 
+OWN_PRESETS = {
+    "cut": {"FastCUT": "fastcut", "MoNCE": "monce", "hDCE and SRC": "src", "QS-Attn": "qs-attn"},
+    "dclgan": {"SimDCL": "simdcl"},
+}
+"""Methods that are presets of another, by title."""
+
 
 @pytest.mark.parametrize(
     ("name", "title", "citation", "directions", "abilities"),
@@ -44,7 +50,7 @@ def test_networks_are_those_of_the_default_preset() -> None:
 def test_methods_that_are_presets(name: str) -> None:
     found = describe(name)
     assert set(found.presets_of_their_own.values()) <= set(registry.get(name).presets)
-    assert found.presets_of_their_own == ({"FastCUT": "fastcut"} if name == "cut" else {})
+    assert found.presets_of_their_own == OWN_PRESETS.get(name, {})
 
 
 @pytest.mark.parametrize(

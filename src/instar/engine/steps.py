@@ -163,15 +163,10 @@ class Steps:
         torch.autograd.backward(total if share == 1 else share * total, inputs=parameters)
         return total.detach()
 
-    def minimise(self, objective: Objective, at: Progress) -> bool:
-        """Move the objective's networks, unless a gradient is not finite. Return whether they moved, if that is known.
-
-        Where the device lags behind, that is seen to there.
-        """
-        return self.move([(objective, self.backward(objective))], at)
-
     def move(self, parts: Sequence[tuple[Objective, Tensor]], at: Progress) -> bool:
-        """Move the networks of an objective along their gradients, as `minimise` does.
+        """Move the networks of an objective along their gradients, unless one is not finite.
+
+        Returns whether they moved, if that is known: where the device lags behind, it is seen to there.
 
         Args:
             parts: the objective of each part of the batch, and its total.
