@@ -85,26 +85,29 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """Return the same batch with all its tensors on `device`."""
-        from torch import Tensor  # noqa: PLC0415
-
         from instar.core.device import moved  # noqa: PLC0415
 
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        there: dict[str, Any] = {name: moved(value, device) for name, value in tensors.items()}
+        there: dict[str, Any] = {name: moved(value, device) for name, value in self._tensors().items()}
         return replace(self, **there)
 
     def split(self, parts: int) -> list[Self]:
         """Return the batch as so many equal parts, in order. The number of its images must be a multiple of theirs."""
         if parts == 1:
             return [self]
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: value.chunk(parts) for name, value in values.items() if isinstance(value, Tensor)}
+        tensors = {name: value.chunk(parts) for name, value in self._tensors().items()}
+        named = "names" in {field.name for field in fields(self)}
         found = []
         for part in range(parts):
             mine: dict[str, Any] = {name: pieces[part] for name, pieces in tensors.items() if len(pieces) == parts}
-            found.append(replace(self, **mine, **({"names": self._names(part, parts)} if "names" in values else {})))
+            found.append(replace(self, **mine, **({"names": self._names(part, parts)} if named else {})))
         return found
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return the fields that hold tensors, by name."""
+        from torch import Tensor  # noqa: PLC0415
+
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def _names(self, part: int, parts: int) -> tuple[str, ...]:
         """Return the names of the files of one of several equal parts."""
