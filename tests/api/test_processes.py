@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from engine.heard import Heard
-from engine.processes import draw, numbers, state
+from engine.processes import draw, logged, state
 
 import instar
 from instar.core.config import TrainConfig
@@ -83,7 +83,7 @@ def test_it_tells_the_same_as_one_process(data: Path, tmp_path: Path, capfd: pyt
     assert [event.step for event in heard.of(Saved)] == [2, 4]
     assert heard.of(Started)[0].batch == 2
     assert heard.of(Pictured)[0].picture.shape[-1] == 3
-    assert [{"step": event.step, **event.values} for event in heard.of(Logged)] == numbers(result.run)
+    assert [{"step": event.step, **event.values} for event in heard.of(Logged)] == logged(result.run)
     assert "2 process(es)" in (result.run / "run.log").read_text()
     again = instar.train(config=result.run / "config.yaml", out=tmp_path / "again")
     assert state(again.run) == state(result.run)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from engine.heard import Heard
-from engine.processes import draw, numbers, state
+from engine.processes import draw, logged, numbers, state
 from PIL import Image
 
 import instar
@@ -121,7 +121,7 @@ def test_lengthened(run: Path) -> None:
     result = instar.resume(run, steps=8)
     assert (result.step, result.steps, result.finished) == (8, 8, True)
     assert read_config(run / "config.yaml").train.steps == 8
-    assert [row["step"] for row in numbers(run)] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [row["step"] for row in logged(run)] == [1, 2, 3, 4, 5, 6, 7, 8]
     with pytest.raises(UserError, match="steps=5: the run stands at step 8 already"):
         instar.resume(run, steps=5)
     assert read_config(run / "config.yaml").train.steps == 8, "what was refused is not written down"

@@ -51,6 +51,11 @@ def numbers(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
 
 
+def logged(run: Path) -> list[dict[str, Any]]:
+    """`numbers` of the training itself, less what was measured on held-out images."""
+    return [row for row in numbers(run) if not any(name.startswith("held-out/") for name in row)]
+
+
 def state(run: Path) -> dict[str, bytes]:
     """Every tensor file of the last checkpoint, byte by byte."""
     last = max((run / "checkpoints").glob("step-*"))

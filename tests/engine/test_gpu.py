@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import instar
-from engine.processes import draw, finish, numbers
+from engine.processes import draw, finish, logged
 
 pytestmark = pytest.mark.gpu
 
@@ -20,7 +20,7 @@ def test_trains_and_resumes_on_cuda(method: str, precision: str, tmp_path: Path)
     code, err = finish(["train", method, draw(tmp_path / "data"), "-o", run, *flags])
     assert code == 0, err
     assert "cuda (" in (run / "run.log").read_text()
-    assert len(numbers(run)) == 20
+    assert len(logged(run)) == 20
     last = run / "checkpoints" / "step-000000020"
     last.rename(tmp_path / "last")
     code, err = finish(["train", "--resume", run])
@@ -44,5 +44,5 @@ def test_the_first_step_is_that_of_the_cpu(tmp_path: Path) -> None:
         flags = ["--preset", "tiny", "--steps", 1, "--device", device, "--train.log-every", 1]
         code, err = finish(["train", "cut", data, "-o", run, *flags])
         assert code == 0, err
-        rows[device] = {key: value for key, value in numbers(run)[0].items() if not key.endswith("grad_norm")}
+        rows[device] = {key: value for key, value in logged(run)[0].items() if not key.endswith("grad_norm")}
     assert rows["cuda"] == pytest.approx(rows["cpu"], rel=0.02, abs=0.01)

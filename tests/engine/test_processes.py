@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from engine.processes import draw, finish, numbers, start
+from engine.processes import draw, finish, logged, numbers, start
 
 OPTIONS = {
     "cyclegan": ["--method.pool", 0],
@@ -27,7 +27,7 @@ def test_two_equal_one(method: str, tmp_path: Path) -> None:
         flags = ["--preset", "tiny", "--steps", 4, "--batch", 4, "--train.log-every", 1, "--devices", devices]
         code, err = finish(["train", method, data, "-o", runs[devices], "--device", "cpu", *flags, *OPTIONS[method]])
         assert code == 0, err
-    one, two = (numbers(run) for run in runs.values())
+    one, two = (logged(run) for run in runs.values())
     assert len(one) == len(two) == 4
     assert one[0] == pytest.approx(two[0], rel=1e-4, abs=1e-6), "the first step sees the same weights"
     for here, there in zip(one, two, strict=True):  # later ones those that Adam made of its rounding
