@@ -24,10 +24,17 @@ def pictures(count: int, seed: int) -> Tensor:
     return nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bilinear", align_corners=True)
 
 
+class Stored(list[Any]):
+    """Images as a store gives them."""
+
+    def looked_at(self, i: int) -> Any:
+        return self[i]
+
+
 def stored(images: Tensor) -> Any:
-    """Training images as a store gives them: (H, W, C), uint8, a little larger than the squares."""
+    """Training images: (H, W, C), uint8, a little larger than the squares."""
     larger = nn.functional.interpolate(images, (SIDE + 6, SIDE + 9), mode="bilinear")
-    return [((one + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy() for one in larger]
+    return Stored(((one + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy() for one in larger)
 
 
 class Painter(nn.Module):

@@ -88,7 +88,7 @@ class Batch:
         from instar.core.device import moved  # noqa: PLC0415
 
         there: dict[str, Any] = {name: moved(value, device) for name, value in self._tensors().items()}
-        return replace(self, **there)
+        return self._with(there)
 
     def split(self, parts: int) -> list[Self]:
         """Return the batch as so many equal parts, in order. The number of its images must be a multiple of theirs."""
@@ -99,8 +99,16 @@ class Batch:
         found = []
         for part in range(parts):
             mine: dict[str, Any] = {name: pieces[part] for name, pieces in tensors.items() if len(pieces) == parts}
-            found.append(replace(self, **mine, **({"names": self._names(part, parts)} if named else {})))
+            found.append(self._with(mine | ({"names": self._names(part, parts)} if named else {})))
         return found
+
+    def _with(self, changes: Mapping[str, Any]) -> Self:
+        """Return the same images in other tensors: what was found when the batch was made holds for them too."""
+        made = replace(self, **changes)
+        for one in fields(self):
+            if not one.init:
+                object.__setattr__(made, one.name, getattr(self, one.name))
+        return made
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return the fields that hold tensors, by name."""
@@ -195,10 +203,10 @@ class Labelled(Unpaired):
     """
 
     labels: Tensor = field(default_factory=_no_labels)
-    label_range: tuple[int, int] = _UNSEEN
+    label_range: tuple[int, int] = field(init=False, default=_UNSEEN)
 
     def __post_init__(self) -> None:
-        if self.label_range == _UNSEEN:
+        if self.labels.device.type == "cpu":
             object.__setattr__(self, "label_range", _range(self.labels))
 
     needs = "two folders, classes"
@@ -216,10 +224,10 @@ class Unlabelled(TwoDomains):
     """
 
     labels: Tensor = field(default_factory=_no_labels)
-    label_range: tuple[int, int] = _UNSEEN
+    label_range: tuple[int, int] = field(init=False, default=_UNSEEN)
 
     def __post_init__(self) -> None:
-        if self.label_range == _UNSEEN:
+        if self.labels.device.type == "cpu":
             object.__setattr__(self, "label_range", _range(self.labels))
 
     needs = "one folder"
