@@ -106,7 +106,10 @@ def test_curves(browser: Any, tmp_path: Path) -> None:
     run = viewed.make(tmp_path / "first")
     show(browser, run / "index.html", [run])
     titles = [element.text for element in browser.find_elements("css selector", ".chart h3")]
-    assert titles == ["Colours-KID, validation images", "G", "D", "Norms of the gradients"]
+    assert titles == [
+        *("Colours-KID, validation images", "change (L1), held-out images"),
+        *("G", "D", "Norms of the gradients"),
+    ]
     assert "a copy of the input: 0.5" in browser.find_element("css selector", "#scores svg").text
     lines = "document.querySelectorAll('#charts .chart:first-child path.line').length"
     wait(browser, lines, 2)

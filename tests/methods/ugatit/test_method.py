@@ -23,6 +23,7 @@ from instar.engine.optimizers import Optimizers
 from instar.methods.ugatit import UGATIT, Config
 from instar.methods.ugatit.adalin import AdaLIN
 from instar.methods.ugatit.networks import Outputs
+from instar.modules.masked import Masked
 from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import Constant, count, scramble, values
 
@@ -178,7 +179,7 @@ class Says(nn.Module):
         return Outputs(self.patches(x), self.classes.expand(len(x), 2))
 
 
-class Keeps(nn.Module):
+class Keeps(Masked):
     """A generator that changes nothing, or the brightness, and whose classifiers say 0."""
 
     def __init__(self, by: float = 0.0) -> None:

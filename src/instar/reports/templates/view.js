@@ -205,11 +205,12 @@ function charts() {
   if (!several) found.push({title: "Norms of the gradients", lines: groups.map((group, i) => line(group, i, runs[0].curves[group][NORM]))});
   return found;
 }
+const HELD_OUT = "held-out/";
 function scoreCharts() {
   const titles = [...new Set(runs.flatMap(run => Object.keys(run.scores)))];
   return titles.map(title => ({
-    title: title + ", validation images", plain: true,
-    lines: runs.map((run, i) => line(several ? run.name : title, i, run.scores[title])),
+    title: title.startsWith(HELD_OUT) ? title.slice(HELD_OUT.length) + ", held-out images" : title + ", validation images", plain: true,
+    lines: runs.map((run, i) => line(several ? run.name : title.replace(HELD_OUT, ""), i, run.scores[title])),
     copy: runs.map(run => run.copies[title]).find(value => value !== undefined),
   }));
 }
