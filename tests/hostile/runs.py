@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.processes import draw, numbers, state
+from engine.processes import draw, logged, state
 
 from hostile.figures import Found
 from hostile.forks import Ended, Forks
@@ -41,9 +41,12 @@ def new_run(data: Path, run: Path, method: str, steps: int, keep: int = 0) -> li
 
 
 def outcome(run: Path) -> dict[str, object]:
-    """Return what must be equal, bit for bit, of two runs: weights, numbers, sample pictures."""
+    """Return what must be equal, bit for bit, of two runs: weights, numbers, sample pictures.
+
+    A run that was lengthened has measured held-out images at its former end too, which another has not.
+    """
     pictures = {path.name: path.read_bytes() for path in (run / "samples").glob("*.png")}
-    return {**state(run), **pictures, "metrics.jsonl": numbers(run)}
+    return {**state(run), **pictures, "metrics.jsonl": logged(run)}
 
 
 def unequal(found: dict[str, object], expected: dict[str, object]) -> list[str]:
