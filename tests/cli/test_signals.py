@@ -1,4 +1,3 @@
-import os
 import signal
 import sys
 import threading
@@ -19,12 +18,12 @@ def test_the_first_one_asks_and_the_second_acts_as_usual(number: signal.Signals)
         stop = threading.Event()
         with stop_on_signals(stop):
             assert not stop.is_set()
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)  # to this thread, at once; os.kill may reach another, and come late
             assert stop.is_set()
             assert seen == []
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             assert seen == [number]
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         assert seen == [number] * 2, "afterwards all is as before"
     finally:
         signal.signal(number, before)
@@ -35,7 +34,7 @@ def test_a_hang_up_stays_ignored_under_nohup() -> None:
     try:
         stop = threading.Event()
         with stop_on_signals(stop):
-            os.kill(os.getpid(), signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
             assert not stop.is_set()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
