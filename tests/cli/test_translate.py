@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -403,7 +402,7 @@ def test_a_stop_finishes_what_is_in_flight(
     def interrupted(self: Translator, batch: list[Image.Image], *args: Any, **options: Any) -> list[Image.Image]:
         calls.append(len(batch))
         if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return real(self, batch, *args, **options)
 
     monkeypatch.setattr(Translator, "images", interrupted)

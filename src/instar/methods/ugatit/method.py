@@ -235,10 +235,10 @@ class UGATIT(Method[Unpaired]):
     def generate(self, net: Generator, source: Tensor, target: Tensor) -> Generated:
         """Take images of both domains through a generator, in one pass, as far as the losses need."""
         n = len(source)
-        needed = self.learns_cam or self.cfg.identity
-        features, logits = net.encode(torch.cat([source, target]) if needed else source)
+        given = torch.cat([source, target]) if self.learns_cam or self.cfg.identity else source
+        features, logits = net.encode(given)
         images = net.decode(features if self.cfg.identity else features[:n])
-        images = net.limit(images, torch.cat([source, target])[: len(images)])
+        images = net.limit(images, given[: len(images)])
         return Generated(images[:n], images[n:], logits)
 
     def discriminator_loss(self, s: Tensor, t: Tensor, fake_s: Tensor, fake_t: Tensor) -> Loss:
