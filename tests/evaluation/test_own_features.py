@@ -54,6 +54,7 @@ def test_munit_with_a_perceptual_loss_is_not_scored_by_vgg16(extractor: str) -> 
     "extractor", ["mobilenet=a.npz", "torchvision:vgg16_bn", "timm:vgg16_bn.tv_in1k", "my.vgg16:net"]
 )
 def test_other_networks_are_free(extractor: str) -> None:
+    """Nothing is raised, of names that resemble the one that is refused above."""
     refuse_own_features(config("munit", perceptual=1.0), extractor)
 
 

@@ -118,3 +118,5 @@ def test_what_is_no_choice_of_statistics(run_directory: Runs) -> None:
     model = instar.load(run_directory(), "cpu")
     with pytest.raises(UserError, match=r"^tile_statistics=near: give exact or approximate$"):
         model.translate(picture(), tile=64, tile_statistics="near")  # type: ignore[call-overload]
+    with pytest.raises(UserError, match=r"^tile_statistics=approximate: goes with tile=auto or a number of pixels$"):
+        model.translate(picture(), tile_statistics="approximate")

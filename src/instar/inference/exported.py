@@ -53,8 +53,8 @@ class ExportedMethod:
         self.without = frozenset(lacking)
 
     def translate(self, *_: Any) -> NoReturn:
-        """Refuse: the translator does it."""
-        raise NotImplementedError
+        """Refuse: that it is there tells what the graph can do, and the translator does it."""
+        raise TypeError("ask the translator: an exported method has no networks of its own")
 
     sample_style = cluster = cluster_styles = translate
 

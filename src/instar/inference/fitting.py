@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore, note
-from instar.inference.tiles.sizes import Tile, TileStatistics, check_statistics, check_tile
+from instar.inference.tiles.sizes import Tile, TileStatistics, check_tile
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +45,7 @@ class Fitting:
     statistics: TileStatistics = "exact"
 
     def __post_init__(self) -> None:
-        check_tile(self.tile)
-        check_statistics(self.statistics)
+        check_tile(self.tile, self.statistics)
 
     def one_by_one(self, height: int, width: int) -> bool:
         """Tell whether images of a size may be translated in tiles, which takes them one by one."""

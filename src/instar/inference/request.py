@@ -86,10 +86,7 @@ class TranslationRequest(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_tile(self.tile)
-        if self.tile_statistics != "exact" and self.tile is None:
-            statistics = setting("tile_statistics", self.tile_statistics)
-            raise UserError(f"{statistics}: goes with {setting('tile', 'auto')} or a number of pixels")
+        check_tile(self.tile, self.tile_statistics)
         check_pages("pages", self.pages)
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")

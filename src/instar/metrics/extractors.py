@@ -27,7 +27,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from instar.core.errors import UserError, nearest, setting
 from instar.core.seed import seeded
 from instar.metrics.efficientnet import EfficientNetFeatures
-from instar.metrics.features import SIZE, MobileNetFeatures, extract, resize
+from instar.metrics.features import SIZE, MobileNetFeatures, SquareFeatures, extract
 from instar.metrics.published_weights import folder, published_weights
 from instar.metrics.timm_features import TimmFeatures
 from instar.metrics.user_code import load_network
@@ -214,8 +214,8 @@ def _inception(weights: Path | None) -> Extractor:
     return Extractor(InceptionFeatures(network), name, "299 px bilinear as TensorFlow 1", standard=published)
 
 
-class TorchvisionFeatures(nn.Module):
-    """A classifier of torchvision without its last linear layer, for images (N, 3, H, W) in [-1, 1]; frozen."""
+class TorchvisionFeatures(SquareFeatures):
+    """A classifier of torchvision without its last linear layer: what that was given."""
 
     def __init__(self, network: nn.Module, size: int, mean: Iterable[float], std: Iterable[float]) -> None:
         """Take the last linear layer off `network`, which sees squares of `size` pixels.
@@ -223,25 +223,12 @@ class TorchvisionFeatures(nn.Module):
         Raises:
             ValueError: the network has no linear layer.
         """
-        super().__init__()
         linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
         if not linear:
             raise ValueError("it does not end in a linear layer")
         parent, _, last = linear[-1].rpartition(".")
         setattr(network.get_submodule(parent), last, nn.Identity())
-        self.network = network
-        self.size = size
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(list(mean))[:, None, None])
-        self.register_buffer("std", torch.tensor(list(std))[:, None, None])
-        self.requires_grad_(False).eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images of any size to what the last layer was given: (N, D), float32."""
-        x = (resize(images, self.size) / 255 - self.mean) / self.std
-        features: Tensor = self.network(x)
-        return features
+        super().__init__(network, size, mean, std)
 
 
 def _torchvision(name: str, weights: Path | None) -> Extractor:

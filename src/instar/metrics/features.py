@@ -27,6 +27,34 @@ _STAGES = ((1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 
 _LAST_AT_16 = 13  # the block that goes on from a stride of 16 to 32
 
 
+class SquareFeatures(nn.Module):
+    """A network that sees squares of one size in its own range, for images (N, 3, H, W) in [-1, 1]; frozen."""
+
+    def __init__(self, network: nn.Module, size: int, mean: Iterable[float], std: Iterable[float]) -> None:
+        """Take over a network without its last layer.
+
+        Args:
+            network: maps (N, 3, size, size) to features (N, D).
+            size: side in pixels.
+            mean: what is taken from the values in [0, 1] of each channel.
+            std: by what they are divided then.
+        """
+        super().__init__()
+        self.network = network
+        self.size = size
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(list(mean))[:, None, None])
+        self.register_buffer("std", torch.tensor(list(std))[:, None, None])
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images of any size to features (N, D), float32."""
+        x = (resize(images, self.size) / 255 - self.mean) / self.std
+        features: Tensor = self.network(x)
+        return features
+
+
 class FoldedConvolution(nn.Conv2d):
     """A convolution into which its batch norm is folded, then ReLU6 unless `linear`."""
 

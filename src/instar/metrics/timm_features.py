@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -10,34 +9,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from instar.core.errors import UserError, setting
-from instar.metrics.features import resize
+from instar.metrics.features import SquareFeatures
 
 
-class TimmFeatures(nn.Module):
-    """A network of timm up to its pooled features, for images (N, 3, H, W) in [-1, 1]; frozen.
-
-    `load` gives the trained network.
-    """
-
-    def __init__(self, network: nn.Module, size: int, mean: Iterable[float], std: Iterable[float]) -> None:
-        """Take over `network`, without its last layer, which sees squares of `size` pixels."""
-        super().__init__()
-        self.network = network
-        self.size = size
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(list(mean))[:, None, None])
-        self.register_buffer("std", torch.tensor(list(std))[:, None, None])
-        self.requires_grad_(False).eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images of any size to pooled features (N, D), float32."""
-        x = (resize(images, self.size) / 255 - self.mean) / self.std
-        features: Tensor = self.network(x)
-        return features
+class TimmFeatures(SquareFeatures):
+    """A network of timm up to its pooled features. `load` gives the trained network."""
 
     @classmethod
     def load(cls, name: str, weights: Path | None = None) -> TimmFeatures:

@@ -18,16 +18,14 @@ TileStatistics = Literal["exact", "approximate"]
 """Whether norms take their statistics from the whole image, or from the image made smaller."""
 
 
-def check_tile(tile: object) -> None:
-    """Refuse what is no tile: a number of pixels, auto, or None for none."""
+def check_tile(tile: object, statistics: object = "exact") -> None:
+    """Refuse what is no tile (a number of pixels, auto, or None for none) or no choice of statistics in tiles."""
     if isinstance(tile, int) and not isinstance(tile, bool):
         Bounds(SMALLEST_TILE).check("tile", tile)
     elif tile not in (None, "auto"):
         raise UserError(f"{setting('tile', tile)}: give {setting('tile', 'auto')} or a number of pixels")
-
-
-def check_statistics(statistics: object) -> None:
-    """Refuse what is no choice of statistics."""
-    choices = get_args(TileStatistics)
+    choices, given = get_args(TileStatistics), setting("tile_statistics", statistics)
     if statistics not in choices:
-        raise UserError(f"{setting('tile_statistics', statistics)}: give {' or '.join(choices)}")
+        raise UserError(f"{given}: give {' or '.join(choices)}")
+    if statistics != "exact" and tile is None:
+        raise UserError(f"{given}: goes with {setting('tile', 'auto')} or a number of pixels")
