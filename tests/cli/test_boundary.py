@@ -9,7 +9,7 @@ import pytest
 import torch
 from engine.processes import draw
 
-from instar.cli import main
+from instar.cli import boundary, main
 from instar.cli.boundary import BUG, MACHINE
 
 
@@ -99,7 +99,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 LIMITED = """
 import resource, sys
 import instar.api.session
-from instar.cli import main
+from instar.cli import boundary, main
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 900 * 2**20,) * 2)
 sys.exit(main.run(sys.argv[1:]))
@@ -117,3 +117,13 @@ def test_a_training_that_needs_more_memory_than_there_is(tmp_path: Path) -> None
     last = done.stderr.splitlines()[-1]
     assert last.startswith("instar: out of memory; give a smaller --batch or --size")
     assert "--device cpu" not in last
+
+
+def test_no_memory_even_for_the_words(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def no_memory(*_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(main.importlib, "import_module", lambda _: SimpleNamespace(run=no_memory))
+    monkeypatch.setattr(boundary, "last_words", no_memory)
+    assert main.run(["check"]) == MACHINE
+    assert capfd.readouterr().err == "instar: out of memory\n"

@@ -54,6 +54,7 @@ COMMANDS = {
 PLUGIN = "--plugin"
 CLOSED = 141
 """Exit code where the reader of the output has gone: that of a program which SIGPIPE ends."""
+STDERR = 2
 
 
 def main() -> None:
@@ -76,6 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output, `head` perhaps, has gone, or the terminal was closed
         _to_nowhere()
         return CLOSED
+    except MemoryError:  # there was none left even for the module that has the words
+        os.write(STDERR, b"instar: out of memory\n")
+        return 3
     return code
 
 
