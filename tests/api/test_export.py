@@ -20,7 +20,7 @@ from instar.exporting import report
 from instar.exporting.cards import check_size
 from instar.exporting.formats import FORMATS, Format
 from instar.exporting.networks import example
-from instar.inference.card import Card, NoiseInput
+from instar.inference.card import FORMAT, Card, NoiseInput
 from instar.inference.translator import Translator
 
 onnx = pytest.importorskip("onnx")
@@ -101,7 +101,7 @@ def test_it_translates_one_way_without_styles(exported: Path) -> None:
 def test_a_card_comes_back_from_its_json() -> None:
     assert Card.from_json(CARD.as_json(), "x") == CARD
     with pytest.raises(UserError, match=r"x\.onnx: written by Instar 0\.1\.0, which is newer"):
-        Card.from_json(CARD.as_json().replace('"format": 3', '"format": 4'), "x.onnx")
+        Card.from_json(CARD.as_json().replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'), "x.onnx")
     for broken in ("{", "[]", CARD.as_json().replace('"zoom"', '"room"')):
         with pytest.raises(UserError, match=r"x\.onnx: what it says of the model cannot be read"):
             Card.from_json(broken, "x.onnx")
@@ -223,12 +223,13 @@ def test_bands_types_and_ranges_of_both_domains_go_with_the_file(tmp_path: Path)
         for number, pixels in enumerate(images):
             save(Raster(pixels), tmp_path / "set" / part / f"{number}.tif")
     settings = {"preset": "tiny", "steps": 2, "device": "cpu", "channels": 4}
-    data, method = {"range_a": (0.0, 4095.0)}, {"target_channels": 1, "test_noise": False}
+    data, method = {"range_a": (0.0, 4095.0) * 3 + (0.0, 3000.0)}, {"target_channels": 1, "test_noise": False}
     run = instar.train("pix2pix", tmp_path / "set", out=tmp_path / "run", data=data, method=method, **settings).run
     export(run, tmp_path / "model.onnx")
     card = instar.load(tmp_path / "model.onnx").config
     assert card.formats == instar.load(run).config.formats
     assert [(one.bands, one.dtype) for one in card.formats] == [(4, "uint16"), (1, "float32")]
+    assert card.formats[0].band_ranges[2:] == ((0, 4095), (0, 3000))
     found = []
     for model in (run, tmp_path / "model.onnx"):
         done = instar.translate(model, tmp_path / "set/testA", tmp_path / f"out-{model.stem}", seed=3)

@@ -101,9 +101,16 @@ def to_values(image: Picture, form: DomainFormat) -> Array:
     return form.scaled(_bands(image, form))
 
 
-def clipped_share(image: Picture, form: DomainFormat) -> float:
-    """Return the share of a picture's values that lie outside of the range of a domain. Errors as `to_values`."""
-    return 0.0 if form.plain else form.outside(_bands(image, form))
+def clipping_notes(image: Picture, form: DomainFormat) -> list[str]:
+    """Return in words which of a picture's values lie outside of the range of a domain. Errors as `to_values`."""
+    if form.plain:
+        return []
+    shares = form.outside(_bands(image, form))
+    return [
+        f"{f'band {number}: ' * bool(form.band_ranges)}values outside of {min(ends):g} to {max(ends):g}, clipped"
+        for number, (ends, share) in enumerate(zip(form.ranges, shares, strict=True), 1)
+        if share
+    ]
 
 
 def to_planes(array: Array) -> NDArray[np.float32]:

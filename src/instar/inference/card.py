@@ -9,12 +9,13 @@ from typing import Any
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat
 from instar.core.plain import read_json
+from instar.core.settings import from_dict, to_dict
 
 KEY = "instar"
 """Of the metadata under which a file holds its card."""
-FORMAT = 3
+FORMAT = 4
 """Of cards; a newer one is refused. Each says the lowest number whose readers get it right: 1 for plain images, 2 for
-others, 3 for graphs that do not pad."""
+others, 3 for graphs that do not pad, 4 for bands with ranges of their own."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class Card:
             "output": f"translation: float32 (N, {self.out_channels or self.channels}, {sides}, values 0 to 1",
             "padding": self._padding(),
         }
-        return json.dumps({**about, **asdict(self)}, ensure_ascii=False)
+        formats = [to_dict(one) for one in self.formats]
+        return json.dumps({**about, **asdict(self), "formats": formats}, ensure_ascii=False)
 
     def _padding(self) -> str:
         if self.fixed_size:
@@ -129,7 +131,7 @@ class Card:
             values = {name: values[name] for name in needed}
             values["styles"] = tuple(map(tuple, values["styles"]))
             values["domain_styles"] = tuple(None if one is None else tuple(one) for one in values["domain_styles"])
-            values["formats"] = tuple(DomainFormat(**one) for one in values.get("formats", ()))
+            values["formats"] = tuple(from_dict(DomainFormat, one, f"{file}") for one in values.get("formats", ()))
             values["noise"] = tuple(NoiseInput(**one) for one in values["noise"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{file}: what it says of the model cannot be read ({error}); export it again") from error

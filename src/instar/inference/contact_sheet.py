@@ -11,7 +11,10 @@ from PIL import Image
 from instar.core.board import TILE, board, tile
 from instar.core.errors import UserError, setting
 from instar.core.images import save
+from instar.core.member import File
+from instar.core.raster import NotRead, Picture
 from instar.core.reading import UnreadableImage, read
+from instar.core.windows import LARGE_FILE, open_windows, smaller
 from instar.inference.jobs import Job, Naming
 
 GRID = "grid.png"
@@ -54,9 +57,19 @@ def _rows(jobs: Sequence[Job], out: Path) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
     for file, found in groupby((job for job in jobs if job.output), key=lambda job: job.file):
         try:
-            rows.append([tile(read(path)) for path in (file, *(out / job.output for job in found))])
-        except UnreadableImage:
+            rows.append([tile(_seen(path)) for path in (file, *(out / job.output for job in found))])
+        except (UnreadableImage, NotRead):
             continue  # it failed, as the manifest says
         if len(rows) == ROWS:
             break
     return rows
+
+
+def _seen(file: File) -> Picture:
+    """Read a picture, of a large file one that is made smaller without reading all of it."""
+    large = isinstance(file, Path) and file.is_file() and file.stat().st_size > LARGE_FILE
+    windows = open_windows(file) if large else None
+    if windows is None:
+        return read(file)
+    with windows:
+        return smaller(windows, 2 * TILE)

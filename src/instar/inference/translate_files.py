@@ -17,7 +17,7 @@ from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.files import open_new
 from instar.core.formats import DomainFormat
-from instar.core.images import clipped_share
+from instar.core.images import clipping_notes
 from instar.core.member import File
 from instar.core.memory import keep_freed_memory
 from instar.core.reading import add_note, read, summed
@@ -177,11 +177,12 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
 
     def loaded(path: File) -> Read:
         image = reader(path)
+        said: dict[str, None] = {}
         for page in image.pages if isinstance(image, Stack) else (image,):
             with suppress(UserError):  # other bands: told where it is translated
-                if clipped_share(page, form):
-                    add_note(image, f"values outside of {form.low:g} to {form.high:g}, clipped")
-                    break
+                said |= dict.fromkeys(clipping_notes(page, form))
+        for word in said:
+            add_note(image, word)
         return image
 
     return reader if form.plain else loaded
@@ -213,7 +214,7 @@ def _work(
     """Translate the images, then the large ones of which windows are read, then the videos."""
     jobs, out, made, finish = order
     videos = [job for job in jobs if job.video]
-    images, windowed = _divided([job for job in jobs if not job.video], request, translator)
+    images, windowed = _divided([job for job in jobs if not job.video], request, translator, hear)
     device = translator.computes_on
 
     def stopped() -> bool:
@@ -241,12 +242,25 @@ def _work(
         from instar.inference.window_jobs import work_windows  # noqa: PLC0415
 
         assert isinstance(translator, Translator)
-        work_windows(windowed, first, out, made, tally, request=request, model=translator, hear=hear, stopped=stopped)
+        work_windows(
+            windowed,
+            first,
+            out,
+            made,
+            tally,
+            request=request,
+            model=translator,
+            finish=finish,
+            hear=hear,
+            stopped=stopped,
+        )
     first += len(windowed)
     work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
 
 
-def _divided(jobs: list[Job], request: TranslationRequest, translator: BaseTranslator) -> tuple[list[Job], list[Job]]:
+def _divided(
+    jobs: list[Job], request: TranslationRequest, translator: BaseTranslator, hear: Listener
+) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are read as a whole, and those that are translated window by window."""
     if not translator.reads_windows:
         return jobs, []
@@ -254,7 +268,7 @@ def _divided(jobs: list[Job], request: TranslationRequest, translator: BaseTrans
     from instar.inference.window_jobs import divided  # noqa: PLC0415
 
     assert isinstance(translator, Translator)
-    return divided(jobs, request, translator, translator.domain(request.domain))
+    return divided(jobs, request, translator, translator.domain(request.domain), hear)
 
 
 def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:
