@@ -107,6 +107,36 @@ def test_a_card_comes_back_from_its_json() -> None:
             Card.from_json(broken, "x.onnx")
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_models_trained_within_masks_do_not_see_what_lies_outside(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".xml":
+        pytest.importorskip("openvino")
+    inside = np.zeros((32, 32), bool)
+    inside[4:24, 8:30] = True
+    for folder in ("trainA", "trainB"):
+        for number in range(3):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            save(Image.fromarray(pixels), tmp_path / f"set/{folder}/{number}.png")
+            save(Image.fromarray(inside.astype(np.uint8) * 255), tmp_path / f"set/{folder}_mask/{number}.png")
+    settings = {"preset": "tiny", "steps": 2, "device": "cpu", "data": {"masks": "_mask"}}
+    run = instar.train("cyclegan", tmp_path / "set", out=tmp_path / "run", **settings).run
+    export(run, tmp_path / f"model{suffix}", to="openvino" if suffix == ".xml" else "onnx")
+    assert instar.load(tmp_path / f"model{suffix}").config.data.masks == "_mask"
+    image = read(tmp_path / "set/trainA/0.png")
+    other = np.where(inside[..., None], image, 255 - np.asarray(image))  # other values outside
+    found = []
+    for name, pixels in (("a", np.asarray(image)), ("b", other)):
+        save(Image.fromarray(pixels), tmp_path / f"{name}/0.png")
+        for model in (run, tmp_path / f"model{suffix}"):
+            out = tmp_path / f"out-{name}-{model.stem}"
+            done = instar.translate(model, tmp_path / name, out, keep_outside=tmp_path / "set/trainA_mask")
+            assert not done.failed, done.failed
+            made = np.asarray(read(out / "0.png"))
+            assert np.array_equal(made[~inside], pixels[~inside])
+            found.append(made[inside].astype(int))
+    assert max(np.abs(one - found[0]).max() for one in found) <= 1
+
+
 def test_files_that_are_not_ours(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no such file"):
         instar.load(tmp_path / "none.onnx")

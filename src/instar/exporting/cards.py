@@ -80,7 +80,7 @@ def card_of(
         channels=source.channels,
         out_channels=target.channels,
         formats=() if source.plain else (source, target),
-        format=_format(source, target, pads=pads),
+        format=_format(source, target, pads=pads, masked=model.config.data.masks is not None),
         size=model.trained_at,
         zoom=model.config.data.zoom,
         size_divisor=method.size_divisor,
@@ -94,12 +94,13 @@ def card_of(
         opset=opset,
         license=license,
         pads=pads,
+        masks=model.config.data.masks or "",
     )
 
 
-def _format(source: DomainFormat, target: DomainFormat, *, pads: bool) -> int:
+def _format(source: DomainFormat, target: DomainFormat, *, pads: bool, masked: bool) -> int:
     """Return the number of the first cards whose readers get this one right."""
-    if source.band_ranges or target.band_ranges:
+    if masked or source.band_ranges or target.band_ranges:
         return FORMAT
     return 3 if not pads else 1 if source.plain else 2
 

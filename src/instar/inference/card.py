@@ -15,7 +15,7 @@ KEY = "instar"
 """Of the metadata under which a file holds its card."""
 FORMAT = 4
 """Of cards; a newer one is refused. Each says the lowest number whose readers get it right: 1 for plain images, 2 for
-others, 3 for graphs that do not pad, 4 for bands with ranges of their own."""
+others, 3 for graphs that do not pad, 4 for bands with ranges of their own and for networks trained within masks."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Card:
         out_channels: C of the output; that of the input if 0.
         formats: of the images and of their translations, if they are not plain.
         pads: whether the graph pads images itself; else it takes only sides that need no padding.
+        masks: end of the names of the masks of the training, if it had some: then the graph has never seen what lies
+            outside of masks, which is the middle of the range, 0.5, for it.
     """
 
     instar: str
@@ -92,6 +94,7 @@ class Card:
     out_channels: int = 0
     formats: tuple[DomainFormat, ...] = ()
     pads: bool = True
+    masks: str = ""
     format: int = FORMAT
 
     def as_json(self) -> str:
