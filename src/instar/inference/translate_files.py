@@ -122,8 +122,11 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    check_videos(request, [job for job in jobs if job.video])
-    hides = _given(request, translator) if translator.config.data.masks else None
+    given = _given(request, translator)
+    target = translator.domain(request.domain)
+    forms = {translator.source_of(request.domain): given, translator.keys.names[target]: translator.format_of(target)}
+    check_videos(request, [job for job in jobs if job.video], forms)
+    hides = given if translator.config.data.masks else None
     finish = finish_of(request, made, hides)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
