@@ -262,7 +262,7 @@ def _work(
 
 
 def _divided(
-    jobs: list[Job], request: TranslationRequest, translator: BaseTranslator, hear: Listener
+    jobs: list[Job], request: TranslationRequest, translator: BaseTranslator, hear: Listener = ignore
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are read as a whole, and those that are translated window by window."""
     if not translator.reads_windows:
