@@ -123,8 +123,9 @@ def translate_files(
     if request.grid:
         check_grid(jobs)
     given = _given(request, translator)
-    target = translator.domain(request.domain)
-    forms = {translator.source_of(request.domain): given, translator.keys.names[target]: translator.format_of(target)}
+    key = translator.domain(request.domain)
+    target = translator.keys.names[key]
+    forms = {translator.source_of(request.domain): given, target: translator.format_of(key)}
     check_videos(request, [job for job in jobs if job.video], forms)
     hides = given if translator.config.data.masks else None
     finish = finish_of(request, made, hides)
@@ -156,7 +157,7 @@ def translate_files(
         stopped=tally.ok + len(tally.failed) < total,
         manifest=manifest,
         landmarks=landmarks,
-        grid=_grid(jobs, made, folder) if request.grid else None,
+        grid=_grid(jobs, made, folder, (given, forms[target])) if request.grid else None,
         labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in notes),
     )
@@ -274,8 +275,11 @@ def _divided(
     return divided(jobs, request, translator, translator.domain(request.domain), hear)
 
 
-def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:
-    return write_grid(jobs, [variant.naming for variant in made], [variant.reference for variant in made], out)
+def _grid(
+    jobs: Sequence[Job], made: Sequence[Variant], out: Path, forms: tuple[DomainFormat, DomainFormat]
+) -> Path | None:
+    namings, references = [variant.naming for variant in made], [variant.reference for variant in made]
+    return write_grid(jobs, namings, references, out, forms)
 
 
 def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
-from instar.core.images import to_array, viewable
+from instar.core.images import eight_bit, to_array
 from instar.core.raster import Picture, Raster
 from instar.inference.flicker import Flicker
 from instar.inference.jobs import VIDEOS
@@ -253,15 +253,16 @@ def _shallow(pixels: Pixels) -> NDArray[np.uint8]:
 
 def _upright(frame: Any, *, deep: bool) -> Pixels:
     """Return the pixels (H, W, 3) of a frame, turned as its file says that it is shown."""
-    pixels: Pixels = frame.to_ndarray(format=_layout(deep=deep))
-    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90 % 4))
+    pixels: Any = frame.to_ndarray(format=_layout(deep=deep))
+    upright: Pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90 % 4))
+    return upright
 
 
 def _made(network: Network, frames: Sequence[Pixels]) -> list[Pixels]:
     deep = frames[0].dtype == np.uint16
     results = network([Raster(pixels) if deep else Image.fromarray(pixels) for pixels in frames])
     pictures = [result.image for result in results if isinstance(result, Single)]
-    return [_in_16_bits(picture) if deep else np.asarray(viewable(picture).convert("RGB")) for picture in pictures]
+    return [_in_16_bits(picture) if deep else eight_bit(picture) for picture in pictures]
 
 
 def _in_16_bits(picture: Picture) -> NDArray[np.uint16]:
