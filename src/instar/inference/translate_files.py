@@ -122,13 +122,9 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    given = _given(request, translator)
-    key = translator.domain(request.domain)
-    target = translator.keys.names[key]
-    forms = {translator.source_of(request.domain): given, target: translator.format_of(key)}
+    forms = _given(request, translator), translator.format_of(translator.domain(request.domain))
     check_videos(request, [job for job in jobs if job.video], forms)
-    hides = given if translator.config.data.masks else None
-    finish = finish_of(request, made, hides)
+    finish = finish_of(request, made, forms[0] if translator.config.data.masks else None)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -157,7 +153,7 @@ def translate_files(
         stopped=tally.ok + len(tally.failed) < total,
         manifest=manifest,
         landmarks=landmarks,
-        grid=_grid(jobs, made, folder, (given, forms[target])) if request.grid else None,
+        grid=_grid(jobs, made, folder, forms) if request.grid else None,
         labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in notes),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from instar.core.errors import UserError, setting
@@ -16,22 +16,22 @@ from instar.inference.variants import Variant
 from instar.inference.video import Stopped, translate_video
 
 
-def check_videos(request: TranslationRequest, videos: Sequence[Job], forms: Mapping[str, DomainFormat]) -> None:
+def check_videos(request: TranslationRequest, videos: Sequence[Job], forms: tuple[DomainFormat, DomainFormat]) -> None:
     """Refuse what is not made of videos.
 
     Args:
         request: what is asked for.
         videos: the jobs.
-        forms: of the inputs and of the results, by the names of their domains.
+        forms: of the inputs and of the results.
 
     Raises:
         UserError: it names the setting, or what videos do not hold.
     """
-    for name, form in forms.items():
+    for what, form in zip(("inputs", "translations"), forms, strict=True):
         if videos and not _is_seen(form):
             holds = "a video holds gray or colour over its whole range"
             others = f"{form.bands} x {form.dtype} from {form.low:g} to {form.high:g}"
-            raise UserError(f"{videos[0].source}: {holds}, images of {name} are {others}; give its frames as files")
+            raise UserError(f"{videos[0].source}: {holds}, {what} of this model are {others}; give its frames as files")
     pictures = {
         "interpolate": request.interpolate,
         "landmarks": request.landmarks,
