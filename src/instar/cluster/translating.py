@@ -33,6 +33,8 @@ from instar.inference.translate_files import Order, TranslationResult, translate
 
 POLL = 0.2
 """Seconds between looks at whether to stop."""
+GRACE = 10.0
+"""Seconds that the end of what is left may take."""
 ELSEWHERE = ("inputs", "out", "grid")
 """Settings that do not change what becomes of an input."""
 
@@ -192,11 +194,11 @@ def _done(ray: Any, tasks: Sequence[_Task], given: _Given, stop: Stop | None) ->
     actors = data.ActorPoolStrategy(min_size=1, max_size=max(1, gpus or int(there.get("CPU", 1))))
     rows = data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
     made = rows.map(_Actor, fn_constructor_args=[given], compute=actors, num_cpus=1, num_gpus=1 if gpus else 0)
-    for row in _until(stop, made):
+    for row in _until(ray, stop, made):
         yield pickle.loads(row["part"]), pickle.loads(row["done"])
 
 
-def _until(stop: Stop | None, data: Any) -> Iterator[dict[str, bytes]]:
+def _until(ray: Any, stop: Stop | None, data: Any) -> Iterator[dict[str, bytes]]:
     """Yield the rows of a data set until it is asked to stop; waiting for one does not keep from that."""
     found: queue.Queue[dict[str, bytes] | BaseException | None] = queue.Queue()
 
@@ -209,17 +211,23 @@ def _until(stop: Stop | None, data: Any) -> Iterator[dict[str, bytes]]:
         else:
             found.put(None)
 
-    threading.Thread(target=read, name="instar-ray", daemon=True).start()
-    while stop is None or not stop.is_set():
-        try:
-            row = found.get(timeout=POLL)
-        except queue.Empty:
-            continue
-        if row is None:
-            return
-        if isinstance(row, BaseException):
-            raise _explained(row) from row
-        yield row
+    reader = threading.Thread(target=read, name="instar-ray", daemon=True)
+    reader.start()
+    try:
+        while stop is None or not stop.is_set():
+            try:
+                row = found.get(timeout=POLL)
+            except queue.Empty:
+                continue
+            if row is None:
+                return
+            if isinstance(row, BaseException):
+                raise _explained(row) from row
+            yield row
+    finally:
+        if reader.is_alive():  # only this ends its waiting
+            ray.shutdown()
+            reader.join(GRACE)
 
 
 def _explained(error: BaseException) -> UserError:

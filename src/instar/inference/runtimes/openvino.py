@@ -31,7 +31,7 @@ class OpenVinoGraph:
             UserError: OpenVINO is not installed, or a file is missing, damaged or not one of Instar's.
         """
         try:
-            core = _core()
+            compiler = core()
         except ImportError as error:
             raise UserError(f"{path} needs {NAME}: pip install '.[openvino]'") from error
         weights = path.with_suffix(".bin")
@@ -43,12 +43,12 @@ class OpenVinoGraph:
         if threads():
             options["INFERENCE_NUM_THREADS"] = threads()
         try:
-            model = core.read_model(path, weights)
+            model = compiler.read_model(path, weights)
             said = str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else ""
             if not said:
                 raise UserError(f"{path}: this model was not exported by Instar; give one from `instar.export`")
             self.card = Card.from_json(said, path)
-            self._compiled = core.compile_model(model, "CPU", options)
+            self._compiled = compiler.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise UserError(f"{path}: {NAME} cannot read it ({first_line(error)})") from error
 
@@ -59,7 +59,7 @@ class OpenVinoGraph:
 
 
 @cache
-def _core() -> Any:
+def core() -> Any:
     """Return the one core of this process, which is never freed.
 
     A core of 2026.4 gives its thread a stack for signals, and puts back the one before when it ends. Of two that end in
