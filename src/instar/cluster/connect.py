@@ -23,9 +23,7 @@ def connected(address: str) -> Iterator[Any]:
     Raises:
         UserError: Ray is not installed, or no cluster could be reached or started.
     """
-    # A cluster that is started here reports to nobody; one that was left is not started anew by whatever still runs.
-    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_AUTO_CONNECT"):
-        os.environ.setdefault(name, "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
     try:
         import ray  # noqa: PLC0415  (an extra)
     except ImportError as error:

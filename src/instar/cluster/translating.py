@@ -6,8 +6,6 @@ import importlib
 import logging
 import os
 import pickle
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -31,10 +29,6 @@ from instar.inference.parts import Done, Part, PartTranslator, parts_of
 from instar.inference.request import TranslationRequest
 from instar.inference.translate_files import Order, TranslationResult, translate_files
 
-POLL = 0.2
-"""Seconds between looks at whether to stop."""
-GRACE = 10.0
-"""Seconds that the end of what is left may take."""
 ELSEWHERE = ("inputs", "out", "grid")
 """Settings that do not change what becomes of an input."""
 
@@ -61,7 +55,7 @@ def translate_on_cluster(
         device: where actors compute: auto, cpu, cuda or mps. On GPUs there is one actor for each, else for each CPU.
         precision: 32 or bf16.
         on_event: as of `translate_files`.
-        stop: looked at several times a second. What is done then is kept.
+        stop: looked at after each part. What is done then is kept.
         spell: as of `translate_files`.
 
     Raises:
@@ -156,14 +150,11 @@ class _Actor:
 
     def __init__(self, given: _Given) -> None:
         self._given = given
-        try:
-            os.chdir(given.cwd)
-        except OSError as error:
-            raise UserError(f"{given.cwd}: not there on a machine of the cluster ({error.strerror})") from error
         self._record = Record(given.out, given.identity)
 
     @cached_property
     def _translate(self) -> PartTranslator:
+        """What is wrong here is said by a task: of an actor that cannot begin Ray keeps no error."""
         given = self._given
         if given.code and given.code not in map(registry.code, registry.names()):
             registry.restore(given.code)
@@ -171,6 +162,10 @@ class _Actor:
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
         """Do a part, unless it is done."""
+        try:
+            os.chdir(self._given.cwd)
+        except OSError as error:
+            raise UserError(f"{self._given.cwd}: not there on a machine of the cluster ({error.strerror})") from error
         task: _Task = pickle.loads(row["task"])
         return {"part": pickle.dumps(task.part), "done": pickle.dumps(self._done(task))}
 
@@ -194,48 +189,20 @@ def _done(ray: Any, tasks: Sequence[_Task], given: _Given, stop: Stop | None) ->
     actors = data.ActorPoolStrategy(min_size=1, max_size=max(1, gpus or int(there.get("CPU", 1))))
     rows = data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
     made = rows.map(_Actor, fn_constructor_args=[given], compute=actors, num_cpus=1, num_gpus=1 if gpus else 0)
-    for row in _until(ray, stop, made):
-        yield pickle.loads(row["part"]), pickle.loads(row["done"])
-
-
-def _until(ray: Any, stop: Stop | None, data: Any) -> Iterator[dict[str, bytes]]:
-    """Yield the rows of a data set until it is asked to stop; waiting for one does not keep from that."""
-    found: queue.Queue[dict[str, bytes] | BaseException | None] = queue.Queue()
-
-    def read() -> None:
-        try:
-            for row in data.iter_rows():
-                found.put(row)
-        except BaseException as error:  # a cluster that is left ends this thread with a SystemExit
-            found.put(error)
-        else:
-            found.put(None)
-
-    reader = threading.Thread(target=read, name="instar-ray", daemon=True)
-    reader.start()
     try:
-        while stop is None or not stop.is_set():
-            try:
-                row = found.get(timeout=POLL)
-            except queue.Empty:
-                continue
-            if row is None:
-                return
-            if isinstance(row, BaseException):
-                raise _explained(row) from row
-            yield row
-    finally:
-        if reader.is_alive():  # only this ends its waiting
-            ray.shutdown()
-            reader.join(GRACE)
+        for row in made.iter_rows():
+            yield pickle.loads(row["part"]), pickle.loads(row["done"])
+            if stop is not None and stop.is_set():
+                break
+    except Exception as error:  # of many kinds, which wrap that of an actor
+        raise _explained(error) from error
 
 
 def _explained(error: BaseException) -> UserError:
     """Return the user's error that is behind what Ray says, or its last line."""
-    last, seen = error, [error]
-    while seen:
-        last = seen.pop()
-        if isinstance(last, UserError):
-            return last
-        seen += [one for one in (getattr(last, "cause", None) or last.__cause__,) if one]
-    return UserError(f"{setting('ray')}: {(str(last).strip() or type(last).__name__).splitlines()[-1]}")
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, UserError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return UserError(f"{setting('ray')}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}")

@@ -115,7 +115,8 @@ def untraceable(name: str, what: str, error: Exception) -> UserError:
 def quiet() -> Iterator[None]:
     """Keep what exporters print, log and warn of from the caller."""
     loggers = [
-        logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "nncf")
+        logging.getLogger(name)
+        for name in ("torch.onnx", "torch.export", "torch._dynamo", "torch.utils", "onnxscript", "nncf")
     ]
     levels = [one.level for one in loggers]
     try:

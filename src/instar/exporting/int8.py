@@ -23,7 +23,8 @@ def check_int8() -> None:
     """Refuse what the extra is needed for, before a model is loaded."""
     os.environ.setdefault("NNCF_CI", "1")  # NNCF reports its use to its makers where this is not set
     try:
-        import nncf  # noqa: F401, PLC0415  (an extra)
+        with quiet():
+            import nncf  # noqa: F401, PLC0415  (an extra)
     except ImportError as error:
         raise UserError("exporting with int8 needs nncf: pip install '.[onnx,openvino,int8]'") from error
 
