@@ -407,6 +407,7 @@ def test_it_keeps_what_its_description_promises(server: Served, tmp_path: Path) 
     assert server.translate(png(picture()))[0] == 200  # from then on it tells what its model can
     address = f"http://127.0.0.1:{server.port}/openapi.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", address, "--max-examples", "20", "--seed", "1"]
+    command += ["--request-timeout", "60"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:]
     assert server.ask("/healthz")[0] == 200

@@ -154,20 +154,22 @@ class _Actor:
 
     @cached_property
     def _translate(self) -> PartTranslator:
-        """What is wrong here is said by a task: of an actor that cannot begin Ray keeps no error."""
         given = self._given
         if given.code and given.code not in map(registry.code, registry.names()):
             registry.restore(given.code)
         return PartTranslator(given.model, given.request, given.device, given.precision)
 
-    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        """Do a part, unless it is done."""
+    def __call__(self, row: dict[str, bytes]) -> dict[str, Any]:
+        """Do a part, unless it is done. What is wrong is told in words: of an error Ray keeps the traceback."""
+        task: _Task = pickle.loads(row["task"])
         try:
             os.chdir(self._given.cwd)
+            done = self._done(task)
         except OSError as error:
-            raise UserError(f"{self._given.cwd}: not there on a machine of the cluster ({error.strerror})") from error
-        task: _Task = pickle.loads(row["task"])
-        return {"part": pickle.dumps(task.part), "done": pickle.dumps(self._done(task))}
+            return {"wrong": f"{error.filename}: not there on a machine of the cluster ({error.strerror})"}
+        except UserError as error:
+            return {"wrong": error.message.raw}
+        return {"wrong": "", "part": pickle.dumps(task.part), "done": pickle.dumps(done)}
 
     def _done(self, task: _Task) -> Done:
         jobs, out = task.part.jobs, self._given.out
@@ -191,18 +193,10 @@ def _done(ray: Any, tasks: Sequence[_Task], given: _Given, stop: Stop | None) ->
     made = rows.map(_Actor, fn_constructor_args=[given], compute=actors, num_cpus=1, num_gpus=1 if gpus else 0)
     try:
         for row in made.iter_rows():
+            if row["wrong"]:
+                raise UserError(row["wrong"])
             yield pickle.loads(row["part"]), pickle.loads(row["done"])
             if stop is not None and stop.is_set():
                 break
-    except Exception as error:  # of many kinds, which wrap that of an actor
-        raise _explained(error) from error
-
-
-def _explained(error: BaseException) -> UserError:
-    """Return the user's error that is behind what Ray says, or its last line."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, UserError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return UserError(f"{setting('ray')}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}")
+    except ray.exceptions.RayError as error:
+        raise UserError(f"{setting('ray')}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}") from error

@@ -174,12 +174,13 @@ def inputs_of(model: Translator, other: ExportedTranslator, x: Tensor, number: i
 
 @without_gradients()
 def by_run(model: Translator, to: str, given: Inputs) -> Tensor:
-    """Return the translation by a run."""
+    """Return the translation by a run, within [-1, 1] as in a picture: networks may leave that, and a file does not."""
     if not given.noise:
-        return model.translate(given.x, to, style=given.style)
+        return model.translate(given.x, to, style=given.style).clamp(-1, 1)
     translate: Any = model.method.translate
     masks = Masks(iter(map(torch.from_numpy, given.noise)))
-    return cropped(translate(model.padded(given.x), to=model.domain(to), generator=masks), *given.x.shape[-2:])
+    made: Tensor = translate(model.padded(given.x), to=model.domain(to), generator=masks)
+    return cropped(made, *given.x.shape[-2:]).clamp(-1, 1)
 
 
 def by_export(model: ExportedTranslator, given: Inputs) -> Tensor:
