@@ -2,8 +2,9 @@
 
     python benchmarks/cluster.py RUN FOLDER [--images 10000] [--side 64] [--ways 1 2 kill]
 
-RUN is a trained run. Images are drawn into FOLDER/images once, and translated by one process once. Printed are seconds and images a second of each way, and
-whether all results are equal bit for bit. The clock starts when the command does: starting actors counts.
+RUN is a trained run. Images are drawn into FOLDER/images once, and translated by one process once. Printed are seconds
+and images a second of each way, and whether all results are equal bit for bit. The clock starts when the command does:
+starting actors counts.
 """
 
 from __future__ import annotations
