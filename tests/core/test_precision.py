@@ -31,3 +31,4 @@ def test_autocast_is_off_within_and_where_it_is_off_nothing_is_done() -> None:
             assert (x @ x).dtype == torch.float32
         assert (x @ x).dtype == torch.bfloat16
     assert isinstance(without_autocast("cpu"), nullcontext)
+    assert isinstance(without_autocast("meta"), nullcontext), "a device that has no autocast"

@@ -19,4 +19,5 @@ def without_autocast(kind: str) -> AbstractContextManager[None]:
     Where autocast is off nothing is done: a program of `torch.export` with the region of PyTorch's own context, of two
     in a row, cannot be read back (2.14).
     """
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # not on the meta device
+    return torch.autocast(kind, enabled=False) if on else nullcontext()
