@@ -29,7 +29,8 @@ ALLOWED = {
     "serving": {"core", "inference"},
     "evaluation": {"core", "data", "inference", "metrics"},
     "reports": {"core", "data", "inference", "metrics", "evaluation"},
-    "sweeps": {"core", "data", "evaluation"},
+    "cluster": {"core", "inference"},
+    "sweeps": {"core", "data", "evaluation", "cluster"},
     "api": {
         "core",
         "data",
@@ -43,6 +44,7 @@ ALLOWED = {
         "evaluation",
         "reports",
         "sweeps",
+        "cluster",
     },
     "cli": {
         "api",
@@ -56,6 +58,7 @@ ALLOWED = {
         "evaluation",
         "reports",
         "sweeps",
+        "cluster",
     },
 }
 """Folder: what it may import besides itself. A method may not import another method, so `methods` is an exception."""

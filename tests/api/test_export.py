@@ -230,6 +230,17 @@ def test_a_model_that_differs_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_values_that_leave_the_range_are_those_of_pictures(
+    run_directory: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained networks without a last tanh (Quick) do; such a run could not be exported."""
+    model = instar.load(run_directory("quick"), "cpu")
+    assert isinstance(model, Translator)
+    monkeypatch.setattr(model.method, "translate", lambda x, to: 3 * x)
+    x = torch.linspace(-1, 1, 3 * 32 * 32).view(1, 3, 32, 32)
+    assert torch.equal(report.by_run(model, "zebra", report.Inputs(x, None, [])), (3 * x).clamp(-1, 1))
+
+
 def test_a_difference_that_is_no_number_is_one() -> None:
     with pytest.raises(UserError, match="differs"):
         report.check([report.Parity(32, 32, float("nan"), 0.0, ())])

@@ -282,7 +282,7 @@ FLAGS = {
     "--preset tiny cut DATA -o RUN": "takes the method first, not --preset",
     "--resume RUN": "not a run directory (it has no config.yaml)",
     "--resume DATA": "not a run directory (it has no config.yaml)",
-    "--resume RUN --size 64": "--resume RUN takes --allow-changes, --allow-code, --steps alone",
+    "--resume RUN --size 64": "--resume RUN takes --allow-changes, --allow-code, --devices, --steps alone",
     "--resume RUN/checkpoints/step-000000007": "no such checkpoint; there is: none",
     "--resume=DATA": "not a run directory (it has no config.yaml)",
     "--config RUN/config.yaml -o RUN": "/run/config.yaml: no such file",

@@ -35,6 +35,7 @@ def export(
     *,
     to: Format = "onnx",
     domain: str | None = None,
+    int8: bool = False,
     license: str | None = None,  # noqa: A002
     on_event: Listener | None = None,
 ) -> ExportResult:
@@ -49,16 +50,19 @@ def export(
         to: format: "onnx" (.onnx), for ONNX Runtime, its web version, and what else reads ONNX; "openvino" (.xml,
             with a .bin beside it); "torch" (.pt2), a program of `torch.export`.
         domain: that it translates into, by its name or as A or B; the target of the training if None.
+        int8: of OpenVINO: compute with 8-bit integers, whose ranges are measured on training images of the run. It is
+            faster where the processor has instructions for it, and differs by more than a step of 8-bit pixels: by how
+            much the result says.
         license: what may be done with the weights, in your words, to be kept in the file.
         on_event: told what is being done (`Worked`). If it raises, the work ends and no file is written.
 
     Raises:
-        UserError: the method cannot be exported, the result differs from the run by more than a step of 8-bit pixels,
-            or the file cannot be written. There is no new file then.
+        UserError: the method cannot be exported, the result differs from the run by more than a step of 8-bit pixels
+            (without `int8`), or the file cannot be written. There is no new file then.
     """
     from instar.exporting.cards import UNSTATED
     from instar.exporting.formats import FORMATS
-    from instar.exporting.report import compare
+    from instar.exporting.report import MOST, compare
     from instar.exporting.result import ExportResult
     from instar.inference.exported import is_exported
     from instar.inference.translator import Translator
@@ -74,15 +78,25 @@ def export(
     if is_exported(Path(run)):
         raise UserError(f"{run}: this is an exported model already; give the directory of the run")
     form.check()
+    if int8:
+        _check_int8(to)
     model = Translator.load(Path(run), "cpu")
     key = model.domain(domain)
     images, about = _images(model, key)
+    measured_on = _training_images(model, key) if int8 else ()
     try:
         with TemporaryDirectory(prefix=f".{file.stem}.", dir=file.absolute().parent) as folder:
             part = Path(folder, file.name)
             listen(Worked("exporting", 0, 0))
             card = form.write(model, key, part, UNSTATED if license is None else license)
-            found = compare(model, model.keys.names[key], part, images, form.runtime, listen, _features())
+            name, most = model.keys.names[key], MOST
+            if int8:
+                from instar.exporting.int8 import to_int8
+
+                listen(Worked("measuring ranges for int8", 0, 0))
+                to_int8(model, name, part, measured_on)
+                most = 1.0
+            found = compare(model, name, part, images, form.runtime, listen, _features(), most)
             parts = sorted(Path(folder).iterdir())
             size = sum(one.stat().st_size for one in parts)
             for one in parts:
@@ -90,6 +104,33 @@ def export(
     except OSError as error:
         raise UserError(f"{setting('out', file)}: cannot be written ({error.strerror})") from error
     return ExportResult(file, size, card, tuple(found), about)
+
+
+def _check_int8(to: Format) -> None:
+    from instar.exporting.int8 import check_int8
+
+    if to != "openvino":
+        raise UserError(f"{setting('int8')} goes with {setting('to', 'openvino')} alone, not with {setting('to', to)}")
+    check_int8()
+
+
+def _training_images(model: Translator, to: Domain) -> list[Picture]:
+    """Return training images of the domain translated from, evenly out of all, to measure on."""
+    from instar.core import registry
+    from instar.core.evenly import evenly
+    from instar.core.reading import UnreadableImage
+    from instar.data import find
+    from instar.exporting.int8 import IMAGES as MEASURED
+
+    found: list[Picture] = []
+    if model.config.data.roots:
+        refs = find(model.config.data, registry.get(model.name).data).train[model.keys.opposite(to)]
+        for ref in evenly(refs, MEASURED):
+            with suppress(UnreadableImage):
+                found.append(ref.read())
+    if not found:
+        raise UserError(f"{setting('int8')} measures on training images, and those of this run are not there")
+    return found
 
 
 def _features() -> Features | None:

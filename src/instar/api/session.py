@@ -38,6 +38,7 @@ from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
 from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
+from instar.engine.checkpoint import processes_of
 from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
 from instar.engine.trackers import boards, check_logger
@@ -97,6 +98,7 @@ def go_on(
     speller: Speller = in_python,
     *,
     steps: int | None = None,
+    devices: int | None = None,
     allow_changes: bool = False,
     allow_code: bool = False,
 ) -> None:
@@ -108,6 +110,7 @@ def go_on(
         stop: as of `begin`.
         speller: as of `begin`.
         steps: new length of the whole run; that in its config.yaml if None.
+        devices: processes from here on; those in its config.yaml if None.
         allow_changes: go on although settings or images are not those of the checkpoint.
         allow_code: run the code that its config.yaml names.
 
@@ -118,8 +121,9 @@ def go_on(
     config = read_config(folder / CONFIG)
     if not allow_code:
         directory.check_code(config, folder / CONFIG)
-    if steps is not None:
-        config = replace(config, train=replace(config.train, steps=steps))
+    given = {"steps": steps, "devices": devices}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    config = replace(config, train=replace(config.train, **changed))
     start = directory.last_of(folder, chosen)
     changes = directory.check_settings(config, folder, start) if start else ""
     if start and changes and not allow_changes:
@@ -138,6 +142,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
     """
     config, out = job.config, job.out
     with ExitStack() as held, parallel.launched(config.train, spawned=spawned) as fabric:
+        if not spawned:  # else the process that started this one knows which has gone
+            held.enter_context(parallel.among_others(fabric, out))
         check_logger(config.train)
         if fabric.is_global_zero and not job.fresh:
             held.enter_context(directory.owned(out))
@@ -147,7 +153,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         method, said = built(config, fabric)
         config = pinned(config) if job.fresh else config
         start = directory.last_of(out, job.checkpoint)
-        began = "" if start else take_over(method, config)
+        began = processes_of(start, fabric) if start else take_over(method, config)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
         config = replace(config, data=config.data.named(data.found.names), formats=_kept(data.formats))
         images, changes = _images(data, fabric, job, start)

@@ -146,6 +146,7 @@ def resume(
     run: str | PathLike[str],
     *,
     steps: int | None = None,
+    devices: int | None = None,
     allow_changes: bool = False,
     allow_code: bool = False,
     on_event: Listener | None = None,
@@ -153,11 +154,12 @@ def resume(
 ) -> TrainResult:
     """Train a run on from its last checkpoint, with the settings in its config.yaml.
 
-    On a CPU in float32 it ends with the same bits as if it had never been stopped.
+    On a CPU in float32 it ends with the same bits as if it had never been stopped, with the same number of processes.
 
     Args:
         run: the run directory, or one of its checkpoints, to go on from there: later ones are set aside.
         steps: new length of the whole run. From here on schedules are those that a run of this length has at this step.
+        devices: processes from here on; those of before if None.
         allow_changes: go on although the images, or settings in config.yaml, are not those of the checkpoint. Without
             it such a change is an error that says what has changed.
         allow_code: run the code that config.yaml names, in `train.score_with`.
@@ -172,11 +174,12 @@ def resume(
     from instar.core.run import run_of
     from instar.core.settings import Bounds
 
-    if steps is not None:
-        Bounds(1).check("train.steps", steps)
+    for name, value in (("train.steps", steps), ("train.devices", devices)):
+        if value is not None:
+            Bounds(1).check(name, value)
     record = _Record(run_of(Path(run))[0], ignore if on_event is None else on_event)
     stopping = threading.Event() if stop is None else stop
-    go_on(run, record, stopping, steps=steps, allow_changes=allow_changes, allow_code=allow_code)
+    go_on(run, record, stopping, steps=steps, devices=devices, allow_changes=allow_changes, allow_code=allow_code)
     return record.result()
 
 

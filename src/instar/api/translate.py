@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from instar.api.paths import AnyPath, Paths
+from instar.core.errors import UserError, setting
 from instar.core.events import Listener, Stop, ignore
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     metadata: Literal["strip", "keep"] = "strip",
     keep_outside: AnyPath | None = None,
     labels: AnyPath | None = None,
+    ray: str | None = None,
     on_event: Listener | None = None,
     stop: Stop | None = None,
 ) -> TranslationResult:
@@ -91,6 +93,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             for bit; gray mixes both.
         labels: folder of label maps, of the names of the inputs: each is copied, for each result under its name, into a
             folder beside the results, such as "translated_labels".
+        ray: translate by all machines of a Ray cluster: "auto", "HOST:PORT", "ray://HOST:PORT", or "local" for this
+            machine alone. The results are the same. Called again, it does only what is missing.
         on_event: told of each result, of the frames of videos and the tiles of large images (`Worked`, which says what
             it counts), and of what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end. A `threading.Event` is one.
@@ -100,7 +104,6 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             folder cannot be written.
     """
     from instar.inference.request import TranslationRequest
-    from instar.inference.translate_files import translate_files
 
     request = TranslationRequest(
         inputs=_texts(inputs),
@@ -125,14 +128,16 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         keep_outside=None if keep_outside is None else Path(keep_outside),
         labels=None if labels is None else Path(labels),
     )
-    return translate_files(
-        _model(run),
-        request,
-        device=device,
-        precision=precision,
-        on_event=ignore if on_event is None else on_event,
-        stop=stop,
-    )
+    model, listen = _model(run), ignore if on_event is None else on_event
+    if ray:
+        from instar.cluster.translating import translate_on_cluster
+
+        if not isinstance(model, Path):
+            raise UserError(f"{setting('ray')}: give the directory of the run, which each machine loads itself")
+        return translate_on_cluster(model, request, ray, device=device, precision=precision, on_event=listen, stop=stop)
+    from instar.inference.translate_files import translate_files
+
+    return translate_files(model, request, device=device, precision=precision, on_event=listen, stop=stop)
 
 
 def styles(

@@ -88,7 +88,9 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         return _command(arguments)
     except UserError as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes says it for all
+        if (
+            os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) == "0"
+        ):  # one of several processes says it for all
             from instar.cli.flags import spell
 
             print(f"instar: {error.message.spelled(spell)}", file=sys.stderr)

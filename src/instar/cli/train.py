@@ -27,7 +27,7 @@ STOPPED = 130
 USAGE = """usage: instar train METHOD DATA... -o RUN [--preset P] [--steps N] [--size S] [--batch B] [--seed K]
                     [--device D] [--budget 4h]
        instar train --config RUN/config.yaml -o NEW_RUN [--allow-code]
-       instar train --resume RUN [--steps N] [--allow-changes] [--allow-code]
+       instar train --resume RUN [--steps N] [--devices N] [--allow-changes] [--allow-code]
 
 instar train METHOD --help lists that method's options. Methods: """
 
@@ -40,6 +40,8 @@ class Resume:
     """The run directory, or one of its checkpoints, to go on from there."""
     steps: PositiveInt | None = None
     """New length of the whole run."""
+    devices: PositiveInt | None = None
+    """Processes from here on; those of before if not given."""
     allow_changes: bool = False
     """Go on although the images, or settings in config.yaml, are not those of the checkpoint."""
     allow_code: bool = False
@@ -107,6 +109,7 @@ def resume(args: Resume) -> int:
             screen.stop,
             spell,
             steps=args.steps,
+            devices=args.devices,
             allow_changes=args.allow_changes,
             allow_code=args.allow_code,
         )

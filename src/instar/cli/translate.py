@@ -40,6 +40,10 @@ DEVICE = "Where to compute; auto takes the first of cuda, mps, cpu that is there
 PRECISION = (
     "32: float32. bf16: half of the time where the device has it; results change by some gray levels in a few pixels."
 )
+RAY = (
+    "Translate by all machines of a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for this machine alone. "
+    "Repeated, it does only what is missing."
+)
 SHAPES: dict[str, Any] = {
     "inputs": Positional[tuple[str, ...]],
     "reference": UseAppendAction[tuple[Path, ...]],
@@ -62,8 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     if not args.inputs:
         raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
     request = TranslationRequest(**{one.name: getattr(args, one.name) for one in fields(TranslationRequest)})
-    from instar.inference.translate_files import translate_files
-
+    do = _translating(args.ray)
     screen = console()
     tell = partial(say, screen)
     stop = threading.Event()
@@ -75,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
             elif isinstance(event, Noted):
                 tell(f"note: {event.text.spelled(spell)}")
 
-        done = translate_files(
+        done = do(
             args.run,
             request,
             device=args.device,
@@ -90,12 +93,24 @@ def run(arguments: Sequence[str]) -> int:
     return 130 if done.stopped else int(bool(done.failed))
 
 
+def _translating(ray: str | None) -> Callable[..., TranslationResult]:
+    """Return what translates: this process, or a cluster."""
+    if ray:
+        from instar.cluster.translating import translate_on_cluster
+
+        return partial(translate_on_cluster, address=ray)
+    from instar.inference.translate_files import translate_files
+
+    return translate_files
+
+
 def _flags() -> type[Any]:
     """Return the settings of a request as flags with help texts, and beside them where the model is and computes."""
     hints, docs = get_type_hints(TranslationRequest, include_extras=True), field_docs(TranslationRequest)
     places = (
         ("device", Annotated[Device, arg(help=DEVICE)], "auto"),
         ("precision", Annotated[Precision, arg(help=PRECISION)], "32"),
+        ("ray", Annotated[str | None, arg(help=RAY, metavar="ADDRESS")], None),
     )
     made: list[Any] = [("run", Annotated[Positional[Path], arg(metavar="RUN", help=RUN)])]
     for one in fields(TranslationRequest):

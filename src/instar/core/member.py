@@ -78,10 +78,10 @@ def size_of(file: File) -> int:
     return len(file.read_bytes()) if isinstance(file, Member) else file.stat().st_size
 
 
-def written(container: Path) -> tuple[int, int]:
-    """Return what changes when a container is written anew. One that is gone is a `UserError`."""
+def written(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written anew. One that is gone is a `UserError`."""
     try:
-        found = container.stat()
+        found = path.stat()
     except OSError as error:
-        raise UserError(f"{container}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     return found.st_size, found.st_mtime_ns

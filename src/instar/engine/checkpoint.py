@@ -172,6 +172,15 @@ def load(fabric: Fabric, folder: Path, live: Live) -> dict[str, Any]:
     return training
 
 
+def processes_of(folder: Path, fabric: Fabric) -> str:
+    """Return a line for people if a checkpoint is of another number of processes than there are now."""
+    before, now = 1 + len(list(folder.glob("process-*.safetensors"))), fabric.world_size
+    if before == now:
+        return ""
+    missing = "; the others begin with those of the first" * (now > before)
+    return f"{folder.name} is of {before} process(es), now there are {now}: each gets its own pools and banks{missing}"
+
+
 def set_aside(run: Path, step: int) -> list[Path]:
     """Rename the checkpoints after `step`, which a run that goes on from there would take for its own; return them."""
     moved = []

@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import cast
+from pathlib import Path
+from typing import NamedTuple, cast
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.plugins.precision.amp import MixedPrecision
 from torch import Tensor
 
 from instar.core.config import TrainConfig
 from instar.core.device import pick_device
-from instar.core.errors import UserError, setting
+from instar.core.errors import UserError, call, setting
 from instar.core.memory import keep_freed_memory
 from instar.engine.reading import Reading
+
+_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun tells each process that it starts, and other launchers too."""
+
+
+class _Launcher(NamedTuple):
+    """How processes were started that Instar did not start.
+
+    Attributes:
+        world: processes in all.
+        nodes: machines that they are on.
+    """
+
+    world: int
+    nodes: int
+
+    @property
+    def here(self) -> int:
+        """Processes on each machine."""
+        return self.world // self.nodes
 
 
 def check_devices(cfg: TrainConfig) -> str:
     """Return the kind of device that `cfg` means: cuda, mps or cpu. One that is not there is a `UserError`."""
     kind = pick_device(cfg.device)
+    here = _launcher(cfg).here if from_outside(cfg) else cfg.devices
     present = torch.cuda.device_count() if kind == "cuda" else None
     asked = setting("train.devices", cfg.devices)
-    if present is not None and cfg.devices > present:
+    if present is not None and here > present:
         raise UserError(f"{asked}: there are only {present} CUDA devices here")
     if kind == "mps" and cfg.devices > 1:
         raise UserError(f"{asked}: there is one mps device; use {setting('train.devices', 1)}")
@@ -39,7 +63,7 @@ def check_devices(cfg: TrainConfig) -> str:
 
 @contextmanager
 def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
-    """Give this process's Fabric; one of several processes meets the others here.
+    """Give this process's Fabric; one of several processes meets the others here, on this machine or on several.
 
     Within this context PyTorch's settings are those for training on the device; afterwards they are as they were.
 
@@ -47,20 +71,115 @@ def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
         cfg: device, devices and precision.
         spawned: this process was started by Instar, which has put its rank into the environment; if not, a launcher
             such as torchrun or Slurm may have done so.
+
+    Raises:
+        UserError: a device is not there, the launcher has started another number of processes, or the others cannot
+            be reached.
     """
     kind = check_devices(cfg)
-    with _SHARED.of(kind, cfg.devices):
-        fabric = fabric_of(kind, cfg.devices, cfg.precision, *([LightningEnvironment()] if spawned else []))
-        fabric.launch()
+    outside = not spawned and from_outside(cfg)
+    launcher = _launcher(cfg) if outside else _Launcher(cfg.devices, 1)
+    with _SHARED.of(kind, launcher.here):
+        environment = [_environment()] if outside else [LightningEnvironment()] if spawned else []
+        fabric = fabric_of(kind, launcher.here, cfg.precision, *environment, nodes=launcher.nodes)
+        try:
+            with _silent():
+                fabric.launch()
+        except torch.distributed.DistError as error:
+            raise UserError(
+                f"{setting('train.devices', cfg.devices)}: the other processes were not there in time or cannot be "
+                f"reached ({_first_line(error)})"
+            ) from error
         yield fabric
 
 
-def fabric_of(kind: str, devices: int = 1, precision: str = "32", *plugins: ClusterEnvironment) -> Fabric:
-    """Return a Fabric that is not launched: `kind` is cuda, mps or cpu, `precision` 32 or bf16."""
+@contextmanager
+def among_others(fabric: Fabric, run: Path) -> Iterator[None]:
+    """Say in a line that another process has gone, where this one hears of it by itself.
+
+    Args:
+        fabric: launched.
+        run: the run directory, with which to go on.
+
+    Raises:
+        UserError: an exchange with the other processes has failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if fabric.world_size == 1 or not (isinstance(error, torch.distributed.DistError) or "gloo" in str(error)):
+            raise
+        raise UserError(
+            f"process {fabric.global_rank + 1} of {fabric.world_size} has lost another one, which has ended or cannot "
+            f"be reached ({_first_line(error)}); go on with: {call('resume', run)}"
+        ) from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep Lightning from announcing on stderr that processes have met."""
+    logger = logging.getLogger("lightning_fabric")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _launcher(cfg: TrainConfig) -> _Launcher:
+    """Return what a launcher says in the environment.
+
+    Raises:
+        UserError: it is not what the settings say.
+    """
+    if "WORLD_SIZE" in os.environ:
+        world = int(os.environ["WORLD_SIZE"])
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+        nodes = world // here if world % here == 0 else 0
+    else:
+        world, nodes = int(os.environ["SLURM_NTASKS"]), int(os.environ.get("SLURM_NNODES", "1"))
+    if world != cfg.devices:
+        wanted = setting("train.devices", world)
+        raise UserError(f"{setting('train.devices', cfg.devices)}: {world} processes were started; give {wanted}")
+    if not nodes or world % nodes:
+        raise UserError(f"{setting('train.devices', world)}: start as many processes on each machine")
+    return _Launcher(world, nodes)
+
+
+def _environment() -> ClusterEnvironment:
+    """Return what reads ranks from the environment."""
+    if set(_TORCHRUN) <= set(os.environ):
+        return TorchElasticEnvironment()
+    # Slurm tells it only where it was asked for it; Lightning insists.
+    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(_slurm_tasks_here()))
+    return SLURMEnvironment(auto_requeue=False)
+
+
+def _slurm_tasks_here() -> int:
+    return int(os.environ["SLURM_NTASKS"]) // int(os.environ.get("SLURM_NNODES", "1"))
+
+
+def fabric_of(
+    kind: str, devices: int = 1, precision: str = "32", *plugins: ClusterEnvironment, nodes: int = 1
+) -> Fabric:
+    """Return a Fabric that is not launched.
+
+    Args:
+        kind: of device: cuda, mps or cpu.
+        devices: processes on each machine.
+        precision: 32 or bf16.
+        plugins: what knows the ranks.
+        nodes: machines.
+    """
     # As a plugin; named by a word, it would be announced on stderr.
     mixed = [MixedPrecision("bf16-mixed", kind)] if precision == "bf16" else []
-    strategy = "ddp" if devices > 1 else "auto"
-    return Fabric(accelerator=kind, devices=devices, strategy=strategy, plugins=[*plugins, *mixed])
+    strategy = "ddp" if devices * nodes > 1 else "auto"
+    return Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy, plugins=[*plugins, *mixed])
 
 
 def from_outside(cfg: TrainConfig) -> bool:

@@ -122,8 +122,11 @@ def untraceable(name: str, what: str, error: Exception) -> UserError:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what PyTorch's exporter prints, logs and warns of from the caller."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript")]
+    """Keep what exporters print, log and warn of from the caller."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("torch.onnx", "torch.export", "torch._dynamo", "torch.utils", "onnxscript", "nncf")
+    ]
     levels = [one.level for one in loggers]
     try:
         for one in loggers:

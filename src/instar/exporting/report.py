@@ -97,6 +97,7 @@ def compare(
     runtime: str,
     on_event: Listener,
     features: Features | None = None,
+    most: float = MOST,
 ) -> list[Parity]:
     """Translate images by a run and by its export.
 
@@ -108,16 +109,17 @@ def compare(
         runtime: of the exported model, for the table.
         on_event: told of each size (`Worked`).
         features: for the distance of both models' pictures.
+        most: difference that is taken.
 
     Raises:
-        UserError: the two differ by more than a step of 8-bit pixels.
+        UserError: the two differ by more.
     """
     found = []
     wanted, form = sizes(model.trained_at), model.format_into(model.domain(to))
     for number, (height, width) in enumerate(wanted):
         on_event(Worked("comparing with PyTorch", number, len(wanted)))
         other = ExportedTranslator.load(exported)  # anew: a session keeps the memory of what it did before
-        given = [inputs_of(model, other, _fitted(image, form, height, width), n) for n, image in enumerate(images)]
+        given = [inputs_of(model, other, fitted(image, form, height, width), n) for n, image in enumerate(images)]
         run, export = partial(by_run, model, to), partial(by_export, other)
         one, memory_one = _remembered(run, given)
         two, memory_two = _remembered(export, given)
@@ -127,25 +129,25 @@ def compare(
         distance = None if features is None else (features.name, features.distance(one, two))
         found.append(Parity(height, width, difference.max().item(), difference.mean().item(), measured, distance))
     on_event(Worked("comparing with PyTorch", len(wanted), len(wanted)))
-    check(found)
+    check(found, most)
     return found
 
 
-def check(found: Sequence[Parity]) -> None:
-    """Refuse an export that differs by more than a step of 8-bit pixels, or is not finite.
+def check(found: Sequence[Parity], most: float = MOST) -> None:
+    """Refuse an export that differs by more than a step of 8-bit pixels, or than what is taken, or is not finite.
 
     Raises:
         UserError: it says where, and by how much.
     """
     for one in found:
-        if not one.largest <= MOST:
+        if not one.largest <= most:
             raise UserError(
                 f"the exported model differs from the run by {one.largest * 255:.2f} of 255 at {one.width} x "
-                f"{one.height} px, more than 1: no file was written"
+                f"{one.height} px, more than {most * 255:g}: no file was written"
             )
 
 
-def _fitted(image: Picture, form: DomainFormat, height: int, width: int) -> Tensor:
+def fitted(image: Picture, form: DomainFormat, height: int, width: int) -> Tensor:
     """Return an image, cut if it is plain, as (1, C, height, width)."""
     if form.plain and isinstance(image, Image):
         image = ImageOps.fit(image.convert("RGB"), (width, height))
@@ -172,12 +174,13 @@ def inputs_of(model: Translator, other: ExportedTranslator, x: Tensor, number: i
 
 @without_gradients()
 def by_run(model: Translator, to: str, given: Inputs) -> Tensor:
-    """Return the translation by a run."""
+    """Return the translation by a run, within [-1, 1] as in a picture: networks may leave that, and a file does not."""
     if not given.noise:
-        return model.translate(given.x, to, style=given.style)
+        return model.translate(given.x, to, style=given.style).clamp(-1, 1)
     translate: Any = model.method.translate
     masks = Masks(iter(map(torch.from_numpy, given.noise)))
-    return cropped(translate(model.padded(given.x), to=model.domain(to), generator=masks), *given.x.shape[-2:])
+    made: Tensor = translate(model.padded(given.x), to=model.domain(to), generator=masks)
+    return cropped(made, *given.x.shape[-2:]).clamp(-1, 1)
 
 
 def by_export(model: ExportedTranslator, given: Inputs) -> Tensor:

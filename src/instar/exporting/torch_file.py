@@ -45,7 +45,8 @@ def write_torch(model: Model, to: Domain, out: Path, license: str = UNSTATED) ->
             )
     except Exception as error:  # whatever the compiler cannot do with the code of a method
         raise untraceable(model.name, "a program of PyTorch", error) from error
-    torch.export.save(program, out, extra_files={KEY: card.as_json()})
+    with quiet():
+        torch.export.save(program, out, extra_files={KEY: card.as_json()})
     return card
 
 

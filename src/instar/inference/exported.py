@@ -159,15 +159,20 @@ class ExportedTranslator(BaseTranslator):
     def passed(self, x: Planes, style: NDArray[np.float32] | None, noise: Sequence[NDArray[np.float32]]) -> Planes:
         """Return what the graph makes of images (N, C, H, W) in [-1, 1], styles (N, S) and the masks of `noise`."""
         height, width = x.shape[-2:]
+        out: Planes = self._graph.run(self.given(x, style, noise))[..., :height, :width] * 2 - 1
+        return out
+
+    def given(
+        self, x: Planes, style: NDArray[np.float32] | None, noise: Sequence[NDArray[np.float32]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return what the graph is given for the arguments of `passed`."""
         outside = not self.card.pads and not self.card.fixed_size
         planes = padded_planes(x, self.card.size_divisor) if outside else x
         inputs: dict[str, NDArray[Any]] = {"image": (planes + 1) / 2}
         if style is not None:
             inputs["style"] = style
         inputs |= {one.name: mask for one, mask in zip(self.card.noise, noise, strict=True)}
-        arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
-        out: Planes = self._graph.run(arrays)[..., :height, :width] * 2 - 1
-        return out
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
 
     def noise(self, shape: Sequence[int], seed: int) -> list[NDArray[np.float32]]:
         """Draw the masks of dropout for one image of a shape (..., H, W), other ones than the run draws."""

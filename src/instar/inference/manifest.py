@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 from instar.core.errors import Message, Speller, in_python
 from instar.core.raster import Picture
@@ -26,6 +26,24 @@ class Failure(NamedTuple):
 
     file: str
     reason: Message
+
+
+class Entry(NamedTuple):
+    """What became of a job, in plain values: it may have been done by another process.
+
+    Attributes:
+        status: as in the manifest.
+        facts: what its line says beside the names and the status.
+        rows: of the table, as CSV.
+        notes: what could not be kept.
+        reason: why there is no result, with settings as in `Message.raw`.
+    """
+
+    status: Literal["ok", "failed", "ignored"]
+    facts: Mapping[str, Any]
+    rows: str = ""
+    notes: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class Tally:
@@ -66,16 +84,11 @@ class Tally:
 
     def ignore(self, number: int, job: Job) -> None:
         """Note a file that is no image."""
-        self.ignored += 1
-        self._write(number, {"input": job.source, "output": None, "status": "ignored", **_kind(None)})
+        self.enter(number, job, Entry("ignored", _kind(None)))
 
     def fail(self, number: int, job: Job, reason: str, image: Read | None = None) -> None:
         """Note an image that could not be read, translated or written."""
-        failure = Failure(job.source, Message(reason))
-        self.failed.append(failure)
-        error = failure.reason.spelled(self.spell)
-        self._write(number, {"input": job.source, "output": None, "status": "failed", **_kind(image), "error": error})
-        self.tick()
+        self.enter(number, job, Entry("failed", _kind(image), reason=reason))
 
     def done(
         self,
@@ -86,27 +99,30 @@ class Tally:
         notes: Sequence[str] = (),
     ) -> None:
         """Note an image that was translated and written, what of it is for the table, and what could not be kept."""
-        self._note_done(number, job, _kind(image), rows, notes)
+        self.enter(number, job, Entry("ok", _kind(image), _csv(rows), tuple(notes)))
 
     def done_file(self, number: int, job: Job, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
         """Note a file that was translated and written, what is to be known of it, and what could not be kept."""
-        self._note_done(number, job, facts, (), notes)
+        self.enter(number, job, Entry("ok", facts, notes=tuple(notes)))
 
-    def _note_done(
-        self,
-        number: int,
-        job: Job,
-        facts: Mapping[str, Any],
-        rows: Iterable[Sequence[object]],
-        notes: Sequence[str],
-    ) -> None:
-        self.ok += 1
-        line = {"input": job.source, "output": job.output, "status": "ok", **facts}
-        if notes:
-            self.lacking.setdefault(job.source, {}).update(dict.fromkeys(notes))
-            line["note"] = "; ".join(notes)
-        self._write(number, line, _csv(rows))
-        self.tick()
+    def enter(self, number: int, job: Job, entry: Entry) -> None:
+        """Count a job, and write its line."""
+        done = entry.status == "ok"
+        line = {"input": job.source, "output": job.output if done else None, "status": entry.status, **entry.facts}
+        if entry.status == "ignored":
+            self.ignored += 1
+        elif done:
+            self.ok += 1
+            if entry.notes:
+                self.lacking.setdefault(job.source, {}).update(dict.fromkeys(entry.notes))
+                line["note"] = "; ".join(entry.notes)
+        else:
+            failure = Failure(job.source, Message(entry.reason))
+            self.failed.append(failure)
+            line["error"] = failure.reason.spelled(self.spell)
+        self._write(number, line, entry.rows)
+        if entry.status != "ignored":
+            self.tick()
 
     def flush(self) -> None:
         """Write what is left after a stop, when some earlier inputs were never reached."""
@@ -126,6 +142,22 @@ class Tally:
         self.file.write(line)
         if self.table:
             self.table.write(rows)
+
+
+class Entries(Tally):
+    """Keeps what became of jobs, for somebody else's tally.
+
+    Attributes:
+        found: by the number of the job.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO(), lambda: None)
+        self.found: dict[int, Entry] = {}
+
+    def enter(self, number: int, job: Job, entry: Entry) -> None:
+        """Keep it."""
+        self.found[number] = entry
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:

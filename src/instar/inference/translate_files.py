@@ -22,9 +22,10 @@ from instar.core.member import File
 from instar.core.memory import keep_freed_memory
 from instar.core.reading import add_note, read, summed
 from instar.core.stack import Stack, read_all
+from instar.inference import bulk
 from instar.inference.base import BaseTranslator
 from instar.inference.batches import pixels_for
-from instar.inference.bulk import Inputs, Read, Size, work
+from instar.inference.bulk import Inputs, Read, Size
 from instar.inference.companions import Finish, finish_of
 from instar.inference.contact_sheet import check as check_grid
 from instar.inference.contact_sheet import write_grid
@@ -82,6 +83,7 @@ def translate_files(
     on_event: Listener = ignore,
     stop: Stop | None = None,
     spell: Speller = in_python,
+    work: Work | None = None,
 ) -> TranslationResult:
     """Translate files as a request says. What goes wrong with one is noted in the result, and the others go on.
 
@@ -94,6 +96,7 @@ def translate_files(
             what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end.
         spell: how settings are written in the manifest.
+        work: does it in place of this process; the model here is only looked at.
 
     Raises:
         UserError: something is wrong with the request, before anything is written; or the folder cannot be written.
@@ -115,7 +118,7 @@ def translate_files(
     def tell(text: str) -> None:
         hear(note(text))
 
-    if translator.precision == "bf16":
+    if translator.precision == "bf16" and not work:
         _tell_if_imitated(translator, tell)
     made = variants(request, translator, hear)
 
@@ -124,7 +127,7 @@ def translate_files(
         check_grid(jobs)
     forms = _given(request, translator), translator.format_of(translator.domain(request.domain))
     check_videos(request, [job for job in jobs if job.video], forms)
-    finish = finish_of(request, made, forms[0] if translator.config.data.masks else None)
+    finish = finishing(request, made, translator)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -139,7 +142,8 @@ def translate_files(
         tally = Tally(lines, tick, rows, COLUMNS, spell)
         tick()
         try:
-            _work(_Order(jobs, folder, made, finish), tally, request, translator, hear, stop)
+            order = Order(jobs, folder, made, finish, looker(request, translator, hear))
+            (work or work_through)(order, tally, request, translator, hear, stop)
         finally:
             tally.flush()
     for line in summed(tally.lacking.items()):
@@ -194,17 +198,27 @@ def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFor
     return translator.format_of(translator.keys.key(source) or translator.keys.source)
 
 
-class _Order(NamedTuple):
+def finishing(request: TranslationRequest, made: Sequence[Variant], translator: BaseTranslator) -> Finish:
+    """Return what is done with results before they are written. Errors as of `finish_of`."""
+    return finish_of(request, made, _given(request, translator) if translator.config.data.masks else None)
+
+
+class Order(NamedTuple):
     """What is made of which files, and where it goes."""
 
     jobs: Sequence[Job]
     out: Path
     made: Sequence[Variant]
     finish: Finish
+    look: Callable[[Job, Size], None]
 
 
-def _work(
-    order: _Order,
+Work = Callable[[Order, Tally, TranslationRequest, BaseTranslator, Listener, Stop | None], None]
+"""Does what is ordered. What is not done when it is asked to stop is left."""
+
+
+def work_through(
+    order: Order,
     tally: Tally,
     request: TranslationRequest,
     translator: BaseTranslator,
@@ -212,15 +226,15 @@ def _work(
     stop: Stop | None,
 ) -> None:
     """Translate the images, then the large ones of which windows are read, then the videos."""
-    jobs, out, made, finish = order
+    jobs, out, made, finish, look = order
     videos = [job for job in jobs if job.video]
-    images, windowed = _divided([job for job in jobs if not job.video], request, translator, hear)
+    images, windowed = divided([job for job in jobs if not job.video], request, translator, hear)
     device = translator.computes_on
 
     def stopped() -> bool:
         return stop is not None and stop.is_set()
 
-    work(
+    bulk.work(
         images,
         out,
         [variant.make for variant in made],
@@ -230,7 +244,7 @@ def _work(
         inputs=Inputs(
             _reader(request.pages, _given(request, translator)),
             request.pages - 1 if isinstance(request.pages, int) else None,
-            _looker(None if request.size else translator.config.data.short_side, hear),
+            look,
         ),
         stopped=stopped,
         show=finish.shown,
@@ -258,17 +272,17 @@ def _work(
     work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
 
 
-def _divided(
+def divided(
     jobs: list[Job], request: TranslationRequest, translator: BaseTranslator, hear: Listener = ignore
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are read as a whole, and those that are translated window by window."""
     if not translator.reads_windows:
         return jobs, []
+    from instar.inference import window_jobs  # noqa: PLC0415
     from instar.inference.translator import Translator  # noqa: PLC0415  (torch)
-    from instar.inference.window_jobs import divided  # noqa: PLC0415
 
     assert isinstance(translator, Translator)
-    return divided(jobs, request, translator, translator.domain(request.domain), hear)
+    return window_jobs.divided(jobs, request, translator, translator.domain(request.domain), hear)
 
 
 def _grid(
@@ -278,8 +292,9 @@ def _grid(
     return write_grid(jobs, namings, references, out, forms)
 
 
-def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:
-    """Return a function that names `size` once, at the first image far larger than the `trained` short side."""
+def looker(request: TranslationRequest, translator: BaseTranslator, hear: Listener) -> Callable[[Job, Size], None]:
+    """Return a function that names `size` once, at the first image far larger than those of the training."""
+    trained = None if request.size else translator.config.data.short_side
     told = trained is None
 
     def look(job: Job, size: Size) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,12 +22,11 @@ from instar.inference.batches import SMALLEST_SIZE
 from instar.serving.asking import Asked, Refused, asked, choice, number, style_in
 from instar.serving.limits import Limits
 from instar.serving.models import Models
-from instar.serving.openapi import described
+from instar.serving.openapi import LARGEST_SEED, described
 from instar.serving.pictures import TYPES, NoImage, TooLarge, decoded, encoded
 from instar.serving.work import Broken, Full, Job, Worker
 
 log = logging.getLogger("instar.serving")
-LARGEST_SEED = 2**63 - 1
 ROUTES = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/models", "/v1/translate")
 
 
@@ -98,7 +96,8 @@ class Server:
         return PlainTextResponse(generate_latest(self.registry), media_type="text/plain; version=0.0.4")
 
     async def _openapi(self) -> Response:
-        return JSONResponse(described(self.limits, self.token is not None))
+        models = await asyncio.to_thread(self.models.facts)
+        return JSONResponse(described(self.limits, self.token is not None, models))
 
     async def _models(self) -> Response:
         return JSONResponse({"models": await asyncio.to_thread(self.models.facts)})
@@ -139,7 +138,7 @@ class Server:
             model,
             image,
             fields.get("to"),
-            number(fields, "size", SMALLEST_SIZE, int(math.sqrt(self.limits.megapixels * 1e6))),
+            number(fields, "size", SMALLEST_SIZE, self.limits.largest_side),
             number(fields, "seed", 0, LARGEST_SEED) or 0,
             style,
             reference,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from instar.core.settings import Fraction, NonNegativeFloat, PositiveInt, Settings
@@ -28,3 +29,8 @@ class Limits(Settings):
     memory: Fraction = 0.5
     """Share of the machine's memory that weights may take: models that were not asked for longest are put away. One
     model is always held."""
+
+    @property
+    def largest_side(self) -> int:
+        """Of a square of so many pixels."""
+        return int(math.sqrt(self.megapixels * 1e6))

@@ -25,13 +25,15 @@ class Loaded:
     def facts(self) -> dict[str, Any]:
         """Return what a client needs to know to ask for translations."""
         model = self.translator
+        styled = supports(model.method, Styled)
         return {
             "method": model.name,
             "domains": list(model.domains),
             "targets": list(model.targets),
             "channels": model.channels,
             "size": model.trained_at,
-            "styles": supports(model.method, Styled),
+            "styles": styled,
+            "style_size": model.styles(1)[0].shape[-1] if styled else 0,
         }
 
 

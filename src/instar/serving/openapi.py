@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -21,33 +22,42 @@ _ANSWERS = {
     "504": "not done in time",
 }
 
+_FILE = {"type": "string", "format": "binary"}
+_NUMBER = "-?[0-9](\\.[0-9]{1,6})?"
+LARGEST_SEED = 2**63 - 1
 
-def described(limits: Limits, token: bool) -> dict[str, Any]:
-    """Return the description as OpenAPI 3.1."""
+
+def described(limits: Limits, token: bool, models: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the description as OpenAPI 3.1.
+
+    Args:
+        limits: of the server.
+        token: whether clients need one.
+        models: what is known of each, as `Models.facts` returns it. What models can is told once all were loaded.
+    """
     answers = {**({"401": "no token, or a wrong one"} if token else {}), **_ANSWERS}
+    fields = _fields(limits, models)
+    files = ["image", *(["reference"] if "style" in fields else [])]
     translate = {
         "summary": "Translate an image",
         "description": f"At most {limits.megabytes:g} MB and {limits.megapixels:g} million pixels.",
         "parameters": [
-            _parameter("model", {"type": "string"}, "name of a model; may be left out where there is one"),
-            _parameter("to", {"type": "string"}, "domain to translate into; the target of the training if left out"),
-            _parameter("seed", {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}, "of noise or style"),
-            _parameter("size", {"type": "integer", "minimum": SMALLEST_SIZE}, "short side at which the network works"),
-            _parameter("style", {"type": "string"}, "numbers of a style with commas between them"),
-            _parameter("format", {"type": "string", "enum": list(TYPES)}, "of the answer"),
+            {"name": name, "in": "query", "schema": schema, "description": what}
+            for name, (schema, what) in fields.items()
         ],
         "requestBody": {
             "required": True,
             "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                "application/octet-stream": {"schema": _FILE},
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
                         "required": ["image"],
                         "properties": {
-                            "image": {"type": "string", "format": "binary"},
-                            "reference": {"type": "string", "format": "binary"},
+                            **dict.fromkeys(files, _FILE),
+                            **{name: schema for name, (schema, _) in fields.items()},
                         },
+                        "additionalProperties": False,
                     }
                 },
             },
@@ -55,7 +65,7 @@ def described(limits: Limits, token: bool) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "the translation, of the same size",
-                "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES.values()},
+                "content": {kind: {"schema": _FILE} for kind in TYPES.values()},
             },
             **{status: _error(what) for status, what in answers.items()},
         },
@@ -79,8 +89,30 @@ def described(limits: Limits, token: bool) -> dict[str, Any]:
     return found
 
 
-def _parameter(name: str, schema: dict[str, Any], what: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": what}
+def _fields(limits: Limits, models: Sequence[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Return the schema of each parameter, and what it is."""
+    known = all("targets" in one for one in models)
+    targets = list(dict.fromkeys(target for one in models for target in one.get("targets", ())))
+    sizes = sorted({one["style_size"] for one in models if one.get("style_size")})
+    one_of = "|".join(f"{_NUMBER}(,{_NUMBER}){{{size - 1}}}" for size in sizes)
+    names: dict[str, Any] = {"type": "string", "enum": [one["name"] for one in models]}
+    found: dict[str, tuple[dict[str, Any], str]] = {
+        "model": (names, "may be left out where there is one"),
+        "to": (
+            {"type": "string", **({"enum": targets} if known else {})},
+            "domain to translate into, one of the model's targets; that of the training if left out",
+        ),
+        "seed": ({"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "of noise or style"),
+        "size": (
+            {"type": "integer", "minimum": SMALLEST_SIZE, "maximum": limits.largest_side},
+            "short side at which the network works",
+        ),
+        "format": ({"type": "string", "enum": list(TYPES)}, "of the answer"),
+    }
+    if sizes or not known:
+        pattern = {"pattern": f"^({one_of})$"} if known else {}
+        found["style"] = ({"type": "string", **pattern}, "numbers of a style with commas between them")
+    return found
 
 
 def _error(what: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from instar.core.errors import UserError, setting
+from instar.cluster.connect import connected
+from instar.core.errors import UserError
 from instar.core.events import Stop
 from instar.core.files import lock
 
@@ -130,19 +130,16 @@ def run_here(trainings: Sequence[Training], at_once: int, threads: int | None, s
 def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None, say: Say, stop: Stop) -> list[Outcome]:
     """Run trainings on a Ray cluster, as many at a time as it has room for; stopping is as in `run_here`.
 
-    All its machines must have Instar installed, and the folders of images and runs under the same paths.
-
     Args:
         trainings: in this order.
-        address: of the cluster, as ``ray.init`` takes it; ``local`` starts one on this machine.
+        address: of the cluster, as of `connected`.
         threads: CPUs that are reserved for each training, one if None.
         say: is given how each ended. What they print, Ray prints.
         stop: as of `run_here`.
     """
-    ray = _ray(address)
-    spare = 1 if ray.cluster_resources().get("GPU") else 0
     ended = []
-    try:
+    with connected(address) as ray:
+        spare = 1 if ray.cluster_resources().get("GPU") else 0
         pending: dict[Any, Training] = {}
         for training in trainings:
             gpus = spare if training.gpus is None else training.gpus
@@ -159,8 +156,6 @@ def run_on_ray(trainings: Sequence[Training], address: str, threads: int | None,
             for task in done:
                 ended.append(_result(ray, task, pending.pop(task)))
                 say(f"{ended[-1].title}: {ended[-1].said}")
-    finally:
-        ray.shutdown()
     return ended
 
 
@@ -191,20 +186,6 @@ def _result(ray: Any, task: Any, training: Training) -> Outcome:
     except ray.exceptions.RayError as error:  # the machine has gone, or it has no Instar
         return Outcome(training.title, 1, str(error).strip().splitlines()[-1])
     return outcome
-
-
-def _ray(address: str) -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError(f"{setting('ray')} needs the library Ray: pip install '.[ray]'") from error
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here reports to nobody
-    try:
-        ray.init(address=address, logging_level=logging.WARNING)
-    except Exception as error:  # of many kinds, a bare Exception among them
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{setting('ray', address)}: no cluster could be reached or started ({why})") from error
-    return ray
 
 
 def _opened(path: Path) -> IO[bytes]:

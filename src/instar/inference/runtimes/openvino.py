@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +31,24 @@ class OpenVinoGraph:
             UserError: OpenVINO is not installed, or a file is missing, damaged or not one of Instar's.
         """
         try:
-            import openvino  # noqa: PLC0415  (an extra)
+            compiler = core()
         except ImportError as error:
             raise UserError(f"{path} needs {NAME}: pip install '.[openvino]'") from error
         weights = path.with_suffix(".bin")
         if not weights.is_file():
             raise UserError(f"{path}: its weights belong beside it, and there is no {weights.name}")
         self.bytes = path.stat().st_size + weights.stat().st_size
-        core = openvino.Core()
         # Of itself it computes in bfloat16 where the processor can, which is no longer what the run does.
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         if threads():
             options["INFERENCE_NUM_THREADS"] = threads()
         try:
-            model = core.read_model(path, weights)
+            model = compiler.read_model(path, weights)
             said = str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else ""
             if not said:
                 raise UserError(f"{path}: this model was not exported by Instar; give one from `instar.export`")
             self.card = Card.from_json(said, path)
-            self._compiled = core.compile_model(model, "CPU", options)
+            self._compiled = compiler.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise UserError(f"{path}: {NAME} cannot read it ({first_line(error)})") from error
 
@@ -56,3 +56,16 @@ class OpenVinoGraph:
         """Return `translation` for the inputs that the card names."""
         found: NDArray[Any] = self._compiled(dict(inputs))["translation"]
         return found
+
+
+@cache
+def core() -> Any:
+    """Return the one core of this process, which is never freed.
+
+    A core of 2026.4 gives its thread a stack for signals, and puts back the one before when it ends. Of two that end in
+    the order of their start, the second puts back the stack that the first has freed: the next signal is a segmentation
+    fault.
+    """
+    import openvino  # noqa: PLC0415  (an extra)
+
+    return openvino.Core()

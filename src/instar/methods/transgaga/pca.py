@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 
+from instar.core.precision import without_autocast
+
 FLOOR = 1e-6
 """Added to every variance, so that a direction without any is not blown up."""
 
@@ -66,12 +68,12 @@ class PCA(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Map (N, dim) to coefficients (N, size)."""
-        with torch.autocast(vectors.device.type, enabled=False):
+        with without_autocast(vectors.device.type):
             return (vectors - self.mean) @ self.directions / self.scale * self.active
 
     def inverse(self, coefficients: Tensor) -> Tensor:
         """Map coefficients (N, size) to (N, dim)."""
-        with torch.autocast(coefficients.device.type, enabled=False):
+        with without_autocast(coefficients.device.type):
             return self.mean + (coefficients * self.active * self.scale) @ self.directions.T
 
     def distance(self, z: Tensor, other: Tensor) -> Tensor:

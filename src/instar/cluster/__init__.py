@@ -1,0 +1,1 @@
+"""Work that Ray spreads over many machines."""
