@@ -25,7 +25,7 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32", "bf16"]
+Precision = Literal["auto", "32", "bf16"]
 Pages = int | Literal["all", "first"]
 """Of a file of several: all, the first, or the one of this number, from 1."""
 
@@ -251,7 +251,8 @@ class TrainConfig(Settings):
     devices: PositiveInt = 1
     """Processes, each with its share of the batch: GPUs, or CPU processes."""
     precision: Precision = "32"
-    """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
+    """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32. auto: bf16 where the
+    device has instructions for it and the first step agrees with that of float32, else 32; config.yaml says which."""
     ema: NonNegativeInt = 10_000
     """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""
     clip: NonNegativeFloat = 0.0

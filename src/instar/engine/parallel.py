@@ -1,4 +1,4 @@
-"""Devices and processes, by Lightning Fabric: launch, precision, collectives. Networks stay bare modules."""
+"""Devices and processes, by Lightning Fabric: launch, collectives. Networks stay bare modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_fabric.plugins.precision.amp import MixedPrecision
 from torch import Tensor
 
 from instar.core.config import TrainConfig
@@ -44,23 +43,21 @@ def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
     Within this context PyTorch's settings are those for training on the device; afterwards they are as they were.
 
     Args:
-        cfg: device, devices and precision.
+        cfg: device and devices.
         spawned: this process was started by Instar, which has put its rank into the environment; if not, a launcher
             such as torchrun or Slurm may have done so.
     """
     kind = check_devices(cfg)
     with _SHARED.of(kind, cfg.devices):
-        fabric = fabric_of(kind, cfg.devices, cfg.precision, *([LightningEnvironment()] if spawned else []))
+        fabric = fabric_of(kind, cfg.devices, *([LightningEnvironment()] if spawned else []))
         fabric.launch()
         yield fabric
 
 
-def fabric_of(kind: str, devices: int = 1, precision: str = "32", *plugins: ClusterEnvironment) -> Fabric:
-    """Return a Fabric that is not launched: `kind` is cuda, mps or cpu, `precision` 32 or bf16."""
-    # As a plugin; named by a word, it would be announced on stderr.
-    mixed = [MixedPrecision("bf16-mixed", kind)] if precision == "bf16" else []
+def fabric_of(kind: str, devices: int = 1, *plugins: ClusterEnvironment) -> Fabric:
+    """Return a Fabric that is not launched: `kind` is cuda, mps or cpu."""
     strategy = "ddp" if devices > 1 else "auto"
-    return Fabric(accelerator=kind, devices=devices, strategy=strategy, plugins=[*plugins, *mixed])
+    return Fabric(accelerator=kind, devices=devices, strategy=strategy, plugins=[*plugins])
 
 
 def from_outside(cfg: TrainConfig) -> bool:
@@ -94,6 +91,14 @@ def average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
     means = torch.split(cast(Tensor, flat), [g.numel() for g in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def all_agree(fabric: Fabric, mine: bool) -> bool:
+    """Return whether all processes say yes; they ask together, and wait for each other."""
+    if fabric.world_size == 1:
+        return mine
+    against = fabric.all_reduce(torch.full((), float(not mine), device=fabric.device), reduce_op="sum")
+    return not bool(cast(Tensor, against))
 
 
 class Votes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from instar.core.config import RunConfig, code_in
 from instar.core.errors import UserError, call, setting
 from instar.core.method import Method, Objectives
 from instar.core.objective import Objective
+from instar.core.precision import autocast
 from instar.core.progress import Progress
 from instar.core.seed import seeded
 from instar.engine import parallel
@@ -71,6 +73,10 @@ class Steps:
     def at(self) -> Progress:
         """Where the run stands."""
         return Progress(self.step, self.cfg.steps, self.source.epoch_length)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return a context in which networks compute in the run's precision."""
+        return autocast(self.fabric.device.type, self.cfg.precision)
 
     @property
     def again(self) -> str:
@@ -150,7 +156,7 @@ class Steps:
 
     def advance(self, rounds: Objectives) -> Objective | None:
         """Run the method up to its next objective, in the run's precision."""
-        with self.fabric.autocast():
+        with self.autocast():
             return next(rounds, None)
 
     def backward(self, objective: Objective, *, first: bool = True, share: float = 1.0) -> Tensor:
