@@ -552,6 +552,17 @@ def test_auto_precision_is_written_as_what_it_took(data: Path, tmp_path: Path) -
     assert state(auto) == state(given)
 
 
+def test_networks_computed_twice_end_in_the_same_bits(data: Path, tmp_path: Path, trained: Path) -> None:
+    """The setting may change while a run is stopped, and nothing of it is in a checkpoint."""
+    run = tmp_path / "run"
+    assert call("cyclegan", data, "-o", run, *SHORT, "--train.activation-checkpointing", "G", "D_Y") == 0
+    assert settings(run)["train"]["activation_checkpointing"] == ["G", "D_Y"]
+    assert state(run) == state(trained)
+    written = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(written.replace("- G\n", "").replace("- D_Y\n", "- all\n"))
+    assert call("--resume", run, "--steps", 6) == 0
+
+
 def test_pairs_side_by_side(tmp_path: Path) -> None:
     for number in range(6):
         folder = tmp_path / "data" / ("train" if number < 4 else "test")

@@ -38,18 +38,24 @@ def slopes(steps: Steps, batch: Batch) -> dict[str, Slope]:
         batch: of the step; of `train.accumulate` parts the first one.
     """
     back, phase = steps.undo.mark(whole=True), steps.phase
+    try:
+        with seeded(steps.cfg.seed, steps.step):
+            steps.enter_phase(steps.at)
+            return _slopes(steps, batch.split(steps.cfg.accumulate)[0])
+    finally:
+        back()
+        steps.phase = phase
+        for parameter in steps.method.parameters():
+            parameter.grad = None
+
+
+def _slopes(steps: Steps, batch: Batch) -> dict[str, Slope]:
     found = {}
-    with seeded(steps.cfg.seed, steps.step):
-        steps.enter_phase(steps.at)
-        rounds = steps.method.objectives(batch.split(steps.cfg.accumulate)[0], steps.at)
-        while objective := steps.advance(rounds):
-            loss = steps.backward(objective)
-            moved = steps.optimizers.parameters(steps.optimizers.names(objective.over))
-            found[objective.name] = Slope(loss, [p.grad for p in moved if p.grad is not None])
-            for parameter in moved:
-                parameter.grad = None
-    back()
-    steps.phase = phase
+    rounds = steps.method.objectives(batch, steps.at)
+    while objective := steps.advance(rounds):
+        loss = steps.backward(objective)
+        moved = steps.optimizers.parameters(steps.optimizers.names(objective.over))
+        found[objective.name] = Slope(loss, [p.grad for p in moved if p.grad is not None])
     return found
 
 

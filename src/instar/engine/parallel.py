@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import cast
@@ -81,16 +81,6 @@ def describe(fabric: Fabric, precision: str, seed: int) -> str:
         f"{libraries}, Python {platform.python_version()}, {platform.system()}; {device.type} ({name}), "
         f"{processes} process(es), {torch.get_num_threads()} threads, precision {precision}, seed {seed}"
     )
-
-
-def average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
-    """Replace gradients by their mean over all processes, in one message."""
-    if fabric.world_size == 1:
-        return
-    flat = fabric.all_reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
-    means = torch.split(cast(Tensor, flat), [g.numel() for g in gradients])
-    for gradient, mean in zip(gradients, means, strict=True):
-        gradient.copy_(mean.view_as(gradient))
 
 
 def all_agree(fabric: Fabric, mine: bool) -> bool:
