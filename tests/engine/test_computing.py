@@ -75,7 +75,9 @@ def set_up_run(config: RunConfig) -> tuple[nn.Module, str]:
 @pytest.mark.usefixtures("eager")
 def test_networks_are_compiled_where_the_step_calls_them() -> None:
     method, said = set_up_run(tiny("quick", {"compile": True}))
-    assert changed(method) == [name for name in ("G", "F", "D", "D_X", "D_Y") if name in changed(method)] != []
+    parts = changed(method)
+    assert "D" in parts
+    assert not any(one.startswith(f"{other}.") for one in parts for other in parts), "none lies within another"
     assert re.fullmatch(
         r"train.compile=True: \d networks or parts of them in .*; the first step is the same up to 0.0% of .*", said
     )
@@ -86,7 +88,6 @@ def test_without_a_compiler_all_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) 
         raise RuntimeError("No working C++ compiler found\nin [g++]")
 
     monkeypatch.setattr(calls, "BACKEND", broken)
-    monkeypatch.setattr(torch._dynamo.config, "suppress_errors", False)
     method, said = set_up_run(tiny("quick", {"compile": True}))
     assert said.startswith("train.compile=True: nothing is compiled, since the first step is then not to be had (")
     assert "No working C++ compiler found" in said

@@ -90,7 +90,7 @@ def _compiled(
         found = farthest(plain, _first_step(fabric, method, config, source, run))
         good, said = found.within(*COMPILED[config.train.precision]), f"another one, by {found}"
     except Exception as error:  # whatever compilers raise
-        said = f"not to be had ({first_line(error)})"
+        said = f"not to be had ({first_line(getattr(error, 'inner_exception', error))})"
     asked = setting("train.compile", True)
     if parallel.all_agree(fabric, good):
         took = spoken(time.monotonic() - began)
