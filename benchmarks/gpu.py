@@ -1,10 +1,11 @@
 """All that is to be measured on a GPU, in minutes: `python benchmarks/gpu.py OUT [--minutes 8] [--train DATA]`.
 
-Steps of every method at its paper's size, in float32 (TF32 where the card has it) and in bf16, at batch 1 and at the
-batch with the most images a second: images a second, memory, kernels and waits of the processor for the GPU in a step,
-share of the card's peak. Then, with `--train`, CUT and CycleGAN at 128 px on a data set with the time that is left,
-each scored. OUT/gpu.json is written after every case, OUT/gpu.md at the end: what does not fit into `--minutes` is
-named there. A step is that of `benchmarks/step.py`: all objectives and optimisers, images in memory.
+Steps of every method at its paper's size, in float32 (TF32 where the card has it) and in bf16, and in bf16 compiled
+(`train.compile`) or computed twice (`train.activation_checkpointing`), at batch 1 and at the batch with the most images
+a second: images a second, memory, kernels and waits of the processor for the GPU in a step, share of the card's peak.
+Then, with `--train`, CUT and CycleGAN at 128 px on a data set with the time that is left, each scored. OUT/gpu.json is
+written after every case, OUT/gpu.md at the end: what does not fit into `--minutes` is named there. A step is that of
+`benchmarks/step.py`: all objectives and optimisers, images in memory.
 
 `--device cpu --small` tries the script itself, without a GPU.
 """
@@ -27,7 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parent))
-from step import CASES, Built
+from step import CASES, WAYS, Built
 
 SIZES = {"munit": 256, "tunit": 128, "transgaga": 128}
 """Sides in the papers where they are not 256."""
@@ -47,6 +48,8 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="data set of two folders of faces or scenes")
     parser.add_argument("--share", type=float, default=0.5, help="share of the time for the trainings")
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--methods", nargs="+", default=list(CASES), choices=CASES)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["bf16", "32", "bf16+compiled", "bf16+recomputed"])
     parser.add_argument("--small", action="store_true", help="64 px, batches 1 and 2")
     parser.add_argument("--weights", type=Path, help="of MobileNet, to score the trained runs")
     given = parser.parse_args()
@@ -58,12 +61,12 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     rows: list[Row] = []
     left: list[str] = []
-    for precision in ("bf16", "32"):
-        for case in CASES:
+    for way in given.ways:
+        for case in given.methods:
             if time.monotonic() > until:
-                left.append(f"{case} in {precision}")
+                left.append(f"{case} in {way}")
                 continue
-            rows += best_of(case, precision, given.device, given.small)
+            rows += best_of(case, way, given.device, given.small)
             write(given.out, rows, left)
     for name in TRAINED if given.train else ():
         minutes = (end - time.monotonic()) / 60 / (len(TRAINED) - TRAINED.index(name))
@@ -72,29 +75,29 @@ def main() -> None:
     print((given.out / "gpu.md").read_text(encoding="utf-8"))
 
 
-def best_of(case: str, precision: str, device: str, small: bool) -> list[Row]:
+def best_of(case: str, way: str, device: str, small: bool) -> list[Row]:
     """Measure batches from 1 on while they gain a tenth of images a second; what does not fit ends the row."""
     rows: list[Row] = []
     for batch in (1, 2) if small else BATCHES:
         try:
-            row = measured(case, 64 if small else SIZES.get(case, 256), batch, precision, device)
+            row = measured(case, 64 if small else SIZES.get(case, 256), batch, way, device)
         except torch.OutOfMemoryError:
             break
         except Exception as error:
-            row = {"method": case, "precision": precision, "batch": batch, "error": " ".join(str(error).split())[:200]}
+            row = {"method": case, "way": way, "batch": batch, "error": " ".join(str(error).split())[:200]}
         rows.append(row)
         if "error" in row or (len(rows) > 1 and row["rate"] < 1.1 * rows[-2]["rate"]):
             break
     return rows
 
 
-def measured(case: str, size: int, batch: int, precision: str, device: str) -> Row:
+def measured(case: str, size: int, batch: int, way: str, device: str) -> Row:
     """Return what a step takes: medians over five, after two that are not counted."""
     cuda = device == "cuda"
     if cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    built = Built(case, size, batch, precision, device)
+    built = Built(case, size, batch, way, device)
     wait: Callable[[], None] = torch.cuda.synchronize if cuda else lambda: None
     seconds = []
     for number in range(7 if cuda else 2):
@@ -104,12 +107,12 @@ def measured(case: str, size: int, batch: int, precision: str, device: str) -> R
         wait()
         seconds.append(time.perf_counter() - begin)
     took = median(seconds[2 if cuda else 1 :])
-    done = operations(built)
+    done = None if "+" in way else operations(built)  # of what is compiled or computed twice it is the plain step's
     peak = next((most for name, most in PEAKS.items() if cuda and name in torch.cuda.get_device_name()), None)
     return {
         "method": case,
         "size": size,
-        "precision": precision,
+        "way": way,
         "batch": built.batch,
         "seconds": took,
         "rate": built.batch / took,
@@ -157,7 +160,7 @@ def trained(name: str, given: argparse.Namespace, minutes: float) -> Row:
     rate = measured(name, size, batch, "bf16", given.device)["rate"]
     steps = 2 if given.small else max(2, int(0.6 * minutes * 60 * rate / batch))
     run = given.out / name
-    train = [name, str(given.train), "-o", str(run), "--precision", "bf16", "--device", given.device, "--seed", "0"]
+    train = [name, str(given.train), "-o", str(run), "--precision", "auto", "--device", given.device, "--seed", "0"]
     train += ["--size", str(size), "--batch", str(batch), "--steps", str(steps), "--train.keep", "1"]
     train += ["--preset", "tiny"] if given.small else []
     score = ["evaluate", str(run), "--extractor", "mobilenet", "--weights", str(given.weights)]
@@ -178,20 +181,20 @@ def write(out: Path, rows: list[Row], left: list[str]) -> None:
     )
     lines = [f"{name_of()}, PyTorch {torch.__version__}", ""]
     lines += [
-        "| Method | Side | Precision | Batch | Images/s | GB | Kernels | Waits | Of the peak |",
+        "| Method | Side | Way | Batch | Images/s | GB | Kernels | Waits | Of the peak |",
         "|" + " --- |" * 9,
     ]
     for row in rows:
         if "trained" in row:
             said = row.get("error") or f"trained for {row['trained']} steps in {row['minutes']:.1f} minutes"
-            lines.append(f"| {row['method']} | {row.get('size', '')} | bf16 | {row['batch']} | {said} |")
+            lines.append(f"| {row['method']} | {row.get('size', '')} | auto | {row['batch']} | {said} |")
             continue
         if "rate" not in row:
             lines.append(
                 f"| {row['method']} | {' | '.join(str(row.get(key, '')) for key in ('size', 'error', 'batch'))} |"
             )
             continue
-        told = [row["method"], row["size"], row["precision"], row["batch"], f"{row['rate']:.1f}"]
+        told = [row["method"], row["size"], row["way"], row["batch"], f"{row['rate']:.1f}"]
         told += ["" if row[key] is None else f"{row[key]:.3g}" for key in ("gigabytes", "kernels", "waits", "share")]
         lines.append("| " + " | ".join(map(str, told)) + " |")
     lines += ["", *(f"Not measured, the time was up: {one}." for one in left)]

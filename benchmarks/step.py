@@ -1,10 +1,16 @@
 """Time a training step of each method, and its peak memory.
 
-    python benchmarks/step.py [--methods cut cyclegan] [--sizes 256] [--batch 1] [--repeat 5] [--authors CHECKOUT]
+    python benchmarks/step.py [--methods cut cyclegan] [--sizes 256] [--batch 1] [--repeat 5] [--ways 32 bf16]
+        [--authors CHECKOUT]
 
 Each method and size runs in a process of its own, so that the memory is its own. The time is that of a whole step,
 all objectives and optimisers included, on images in memory; the median over `--repeat` steps after one warm-up, by the
 clock and in seconds of the processor, which other programs disturb less.
+
+`--ways` are ways of computing the same step, each compared with the first: 32 or bf16, which `+compiled` or
+`+recomputed` may follow (`train.compile`, `train.activation_checkpointing` of all networks). They run in turn,
+`--turns` times, and the medians are compared. Images, networks and chance are the same; what is compiled was compiled
+before the time is taken.
 
 `--authors` is a checkout of CUT's repository (taesungp/contrastive-unpaired-translation): `benchmarks/authors.py` runs
 its CUT, FastCUT and CycleGAN in turn with ours. Ratios are printed only if the networks are equal: the same number of
@@ -20,6 +26,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -28,6 +35,7 @@ import instar
 from instar.core.memory import keep_freed_memory
 from instar.core.method import defaults
 from instar.core.progress import Progress
+from instar.engine.calls import compile_calls, outermost, recompute_calls
 from instar.engine.optimizers import Optimizers
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -50,6 +58,7 @@ CASES = {
 """Name in the table and preset; fastcut is a preset of cut. Self-distance, since distances need two images."""
 
 
+WAYS = [f"{precision}{other}" for precision in ("32", "bf16") for other in ("", "+compiled", "+recomputed")]
 AUTHORS = ("cyclegan", "cut", "fastcut")
 """Those that `authors.py` knows."""
 
@@ -61,23 +70,31 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[256])
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--precision", choices=["32", "bf16"], default="32")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["32"])
+    parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--authors", type=Path, help="checkout of CUT's repository")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        measure(args.methods[0], args.sizes[0], args.batch, args.repeat, args.precision, args.threads)
+        measure(args.methods[0], args.sizes[0], args.batch, args.repeat, args.ways[0], args.threads)
         return
     for method in args.methods:
         for size in args.sizes:
             flags = ["--sizes", str(size), "--batch", str(args.batch)]
             flags += ["--repeat", str(args.repeat), "--threads", str(args.threads)]
-            own = run(__file__, "--methods", method, "--one", "--precision", args.precision, *flags)
-            print(f"{method:<10} {size:>4} px  {said(own)}", flush=True)
+            found: dict[str, list[Measured]] = {way: [] for way in args.ways}
+            for _ in range(args.turns):
+                for way, rows in found.items():
+                    rows.append(run(__file__, "--methods", method, "--one", "--ways", way, *flags))
+            middle = {way: {name: median(row[name] for row in rows) for name in rows[0]} for way, rows in found.items()}
+            own = middle[args.ways[0]]
+            for way, row in middle.items():
+                beside = "" if row is own else f"  {compared(row, own)} of {args.ways[0]}"
+                print(f"{method:<10} {size:>4} px  {way:<15}  {said(row)}{beside}", flush=True)
             if args.authors and method in AUTHORS:
                 theirs = run(str(Path(__file__).with_name("authors.py")), str(args.authors), method, *flags)
-                print(f"{'':<9}authors'  {said(theirs)}  {compared(own, theirs)}", flush=True)
+                print(f"{'':<9}authors'  {said(theirs)}  ours: {compared(own, theirs)}", flush=True)
 
 
 Measured = dict[str, float]
@@ -107,14 +124,14 @@ def compared(own: Measured, theirs: Measured) -> str:
         if abs(own[name] / theirs[name] - 1) > 0.01:
             return f"not compared: {own[name] / theirs[name]:.3f} x the {name}"
     ratios = {name: own[name] / theirs[name] for name in ("processor", "seconds", "gigabytes", "operations")}
-    return "ours takes " + ", ".join(f"{ratio:.2f} x the {name}" for name, ratio in ratios.items())
+    return ", ".join(f"{ratio:.2f} x the {name}" for name, ratio in ratios.items())
 
 
-def measure(case: str, size: int, batch: int, repeat: int, precision: str, threads: int) -> None:
+def measure(case: str, size: int, batch: int, repeat: int, way: str, threads: int) -> None:
     """Print the numbers of a step."""
     torch.set_num_threads(threads)
     keep_freed_memory()
-    built = Built(case, size, batch, precision)
+    built = Built(case, size, batch, way)
     weights = sum(parameter.numel() for parameter in built.method.parameters())
     print(json.dumps(timed(built.step, repeat, weights, built.translate)))
 
@@ -122,7 +139,7 @@ def measure(case: str, size: int, batch: int, repeat: int, precision: str, threa
 class Built:
     """A method under a preset with images in memory, ready for steps."""
 
-    def __init__(self, case: str, size: int, batch: int, precision: str = "32", device: str = "cpu") -> None:
+    def __init__(self, case: str, size: int, batch: int, way: str = "32", device: str = "cpu") -> None:
         name = "cut" if case == "fastcut" else case
         kind = instar.get(name)
         torch.manual_seed(0)
@@ -131,9 +148,16 @@ class Built:
             config = replace(config, side=size, width=32 if size > 128 else 64, cluster=0.0)
         self.method = kind(config).to(device)
         self.optimizers = Optimizers(self.method)
-        self.precision, self.device = precision, device
+        self.precision, _, other = way.partition("+")
+        self.device = device
         self.batch = batch + batch % 2 if name == "bicyclegan" else batch  # half of its batch is encoded
         self.images = torch.rand(2, self.batch, 3, size, size).to(device) * 2 - 1
+        networks = [net for net in self.method.children() if any(p.requires_grad for p in net.parameters())]
+        if other == "recomputed":
+            for network in networks:
+                recompute_calls(network)
+        elif other == "compiled":
+            compile_calls(outermost(networks, lambda: self.step(0)))
 
     def step(self, number: int) -> None:
         """Do all objectives of a step."""

@@ -119,7 +119,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "truth": ({"batch": True}, "batch must be a whole number, not True"),
     "number": ({"method": {"nce_x": "high"}}, "method.nce_x must be a number, not 'high'"),
     "switch": ({"data": {"flip": 1}}, "data.flip must be True or False, not 1"),
-    "choice": ({"precision": "16"}, "precision must be '32' or 'bf16', not '16'"),
+    "choice": ({"precision": "16"}, "precision must be 'auto' or '32' or 'bf16', not '16'"),
     "pair": ({"method": {"optim": {"betas": 0.5}}}, "method.optim.betas must be a list of 2, each a number, not 0.5"),
     "path": ({"train": {"start_from": 3}}, "train.start_from must be a path or None, not 3"),
     "bounds": ({"steps": 0}, "steps must be at least 1, not 0"),

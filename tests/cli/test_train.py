@@ -541,6 +541,28 @@ def test_bf16(data: Path, tmp_path: Path, trained: Path) -> None:
     assert state(resumed) == state(run)
 
 
+def test_auto_precision_is_written_as_what_it_took(data: Path, tmp_path: Path) -> None:
+    """The run is that of the precision given; resuming it keeps it, whatever that device has."""
+    taken = "bf16" if has_bf16("cpu") else "32"
+    auto, given = tmp_path / "auto", tmp_path / "given"
+    assert call("cyclegan", data, "-o", auto, *SHORT, "--precision", "auto") == 0
+    assert call("cyclegan", data, "-o", given, *SHORT, "--precision", taken) == 0
+    assert settings(auto)["train"]["precision"] == taken
+    assert f"--precision auto takes {taken}: " in (auto / "run.log").read_text()
+    assert state(auto) == state(given)
+
+
+def test_networks_computed_twice_end_in_the_same_bits(data: Path, tmp_path: Path, trained: Path) -> None:
+    """The setting may change while a run is stopped, and nothing of it is in a checkpoint."""
+    run = tmp_path / "run"
+    assert call("cyclegan", data, "-o", run, *SHORT, "--train.activation-checkpointing", "G", "D_Y") == 0
+    assert settings(run)["train"]["activation_checkpointing"] == ["G", "D_Y"]
+    assert state(run) == state(trained)
+    written = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(written.replace("- G\n", "").replace("- D_Y\n", "- all\n"))
+    assert call("--resume", run, "--steps", 6) == 0
+
+
 def test_pairs_side_by_side(tmp_path: Path) -> None:
     for number in range(6):
         folder = tmp_path / "data" / ("train" if number < 4 else "test")

@@ -39,7 +39,7 @@ def test_messages_name_the_flag(cls: type[Any], values: dict[str, Any], message:
     ("values", "message"),
     [
         ({"stepz": 1}, "run.yaml: unknown setting 'stepz'; did you mean 'steps'"),
-        ({"qqqqq": 1}, "unknown setting 'qqqqq'; there is: accumulate, batch, clip"),
+        ({"qqqqq": 1}, "unknown setting 'qqqqq'; there is: accumulate, activation_checkpointing, batch"),
         ({"steps": "many"}, r"run.yaml: .*int.*steps"),
         ({"device": "gpu"}, r"run.yaml: device must be one of auto, cpu, cuda, mps, not 'gpu'"),
         ("steps", "run.yaml: expected settings of TrainConfig, found 'steps'"),

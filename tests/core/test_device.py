@@ -23,7 +23,7 @@ def test_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not hasattr(torch.cpu, "get_capabilities"), reason="this PyTorch lists no instructions")
 def test_processors_that_only_imitate_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    def there(**found: bool) -> bool:
+    def there(**found: bool) -> bool | None:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "some", **found})
         return has_bf16("cpu")
 
@@ -31,8 +31,15 @@ def test_processors_that_only_imitate_bf16(monkeypatch: pytest.MonkeyPatch) -> N
     assert there(avx512_bf16=True)
     assert there(neon=True, bf16=True)
     assert not there(avx2=True, avx512_f=True, avx512_bf16=False, amx_bf16=False)
-    assert not there(neon=True)
-    assert has_bf16("cuda")
+    assert there(neon=True) is False
+
+
+def test_what_is_not_known_of_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_bf16("mps") is None
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    assert has_bf16("cuda") is False
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert has_bf16("cpu") is None
 
 
 def test_a_batch_keeps_its_kind_and_names() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,7 +110,7 @@ def pretend(patch: Callable[[Any, str, Any], None]) -> None:
 
 def steps_on_meta(config: RunConfig) -> Steps:
     """Return the steps of a run on the device, that lags behind as a GPU does."""
-    fabric: Any = SimpleNamespace(device=META, world_size=1, autocast=nullcontext)
+    fabric: Any = SimpleNamespace(device=META, world_size=1)
     steps = Steps(fabric, build(config), config, Path("run"), source_for(config), lambda _: None)
     steps.lags = True
     return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,3 +117,38 @@ def _image(folder: Path) -> Path:
     path = folder / "a.png"
     Image.effect_noise((40, 36), 60).convert("RGB").save(path)
     return path
+
+
+def test_auto_takes_bfloat16_where_there_are_instructions(
+    run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, image = run_directory(), _image(tmp_path)
+    for there, took in ((True, "bf16"), (False, "32"), (None, "32")):
+        monkeypatch.setattr("instar.inference.model.has_bf16", lambda kind, there=there: there)
+        model = instar.load(run, "cpu", precision="auto")
+        assert model.precision == took
+        assert torch.equal(model.translate(X), instar.load(run, "cpu", precision=took).translate(X))
+        (said,) = instar.translate(run, image, tmp_path / took, device="cpu", precision="auto").notes
+        assert str(said).startswith(f"precision=auto takes {took}")
+        assert ("grey levels from that of float32" in str(said)) == bool(there)
+
+
+def test_auto_takes_float32_where_the_first_image_is_another_one(
+    run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And all later ones with it, in its own layout."""
+    run, image = run_directory(), _image(tmp_path)
+    monkeypatch.setattr("instar.inference.model.has_bf16", lambda kind: True)
+    monkeypatch.setattr("instar.inference.model.APART", -1.0)
+    model, full = instar.load(run, "cpu", precision="auto"), instar.load(run, "cpu")
+    for _ in range(2):
+        assert torch.equal(model.translate(X), full.translate(X))
+    (said,) = instar.translate(run, image, tmp_path / "out", device="cpu", precision="auto").notes
+    assert re.fullmatch(r"precision=auto takes 32: in bfloat16 the first image is \d\.\d grey levels off .*", str(said))
+
+
+def test_auto_takes_float32_for_tiles(run_directory: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instar.inference.model.has_bf16", lambda kind: True)
+    model, full = instar.load(run_directory(), "cpu", precision="auto"), instar.load(run_directory(), "cpu")
+    assert torch.equal(model.translate(X[:1], tile=64), full.translate(X[:1], tile=64))
+    assert model.precision == "32"

@@ -280,7 +280,7 @@ def _minutes(method: str, preset: str, data: DataConfig) -> tuple[float, str | N
     own = replace(config.data, roots=data.roots, source=data.source, target=data.target)
     config = replace(config, data=own)
     found: dict[str | None, float] = {None: measured(config).step}
-    if has_bf16(pick_device(config.train.device)):
+    if has_bf16(pick_device(config.train.device)) is not False:
         found["bf16"] = measured(replace(config, train=replace(config.train, precision="bf16"))).step
     precision = min(found, key=lambda one: found[one])
     return found[precision] * config.train.steps / 60, precision

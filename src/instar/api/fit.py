@@ -133,7 +133,7 @@ def fit_config(
     from instar.core.device import has_bf16, pick_device
 
     device = pick_device(config.train.device)
-    present = ["32", "bf16"] if has_bf16(device) else ["32"]
+    present = ["32"] if has_bf16(device) is False else ["32", "bf16"]
     rows: list[Fitted] = []
     for size in sizes or [config.data.size]:
         for precision in precisions or present:

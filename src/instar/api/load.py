@@ -17,7 +17,8 @@ def load(path: str | PathLike[str], device: str = "auto", precision: Precision =
         path: `RUN` (its last checkpoint) or `RUN/checkpoints/step-N`, or a file from `export`, which needs no
             PyTorch; or an address of a shared model: `hf://OWNER/NAME` of a hub, `file:///PATH`.
         device: auto, cpu, cuda or mps.
-        precision: 32 or bf16: bf16 takes half of the time where the device has it, and changes results a little.
+        precision: 32, bf16 or auto: bf16 takes half of the time where the device has it, and changes results a little;
+            auto takes it there, if the first image is close to that of float32.
 
     Raises:
         UserError: there is no complete checkpoint, or the device is not there.

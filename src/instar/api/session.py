@@ -39,6 +39,7 @@ from instar.data import Data, open_data
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
 from instar.engine.checkpoint import processes_of
+from instar.engine.computing import set_up
 from instar.engine.masks import limit_to_masks
 from instar.engine.start import pinned, take_over
 from instar.engine.trackers import boards, check_logger
@@ -154,6 +155,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         config = pinned(config) if job.fresh else config
         start = directory.last_of(out, job.checkpoint)
         began = processes_of(start, fabric) if start else take_over(method, config)
+        config, computed = set_up(fabric, method, config, data.train, out)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
         config = replace(config, data=config.data.named(data.found.names), formats=_kept(data.formats))
         images, changes = _images(data, fabric, job, start)
@@ -170,9 +172,8 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in about_images(data, config):
                     listeners(event)
-                for line in filter(
-                    None, (*job.said, said, began, about_precision(config.train.precision, fabric.device.type))
-                ):
+                imitated = about_precision(config.train.precision, fabric.device.type)
+                for line in filter(None, (*job.said, said, began, *computed, imitated)):
                     listeners(note(line))
                 if changes:
                     listeners(warning(changes))

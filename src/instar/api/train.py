@@ -110,7 +110,7 @@ def train(  # noqa: PLR0913  (the flags of the command line)
         seed: of all chance.
         device: auto, cpu, cuda or mps.
         devices: processes, each with its share of the batch.
-        precision: 32 or bf16.
+        precision: 32, bf16 or auto.
         channels: 3 for colour, 1 for gray, N for images of N bands.
         method: the method's other options by name; nested ones as mappings, {"optim": {"lr": 1e-4}}.
         data: other settings of the images by name.

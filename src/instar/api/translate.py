@@ -69,8 +69,9 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             and says how far the result is off.
         batch: most images of one size that go through the network together.
         device: auto, cpu, cuda or mps; where to load the model, if it is not loaded yet.
-        precision: 32 or bf16, of a model that is not loaded yet: bf16 takes half of the time where the device has it,
-            and changes results a little (see docs/translating.md).
+        precision: 32, bf16 or auto, of a model that is not loaded yet: bf16 takes half of the time where the device has
+            it, and changes results a little (see docs/translating.md); auto takes it there, if the first image is close
+            to that of float32.
         seed: of the model's noise or style, if it has any.
         samples: styles drawn for each image, the same ones for all: cat_seed0-0.png, cat_seed0-1.png, ...
         reference: images of the domain translated into, whose styles results take: cat_like-NAME.png.

@@ -113,6 +113,7 @@ def _measure(config: RunConfig, folder: Path, processes: int) -> Cost:
     from instar.api.session import SAMPLES, built, opened
     from instar.core.run import write_config
     from instar.engine import parallel
+    from instar.engine.computing import set_up
     from instar.engine.start import pinned, take_over
     from instar.engine.trainer import Trainer
     from instar.engine.trial import measure
@@ -124,6 +125,7 @@ def _measure(config: RunConfig, folder: Path, processes: int) -> Cost:
         method, _ = built(config, fabric)
         config = pinned(config)
         take_over(method, config)
+        config, _ = set_up(fabric, method, config, data.train, folder)
         write_config(config, folder)
         return measure(Trainer(fabric, method, config, folder, data.train, data.samples(SAMPLES)))
 

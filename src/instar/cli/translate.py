@@ -38,7 +38,8 @@ ABOUT = (
 RUN = "Run directory (its last checkpoint is used) or one checkpoint."
 DEVICE = "Where to compute; auto takes the first of cuda, mps, cpu that is there."
 PRECISION = (
-    "32: float32. bf16: half of the time where the device has it; results change by some gray levels in a few pixels."
+    "32: float32. bf16: half of the time where the device has it; results change by some gray levels in a few pixels. "
+    "auto: bf16 there, if the first image is close to that of float32."
 )
 RAY = (
     "Translate by all machines of a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for this machine alone. "

@@ -26,7 +26,7 @@ from instar.core.settings import (
 )
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32", "bf16"]
+Precision = Literal["auto", "32", "bf16"]
 Pages = int | Literal["all", "first"]
 """Of a file of several: all, the first, or the one of this number, from 1."""
 
@@ -286,7 +286,14 @@ class TrainConfig(Settings):
     devices: PositiveInt = 1
     """Processes, each with its share of the batch: GPUs, or CPU processes."""
     precision: Precision = "32"
-    """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32."""
+    """32: float32 (TF32 on GPUs that have it). bf16: autocast, weights and losses stay float32. auto: bf16 where the
+    device has instructions for it and the first step agrees with that of float32, else 32; config.yaml says which."""
+    compile: bool = field(default=False, metadata=IF_SET)
+    """Compile the networks with torch.compile, which takes minutes, for steps of fewer, larger kernels. Where there is
+    no compiler, or the first step comes out another one, they stay as they are."""
+    activation_checkpointing: tuple[str, ...] = field(default=(), metadata=IF_SET)
+    """Networks, by the names that checkpoints give them, or all, that keep little of a pass and compute it once more
+    for its gradient: the same numbers in less memory and more time."""
     ema: NonNegativeInt = 10_000
     """Half-life in images of the averaged weights used for translation, ramped up from 0; 0 turns them off."""
     clip: NonNegativeFloat = 0.0
@@ -325,6 +332,9 @@ class TrainConfig(Settings):
         if self.batch % self.devices:
             batch, devices = setting("train.batch", self.batch), setting("train.devices", self.devices)
             raise UserError(f"{batch} cannot be shared equally by {devices}")
+        if self.compile and self.activation_checkpointing:
+            both = setting("train.activation_checkpointing", self.activation_checkpointing)
+            raise UserError(f"{setting('train.compile', True)} and {both}: give one of the two")
         if self.batch % self.parts:
             batch, parts = setting("train.batch", self.batch), setting("train.accumulate", self.accumulate)
             raise UserError(f"{batch} cannot be cut into equal parts by {parts}; take a multiple of {self.parts}")

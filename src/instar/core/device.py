@@ -22,13 +22,15 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def has_bf16(device: str) -> bool:
-    """Return whether cuda, mps or cpu computes in bfloat16; others imitate it, many times slower than float32.
+def has_bf16(device: str) -> bool | None:
+    """Return whether cuda, mps or cpu has instructions for bfloat16; without, it is imitated, many times slower.
 
-    Older PyTorch does not list a processor's instructions: the answer is yes then, as for cuda and mps.
+    None where that cannot be told: on mps, and of processors by older PyTorch.
     """
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
-        return True
+        return None
     found = torch.cpu.get_capabilities()
     return any(found.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
 

@@ -163,3 +163,9 @@ def _rebuilt(kind: type[UserError], raw: str, state: dict[str, object]) -> UserE
     error.__dict__.update(state)
     error.args = (Message(raw),)
     return error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what another library says."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

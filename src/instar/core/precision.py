@@ -1,4 +1,4 @@
-"""What must not be computed in bf16."""
+"""What computes in bf16, and what must not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from torch import Tensor
 def full_precision(x: Tensor) -> Tensor:
     """Return x in float32, or as it is if it has more: under autocast it comes in bf16, too coarse to average."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[object]:
+    """Return a context in which networks on cuda, mps or cpu compute in a precision, 32 or bf16."""
+    return torch.autocast(device, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def without_autocast(kind: str) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""Devices and processes, by Lightning Fabric: launch, precision, collectives. Networks stay bare modules."""
+"""Devices and processes, by Lightning Fabric: launch, collectives. Networks stay bare modules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +18,11 @@ from lightning_fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.plugins.precision.amp import MixedPrecision
 from torch import Tensor
 
 from instar.core.config import TrainConfig
 from instar.core.device import pick_device
-from instar.core.errors import UserError, call, setting
+from instar.core.errors import UserError, call, first_line, setting
 from instar.core.memory import keep_freed_memory
 from instar.engine.reading import Reading
 
@@ -68,7 +67,7 @@ def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
     Within this context PyTorch's settings are those for training on the device; afterwards they are as they were.
 
     Args:
-        cfg: device, devices and precision.
+        cfg: device and devices.
         spawned: this process was started by Instar, which has put its rank into the environment; if not, a launcher
             such as torchrun or Slurm may have done so.
 
@@ -81,14 +80,14 @@ def launched(cfg: TrainConfig, *, spawned: bool = False) -> Iterator[Fabric]:
     launcher = _launcher(cfg) if outside else _Launcher(cfg.devices, 1)
     with _SHARED.of(kind, launcher.here):
         environment = [_environment()] if outside else [LightningEnvironment()] if spawned else []
-        fabric = fabric_of(kind, launcher.here, cfg.precision, *environment, nodes=launcher.nodes)
+        fabric = fabric_of(kind, launcher.here, *environment, nodes=launcher.nodes)
         try:
             with _silent():
                 fabric.launch()
         except torch.distributed.DistError as error:
             raise UserError(
                 f"{setting('train.devices', cfg.devices)}: the other processes were not there in time or cannot be "
-                f"reached ({_first_line(error)})"
+                f"reached ({first_line(error)})"
             ) from error
         yield fabric
 
@@ -111,7 +110,7 @@ def among_others(fabric: Fabric, run: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"process {fabric.global_rank + 1} of {fabric.world_size} has lost another one, which has ended or cannot "
-            f"be reached ({_first_line(error)}); go on with: {call('resume', run)}"
+            f"be reached ({first_line(error)}); go on with: {call('resume', run)}"
         ) from error
 
 
@@ -125,10 +124,6 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _launcher(cfg: TrainConfig) -> _Launcher:
@@ -164,22 +159,17 @@ def _slurm_tasks_here() -> int:
     return int(os.environ["SLURM_NTASKS"]) // int(os.environ.get("SLURM_NNODES", "1"))
 
 
-def fabric_of(
-    kind: str, devices: int = 1, precision: str = "32", *plugins: ClusterEnvironment, nodes: int = 1
-) -> Fabric:
+def fabric_of(kind: str, devices: int = 1, *plugins: ClusterEnvironment, nodes: int = 1) -> Fabric:
     """Return a Fabric that is not launched.
 
     Args:
         kind: of device: cuda, mps or cpu.
         devices: processes on each machine.
-        precision: 32 or bf16.
         plugins: what knows the ranks.
         nodes: machines.
     """
-    # As a plugin; named by a word, it would be announced on stderr.
-    mixed = [MixedPrecision("bf16-mixed", kind)] if precision == "bf16" else []
     strategy = "ddp" if devices * nodes > 1 else "auto"
-    return Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy, plugins=[*plugins, *mixed])
+    return Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy, plugins=[*plugins])
 
 
 def from_outside(cfg: TrainConfig) -> bool:
@@ -205,14 +195,12 @@ def describe(fabric: Fabric, precision: str, seed: int) -> str:
     )
 
 
-def average(fabric: Fabric, gradients: Sequence[Tensor]) -> None:
-    """Replace gradients by their mean over all processes, in one message."""
+def all_agree(fabric: Fabric, mine: bool) -> bool:
+    """Return whether all processes say yes; they ask together, and wait for each other."""
     if fabric.world_size == 1:
-        return
-    flat = fabric.all_reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
-    means = torch.split(cast(Tensor, flat), [g.numel() for g in gradients])
-    for gradient, mean in zip(gradients, means, strict=True):
-        gradient.copy_(mean.view_as(gradient))
+        return mine
+    against = fabric.all_reduce(torch.full((), float(not mine), device=fabric.device), reduce_op="sum")
+    return not bool(cast(Tensor, against))
 
 
 class Votes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from instar.core.config import RunConfig, code_in
 from instar.core.errors import UserError, call, setting
 from instar.core.method import Method, Objectives
 from instar.core.objective import Objective
+from instar.core.precision import autocast
 from instar.core.progress import Progress
 from instar.core.seed import seeded
-from instar.engine import parallel
 from instar.engine.attempt import Attempt, Tried
 from instar.engine.averages import Averages
 from instar.engine.counts import Counts
+from instar.engine.exchange import averaged
 from instar.engine.inputs import Source
 from instar.engine.meter import Meter
 from instar.engine.optimizers import Optimizers, gradient_norm, usable
@@ -71,6 +73,10 @@ class Steps:
     def at(self) -> Progress:
         """Where the run stands."""
         return Progress(self.step, self.cfg.steps, self.source.epoch_length)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return a context in which networks compute in the run's precision."""
+        return autocast(self.fabric.device.type, self.cfg.precision)
 
     @property
     def again(self) -> str:
@@ -145,22 +151,27 @@ class Steps:
         for part in rounds:
             objective = self.advance(part)
             if objective is not None:
-                found.append((objective, self.backward(objective, first=not found, share=1 / len(rounds))))
+                first, last = not found, len(found) == len(rounds) - 1
+                found.append((objective, self.backward(objective, first=first, last=last, share=1 / len(rounds))))
         return found
 
     def advance(self, rounds: Objectives) -> Objective | None:
         """Run the method up to its next objective, in the run's precision."""
-        with self.fabric.autocast():
+        with self.autocast():
             return next(rounds, None)
 
-    def backward(self, objective: Objective, *, first: bool = True, share: float = 1.0) -> Tensor:
-        """Add a share of the objective's gradient to what is there, or to nothing; return its total."""
+    def backward(self, objective: Objective, *, first: bool = True, last: bool = True, share: float = 1.0) -> Tensor:
+        """Add a share of the objective's gradient to what is there, or to nothing; return its total.
+
+        After the last part of a batch the gradients are means over all processes.
+        """
         parameters = self.optimizers.parameters(self.optimizers.names(objective.over))
         if first:
             for parameter in parameters:
                 parameter.grad = None
         total = objective.loss.total()
-        torch.autograd.backward(total if share == 1 else share * total, inputs=parameters)
+        with averaged(self.fabric, parameters) if last else nullcontext():
+            torch.autograd.backward(total if share == 1 else share * total, inputs=parameters)
         return total.detach()
 
     def move(self, parts: Sequence[tuple[Objective, Tensor]], at: Progress) -> bool:
@@ -176,7 +187,6 @@ class Steps:
         names = self.optimizers.names(objective.over)
         self.check_reach(objective.name, names)
         gradients = [p.grad for p in self.optimizers.parameters(names) if p.grad is not None]
-        parallel.average(self.fabric, gradients)
         norm = gradient_norm(gradients, self.cfg.clip)
         good = usable(norm)
         self.bad = torch.maximum(self.bad, (~good).to(self.bad))

@@ -169,7 +169,7 @@ class Trainer(Steps):
         """Write the sample picture of this step."""
         if not self.fabric.is_global_zero:
             return
-        with self.averages.in_place(), self.fabric.autocast():
+        with self.averages.in_place(), self.autocast():
             picture = preview.sheet(self.method, self.samples, self.cfg.seed)
         path = None
         try:
@@ -187,7 +187,7 @@ class Trainer(Steps):
             self.settle()
         if due and self.watcher and self.fabric.is_global_zero:
             try:
-                with self.averages.in_place(), self.fabric.autocast():
+                with self.averages.in_place(), self.autocast():
                     values = self.watcher(self.method)
             except UserError as error:  # of images: the training has nothing to do with them
                 self.tell(events.warning(f"step {self.step}: translations are not measured ({error.message.raw})"))
@@ -203,7 +203,7 @@ class Trainer(Steps):
         self.settle()
         if self.scorer and self.fabric.is_global_zero:
             try:
-                with self.averages.in_place(), self.fabric.autocast(), seeded(self.cfg.seed, self.step):
+                with self.averages.in_place(), self.autocast(), seeded(self.cfg.seed, self.step):
                     scores = self.scorer(self.method)
             except UserError as error:  # of images: the training has nothing to do with them
                 self.tell(events.warning(f"step {self.step} could not be scored: {error.message.raw}"))

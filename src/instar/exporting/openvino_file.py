@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from instar.core.batch import Domain
-from instar.core.errors import UserError
+from instar.core.errors import UserError, first_line
 from instar.exporting.cards import UNSTATED
 from instar.exporting.onnx_file import check_onnx, write_onnx
 from instar.inference.card import KEY, Card
 from instar.inference.model import Model
-from instar.inference.runtimes.graph import first_line
 
 
 def check_openvino() -> None:

@@ -42,11 +42,13 @@ class BaseTranslator(ABC):
         method: says what it can do (`core.abilities`) and which sizes it takes.
         config: settings of its run, or as much of them as is known.
         keys: its domains.
-        precision: 32, or bf16: whole images go through the networks in bfloat16.
+        precision: in which it computes, 32, or bf16: whole images go through the networks in bfloat16.
     """
 
     method: Any
     precision: Precision = "32"
+    chosen: str = ""
+    """Which precision was taken for auto, and why."""
     reads_windows = False
     """Whether large images can be translated window by window."""
 

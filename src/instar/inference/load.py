@@ -17,7 +17,7 @@ def load(path: str | PathLike[str], device: str = "auto", precision: Precision =
     Args:
         path: of it, or an address: hf://OWNER/NAME of a hub, file:///PATH.
         device: auto, cpu, cuda or mps.
-        precision: 32 or bf16; an exported file has its own.
+        precision: 32, bf16 or auto; an exported file has its own.
 
     Raises:
         UserError: there is no complete checkpoint, the file is not one of Instar's, or the device is not there; or
@@ -25,7 +25,7 @@ def load(path: str | PathLike[str], device: str = "auto", precision: Precision =
     """
     path = local(path)
     if is_exported(path):
-        if precision != "32":
+        if precision == "bf16":
             raise UserError(f"{setting('precision', precision)}: an exported graph has its own; take the run")
         return ExportedTranslator.load(path, device)
     from instar.inference.translator import Translator  # noqa: PLC0415  (seconds of torch)

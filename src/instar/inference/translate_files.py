@@ -91,7 +91,7 @@ def translate_files(
         model: a translator, or the directory of a run or of a checkpoint.
         request: which files, and what to make of them.
         device: auto, cpu, cuda or mps; where to load the model.
-        precision: 32 or bf16; of a model that is loaded here.
+        precision: 32, bf16 or auto; of a model that is loaded here.
         on_event: told of each result and of the tiles of large images (`Worked`, which says what it counts), and of
             what a user should know (`Noted`).
         stop: asked after each batch; what was begun then is brought to its end.
@@ -146,7 +146,7 @@ def translate_files(
             (work or work_through)(order, tally, request, translator, hear, stop)
         finally:
             tally.flush()
-    for line in summed(tally.lacking.items()):
+    for line in filter(None, (translator.chosen, *summed(tally.lacking.items()))):
         tell(line)
     return TranslationResult(
         out=request.out,
@@ -166,7 +166,7 @@ def translate_files(
 def _tell_if_imitated(translator: BaseTranslator, tell: Callable[[str], None]) -> None:
     from instar.core.device import has_bf16  # noqa: PLC0415  (torch, which exported models do without)
 
-    if not has_bf16(translator.computes_on):
+    if has_bf16(translator.computes_on) is False:
         asked = setting("precision", "bf16")
         tell(f"{asked}: this processor has no instructions for it, and takes many times longer")
 

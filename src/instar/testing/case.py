@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from instar.core import registry
 from instar.core.batch import Batch
-from instar.core.config import RunConfig
+from instar.core.config import Precision, RunConfig
 from instar.core.method import Method
 from instar.core.objective import Objective
 from instar.core.progress import Progress
@@ -47,9 +47,10 @@ class Case:
         """A batch of noise."""
         return source_for(self.config).batch(0)
 
-    def trainer(self, precision: str = "32") -> Trainer:
+    def trainer(self, precision: Precision = "32") -> Trainer:
         """Return a trainer of the method, on noise."""
-        return trainer(self.config, self.folder, self.method, source_for(self.config), precision)
+        config = replace(self.config, train=replace(self.config.train, precision=precision))
+        return trainer(config, self.folder, self.method, source_for(config))
 
     def phases(self, epoch_length: int = 3) -> list[Progress]:
         """Return the first step of every phase that a run goes through."""

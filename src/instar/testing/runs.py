@@ -108,11 +108,10 @@ def trainer(
     run: Path,
     method: Method[Any],
     source: Noise,
-    precision: str = "32",
     on_event: Listener | None = None,
 ) -> Trainer:
     """Return a trainer on the CPU; `run` is an empty directory or one to go on with."""
-    fabric = fabric_of("cpu", precision=precision)
+    fabric = fabric_of("cpu")
     listeners = Listeners(*([] if on_event is None else [on_event]))
     return Trainer(fabric, method, config, run, source, source.batch(10**6), listeners=listeners)
 

@@ -37,9 +37,3 @@ def threads() -> int:
         return int(torch.get_num_threads())
     named = os.environ.get("OMP_NUM_THREADS", "")
     return int(named) if named.isdecimal() else 0
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what a runtime says."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from instar.core.errors import UserError
+from instar.core.errors import UserError, first_line
 from instar.inference.card import KEY, Card
-from instar.inference.runtimes.graph import first_line, threads
+from instar.inference.runtimes.graph import threads
 
 NAME = "ONNX Runtime"
 
