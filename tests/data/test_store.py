@@ -1,7 +1,9 @@
+import base64
 import json
 import os
 import sys
 import time
+from array import array
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ from instar.core.events import Worked
 from instar.core.formats import DomainFormat
 from instar.core.listing import list_images
 from instar.data import ImageRef
-from instar.data import store as store_module
-from instar.data.store import Decoding, ImageStore, fitted, open_stores
+from instar.data import decoding as decoding_module
+from instar.data.decoding import Decoding, fitted
+from instar.data.store import ImageStore, open_stores
 
 
 def decoding(short_side: int, channels: int, sides: int = 1, **options: Any) -> Decoding:
@@ -40,9 +43,9 @@ def opened(files: list[ImageRef], how: Decoding) -> ImageStore:
 def open_counting(monkeypatch: pytest.MonkeyPatch, *args, **kwargs) -> tuple[ImageStore, int]:
     """Open a store and count how many images are decoded for it."""
     calls = []
-    real = store_module.decode
+    real = decoding_module.decode
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "decode", lambda *a: calls.append(a) or real(*a))
+        patch.setattr(decoding_module, "decode", lambda *a: calls.append(a) or real(*a))
         store = opened(*args, **kwargs)
     return store, len(calls)
 
@@ -184,7 +187,7 @@ def test_an_interrupted_build_leaves_nothing(make, own_cache: Path, monkeypatch)
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store_module, "decode", interrupted)
+    monkeypatch.setattr(decoding_module, "decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opened(refs(make("1.png")), SMALL)
     assert list(own_cache.iterdir()) == []
@@ -196,8 +199,8 @@ def test_a_faster_process_wins(make, own_cache: Path, monkeypatch) -> None:
     (cache,) = own_cache.iterdir()
     inode = (cache / "pixels.bin").stat().st_ino
     answers = iter([None])  # the first look finds nothing, as if the other process were not ready yet
-    real = store_module.cache.load
-    monkeypatch.setattr(store_module.cache, "load", lambda name: next(answers, real(name)))
+    real = decoding_module.cache.load
+    monkeypatch.setattr(decoding_module.cache, "load", lambda name: next(answers, real(name)))
     second = opened(files, SMALL)
     assert (cache / "pixels.bin").stat().st_ino == inode
     assert list(own_cache.iterdir()) == [cache]
@@ -207,7 +210,7 @@ def test_a_faster_process_wins(make, own_cache: Path, monkeypatch) -> None:
 
 def test_least_recently_used_caches_go_first(make, own_cache: Path, monkeypatch) -> None:
     size = 12 * 15 * 3
-    small = decoding(12, 3, cache_gb=(2 * size + 600) / 1e9)  # two, with their indexes
+    small = decoding(12, 3, cache_gb=(2 * size + 1200) / 1e9)  # two, with their indexes
     a, b, c = ([ref] for ref in refs(make("1.png", "2.png", "3.png")))
     opened(a, small)
     opened(b, small)
@@ -257,7 +260,7 @@ def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(json, "dumps", full)
-    monkeypatch.setattr(store_module.cache, "key", lambda *_: "key")
+    monkeypatch.setattr(decoding_module.cache, "key", lambda *_: "key")
     store = opened(refs(make("1.png")), SMALL)
     assert "No space left on device" in store.notes[0]
     assert store[0].shape == (12, 15, 3)
@@ -283,7 +286,7 @@ def test_out_of_memory_names_the_file(make, monkeypatch: pytest.MonkeyPatch) -> 
     def fails(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(store_module, "to_typed", fails)
+    monkeypatch.setattr(decoding_module, "to_typed", fails)
     with pytest.raises(UserError, match=r"1\.png: out of memory"):
         opened(refs(make("1.png")), SMALL)
 
@@ -328,7 +331,10 @@ def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkey
     opened(files, SMALL)
     file = next(own_cache.iterdir()) / "index.json"
     content = json.loads(file.read_text())
-    file.write_text(json.dumps({**content, "index": content["index"].replace('"kept": [0, 1]', '"kept": [1, 0]')}))
+    index = json.loads(content["index"])
+    swapped = base64.b64encode(array("q", [1, 0]).tobytes()).decode()
+    assert index["kept"]["q"] != swapped
+    file.write_text(json.dumps({**content, "index": json.dumps({**index, "kept": {"q": swapped}})}))
     assert open_counting(monkeypatch, files, SMALL)[1] == 2
 
 

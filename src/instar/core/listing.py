@@ -212,10 +212,9 @@ def suffix_of(path: PurePath) -> str:
 
 
 def _suffix(name: str) -> str:
-    small = name.lower()
-    if small.endswith(PACKED):
+    stem, dot, end = name.lower().rpartition(".")
+    if end == "gz" and stem.endswith(".nii"):
         return PACKED
-    stem, dot, end = small.rpartition(".")
     return dot + end if stem and end else ""
 
 
@@ -362,12 +361,12 @@ def in_folders(path: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _words_of_parts(folder: str) -> str:
-    return "".join(f"{_words(part)}{_PART}" for part in folder.split(os.sep))
+    return "".join(f"{_words(part)}{_PART}" for part in folder.split(os.sep))  # noqa: PTH206  (no path)
 
 
 @lru_cache(maxsize=1024)
 def _words_of_folders(folder: str) -> str:
-    return "".join(f"1{_words(part)}{_END}{part}{_END}" for part in folder.split(os.sep))
+    return "".join(f"1{_words(part)}{_END}{part}{_END}" for part in folder.split(os.sep))  # noqa: PTH206  (no path)
 
 
 def _words(name: str) -> str:

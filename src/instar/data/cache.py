@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import shutil
 import time
 import zlib
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,32 +26,39 @@ from instar.core.files import read_own
 from instar.core.formats import DomainFormat
 from instar.core.member import File, Member
 from instar.core.stamps import stamp
+from instar.data.files import Files, Singles, stats_of
 from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
 from instar.data.threads import in_threads
 
-_VERSION = 3
+_VERSION = 4
 _TEMPORARY = ".part-"
 _ALIGN = 16
 _STALE_SECONDS = 86_400
+_TYPE = "q"
+"""Of the arrays of an index: integers of 64 bits."""
 _THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
 class Index:
-    """What a cache holds. Side 0 are the images, or the rows' first ones; the other sides are their partners."""
+    """What a cache holds. Side 0 are the images, or the rows' first ones; the other sides are their partners.
+
+    Numbers of images are in arrays: of a million, each object counts.
+    """
 
     channels: list[int]
     """Of a side."""
     types: list[str]
     """Of the values of a side, by NumPy's name."""
-    kept: list[int] = field(default_factory=list)
+    kept: array[int] = field(default_factory=lambda: array("q"))
     """Rows whose files can be read."""
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    """(height, width) of each kept row, the same on all sides."""
-    offsets: list[list[int]] = field(default_factory=list)
+    heights: array[int] = field(default_factory=lambda: array("q"))
+    widths: array[int] = field(default_factory=lambda: array("q"))
+    """Of each kept row, the same on all sides."""
+    offsets: list[array[int]] = field(default_factory=list)
     """By side: where in the file of pixels an image begins."""
-    checksums: list[list[int]] = field(default_factory=list)
+    checksums: list[array[int]] = field(default_factory=list)
     """By side: `checksum` of each image."""
     bad: list[tuple[str, str]] = field(default_factory=list)
     """Files that cannot be read, and why."""
@@ -60,8 +69,18 @@ class Index:
 
     def nbytes(self) -> int:
         """Return the size of all images in bytes."""
-        pixels = sum(height * width for height, width in self.sizes)
+        pixels = int((np.asarray(self.heights) * np.asarray(self.widths)).sum())
         return pixels * sum(self.pixel_bytes)
+
+    def add(self, row: int, height: int, width: int) -> None:
+        """Take in a row that can be read."""
+        self.kept.append(row)
+        self.heights.append(height)
+        self.widths.append(width)
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Return height and width of a kept row."""
+        return self.heights[i], self.widths[i]
 
     @property
     def pixel_bytes(self) -> list[int]:
@@ -103,21 +122,50 @@ def key(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFormat]) ->
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def key_by_times(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFormat]) -> str:
+    """Return a name as `key` does, from what the file system says: no file is opened.
+
+    The time of the last change of anything tells where tools that restore the other times wrote a file anew. Where the
+    file system has no such time, on Windows, files are opened as `key` does.
+    """
+    if os.name == "nt":
+        return key(rows, sizing, formats)
+    head = json.dumps([_VERSION, "times", sizing, [asdict(form) for form in formats]])
+    digest = hashlib.blake2b(head.encode(), digest_size=16)
+    if isinstance(rows, Singles) and isinstance(rows.refs, Files):
+        digest.update(os.path.realpath(rows.refs.folder).encode("utf-8", "surrogateescape"))
+        digest.update("\0".join(rows.refs.inside).encode("utf-8", "surrogateescape"))
+        digest.update(rows.refs.stats.tobytes())
+        return digest.hexdigest()
+    stats = lru_cache(maxsize=1024)(stats_of)
+    for row in rows:
+        for ref in row:
+            path = ref.path
+            file, where = (path.container, path.where()) if isinstance(path, Member) else (path, "")
+            said = (str(file), where, ref.half, ref.entry, ref.page, stats(str(file)))
+            digest.update(repr(said).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def checksum(array: NDArray[Any]) -> int:
     """Return what tells whether pixels are those that were written."""
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
-def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
-    """Return the index of a cache and its images, a list per side; None if there is no whole cache.
+def load(name: str, *, verify: bool = True) -> tuple[Index, list[Mapped] | None] | None:
+    """Return the index of a cache and its images, a sequence per side; None if there is no whole cache.
 
     The images are None if the cache only remembers which files are good.
+
+    Args:
+        name: its key.
+        verify: whether to compare all pixels with their checksums now; else who reads them does.
     """
     folder = home() / name
     try:
         with read_own(folder / "index.json") as file:
             index = _parsed(file.read().decode("utf-8"))
-        pixels = _map(folder / "pixels.bin", index) if index.cached else None
+        pixels = _map(folder / "pixels.bin", index, verify=verify) if index.cached else None
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -126,42 +174,58 @@ def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
 
 
 def _text(index: Index) -> str:
-    content = json.dumps(vars(index))
+    content = json.dumps(vars(index), default=_packed)
     return json.dumps({"digest": _digest(content), "index": content})
+
+
+def _packed(numbers: array[int]) -> dict[str, str]:
+    return {numbers.typecode: base64.b64encode(numbers.tobytes()).decode()}
 
 
 def _parsed(text: str) -> Index:
     found = json.loads(text)
     if found["digest"] != _digest(found["index"]):
         raise ValueError("an index that was changed")
-    return Index(**json.loads(found["index"]))
+    return Index(**json.loads(found["index"], object_hook=_unpacked))
+
+
+def _unpacked(found: dict[str, Any]) -> dict[str, Any] | array[int]:
+    if set(found) != {_TYPE}:
+        return found
+    numbers = array(_TYPE)
+    numbers.frombytes(base64.b64decode(found[_TYPE]))
+    return numbers
 
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _map(path: Path, index: Index) -> list[Mapped]:
+def _map(path: Path, index: Index, *, verify: bool) -> list[Mapped]:
     file = read_own(path)
     flat: NDArray[np.uint8] = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
-    sides: list[Mapped] = []
-    for side, kind in enumerate(index.types):
-        images: list[NDArray[Any]] = []
-        for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
-            raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
-            images.append(raw.view(kind).reshape(height, width, index.channels[side]))
-        sides.append(Mapped(images, file, len(flat), path))
-    _check(sides, index, path)
+    sides = [
+        Mapped(partial(_view, flat, index, side), len(index.kept), file, len(flat), path)
+        for side in range(len(index.types))
+    ]
+    if verify:
+        _check(sides, index, path)
     return sides
+
+
+def _view(flat: NDArray[np.uint8], index: Index, side: int, i: int) -> NDArray[Any]:
+    (height, width), offset = index.size(i), index.offsets[side][i]
+    raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
+    return raw.view(index.types[side]).reshape(height, width, index.channels[side])
 
 
 def _check(sides: list[Mapped], index: Index, path: Path) -> None:
     """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     for images, expected in zip(sides, index.checksums, strict=True):
         # By number: each image is asked for as it is read, when the file is looked at.
-        if in_threads(partial(_checksum_of, images), range(len(images)), _THREADS) != expected:
+        if in_threads(partial(_checksum_of, images), range(len(images)), _THREADS) != list(expected):
             raise ValueError(f"{path} holds other pixels than were written")
 
 

@@ -1,16 +1,19 @@
-"""Images of a folder as a sequence that makes each when it is asked for: of a million, every object that is kept counts."""
+"""Images of a folder as a sequence that makes each when it is asked for: of a million, each object counts."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from instar.core.listing import beginning, composed
 from instar.data.refs import ImageRef, Row
-
-ItemT = TypeVar("ItemT")
 
 
 class Files(Sequence[ImageRef]):
@@ -59,9 +62,29 @@ class Files(Sequence[ImageRef]):
         """Return the text of a file's path."""
         return self._begin + self.inside[i]
 
+    @cached_property
+    def stats(self) -> NDArray[np.int64]:
+        """What `stats_of` says of each file (N, 4), as it was first asked for; -1 of those of which it says nothing."""
+        found = np.full((len(self), 4), -1, np.int64)
+        for i in range(len(self)):
+            if (stats := stats_of(self.path(i))) is not None:
+                found[i] = stats
+        return found
+
     def taken(self, places: Sequence[int]) -> Files:
         """Return those at some places."""
         return Files(self.folder, [self.inside[i] for i in places])
+
+
+def stats_of(path: str) -> tuple[int, int, int, int] | None:
+    """Return size, times of the last change of content and of anything, and number of a file; None if it is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (a path that is made counts, of a million)
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 class Singles(Sequence[Row]):

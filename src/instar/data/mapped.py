@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, overload
 
@@ -20,12 +20,12 @@ class Mapped(Sequence[Array]):
     To touch a page that the file no longer has ends the process with SIGBUS.
     """
 
-    def __init__(self, images: list[Array], file: IO[bytes], nbytes: int, path: Path) -> None:
-        """Take views of the first `nbytes` of a file, which stays open."""
-        self._images, self._file, self._nbytes, self._path = images, file, nbytes, path
+    def __init__(self, view: Callable[[int], Array], count: int, file: IO[bytes], nbytes: int, path: Path) -> None:
+        """Take `count` views, each made when it is asked for, of the first `nbytes` of a file, which stays open."""
+        self._view, self._count, self._file, self._nbytes, self._path = view, count, file, nbytes, path
 
     def __len__(self) -> int:
-        return len(self._images)
+        return self._count
 
     @overload
     def __getitem__(self, i: int) -> Array: ...
@@ -38,4 +38,8 @@ class Mapped(Sequence[Array]):
             raise UserError(
                 f"{self._path}: the cache of images was cut short while it was in use; it will be made anew"
             )
-        return self._images[i]
+        if isinstance(i, slice):
+            return [self._view(one) for one in range(*i.indices(self._count))]
+        if not 0 <= i < self._count:
+            raise IndexError(i)
+        return self._view(i)
