@@ -99,7 +99,9 @@ def measured(args: argparse.Namespace, images: Path, name: str, checkout: Path) 
     if not loader:
         loader |= in_process("loader", images, args, checkout, cache)
     results.write_text(json.dumps(known, indent=1))
-    drawn = {one["first"]["drawn"] for key, one in known.items() if key.startswith(f"{images.name} ") and "first" in one}
+    drawn = {
+        one["first"]["drawn"] for key, one in known.items() if key.startswith(f"{images.name} ") and "first" in one
+    }
     if len(drawn) > 1:
         sys.exit("the images drawn are not the same")
     return {**mine, "loader": loader}

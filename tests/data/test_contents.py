@@ -82,7 +82,9 @@ def test_a_damaged_memory_is_made_anew(folder: Path, read: list[str], own_cache:
     assert os.name == "nt" or read == []
 
 
-def test_a_memory_that_cannot_be_kept_is_done_without(folder: Path, own_cache: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_memory_that_cannot_be_kept_is_done_without(
+    folder: Path, own_cache: Path, tmp_path: Path, monkeypatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("INSTAR_CACHE", str(tmp_path / "file/cache"))
     assert list(contents.of(files(folder))) == digests(folder)

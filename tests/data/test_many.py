@@ -1,7 +1,6 @@
 """Large sets, whose limit is lowered here: they must give what small ones give."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,21 +32,21 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Name the files that are decoded."""
     calls: list[Any] = []
     real = decoding_module.decode
     monkeypatch.setattr(decoding_module, "decode", lambda *a, **b: calls.append(a[0].path.name) or real(*a, **b))
-    yield calls
+    return calls
 
 
 def written(make, names: int = COUNT) -> Path:
     """Write two domains."""
-    return make(*(f"train{domain}/{i}.png" for domain in "AB" for i in range(names)), size=(24, 30))
+    return make(*(f"train{domain}/{i}.png" for domain in "AB" for i in range(names)), size=(30, 36))
 
 
 def data(root: Path, kind: type[Batch] = Unpaired, **options: Any) -> Data:
-    known = {"size": 16, "holdout": 0} | options
+    known = {"size": 24, "holdout": 0} | options
     return open_data(DataConfig(roots=(root,), **known), 3, kind, 3, seed=5)
 
 
@@ -81,7 +80,7 @@ def test_batches_are_those_of_a_set_that_was_read_before(make, own_cache, kind, 
 
 def test_a_mixed_depth_gives_the_same_numbers(make, own_cache, monkeypatch) -> None:
     root = written(make)
-    wide = np.random.default_rng(0).integers(0, 2**16, (30, 24), dtype=np.uint16)
+    wide = np.random.default_rng(0).integers(0, 2**16, (36, 30), dtype=np.uint16)
     for i in (3, 7):
         Image.fromarray(wide).save(root / f"trainA/{i}.png")
     wanted = batches(data(root))
@@ -96,8 +95,8 @@ def test_the_first_step_decodes_little(make, own_cache, large, decoded, monkeypa
     assert len(decoded) == 10
     found.train.batch(0)
     assert len(decoded) == 16
-    assert "200 images are read while they are trained on" in found.notes[0]
-    assert "data.cache_gb=1e-07" in found.notes[0]
+    (said,) = (note for note in found.notes if "200 images are read while they are trained on" in note)
+    assert "data.cache_gb=1e-07" in said
 
 
 def test_a_second_start_decodes_nothing(make, own_cache, large, decoded) -> None:
@@ -170,7 +169,7 @@ def test_pixels_that_were_changed_are_decoded_from_their_file(make, own_cache, l
 def test_other_processes_take_the_cache_that_the_first_makes(make, own_cache, large, monkeypatch) -> None:
     monkeypatch.setattr(many, "_POLL", 0.01)
     rows = Singles(Files(written(make) / "trainA", [f"{i}.png" for i in range(COUNT)]))
-    how = Decoding(16, (DomainFormat(channels=3),))
+    how = Decoding(24, (DomainFormat(channels=3),))
     waiting = Many(rows, replace(how, fills_cache=False))
     assert list(own_cache.iterdir()) == []
     Many(rows, how).settle()
@@ -184,7 +183,7 @@ def test_a_cache_that_nobody_asks_for_any_more_is_not_made(make, own_cache, larg
     monkeypatch.setattr(decoding_module, "decode", lambda *a, **b: time.sleep(0.02) or real(*a, **b))
     found = Many(
         Singles(Files(written(make, 300) / "trainA", [f"{i}.png" for i in range(300)])),
-        Decoding(16, (DomainFormat(channels=3),)),
+        Decoding(24, (DomainFormat(channels=3),)),
     )
     thread = found._thread
     assert thread

@@ -256,7 +256,7 @@ def test_a_cache_that_cannot_be_written(make, tmp_path: Path, monkeypatch) -> No
 
 
 def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(json, "dumps", full)

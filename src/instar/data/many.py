@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
+from instar.core.formats import DomainFormat
 from instar.core.reading import UnreadableImage, summed
 from instar.data import cache
 from instar.data.cache import Index
@@ -159,7 +160,8 @@ class Many:
         """
         self.rows, self.decoding = rows, decoding
         self.lost = Lost(len(rows), decoding.max_bad)
-        self._recent = lru_cache(_RECENT)(self._decode)
+        # Of parts of it, not of itself: what asks for it no longer must not be held by a circle.
+        self._recent = lru_cache(_RECENT)(partial(_decode, rows, decoding, self.lost))
         self._cached: _Cached | None = None
         self._failed: UserError | None = None
         self._stop = threading.Event()
@@ -197,20 +199,6 @@ class Many:
         if self._thread:
             self._thread.join()
 
-    def _decode(self, i: int) -> list[NDArray[Any]]:
-        try:
-            return [self._typed(side, one) for side, one in enumerate(decode_row(self.rows[i], self.decoding))]
-        except UnreadableImage as error:
-            self.lost.add(i, error)
-            raise LostImage(error.path, error.reason) from error
-
-    def _typed(self, side: int, found: Decoded) -> NDArray[Any]:
-        """Return pixels in the type of their domain; plain ones may be of 8 or 16 bits, whatever the others are."""
-        form = self.decoding.formats[side]
-        if form.plain and found.pixels.dtype == np.uint8:
-            return found.pixels
-        return as_type(found.pixels, form.dtype or "uint16")
-
     def _probe(self) -> tuple[int, list[tuple[str, tuple[str, ...]]]]:
         """Decode some rows. Return the bytes of all rows that follow from theirs, and what files lack, by name."""
         chosen = evenly(range(len(self.rows)), PROBED)
@@ -230,7 +218,7 @@ class Many:
         found = {i: one for i, one in looked.items() if isinstance(one, list)}
         nbytes = 0
         for side in range(len(self.decoding.formats)):
-            typed = [self._typed(side, one[side]) for one in found.values()]
+            typed = [_typed(one[side].pixels, self.decoding.formats[side]) for one in found.values()]
             widest = max(pixels.itemsize for pixels in typed)
             nbytes += sum(pixels.size for pixels in typed) * widest
         said = [
@@ -270,6 +258,22 @@ class Many:
             self._failed = error
         self._cached = _Cached(index, sides, len(self.rows))
         return True
+
+
+def _decode(rows: Sequence[Row], decoding: Decoding, lost: Lost, i: int) -> list[NDArray[Any]]:
+    try:
+        found = decode_row(rows[i], decoding)
+    except UnreadableImage as error:
+        lost.add(i, error)
+        raise LostImage(error.path, error.reason) from error
+    return [_typed(one.pixels, form) for one, form in zip(found, decoding.formats, strict=True)]
+
+
+def _typed(pixels: NDArray[Any], form: DomainFormat) -> NDArray[Any]:
+    """Return pixels in the type of their domain; plain ones may be of 8 or 16 bits, whatever the others are."""
+    if form.plain and pixels.dtype == np.uint8:
+        return pixels
+    return as_type(pixels, form.dtype or "uint16")
 
 
 def _fill(asking: weakref.ref[Many], name: str, rows: Sequence[Row], decoding: Decoding, stop: threading.Event) -> None:
