@@ -270,7 +270,9 @@ def written(root: Path, photos: Path, count: int, side: int) -> Path:
         (root / f"train{domain}").mkdir(parents=True, exist_ok=True)
         for number in range(count // 2):
             photo = pool[int(rng.integers(len(pool)))]
-            top, left = (int(rng.integers(extent - part)) for extent, part in zip(photo.shape, (height, width)))
+            top, left = (
+                int(rng.integers(extent - part)) for extent, part in zip(photo.shape[:2], (height, width), strict=True)
+            )
             down, right = int(rng.integers(3 * height)), int(rng.integers(3 * width))
             pixels = photo[top : top + height, left : left + width] + noise[down : down + height, right : right + width]
             image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

@@ -89,7 +89,7 @@ def open_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener = ig
     """
     if not rows:
         raise ValueError("a store needs at least one image")
-    found = _large_rows(rows, decoding) if decoding.native and not decoding.masks else {}
+    found = _large_rows(rows, decoding) if decoding.native else {}
     small = [row for i, row in enumerate(rows) if i not in found] if found else rows
     stores = _small_stores(small, decoding, on_event) if small else []
     if not found:
