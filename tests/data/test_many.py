@@ -199,3 +199,23 @@ def test_after_the_last_row_comes_the_first() -> None:
     for row in (3, 0):
         lost.add(row, error)
     assert [lost.next_to(row) for row in range(4)] == [1, 1, 2, 1]
+
+
+def test_what_fits_packed_is_kept_so(tmp_path: Path, own_cache, large, decoded) -> None:
+    (tmp_path / "trainA").mkdir()
+    down, right = np.mgrid[0:40, 0:50]
+    for i in range(COUNT):
+        pixels = np.stack([down + i, right, down + right], 2).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"trainA/{i}.png")
+    rows = Singles(Files(tmp_path / "trainA", [f"{i}.png" for i in range(COUNT)]))
+    how = Decoding(40, (DomainFormat(channels=3),), cache_gb=COUNT * 40 * 50 * 3 * 0.6 / 1e9)
+    first = Many(rows, how)
+    wanted = [first.image(0, i).copy() for i in range(COUNT)]
+    first.settle()
+    decoded.clear()
+    again = Many(rows, how)
+    assert 0 < again.cached_bytes < how.cache_gb * 1e9
+    assert not again.is_decoded
+    assert all(np.array_equal(again.image(0, i), wanted[i]) for i in range(COUNT))
+    assert decoded == []
+    assert "they are packed without loss" in again.notes[0]

@@ -1,6 +1,7 @@
 import base64
 import json
 import os
+import shutil
 import sys
 import time
 from array import array
@@ -358,3 +359,49 @@ def test_a_link_to_itself_is_an_unreadable_file(make) -> None:
     (root / "9.png").symlink_to("9.png")
     store = opened(refs(root), replace(SMALL, max_bad=0.5))
     assert (len(store), [path.name for path, _ in store.bad]) == (3, ["9.png"])
+
+
+def photos(root: Path, count: int = 6) -> list[ImageRef]:
+    """Write smooth images, which become smaller when they are packed."""
+    root.mkdir()
+    for i in range(count):
+        down, right = np.mgrid[0:40, 0:50]
+        Image.fromarray(np.stack([down + i, right, down + right], 2).astype(np.uint8)).save(root / f"{i}.png")
+    return refs(root)
+
+
+def test_what_fits_packed_is_kept_so(tmp_path: Path, own_cache: Path, monkeypatch) -> None:
+    files = photos(tmp_path / "photos")
+    raw = opened(files, decoding(40, 3))
+    wanted = [raw[i].copy() for i in range(6)]
+    shutil.rmtree(own_cache)
+    tight = decoding(40, 3, cache_gb=raw.cached_bytes * 0.7 / 1e9)
+    for calls in (6 + 6, 0):  # some say how small all become
+        store, decoded = open_counting(monkeypatch, files, tight)
+        assert decoded == calls
+        assert all(np.array_equal(store[i], wanted[i]) for i in range(6))
+        assert 0 < store.cached_bytes < raw.cached_bytes * 0.7
+        assert (store.packed, store.is_decoded, raw.is_decoded) == (True, False, True)
+        (note,) = store.notes
+        assert "they are packed without loss into 0.00 GB, which is slower" in note
+        assert "data.cache_gb" in note
+    (cache,) = own_cache.iterdir()
+    pixels = bytearray((cache / "pixels.bin").read_bytes())
+    pixels[40] ^= 1
+    (cache / "pixels.bin").write_bytes(pixels)
+    assert open_counting(monkeypatch, files, tight)[1] > 0
+
+
+def test_what_does_not_fit_after_all_is_decoded_each_time(tmp_path: Path, own_cache: Path, monkeypatch) -> None:
+    files = photos(tmp_path / "photos")
+    raw = opened(files, decoding(40, 3))
+    shutil.rmtree(own_cache)
+    tight = decoding(40, 3, cache_gb=raw.cached_bytes * 0.5 / 1e9)
+    monkeypatch.setattr(decoding_module, "_packed_bytes", lambda *_: 1)
+    monkeypatch.setattr(decoding_module, "pack", lambda pixels: pixels.tobytes())
+    for _ in range(2):
+        store = opened(files, tight)
+        assert store.cached_bytes == 0
+        assert "decoded each time" in store.notes[0]
+        assert np.array_equal(store[5], raw[5])
+    assert open_counting(monkeypatch, files, tight)[1] == 0  # which is remembered

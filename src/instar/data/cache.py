@@ -28,6 +28,7 @@ from instar.core.member import File, Member
 from instar.core.stamps import stamp
 from instar.data.files import Files, Singles, stats_of
 from instar.data.mapped import Mapped
+from instar.data.packing import unpack
 from instar.data.refs import ImageRef, Row
 from instar.data.threads import in_threads
 
@@ -58,17 +59,25 @@ class Index:
     """Of each kept row, the same on all sides."""
     offsets: list[array[int]] = field(default_factory=list)
     """By side: where in the file of pixels an image begins."""
+    lengths: list[array[int]] = field(default_factory=list)
+    """By side: how many bytes of it there are."""
     checksums: list[array[int]] = field(default_factory=list)
-    """By side: `checksum` of each image."""
+    """By side: `checksum` of these bytes."""
+    packed: bool = False
+    """Whether they are to be unpacked, see `packing`."""
     bad: list[tuple[str, str]] = field(default_factory=list)
     """Files that cannot be read, and why."""
     notes: list[tuple[int, int, list[str]]] = field(default_factory=list)
     """Row, side and words of images that lack something of their files."""
     cached: bool = True
     """False if this only remembers which files are good."""
+    least: int = 0
+    """Bytes that a cache of all images needs, packed or not."""
 
     def nbytes(self) -> int:
-        """Return the size of all images in bytes."""
+        """Return the size of all images in bytes, packed where they are."""
+        if self.packed:
+            return sum(sum(lengths) for lengths in self.lengths)
         pixels = int((np.asarray(self.heights) * np.asarray(self.widths)).sum())
         return pixels * sum(self.pixel_bytes)
 
@@ -77,6 +86,11 @@ class Index:
         self.kept.append(row)
         self.heights.append(height)
         self.widths.append(width)
+
+    def forget_images(self) -> None:
+        """Remember from now on only which files are good."""
+        self.cached = self.packed = False
+        self.offsets, self.lengths, self.checksums = ([array("q") for _ in self.types] for _ in range(3))
 
     def size(self, i: int) -> tuple[int, int]:
         """Return height and width of a kept row."""
@@ -207,7 +221,7 @@ def _map(path: Path, index: Index, *, verify: bool) -> list[Mapped]:
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
     sides = [
-        Mapped(partial(_view, flat, index, side), len(index.kept), file, len(flat), path)
+        Mapped(partial(_stored, flat, index, side), partial(_pixels, index, side), file, len(flat), path)
         for side in range(len(index.types))
     ]
     if verify:
@@ -215,22 +229,27 @@ def _map(path: Path, index: Index, *, verify: bool) -> list[Mapped]:
     return sides
 
 
-def _view(flat: NDArray[np.uint8], index: Index, side: int, i: int) -> NDArray[Any]:
-    (height, width), offset = index.size(i), index.offsets[side][i]
-    raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
-    return raw.view(index.types[side]).reshape(height, width, index.channels[side])
+def _stored(flat: NDArray[np.uint8], index: Index, side: int, i: int) -> NDArray[np.uint8]:
+    offset = index.offsets[side][i]
+    return flat[offset : offset + index.lengths[side][i]]
+
+
+def _pixels(index: Index, side: int, i: int, stored: NDArray[np.uint8]) -> NDArray[Any]:
+    shape, kind = (*index.size(i), index.channels[side]), np.dtype(index.types[side])
+    return unpack(stored.data, shape, kind) if index.packed else stored.view(kind).reshape(shape)
 
 
 def _check(sides: list[Mapped], index: Index, path: Path) -> None:
-    """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
+    """Compare all images with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     for images, expected in zip(sides, index.checksums, strict=True):
         # By number: each image is asked for as it is read, when the file is looked at.
-        if in_threads(partial(_checksum_of, images), range(len(images)), _THREADS) != list(expected):
+        found = in_threads(partial(_checksum_of, images), range(len(expected)), _THREADS)
+        if found != list(expected):
             raise ValueError(f"{path} holds other pixels than were written")
 
 
 def _checksum_of(images: Mapped, number: int) -> int:
-    return checksum(images[number])
+    return checksum(images.stored(number))
 
 
 class Writer:
@@ -268,7 +287,7 @@ class Writer:
         shutil.rmtree(self._part, ignore_errors=True)
 
     def add(self, array: NDArray[Any]) -> int:
-        """Append an image and return its offset."""
+        """Append the bytes of an image and return their offset."""
         offset = self._position
         if self._file and not self.failure:
             try:
@@ -277,6 +296,21 @@ class Writer:
             except OSError as error:
                 self._fail(error)
         return offset
+
+    @property
+    def position(self) -> int:
+        """Bytes written."""
+        return self._position
+
+    def drop(self) -> None:
+        """Give the room for images back: there is not enough of it."""
+        self._position = 0
+        if self._file and not self.failure:
+            try:
+                self._file.truncate(0)
+                self._file.seek(0)
+            except OSError as error:
+                self._fail(error)
 
     def finish(self, index: Index) -> None:
         """Put the cache in its place, and remove the least recently used ones above the limit."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from instar.core.errors import UserError, setting
+from instar.core.errors import Message, UserError, setting
+from instar.core.evenly import evenly
 from instar.core.events import Listener, Worked, ignore
 from instar.core.formats import DomainFormat
 from instar.core.images import resampling, resize, to_typed
@@ -22,9 +23,13 @@ from instar.core.reading import UnreadableImage, notes
 from instar.core.samples import is_sparse
 from instar.data import cache
 from instar.data.cache import Index
+from instar.data.packing import pack
 from instar.data.refs import ImageRef, Row
+from instar.data.threads import in_threads
 
 _CHUNK = 64
+_PACKED = 16
+"""Images that say how much smaller all become when they are packed."""
 MAX_FITTED = 2**26
 """Most pixels to which an image is enlarged."""
 
@@ -67,6 +72,14 @@ class Decoding:
         """Say why a cache of this size is not kept."""
         limit = setting("data.cache_gb", self.cache_gb)
         return f"the decoded images need {nbytes / 1e9:.2f} GB, more than {limit} leaves"
+
+    def told_packed(self, index: Index) -> list[Message]:
+        """Say it if a cache holds images packed."""
+        if not index.packed:
+            return []
+        raw = sum(height * width for height, width in zip(index.heights, index.widths, strict=True))
+        reason = self.too_large(raw * sum(index.pixel_bytes))
+        return [Message(f"{reason}: they are packed without loss into {index.nbytes() / 1e9:.2f} GB, which is slower")]
 
     def fitted(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of an image of this size after resizing."""
@@ -185,64 +198,112 @@ def build(
         Stopped: because of that.
     """
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        expected, types = _forecast(pool, rows, decoding)
-        fits = decoding.fits(expected)
-        channels = [form.channels for form in decoding.formats]
-        offsets, checksums = ([array("q") for _ in types] for _ in range(2))
-        index = Index(channels, types, offsets=offsets, checksums=checksums, cached=fits)
-        with cache.Writer(name, round(decoding.cache_gb * 1e9), expected if fits else 0) as writer:
-            for i, result in _decoded(pool, rows, decoding, on_event):
-                if stop and (stop() or writer.failure or not fits):
+        index, expected = _forecast(pool, rows, decoding)
+        raw = decoding.fits(expected)
+        index.cached = decoding.fits(index.least)
+        index.packed = index.cached and not raw
+        most = round(decoding.cache_gb * 1e9)
+        with cache.Writer(name, most, index.least if index.cached else 0) as writer:
+            for i, result in _ready(pool, rows, decoding, index, on_event):
+                if stop and (stop() or writer.failure or not index.cached):
                     raise Stopped
                 if isinstance(result, UnreadableImage):
                     index.bad.append((str(result.path), result.reason))
                     continue
-                index.add(i, *result[0].pixels.shape[:2])
-                index.notes += [(i, side, list(one.notes)) for side, one in enumerate(result) if one.notes]
-                if fits:
-                    for side, one in enumerate(result):
-                        pixels = as_type(one.pixels, types[side])
-                        index.offsets[side].append(writer.add(pixels))
-                        index.checksums[side].append(cache.checksum(pixels))
+                index.add(i, *result.size)
+                index.notes += [(i, side, list(said)) for side, said in enumerate(result.notes) if said]
+                if index.cached:
+                    _write(result.stored, index, writer)
+                if index.packed and not decoding.fits(writer.position):  # it was more than the first ones said
+                    index.forget_images()
+                    index.least = expected
+                    writer.drop()
             if index.kept:
                 writer.finish(index)
-    if not fits:
+    if not index.cached:
         return index, decoding.too_large(expected)
     return index, f"decoded images cannot be kept in {cache.home()} ({writer.failure})"
 
 
-def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding) -> tuple[int, list[str]]:
-    """Return the bytes of all decoded images, and the type of each side: of plain ones by the headers."""
+def _write(stored: Sequence[NDArray[Any]], index: Index, writer: cache.Writer) -> None:
+    for side, one in enumerate(stored):
+        index.offsets[side].append(writer.add(one))
+        index.lengths[side].append(one.nbytes)
+        index.checksums[side].append(cache.checksum(one))
 
-    def probe(row: Row) -> tuple[int, list[bool]]:
+
+def packed_share(pixels: Sequence[NDArray[Any]], kind: str) -> float:
+    """Return how large some images of a type are when they are packed, of what they are."""
+    some = [as_type(one, kind) for one in evenly(pixels, _PACKED)]
+    return sum(len(pack(one)) for one in some) / sum(one.nbytes for one in some)
+
+
+def _forecast(pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding) -> tuple[Index, int]:
+    """Return an index with the type of each side, of plain ones by the headers, and the bytes of all decoded images.
+
+    The index says how many bytes a cache needs, packed if they do not fit as they are.
+    """
+
+    def probe(row: Row) -> tuple[int, tuple[bool, ...]]:
         try:
             headers = [ref.probe() for ref in row]
             size = headers[0].height, headers[0].width
             height, width = decoding.fitted(*size)
             _check_fitted(row[0], size, (height, width))
         except UnreadableImage:  # counted when it is decoded
-            return 0, [False] * len(row)
-        return height * width, [header.wide for header in headers]
+            return 0, (False,) * len(row)
+        return height * width, tuple(header.wide for header in headers)
 
-    probed = list(pool.map(probe, rows))
+    probed = in_threads(probe, rows, pool)
     wide = [any(types[side] for _, types in probed) for side in range(len(rows[0]))]
     types = [
         form.dtype or ("uint16" if is_wide else "uint8") for form, is_wide in zip(decoding.formats, wide, strict=True)
     ]
     index = Index([form.channels for form in decoding.formats], types)
-    return sum(area for area, _ in probed) * sum(index.pixel_bytes), types
+    index.forget_images()
+    expected = sum(area for area, _ in probed) * sum(index.pixel_bytes)
+    index.least = expected if decoding.fits(expected) else _packed_bytes(rows, decoding, index, expected)
+    return index, expected
 
 
-def _decoded(
-    pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding, on_event: Listener
-) -> Iterator[tuple[int, list[Decoded] | UnreadableImage]]:
-    """Yield every row's number and images in order, the partners in the size of the first."""
+def _packed_bytes(rows: Sequence[Row], decoding: Decoding, index: Index, expected: int) -> int:
+    """Return what all images take when they are packed, by some of them."""
+    sides: list[list[NDArray[Any]]] = [[] for _ in index.types]
+    for row in evenly(rows, _PACKED):
+        with suppress(UnreadableImage):
+            for side, one in enumerate(decode_row(row, decoding)):
+                sides[side].append(one.pixels)
+    if not sides[0]:
+        return expected
+    shares = [packed_share(one, kind) for one, kind in zip(sides, index.types, strict=True)]
+    weighed = sum(share * nbytes for share, nbytes in zip(shares, index.pixel_bytes, strict=True))
+    return round(expected * weighed / sum(index.pixel_bytes))
 
-    def work(row: Row) -> list[Decoded] | UnreadableImage:
+
+class _Ready(NamedTuple):
+    """A row as it is written."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    stored: list[NDArray[Any]]
+    notes: list[tuple[str, ...]]
+
+
+def _ready(
+    pool: ThreadPoolExecutor, rows: Sequence[Row], decoding: Decoding, index: Index, on_event: Listener
+) -> Iterator[tuple[int, _Ready | UnreadableImage]]:
+    """Yield every row's number and images in order, in the types of the index, packed if it is to be."""
+
+    def work(row: Row) -> _Ready | UnreadableImage:
         try:
-            return decode_row(row, decoding)
+            found = decode_row(row, decoding)
         except UnreadableImage as error:
             return error
+        stored = [as_type(one.pixels, kind) for one, kind in zip(found, index.types, strict=True)]
+        if index.packed:
+            stored = [np.frombuffer(pack(pixels), np.uint8) for pixels in stored]
+        height, width = found[0].pixels.shape[:2]
+        return _Ready((height, width), stored, [one.notes for one in found])
 
     on_event(Worked("decoding images", 0, len(rows)))
     # In chunks, or a slow disk would let decoded images pile up in memory.

@@ -82,8 +82,8 @@ class TrainLoader:
 
     @property
     def threads(self) -> int:
-        """That prepare batches: one that crops what is in memory, several where images must be decoded each time."""
-        if all(store.cached_bytes for store in self.stores.values()):
+        """That prepare batches: one that crops what is in memory, several where images must be decoded or unpacked."""
+        if all(store.is_decoded for store in self.stores.values()):
             return 1
         return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.world))
 

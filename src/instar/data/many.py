@@ -24,7 +24,7 @@ from instar.core.formats import DomainFormat
 from instar.core.reading import UnreadableImage, summed
 from instar.data import cache
 from instar.data.cache import Index
-from instar.data.decoding import Decoded, Decoding, Stopped, as_type, build, decode_row
+from instar.data.decoding import Decoded, Decoding, Stopped, as_type, build, decode_row, packed_share
 from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
 
@@ -134,12 +134,11 @@ class _Cached:
         slot = int(self._slots[row])
         if slot < 0:
             return None
-        pixels: NDArray[Any] = self._sides[side][slot]
         if not self._verified[side, slot]:
-            if cache.checksum(pixels) != self.index.checksums[side][slot]:
+            if cache.checksum(self._sides[side].stored(slot)) != self.index.checksums[side][slot]:
                 return None
             self._verified[side, slot] = True
-        return pixels
+        return self._sides[side][slot]
 
 
 class Many:
@@ -178,6 +177,11 @@ class Many:
         return self._cached.index.nbytes() if self._cached else 0
 
     @property
+    def is_decoded(self) -> bool:
+        """Whether pixels are there as they are, neither to be decoded nor unpacked."""
+        return self._cached is not None and not self._cached.index.packed
+
+    @property
     def reserved_bytes(self) -> int:
         """Size of the cache that there is or will be."""
         return self.cached_bytes or (self._expected if self._thread else 0)
@@ -199,8 +203,8 @@ class Many:
         if self._thread:
             self._thread.join()
 
-    def _probe(self) -> tuple[int, list[tuple[str, tuple[str, ...]]]]:
-        """Decode some rows. Return the bytes of all rows that follow from theirs, and what files lack, by name."""
+    def _probe(self) -> tuple[int, int, list[tuple[str, tuple[str, ...]]]]:
+        """Decode some rows. Return the bytes of all rows that follow from theirs, packed too, and what files lack."""
         chosen = evenly(range(len(self.rows)), PROBED)
 
         def look(i: int) -> list[Decoded] | UnreadableImage:
@@ -216,24 +220,29 @@ class Many:
                 self.lost.add(i, one)
         self.lost.check_probed(len(chosen))
         found = {i: one for i, one in looked.items() if isinstance(one, list)}
-        nbytes = 0
-        for side in range(len(self.decoding.formats)):
-            typed = [_typed(one[side].pixels, self.decoding.formats[side]) for one in found.values()]
-            widest = max(pixels.itemsize for pixels in typed)
-            nbytes += sum(pixels.size for pixels in typed) * widest
+        raw = packed = 0
+        for side, form in enumerate(self.decoding.formats):
+            typed = [_typed(one[side].pixels, form) for one in found.values()]
+            widest = max(typed, key=lambda pixels: pixels.itemsize).dtype.name
+            nbytes = sum(pixels.size for pixels in typed) * np.dtype(widest).itemsize
+            raw, packed = raw + nbytes, packed + round(nbytes * packed_share(typed, widest))
         said = [
             (ref.name, one.notes) for i, images in found.items() for ref, one in zip(self.rows[i], images, strict=True)
         ]
-        return nbytes * len(self.rows) // len(found), said
+        return raw * len(self.rows) // len(found), packed * len(self.rows) // len(found), said
 
     def _of_cache(self) -> list[Message]:
         """Return what files of the cache lack."""
-        noted = self._cached.index.notes if self._cached else []
-        return [Message(word) for word in summed((self.rows[i][side].name, said) for i, side, said in noted)]
+        if not self._cached:
+            return []
+        index = self._cached.index
+        words = summed((self.rows[i][side].name, said) for i, side, said in index.notes)
+        return [*self.decoding.told_packed(index), *map(Message, words)]
 
     def _begin(self, name: str) -> list[Message]:
         """Look at some rows, and fill the cache if all fit. Return what the user should know."""
-        self._expected, said = self._probe()
+        raw, packed, said = self._probe()
+        self._expected = raw if self.decoding.fits(raw) else packed
         words = f"{len(self.rows)} images are read while they are trained on"
         if self.decoding.fits(self._expected):
             given = (weakref.ref(self), name, self.rows, self.decoding, self._stop)
@@ -242,7 +251,7 @@ class Many:
             weakref.finalize(self, self._stop.set)
             words = f"{words}, and decoded into the cache meanwhile"
         else:
-            words = f"{words}; {self.decoding.too_large(self._expected)}: they are decoded each time, in threads"
+            words = f"{words}; {self.decoding.too_large(raw)}: they are decoded each time, in threads"
         return [Message(words), *map(Message, summed(said))]
 
     def take(self, name: str) -> bool:

@@ -42,6 +42,8 @@ class ImageStore:
     """What their values mean."""
     labels: Sequence[str | None] = field(default_factory=list)
     """The images' classes, where they have any."""
+    packed: bool = False
+    """Whether the file holds them packed, so that they are unpacked each time."""
     large: int = 0
     """How many of them, the last ones, are read from their files crop by crop."""
     many: Many | None = None
@@ -52,6 +54,11 @@ class ImageStore:
 
     def __getitem__(self, i: int) -> NDArray[Any] | LargeImage:
         return self.image(i)
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether pixels are there as they are, neither to be decoded nor unpacked."""
+        return self.many.is_decoded if self.many else bool(self.cached_bytes) and not self.packed
 
     @property
     def reserved_bytes(self) -> int:
@@ -135,7 +142,7 @@ def _small_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener) -
         return _many_stores(Many(rows, decoding))
     name = cache.key(rows, decoding.sizing, decoding.formats)
     found = cache.load(name)
-    if found is None or (found[1] is None and decoding.fits(found[0].nbytes())):
+    if found is None or (found[1] is None and decoding.fits(found[0].least)):
         index, reason = build(rows, decoding, name, on_event)
         found = cache.load(name) or (index, None)
     else:
@@ -143,7 +150,9 @@ def _small_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener) -
     index, pixels = found
     _check_bad(index, rows, decoding.max_bad)
     words = summed((rows[i][side].name, said) for i, side, said in index.notes)
-    told = [Message(f"{reason}: they are decoded each time, which is slower")] if not pixels else []
+    told = decoding.told_packed(index)
+    if not pixels:
+        told = [Message(f"{reason}: they are decoded each time, which is slower")]
     told += map(Message, words)
     return [
         ImageStore(
@@ -154,6 +163,7 @@ def _small_stores(rows: Sequence[Row], decoding: Decoding, on_event: Listener) -
             image=pixels[side].__getitem__ if pixels else _decoder(rows, index, side, decoding),
             form=decoding.formats[side],
             labels=[rows[i][side].label for i in index.kept],
+            packed=index.packed,
         )
         for side in range(len(index.types))
     ]
