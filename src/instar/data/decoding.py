@@ -25,9 +25,8 @@ from instar.data import cache
 from instar.data.cache import Index
 from instar.data.packing import pack
 from instar.data.refs import ImageRef, Row
-from instar.data.threads import in_threads
+from instar.data.threads import each_in_threads, in_threads
 
-_CHUNK = 64
 _PACKED = 16
 """Images that say how much smaller all become when they are packed."""
 MAX_FITTED = 2**26
@@ -306,8 +305,6 @@ def _ready(
         return _Ready((height, width), stored, [one.notes for one in found])
 
     on_event(Worked("decoding images", 0, len(rows)))
-    # In chunks, or a slow disk would let decoded images pile up in memory.
-    for start in range(0, len(rows), _CHUNK):
-        for i, result in enumerate(pool.map(work, rows[start : start + _CHUNK]), start):
-            yield i, result
-            on_event(Worked("decoding images", i + 1, len(rows)))
+    for i, result in enumerate(each_in_threads(work, rows, pool)):
+        yield i, result
+        on_event(Worked("decoding images", i + 1, len(rows)))
