@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 import instar
 from instar.api import remarks
-from instar.api.remarks import LONG, MEASURED, Estimate
+from instar.api.remarks import LONG, MEASURED, Estimate, Losses
 from instar.core import registry
 from instar.core.events import Noted, Started, Stepped
 from instar.core.method import defaults
@@ -124,3 +124,14 @@ def test_a_training_that_ends_with_copies_says_so(tmp_path: Path, monkeypatch: p
     _, warnings = said("cut", data, tmp_path / "run")
     change = "the mean change is 2.0 of 255 grey levels on the sample pictures"
     assert warnings == [f"translations to B are nearly a copy: {change}"]
+
+
+def test_files_that_are_met_unreadable_are_named_once() -> None:
+    heard = Heard()
+    found = [[(Path("a/1.png"), "not an image")], []]
+    losses = Losses(lambda: found.pop(0), heard)
+    losses(Started(Path("run"), "cut", 0, 9, 1, "cpu"))
+    assert len(found) == 2
+    losses(Stepped(1, 0.0))
+    losses(Stepped(2, 0.0))
+    assert heard.warnings == ["a/1.png: not an image; the next image stands in for it"]

@@ -74,6 +74,35 @@ def test_batches_are_those_of_images_that_are_read_whole(
     assert {tuple(batch.a.shape) for batch in batches} == {(2, 3, 24, 24)}
 
 
+@pytest.mark.parametrize("kind", [Unpaired, Paired])
+def test_masks_are_read_by_windows_too(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "data"
+    for domain in "AB":
+        for end in ("", "_mask"):
+            (root / f"train{domain}{end}").mkdir(parents=True)
+        for i in range(4):
+            tiff(root / f"train{domain}/{i}.tif", pixels())
+            mask = np.kron(rng.integers(0, 2, (12, 20)), np.ones((10, 10))).astype(np.uint8) * 255
+            tifffile.imwrite(root / f"train{domain}_mask/{i}.tif", mask, tile=(32, 32), metadata=None)
+    whole = opened(root, kind, masks="_mask", native=True)
+    monkeypatch.setattr(large, "LARGE", 2**24)
+    wanted = [opened(root, kind, masks="_mask").train.batch(step) for step in range(8)]
+    monkeypatch.setattr(reading, "_opened", lambda *_: pytest.fail("read as a whole"))
+    assert [[store.large for store in masks] for masks in whole.train.masks.values()] == [
+        [4] * len(masks) for masks in whole.train.masks.values()
+    ]
+    for step, other in enumerate(wanted):
+        found = whole.train.batch(step)
+        assert found.names == other.names
+        assert torch.equal(found.a, other.a)
+        assert torch.equal(found.b, other.b)
+        hidden = (found.a == 0).all(1)
+        assert hidden.any()
+        assert not hidden.all()
+    (shown,) = whole.samples(1).images["a"]
+    assert 0 < float((shown == 0).all(0).float().mean()) < 1
+
+
 def is_part(crop: NDArray[np.uint8], whole: NDArray[np.uint8]) -> bool:
     windows = np.lib.stride_tricks.sliding_window_view(whole, crop.shape)[:, :, 0]
     return any(np.equal(windows, one).all((2, 3, 4)).any() for one in (crop, crop[:, ::-1]))

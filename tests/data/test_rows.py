@@ -22,7 +22,7 @@ def test_holdout_takes_the_last_images(make) -> None:
         "no test folder: the last 2 images of A and 0 of B are kept from training for the sample pictures"
     ]
     assert len(search(root, holdout=1).test["a"]) == 1
-    assert search(root, holdout=0).train["a"] == data.train["a"] + data.test["a"]
+    assert search(root, holdout=0).train["a"] == [*data.train["a"], *data.test["a"]]
 
 
 def test_pairs_by_name(make) -> None:

@@ -1,7 +1,10 @@
+import base64
 import json
 import os
+import shutil
 import sys
 import time
+from array import array
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,9 @@ from instar.core.events import Worked
 from instar.core.formats import DomainFormat
 from instar.core.listing import list_images
 from instar.data import ImageRef
-from instar.data import store as store_module
-from instar.data.store import Decoding, ImageStore, fitted, open_stores
+from instar.data import decoding as decoding_module
+from instar.data.decoding import Decoding, fitted
+from instar.data.store import ImageStore, open_stores
 
 
 def decoding(short_side: int, channels: int, sides: int = 1, **options: Any) -> Decoding:
@@ -40,9 +44,9 @@ def opened(files: list[ImageRef], how: Decoding) -> ImageStore:
 def open_counting(monkeypatch: pytest.MonkeyPatch, *args, **kwargs) -> tuple[ImageStore, int]:
     """Open a store and count how many images are decoded for it."""
     calls = []
-    real = store_module.decode
+    real = decoding_module.decode
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "decode", lambda *a: calls.append(a) or real(*a))
+        patch.setattr(decoding_module, "decode", lambda *a: calls.append(a) or real(*a))
         store = opened(*args, **kwargs)
     return store, len(calls)
 
@@ -184,7 +188,7 @@ def test_an_interrupted_build_leaves_nothing(make, own_cache: Path, monkeypatch)
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store_module, "decode", interrupted)
+    monkeypatch.setattr(decoding_module, "decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         opened(refs(make("1.png")), SMALL)
     assert list(own_cache.iterdir()) == []
@@ -196,8 +200,8 @@ def test_a_faster_process_wins(make, own_cache: Path, monkeypatch) -> None:
     (cache,) = own_cache.iterdir()
     inode = (cache / "pixels.bin").stat().st_ino
     answers = iter([None])  # the first look finds nothing, as if the other process were not ready yet
-    real = store_module.cache.load
-    monkeypatch.setattr(store_module.cache, "load", lambda name: next(answers, real(name)))
+    real = decoding_module.cache.load
+    monkeypatch.setattr(decoding_module.cache, "load", lambda name: next(answers, real(name)))
     second = opened(files, SMALL)
     assert (cache / "pixels.bin").stat().st_ino == inode
     assert list(own_cache.iterdir()) == [cache]
@@ -207,7 +211,7 @@ def test_a_faster_process_wins(make, own_cache: Path, monkeypatch) -> None:
 
 def test_least_recently_used_caches_go_first(make, own_cache: Path, monkeypatch) -> None:
     size = 12 * 15 * 3
-    small = decoding(12, 3, cache_gb=(2 * size + 600) / 1e9)  # two, with their indexes
+    small = decoding(12, 3, cache_gb=(2 * size + 1200) / 1e9)  # two, with their indexes
     a, b, c = ([ref] for ref in refs(make("1.png", "2.png", "3.png")))
     opened(a, small)
     opened(b, small)
@@ -253,11 +257,11 @@ def test_a_cache_that_cannot_be_written(make, tmp_path: Path, monkeypatch) -> No
 
 
 def test_a_disk_that_fills_up(make, own_cache: Path, monkeypatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(json, "dumps", full)
-    monkeypatch.setattr(store_module.cache, "key", lambda *_: "key")
+    monkeypatch.setattr(decoding_module.cache, "key", lambda *_: "key")
     store = opened(refs(make("1.png")), SMALL)
     assert "No space left on device" in store.notes[0]
     assert store[0].shape == (12, 15, 3)
@@ -283,7 +287,7 @@ def test_out_of_memory_names_the_file(make, monkeypatch: pytest.MonkeyPatch) -> 
     def fails(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(store_module, "to_typed", fails)
+    monkeypatch.setattr(decoding_module, "to_typed", fails)
     with pytest.raises(UserError, match=r"1\.png: out of memory"):
         opened(refs(make("1.png")), SMALL)
 
@@ -328,7 +332,10 @@ def test_an_index_that_was_changed_is_not_believed(make, own_cache: Path, monkey
     opened(files, SMALL)
     file = next(own_cache.iterdir()) / "index.json"
     content = json.loads(file.read_text())
-    file.write_text(json.dumps({**content, "index": content["index"].replace('"kept": [0, 1]', '"kept": [1, 0]')}))
+    index = json.loads(content["index"])
+    swapped = base64.b64encode(array("q", [1, 0]).tobytes()).decode()
+    assert index["kept"]["q"] != swapped
+    file.write_text(json.dumps({**content, "index": json.dumps({**index, "kept": {"q": swapped}})}))
     assert open_counting(monkeypatch, files, SMALL)[1] == 2
 
 
@@ -352,3 +359,49 @@ def test_a_link_to_itself_is_an_unreadable_file(make) -> None:
     (root / "9.png").symlink_to("9.png")
     store = opened(refs(root), replace(SMALL, max_bad=0.5))
     assert (len(store), [path.name for path, _ in store.bad]) == (3, ["9.png"])
+
+
+def photos(root: Path, count: int = 6) -> list[ImageRef]:
+    """Write smooth images, which become smaller when they are packed."""
+    root.mkdir()
+    for i in range(count):
+        down, right = np.mgrid[0:40, 0:50]
+        Image.fromarray(np.stack([down + i, right, down + right], 2).astype(np.uint8)).save(root / f"{i}.png")
+    return refs(root)
+
+
+def test_what_fits_packed_is_kept_so(tmp_path: Path, own_cache: Path, monkeypatch) -> None:
+    files = photos(tmp_path / "photos")
+    raw = opened(files, decoding(40, 3))
+    wanted = [raw[i].copy() for i in range(6)]
+    shutil.rmtree(own_cache)
+    tight = decoding(40, 3, cache_gb=raw.cached_bytes * 0.7 / 1e9)
+    for calls in (6 + 6, 0):  # some say how small all become
+        store, decoded = open_counting(monkeypatch, files, tight)
+        assert decoded == calls
+        assert all(np.array_equal(store[i], wanted[i]) for i in range(6))
+        assert 0 < store.cached_bytes < raw.cached_bytes * 0.7
+        assert (store.packed, store.is_decoded, raw.is_decoded) == (True, False, True)
+        (note,) = store.notes
+        assert "they are packed without loss into 0.00 GB, which is slower" in note
+        assert "data.cache_gb" in note
+    (cache,) = own_cache.iterdir()
+    pixels = bytearray((cache / "pixels.bin").read_bytes())
+    pixels[40] ^= 1
+    (cache / "pixels.bin").write_bytes(pixels)
+    assert open_counting(monkeypatch, files, tight)[1] > 0
+
+
+def test_what_does_not_fit_after_all_is_decoded_each_time(tmp_path: Path, own_cache: Path, monkeypatch) -> None:
+    files = photos(tmp_path / "photos")
+    raw = opened(files, decoding(40, 3))
+    shutil.rmtree(own_cache)
+    tight = decoding(40, 3, cache_gb=raw.cached_bytes * 0.5 / 1e9)
+    monkeypatch.setattr(decoding_module, "_packed_bytes", lambda *_: 1)
+    monkeypatch.setattr(decoding_module, "pack", lambda pixels: pixels.tobytes())
+    for _ in range(2):
+        store = opened(files, tight)
+        assert store.cached_bytes == 0
+        assert "decoded each time" in store.notes[0]
+        assert np.array_equal(store[5], raw[5])
+    assert open_counting(monkeypatch, files, tight)[1] == 0  # which is remembered

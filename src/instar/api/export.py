@@ -158,7 +158,7 @@ def _images(model: Translator, to: Domain) -> tuple[Sequence[Picture], str]:
     from instar.data import find, shapes
 
     source, data = model.keys.opposite(to), model.config.data
-    held_out: list[ImageRef] = []
+    held_out: Sequence[ImageRef] = []
     if data.roots:
         with suppress(UserError):  # the images are not where they were
             held_out = find(data, registry.get(model.name).data).test[source]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from statistics import median
 
 from instar.core.batch import Domain
@@ -72,6 +73,20 @@ def about_result(
             if is_copy(values):
                 shown = f"the mean change is {values[CHANGE]:.1f} of 255 grey levels on the sample pictures"
                 yield warning(f"translations to {names.get(to, to)} are {NEARLY_A_COPY}: {shown}")
+
+
+class Losses:
+    """Listens to a training, and names files of a large set that are found unreadable."""
+
+    def __init__(self, lost: Callable[[], list[tuple[Path, str]]], tell: Listener) -> None:
+        """Know what returns the files found since it was asked the last time; `tell` hears the lines."""
+        self._lost, self._tell = lost, tell
+
+    def __call__(self, event: Event) -> None:
+        """Ask after each step."""
+        if isinstance(event, Stepped):
+            for path, reason in self._lost():
+                self._tell(warning(f"{path}: {reason}; the next image stands in for it"))
 
 
 class Estimate:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from os import PathLike
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from instar.api import directory, processes
 from instar.api.advice import Advice
 from instar.api.budget import within
-from instar.api.remarks import Estimate, about_images, about_precision, about_result
+from instar.api.remarks import Estimate, Losses, about_images, about_precision, about_result
 from instar.core import registry
 from instar.core.batch import Domain
 from instar.core.config import RunConfig
@@ -158,7 +159,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
         config, computed = set_up(fabric, method, config, data.train, out)
         scorer = _scorer(config, data) if config.train.score_every and fabric.is_global_zero else None
         config = replace(config, data=config.data.named(data.found.names), formats=_kept(data.formats))
-        images, changes = _images(data, fabric, job, start)
+        images, changes = _images(data, fabric, job, start, held)
         if fabric.is_global_zero and job.fresh:
             held.enter_context(directory.made(config, out))
         fabric.barrier()
@@ -172,6 +173,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
                 for event in about_images(data, config):
                     listeners(event)
+                listeners.add(Losses(data.train.lost, listeners))
                 imitated = about_precision(config.train.precision, fabric.device.type)
                 for line in filter(None, (*job.said, said, began, *computed, imitated)):
                     listeners(note(line))
@@ -194,7 +196,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 listeners,
                 watcher=Watcher(lambda: data.samples(WATCHED), data.train.stores, config.data.size, config.train.seed),
                 start=job.checkpoint,
-                attached={IMAGES: images},
+                attached=_Attached({IMAGES: images}),
             )
             training.fit(stop)
             measured = advice.last if training.step == config.train.steps else {}
@@ -276,16 +278,39 @@ def built(config: RunConfig, fabric: Fabric) -> tuple[Method[Any], str]:
     return method, method.check(config)
 
 
-def _images(data: Data, fabric: Fabric, job: processes.Job, start: Path | None) -> tuple[bytes, str]:
-    """Return the fingerprint of the training images, and how they differ from those of the checkpoint `start`."""
+def _images(
+    data: Data, fabric: Fabric, job: processes.Job, start: Path | None, held: ExitStack
+) -> tuple[Callable[[], bytes], str]:
+    """Return what gives the fingerprint of the training images, and how they differ from those of `start`.
+
+    Nothing waits for it before the first checkpoint, if there is none to compare with.
+    """
     if not fabric.is_global_zero:
-        return b"", ""
-    images = fingerprint(data.found)
-    different = directory.check_images(images, start) if start else ""
+        return bytes, ""
+    pool = ThreadPoolExecutor(1, "instar-fingerprint")
+    held.callback(pool.shutdown, wait=False)
+    images = pool.submit(fingerprint, data.found)
+    different = directory.check_images(images.result(), start) if start else ""
     changes = f"the training images of {job.out} have changed: {different}" if different else ""
     if start and changes and not job.allow_changes:
         raise directory.refused(changes, job.out, start)
-    return images, changes
+    return images.result, changes
+
+
+class _Attached(Mapping[str, bytes]):
+    """Files for each checkpoint, whose content is asked for when it is written."""
+
+    def __init__(self, contents: Mapping[str, Callable[[], bytes]]) -> None:
+        self._contents = contents
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._contents[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contents)
+
+    def __len__(self) -> int:
+        return len(self._contents)
 
 
 def _kept(formats: Mapping[Domain, DomainFormat]) -> tuple[DomainFormat, ...]:

@@ -35,9 +35,9 @@ _NUMBER = re.compile(r"(\d+)")
 _NAMED = 3
 """Files of a kind that are named where they are counted."""
 
-
-Words = list[str | int]
-"""A name in small letters: its texts and numbers in turn."""
+_END, _PART, _NUMBERED = "\0\0", "\0\1", "\0\2"
+"""Marks in sort keys. No name holds the first character, and they sort as a shorter list of words does before a longer
+one."""
 
 
 class Why(Enum):
@@ -90,6 +90,19 @@ class Listing:
     left_out: list[LeftOut]
 
 
+@dataclass(frozen=True)
+class Inside:
+    """What is in a folder, as `Listing` has it, by texts: of a million files each path that is made counts.
+
+    Attributes:
+        images: their paths in the folder, with `os.sep` between the parts.
+        left_out: everything else.
+    """
+
+    images: list[str]
+    left_out: list[LeftOut]
+
+
 def listed(folder: Path, *, recursive: bool = True, skip: Path | None = None) -> Listing:
     """Find the images of a folder.
 
@@ -104,10 +117,20 @@ def listed(folder: Path, *, recursive: bool = True, skip: Path | None = None) ->
         UserError: the folder itself cannot be read.
     """
     walk = _Walk(folder, recursive, skip)
-    inside = below(folder)
-    images = sorted(walk.images(), key=lambda path: in_folders(inside(path)))
-    left_out = sorted(walk.left_out, key=lambda one: in_folders(inside(one.path)))
-    return Listing(images, left_out)
+    start = len(beginning(folder))
+    images = [Path(path) for path in sorted(walk.images(), key=lambda path: in_folders(path[start:]))]
+    return Listing(images, walk.sorted_out())
+
+
+def listed_inside(folder: Path) -> Inside:
+    """Find the images of a folder and its sub-folders as `listed` does, but in the order of `natural`.
+
+    Raises:
+        UserError: the folder itself cannot be read.
+    """
+    walk = _Walk(folder, True, None)
+    start = len(beginning(folder))
+    return Inside(sorted((path[start:] for path in walk.images()), key=natural_text), walk.sorted_out())
 
 
 def holds_images(folder: Path) -> bool:
@@ -173,15 +196,26 @@ def is_visible(name: str) -> bool:
 
 def is_image(path: Path) -> bool:
     """Tell whether a file is an image by its suffix; an .npz of digits with their labels is a data set of its own."""
-    suffix = suffix_of(path)
-    if is_heic(path):
-        return is_installed()
-    return suffix in SUFFIXES and not (suffix == ".npz" and is_labelled(path))
+    return _is_image(path.name, str(path))
+
+
+def _is_image(name: str, path: str) -> bool:
+    suffix = _suffix(name)
+    if suffix in SUFFIXES:
+        return suffix != ".npz" or not is_labelled(Path(path))
+    return is_heic(PurePath(name)) and is_installed()
 
 
 def suffix_of(path: PurePath) -> str:
     """Return the suffix of a file in small letters, both parts of a packed volume's."""
-    return PACKED if path.name.lower().endswith(PACKED) else path.suffix.lower()
+    return _suffix(path.name)
+
+
+def _suffix(name: str) -> str:
+    stem, dot, end = name.lower().rpartition(".")
+    if end == "gz" and stem.endswith(".nii"):
+        return PACKED
+    return dot + end if stem and end else ""
 
 
 def suffixed_as_image(name: str) -> bool:
@@ -189,19 +223,25 @@ def suffixed_as_image(name: str) -> bool:
     return is_image(Path(name))
 
 
-def natural(path: Path) -> tuple[list[Words], str]:
+def natural(path: Path) -> str:
     """Sort key that counts numbers in names by their value."""
-    text = str(path)
-    folder, name = os.path.split(text)
-    return [*_words_of_parts(folder), *([_words(name)] if name else ())], text
+    return natural_text(str(path))
+
+
+def natural_text(path: str) -> str:
+    """Do what `natural` does, for the text of a path."""
+    folder, slash, name = path.rpartition(os.sep)
+    return f"{_words_of_parts(folder) if slash else ''}{_words(name)}{_END}{path}"
+
+
+def beginning(folder: Path) -> str:
+    """Return with what the texts of paths begin that are made of a folder."""
+    return str(folder / "x")[:-1]
 
 
 def below(folder: Path) -> Callable[[Path], str]:
-    """Return what gives the text of `path.relative_to(folder)`, for paths that were made of `folder`.
-
-    Of a million files each path that is made and taken apart counts.
-    """
-    start = len(str(folder / "x")) - 1
+    """Return what gives the text of `path.relative_to(folder)`, for paths that were made of `folder`."""
+    start = len(beginning(folder))
     return lambda path: str(path)[start:]
 
 
@@ -217,77 +257,85 @@ class _Walk:
     """
 
     def __init__(self, folder: Path, recursive: bool, skip: Path | None) -> None:
-        self.left_out: list[LeftOut] = []
+        self._left_out: list[LeftOut] = []
         self._folder, self._recursive = folder, recursive
         self._above = {str(path) for path in Path(os.path.realpath(folder)).parents}
         self._skip = None if skip is None else os.path.realpath(skip)
         self._seen: set[str] = set()
-        self._links: list[Path] = []
+        self._links: list[str] = []
 
-    def images(self) -> Iterator[Path]:
+    def images(self) -> Iterator[str]:
         """Yield the images in no order; what is left out is known at the end."""
         try:
             os.scandir(self._folder).close()
         except OSError as error:
             raise _closed(self._folder, error) from error
-        yield from self._below(self._folder)
+        yield from self._below(beginning(self._folder))
         while self._links:
-            links, self._links = sorted(self._links, key=natural), []
+            links, self._links = sorted(self._links, key=natural_text), []
             for link in links:
                 yield from self._linked(link)
 
-    def _linked(self, link: Path) -> Iterator[Path]:
+    def sorted_out(self) -> list[LeftOut]:
+        """Return what is left out, a folder's own files before those of its sub-folders."""
+        start = len(beginning(self._folder))
+        return sorted(self._left_out, key=lambda one: in_folders(str(one.path)[start:]))
+
+    def _linked(self, link: str) -> Iterator[str]:
         real = os.path.realpath(link)
         if real in self._seen or real in self._above:
             self._leave(link, Why.TWICE)
         else:
-            yield from self._below(link)
+            yield from self._below(link + os.sep)
 
-    def _below(self, folder: Path) -> Iterator[Path]:
-        waiting = [folder]
+    def _below(self, begin: str) -> Iterator[str]:
+        """Yield what is below a folder, given with the separator after its name."""
+        waiting = [begin]
         while waiting:
             place = waiting.pop()
-            real = os.path.realpath(place)
+            folder = place or os.curdir
+            real = os.path.realpath(folder)
             if real in self._seen or real == self._skip:
                 continue
             self._seen.add(real)
             try:
-                with os.scandir(place) as entries:
-                    inside = list(entries)
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        path = place + entry.name
+                        if _is_folder(entry):
+                            waiting += self._sub_folder(path, entry)
+                        elif self._is_read(path, entry):
+                            yield path
             except OSError:
-                self._leave(place, Why.CLOSED)
-                continue
-            for entry in inside:
-                path = Path(place, entry.name)
-                if _is_folder(entry):
-                    waiting += self._sub_folder(path, entry)
-                elif self._is_read(path, entry):
-                    yield path
+                self._leave(folder.removesuffix(os.sep), Why.CLOSED)
 
-    def _sub_folder(self, path: Path, entry: os.DirEntry[str]) -> list[Path]:
+    def _sub_folder(self, path: str, entry: os.DirEntry[str]) -> list[str]:
         """Return a folder that is to be read now; a link is kept for later."""
         if not self._recursive:
             return []
-        if not is_visible(path.name):
+        if not is_visible(entry.name):
             self._leave(path, Why.SYSTEM)
             return []
         if not entry.is_symlink():
-            return [path]
+            return [path + os.sep]
         self._links.append(path)
         return []
 
-    def _is_read(self, path: Path, entry: os.DirEntry[str]) -> bool:
-        if not is_visible(path.name):
-            if is_image(path):
+    def _is_read(self, path: str, entry: os.DirEntry[str]) -> bool:
+        if not is_visible(entry.name):
+            if _is_image(entry.name, path):
                 self._leave(path, Why.SYSTEM)
             return False
-        if is_image(path) and not _is_special(entry):
-            return True
-        self._leave(path, Why.SPECIAL if is_image(path) else Why.OTHER)
+        if _is_image(entry.name, path):
+            if not _is_special(entry):
+                return True
+            self._leave(path, Why.SPECIAL)
+        else:
+            self._leave(path, Why.OTHER)
         return False
 
-    def _leave(self, path: Path, why: Why) -> None:
-        self.left_out.append(LeftOut(path, why))
+    def _leave(self, path: str, why: Why) -> None:
+        self._left_out.append(LeftOut(Path(path), why))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -305,24 +353,34 @@ def _is_special(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def in_folders(path: str) -> list[tuple[int, Words, str]]:
+def in_folders(path: str) -> str:
     """Sort key of a relative path: a folder's own files first, then its sub-folders."""
-    folder, name = os.path.split(path)
-    return [*_words_of_folders(folder), (0, _words(name), name)]
+    folder, _, name = path.rpartition(os.sep)
+    return f"{_words_of_folders(folder) if folder else ''}0{_words(name)}{_END}{name}"
 
 
 @lru_cache(maxsize=1024)
-def _words_of_parts(folder: str) -> list[Words]:
-    return [_words(part) for part in Path(folder).parts]
+def _words_of_parts(folder: str) -> str:
+    return "".join(f"{_words(part)}{_PART}" for part in folder.split(os.sep))  # noqa: PTH206  (no path)
 
 
 @lru_cache(maxsize=1024)
-def _words_of_folders(folder: str) -> list[tuple[int, Words, str]]:
-    return [(1, _words(part), part) for part in Path(folder).parts]
+def _words_of_folders(folder: str) -> str:
+    return "".join(f"1{_words(part)}{_END}{part}{_END}" for part in folder.split(os.sep))  # noqa: PTH206  (no path)
 
 
-def _words(name: str) -> Words:
-    return [int(word) if i % 2 else word for i, word in enumerate(_NUMBER.split(name.casefold()))]
+def _words(name: str) -> str:
+    """Return what sorts as the texts and numbers of a name in turn do, in small letters."""
+    words = _NUMBER.split(name.casefold())
+    if len(words) > 1:
+        words[1::2] = map(_number, words[1::2])
+    return "".join(words)
+
+
+def _number(digits: str) -> str:
+    """Return what sorts as a number does: the longer ones last."""
+    value = digits.lstrip("0") if digits.isascii() else str(int(digits)).lstrip("0")
+    return f"{_NUMBERED}{chr(len(value) + 1)}{value}"
 
 
 def _closed(folder: Path, error: OSError) -> UserError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import shutil
 import time
 import zlib
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,44 +27,75 @@ from instar.core.formats import DomainFormat
 from instar.core.member import File, Member
 from instar.core.settings import to_dict
 from instar.core.stamps import stamp
+from instar.data.files import Files, Singles, stats_of
 from instar.data.mapped import Mapped
+from instar.data.packing import unpack
 from instar.data.refs import ImageRef, Row
 from instar.data.threads import in_threads
 
-_VERSION = 3
+_VERSION = 4
 _TEMPORARY = ".part-"
 _ALIGN = 16
 _STALE_SECONDS = 86_400
+_TYPE = "q"
+"""Of the arrays of an index: integers of 64 bits."""
 _THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
 class Index:
-    """What a cache holds. Side 0 are the images, or the rows' first ones; the other sides are their partners."""
+    """What a cache holds. Side 0 are the images, or the rows' first ones; the other sides are their partners.
+
+    Numbers of images are in arrays: of a million, each object counts.
+    """
 
     channels: list[int]
     """Of a side."""
     types: list[str]
     """Of the values of a side, by NumPy's name."""
-    kept: list[int] = field(default_factory=list)
+    kept: array[int] = field(default_factory=lambda: array("q"))
     """Rows whose files can be read."""
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    """(height, width) of each kept row, the same on all sides."""
-    offsets: list[list[int]] = field(default_factory=list)
+    heights: array[int] = field(default_factory=lambda: array("q"))
+    widths: array[int] = field(default_factory=lambda: array("q"))
+    """Of each kept row, the same on all sides."""
+    offsets: list[array[int]] = field(default_factory=list)
     """By side: where in the file of pixels an image begins."""
-    checksums: list[list[int]] = field(default_factory=list)
-    """By side: `checksum` of each image."""
+    lengths: list[array[int]] = field(default_factory=list)
+    """By side: how many bytes of it there are."""
+    checksums: list[array[int]] = field(default_factory=list)
+    """By side: `checksum` of these bytes."""
+    packed: bool = False
+    """Whether they are to be unpacked, see `packing`."""
     bad: list[tuple[str, str]] = field(default_factory=list)
     """Files that cannot be read, and why."""
     notes: list[tuple[int, int, list[str]]] = field(default_factory=list)
     """Row, side and words of images that lack something of their files."""
     cached: bool = True
     """False if this only remembers which files are good."""
+    least: int = 0
+    """Bytes that a cache of all images needs, packed or not."""
 
     def nbytes(self) -> int:
-        """Return the size of all images in bytes."""
-        pixels = sum(height * width for height, width in self.sizes)
+        """Return the size of all images in bytes, packed where they are."""
+        if self.packed:
+            return sum(sum(lengths) for lengths in self.lengths)
+        pixels = int((np.asarray(self.heights) * np.asarray(self.widths)).sum())
         return pixels * sum(self.pixel_bytes)
+
+    def add(self, row: int, height: int, width: int) -> None:
+        """Take in a row that can be read."""
+        self.kept.append(row)
+        self.heights.append(height)
+        self.widths.append(width)
+
+    def forget_images(self) -> None:
+        """Remember from now on only which files are good."""
+        self.cached = self.packed = False
+        self.offsets, self.lengths, self.checksums = ([array("q") for _ in self.types] for _ in range(3))
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Return height and width of a kept row."""
+        return self.heights[i], self.widths[i]
 
     @property
     def pixel_bytes(self) -> list[int]:
@@ -104,21 +137,50 @@ def key(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFormat]) ->
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def key_by_times(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFormat]) -> str:
+    """Return a name as `key` does, from what the file system says: no file is opened.
+
+    The time of the last change of anything tells where tools that restore the other times wrote a file anew. Where the
+    file system has no such time, on Windows, files are opened as `key` does.
+    """
+    if os.name == "nt":
+        return key(rows, sizing, formats)
+    head = json.dumps([_VERSION, "times", sizing, [asdict(form) for form in formats]])
+    digest = hashlib.blake2b(head.encode(), digest_size=16)
+    if isinstance(rows, Singles) and isinstance(rows.refs, Files):
+        digest.update(os.path.realpath(rows.refs.folder).encode("utf-8", "surrogateescape"))
+        digest.update("\0".join(rows.refs.inside).encode("utf-8", "surrogateescape"))
+        digest.update(rows.refs.stats.tobytes())
+        return digest.hexdigest()
+    stats = lru_cache(maxsize=1024)(stats_of)
+    for row in rows:
+        for ref in row:
+            path = ref.path
+            file, where = (path.container, path.where()) if isinstance(path, Member) else (path, "")
+            said = (str(file), where, ref.half, ref.entry, ref.page, stats(str(file)))
+            digest.update(repr(said).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def checksum(array: NDArray[Any]) -> int:
     """Return what tells whether pixels are those that were written."""
     return zlib.crc32(np.ascontiguousarray(array).data)
 
 
-def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
-    """Return the index of a cache and its images, a list per side; None if there is no whole cache.
+def load(name: str, *, verify: bool = True) -> tuple[Index, list[Mapped] | None] | None:
+    """Return the index of a cache and its images, a sequence per side; None if there is no whole cache.
 
     The images are None if the cache only remembers which files are good.
+
+    Args:
+        name: its key.
+        verify: whether to compare all pixels with their checksums now; else who reads them does.
     """
     folder = home() / name
     try:
         with read_own(folder / "index.json") as file:
             index = _parsed(file.read().decode("utf-8"))
-        pixels = _map(folder / "pixels.bin", index) if index.cached else None
+        pixels = _map(folder / "pixels.bin", index, verify=verify) if index.cached else None
         with suppress(OSError):  # somebody else's folder: its age is not ours to set
             os.utime(folder)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -127,47 +189,68 @@ def load(name: str) -> tuple[Index, list[Mapped] | None] | None:
 
 
 def _text(index: Index) -> str:
-    content = json.dumps(vars(index))
+    content = json.dumps(vars(index), default=_packed)
     return json.dumps({"digest": _digest(content), "index": content})
+
+
+def _packed(numbers: array[int]) -> dict[str, str]:
+    return {numbers.typecode: base64.b64encode(numbers.tobytes()).decode()}
 
 
 def _parsed(text: str) -> Index:
     found = json.loads(text)
     if found["digest"] != _digest(found["index"]):
         raise ValueError("an index that was changed")
-    return Index(**json.loads(found["index"]))
+    return Index(**json.loads(found["index"], object_hook=_unpacked))
+
+
+def _unpacked(found: dict[str, Any]) -> dict[str, Any] | array[int]:
+    if set(found) != {_TYPE}:
+        return found
+    numbers = array(_TYPE)
+    numbers.frombytes(base64.b64decode(found[_TYPE]))
+    return numbers
 
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _map(path: Path, index: Index) -> list[Mapped]:
+def _map(path: Path, index: Index, *, verify: bool) -> list[Mapped]:
     file = read_own(path)
     flat: NDArray[np.uint8] = np.asarray(np.memmap(file, dtype=np.uint8, mode="r"))
     if len(flat) < index.nbytes():
         raise ValueError(f"{path} has {len(flat)} bytes instead of {index.nbytes()}")
-    sides: list[Mapped] = []
-    for side, kind in enumerate(index.types):
-        images: list[NDArray[Any]] = []
-        for (height, width), offset in zip(index.sizes, index.offsets[side], strict=True):
-            raw = flat[offset : offset + height * width * index.pixel_bytes[side]]
-            images.append(raw.view(kind).reshape(height, width, index.channels[side]))
-        sides.append(Mapped(images, file, len(flat), path))
-    _check(sides, index, path)
+    sides = [
+        Mapped(partial(_stored, flat, index, side), partial(_pixels, index, side), file, len(flat), path)
+        for side in range(len(index.types))
+    ]
+    if verify:
+        _check(sides, index, path)
     return sides
 
 
+def _stored(flat: NDArray[np.uint8], index: Index, side: int, i: int) -> NDArray[np.uint8]:
+    offset = index.offsets[side][i]
+    return flat[offset : offset + index.lengths[side][i]]
+
+
+def _pixels(index: Index, side: int, i: int, stored: NDArray[np.uint8]) -> NDArray[Any]:
+    shape, kind = (*index.size(i), index.channels[side]), np.dtype(index.types[side])
+    return unpack(stored.data, shape, kind) if index.packed else stored.view(kind).reshape(shape)
+
+
 def _check(sides: list[Mapped], index: Index, path: Path) -> None:
-    """Compare all pixels with their checksums: a disk, or whoever writes into the folder, may have changed them."""
+    """Compare all images with their checksums: a disk, or whoever writes into the folder, may have changed them."""
     for images, expected in zip(sides, index.checksums, strict=True):
         # By number: each image is asked for as it is read, when the file is looked at.
-        if in_threads(partial(_checksum_of, images), range(len(images)), _THREADS) != expected:
+        found = in_threads(partial(_checksum_of, images), range(len(expected)), _THREADS)
+        if found != list(expected):
             raise ValueError(f"{path} holds other pixels than were written")
 
 
 def _checksum_of(images: Mapped, number: int) -> int:
-    return checksum(images[number])
+    return checksum(images.stored(number))
 
 
 class Writer:
@@ -205,7 +288,7 @@ class Writer:
         shutil.rmtree(self._part, ignore_errors=True)
 
     def add(self, array: NDArray[Any]) -> int:
-        """Append an image and return its offset."""
+        """Append the bytes of an image and return their offset."""
         offset = self._position
         if self._file and not self.failure:
             try:
@@ -214,6 +297,21 @@ class Writer:
             except OSError as error:
                 self._fail(error)
         return offset
+
+    @property
+    def position(self) -> int:
+        """Bytes written."""
+        return self._position
+
+    def drop(self) -> None:
+        """Give the room for images back: there is not enough of it."""
+        self._position = 0
+        if self._file and not self.failure:
+            try:
+                self._file.truncate(0)
+                self._file.seek(0)
+            except OSError as error:
+                self._fail(error)
 
     def finish(self, index: Index) -> None:
         """Put the cache in its place, and remove the least recently used ones above the limit."""

@@ -29,6 +29,7 @@ from instar.data.layouts import tabular, tree
 from instar.data.likeness import MOST, UNLIKE, unlike
 from instar.data.refs import ImageRef
 from instar.data.selection import Selection, read, select
+from instar.data.threads import each_in_threads
 
 TINY = 32
 _LISTED = 10
@@ -36,7 +37,7 @@ _SMALL = 256
 """Longer side, in pixels, of images that are compared or shown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fact:
     """What one image turned out to be."""
 
@@ -139,7 +140,7 @@ def check(cfg: DataConfig, paired: bool | None = None, on_event: Listener = igno
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for split, domain, refs in found.parts:
             facts = []
-            for fact in pool.map(_fact, refs):
+            for fact in each_in_threads(_fact, refs, pool):
                 facts.append(fact)
                 done += 1
                 on_event(Worked("reading images", done, total))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,13 +16,13 @@ Split = Literal["train", "test", "val"]
 class Splits:
     """The images of one domain. Where a set has validation images and no test images, they are its test images."""
 
-    train: list[ImageRef]
-    test: list[ImageRef] = field(default_factory=list)
-    val: list[ImageRef] = field(default_factory=list)
+    train: Sequence[ImageRef]
+    test: Sequence[ImageRef] = ()
+    val: Sequence[ImageRef] = ()
     left_out: list[LeftOut] = field(default_factory=list)
     """What else is in their folders."""
 
-    def refs(self, split: Split) -> list[ImageRef]:
+    def refs(self, split: Split) -> Sequence[ImageRef]:
         """Return the images of a split."""
         return {"train": self.train, "test": self.test, "val": self.val}[split]
 

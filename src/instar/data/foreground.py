@@ -37,7 +37,8 @@ class Foreground:
 
     def __init__(self, image: Pixels) -> None:
         """Look at all of an image, strip by strip."""
-        height = image.shape[0]
+        height, width = image.shape[:2]
+        self.size = height, width
         tops = range(0, max(height // BLOCK, 1) * BLOCK, _ROWS)
         strips = (image[top : min(top + _ROWS, height), :] for top in tops)
         self.mask = _mask(np.concatenate([_deviations(strip) for strip in strips]))

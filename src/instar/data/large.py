@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat
 from instar.core.images import centre_square, resampling, to_tensor, to_typed, to_values
+from instar.core.masks import MASK, hide, white
 from instar.core.raster import NotRead, Picture
 from instar.core.reading import UnreadableImage
 from instar.core.windows import ArrayWindows, TiffWindows, open_parts
@@ -53,7 +55,7 @@ class LargeImage:
 
 
 def large_images(row: Row, formats: Sequence[DomainFormat]) -> list[LargeImage] | None:
-    """Return the images of a row if crops of all of them can be read from their files, and are worth it.
+    """Return the images and masks of a row if crops of all of them can be read from their files, and are worth it.
 
     They are of one size. What cannot be read, or not so, is left to whoever reads files whole.
     """
@@ -74,31 +76,41 @@ def large_images(row: Row, formats: Sequence[DomainFormat]) -> list[LargeImage] 
     return found if len({one.shape[:2] for one in found}) == 1 else None
 
 
-def middle(ref: ImageRef, form: DomainFormat, size: int) -> Tensor:
+def middle(ref: ImageRef, form: DomainFormat, size: int, *, resample: Image.Resampling | None = None) -> Tensor:
     """Return the middle of an image as (channels, size, size) in [-1, 1], enlarged if it is smaller than that.
+
+    What lies outside of its masks is hidden. It is enlarged as `resampling` says where nothing else is asked.
 
     Raises:
         UnreadableImage: the file is broken, or its bands or values are none of the format.
     """
+    found = _middle(ref, form, size, resample)
+    if ref.masks:
+        masks = (_middle(mask, MASK, size, Image.Resampling.NEAREST).numpy() for mask in ref.masks)
+        hide(found.numpy(), np.logical_and.reduce([white(mask.transpose(1, 2, 0)) for mask in masks]))
+    return found
+
+
+def _middle(ref: ImageRef, form: DomainFormat, size: int, resample: Image.Resampling | None) -> Tensor:
     windows = _opened(ref)
     if windows is None or min(windows.header.height, windows.header.width) < size:
         with ref.decoded() as image:
-            return _middle(ref, image, form, size)
+            return _cut(ref, image, form, size, resample)
     with windows:
         top, left = (windows.header.height - size) // 2, (windows.header.width - size) // 2
         try:
-            return _middle(ref, windows.window(top, left, top + size, left + size), form, size)
+            return _cut(ref, windows.window(top, left, top + size, left + size), form, size, resample)
         except NotRead as error:
             raise UnreadableImage(ref.path, str(error)) from error
 
 
-def _middle(ref: ImageRef, image: Picture, form: DomainFormat, size: int) -> Tensor:
+def _cut(ref: ImageRef, image: Picture, form: DomainFormat, size: int, resample: Image.Resampling | None) -> Tensor:
     top, left = max(image.height - size, 0) // 2, max(image.width - size, 0) // 2
     try:
         values = to_values(image, form)[top : top + size, left : left + size]
     except UserError as error:
         raise UnreadableImage(ref.path, error.message.raw) from error
-    return to_tensor(centre_square(values, size, resampling(image)))
+    return to_tensor(centre_square(values, size, resampling(image) if resample is None else resample))
 
 
 def _opened(ref: ImageRef) -> TiffWindows | ArrayWindows | None:

@@ -8,8 +8,10 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from instar.core.batch import Batch, Domain
 from instar.core.errors import UserError, setting
 from instar.core.masks import hide, white
 from instar.data.foreground import TRIES, Foregrounds
+from instar.data.many import LostImage
 from instar.data.store import ImageStore
 
 _CROPS = 2
@@ -79,8 +82,8 @@ class TrainLoader:
 
     @property
     def threads(self) -> int:
-        """That prepare batches: one that crops what is in memory, several where images must be decoded each time."""
-        if all(store.cached_bytes for store in self.stores.values()):
+        """That prepare batches: one that crops what is in memory, several where images must be decoded or unpacked."""
+        if all(store.is_decoded for store in self.stores.values()):
             return 1
         return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.world))
 
@@ -90,13 +93,34 @@ class TrainLoader:
         return -(-max(len(store) for store in self.stores.values()) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
-        """Return this rank's part of the batch of `step`: images (N, C, size, size) in [-1, 1] and what they have."""
+        """Return this rank's part of the batch of `step`: images (N, C, size, size) in [-1, 1] and what they have.
+
+        In a large set the next image stands in for one that cannot be read, always the same one.
+
+        Raises:
+            UserError: an image cannot be read, or in a large set too many.
+        """
+        while True:
+            with suppress(LostImage):
+                return self._batch(step)
+
+    def lost(self) -> list[tuple[Path, str]]:
+        """Return the files of large sets that were found unreadable since this was asked the last time, and why."""
+        return [one for store in self.stores.values() if store.many for one in store.many.lost.told()]
+
+    def settle(self) -> None:
+        """Wait until the caches of large sets are made."""
+        for store in self.stores.values():
+            if store.many:
+                store.many.settle()
+
+    def _batch(self, step: int) -> Batch:
         mine = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
         stores, parts = self.stores, self.kind.parts
         crops = 1 + max(part.crop for part in parts.values())
         # One more crop leaves the others as they are: numbers are drawn crop by crop.
         draws = np.random.default_rng([self.seed, _CROPS, step]).random((crops, self.batch_size, 3))[:, mine]
-        orders = [self._picks(order, len(stores[row[0]]), step)[mine] for order, row in enumerate(self.kind.rows())]
+        orders = [self._picks(order, stores[row[0]], step)[mine] for order, row in enumerate(self.kind.rows())]
         picks = {domain: orders[part.order] for domain, part in parts.items()}
         places = {domain: draws[part.crop] for domain, part in parts.items()}
         if self.foreground:
@@ -111,10 +135,11 @@ class TrainLoader:
         """Yield the batches from `start_step` on, without end. Close it, or use it in a `with` statement."""
         return Stream(self, start_step)
 
-    def _picks(self, order: int, count: int, step: int) -> list[int]:
+    def _picks(self, order: int, store: ImageStore, step: int) -> list[int]:
         """Return the numbers of the images in the whole batch of `step`."""
-        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [int(_permutation(self.seed, order, p // count, count)[p % count]) for p in positions]
+        positions, count = range(step * self.batch_size, (step + 1) * self.batch_size), len(store)
+        numbers = (int(_permutation(self.seed, order, p // count, count)[p % count]) for p in positions)
+        return [store.readable(number) for number in numbers]
 
     def _places(
         self, picks: Mapping[Domain, list[int]], draws: NDArray[np.float64], step: int, mine: slice
@@ -139,7 +164,7 @@ class TrainLoader:
     def _place(self, store: ImageStore, i: int, tried: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the first place (2,) of those tried that shows enough of an image, or that which shows most."""
         found = self._foregrounds.of(store, i)
-        height, width = store[i].shape[:2]
+        height, width = found.size
         best: NDArray[np.float64] = tried[0]
         most = -1.0
         for down, right in tried:

@@ -18,13 +18,14 @@ from instar.core.formats import DomainFormat
 from instar.core.masks import MASK
 from instar.core.reading import UnreadableImage
 from instar.data import labels
+from instar.data.decoding import Decoding
 from instar.data.labels import square
 from instar.data.large import middle
 from instar.data.loader import TrainLoader
 from instar.data.measuring import Formats, find_formats
 from instar.data.refs import Row
 from instar.data.selection import Selection, find
-from instar.data.store import Decoding, ImageStore, open_stores
+from instar.data.store import ImageStore, open_stores
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def open_data(  # noqa: PLR0913  (what a run says)
     found = find(cfg, kind)
     classes = labels.known_classes(kind, found.train, found.names)
     formed = _formats(found, cfg, channels, formats)
-    stores, masks = _stores(found, cfg, formed.of, on_event)
+    stores, masks = _stores(found, cfg, formed.of, on_event, fills_cache=rank == 0)
     opened = [stores[row[0]] for row in kind.rows()]  # all sides of a row have the same notes
     bad = [item for store in opened for item in store.bad]
     decoded = dict.fromkeys(note for store in opened for note in store.notes)
@@ -154,7 +155,12 @@ def _formats(
 
 
 def _stores(
-    found: Selection, cfg: DataConfig, formats: Mapping[Domain, DomainFormat], on_event: Listener
+    found: Selection,
+    cfg: DataConfig,
+    formats: Mapping[Domain, DomainFormat],
+    on_event: Listener,
+    *,
+    fills_cache: bool,
 ) -> tuple[dict[Domain, ImageStore], dict[Domain, list[ImageStore]]]:
     """Open the training images of each domain, and their masks; domains that show the same images have one store."""
     parts, kind, opened, taken = found.kind.parts, found.kind.rows(), [], 0
@@ -162,8 +168,9 @@ def _stores(
         masks = len(rows[0][0].masks)
         sides = (*(formats[domain] for domain in row), *[MASK] * masks)
         short_side = cfg.size if cfg.native else cfg.short_side
-        decoding = Decoding(short_side, sides, cfg.cache_gb, taken, cfg.max_bad, masks, cfg.native)
-        opened.append(open_stores([(*refs, *refs[0].masks) for refs in rows], decoding, on_event))
-        taken += opened[-1][0].cached_bytes
+        decoding = Decoding(short_side, sides, cfg.cache_gb, taken, cfg.max_bad, masks, fills_cache, cfg.native)
+        whole = [(*refs, *refs[0].masks) for refs in rows] if masks else rows
+        opened.append(open_stores(whole, decoding, on_event))
+        taken += opened[-1][0].reserved_bytes
     stores = {domain: opened[part.order][part.side] for domain, part in parts.items()}
     return stores, {domain: opened[part.order][len(kind[part.order]) :] for domain, part in parts.items()}

@@ -11,6 +11,7 @@ from instar.core.evenly import evenly
 from instar.core.listing import composed
 from instar.core.pairing import paired
 from instar.data.dataset import Split, Splits
+from instar.data.files import Singles, taken_rows
 from instar.data.pair_names import pair_of
 from instar.data.refs import ImageRef, Row
 
@@ -21,11 +22,11 @@ class Rows:
 
     names: tuple[str, ...]
     """Of the domains side by side."""
-    train: list[Row]
-    test: list[Row]
-    val: list[Row]
+    train: Sequence[Row]
+    test: Sequence[Row]
+    val: Sequence[Row]
 
-    def of(self, split: Split) -> list[Row]:
+    def of(self, split: Split) -> Sequence[Row]:
         """Return the rows of a split."""
         return {"train": self.train, "test": self.test, "val": self.val}[split]
 
@@ -34,10 +35,10 @@ def rows_of(domains: Sequence[tuple[str, Splits]], cfg: DataConfig, notes: list[
     """Make the rows of domains that are side by side in them."""
     names = tuple(name for name, _ in domains)
 
-    def rows(split: Split) -> list[Row]:
+    def rows(split: Split) -> Sequence[Row]:
         sides = [domain.refs(split) for _, domain in domains]
         if len(sides) == 1:
-            return [(ref,) for ref in sides[0]]
+            return Singles(sides[0])
         needed = split == "train" or all(sides)
         return _matched(names, sides, split, cfg.pair_by, notes) if needed else []
 
@@ -45,7 +46,7 @@ def rows_of(domains: Sequence[tuple[str, Splits]], cfg: DataConfig, notes: list[
 
 
 def _matched(
-    names: Sequence[str], sides: Sequence[list[ImageRef]], split: Split, pair_by: str | None, notes: list[str]
+    names: Sequence[str], sides: Sequence[Sequence[ImageRef]], split: Split, pair_by: str | None, notes: list[str]
 ) -> list[Row]:
     """Pair the images of the same full name, then those that have the same key."""
     keys = _keys(names, sides, pair_by) if pair_by else {}
@@ -78,7 +79,7 @@ def _sharing_masks(row: Row) -> Row:
     return tuple(replace(ref, masks=masks) for ref in row) if masks else row
 
 
-def _keys(names: Sequence[str], sides: Sequence[list[ImageRef]], pair_by: str) -> dict[ImageRef, str]:
+def _keys(names: Sequence[str], sides: Sequence[Sequence[ImageRef]], pair_by: str) -> dict[ImageRef, str]:
     """Return what the groups of an expression match in the names of images, where it matches."""
     found: dict[ImageRef, str] = {}
     for name, side in zip(names, sides, strict=True):
@@ -139,7 +140,7 @@ def with_validation(orders: list[Rows], count: int, notes: list[str]) -> list[Ro
                 there = f"the val folder of {order.names[0]} has {len(order.val)} images"
                 raise UserError(f"{asked}: {there}; ask for less")
         notes.append("validation images are those of the val folder")
-        return [replace(order, val=evenly(order.val, count)) for order in orders]
+        return [replace(order, val=taken_rows(order.val, evenly(range(len(order.val)), count))) for order in orders]
     for order in orders:
         if count > len(order.train) // 2:
             there = f"{order.names[0]} has {len(order.train)} training images"
@@ -148,10 +149,11 @@ def with_validation(orders: list[Rows], count: int, notes: list[str]) -> list[Ro
     return [replace(order, train=train, val=val) for order, (train, val) in zip(orders, parts, strict=True)]
 
 
-def _parted(rows: list[Row], count: int) -> tuple[list[Row], list[Row]]:
+def _parted(rows: Sequence[Row], count: int) -> tuple[Sequence[Row], Sequence[Row]]:
     """Return the rows but for `count` of them, and these, spread evenly over all."""
     places = set(evenly(range(len(rows)), count))
-    return [row for i, row in enumerate(rows) if i not in places], [rows[i] for i in sorted(places)]
+    left = [i for i in range(len(rows)) if i not in places]
+    return taken_rows(rows, left), taken_rows(rows, sorted(places))
 
 
 def _count(number: int, what: str) -> str:

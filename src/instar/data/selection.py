@@ -12,12 +12,13 @@ from instar.core.errors import Message, UserError, nearest, setting
 from instar.core.listing import LeftOut, composed, left_out_notes
 from instar.data import layouts
 from instar.data.dataset import DataSet, Split
+from instar.data.files import column, side_by_side
 from instar.data.masks import with_mask_folders, with_masks
 from instar.data.pages import with_pages
 from instar.data.refs import ImageRef, Row
 from instar.data.rows import hold_out, rows_of, with_validation
 
-Images = Mapping[Domain, list[ImageRef]]
+Images = Mapping[Domain, Sequence[ImageRef]]
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Selection:
         """Where sample pictures come from: the test images, or training images if there are none."""
         return {domain: refs or self.train[domain] for domain, refs in self.test.items()}
 
-    def rows(self, images: Images) -> list[list[Row]]:
+    def rows(self, images: Images) -> list[Sequence[Row]]:
         """Return what is drawn at once, for each of the kind's orders."""
-        return [list(zip(*(images[domain] for domain in row), strict=True)) for row in self.kind.rows()]
+        return [side_by_side([images[domain] for domain in row]) for row in self.kind.rows()]
 
 
 def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
@@ -93,7 +94,7 @@ def select(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> Selection:
     orders = with_validation(orders, cfg.validation, notes)
 
     def images(split: Split) -> Images:
-        return {d: [row[part.side] for row in orders[part.order].of(split)] for d, part in kind.parts.items()}
+        return {d: column(orders[part.order].of(split), part.side) for d, part in kind.parts.items()}
 
     names = {domain: orders[part.order].names[part.side] for domain, part in kind.parts.items()}
     left_out = list(dict.fromkeys(one for name in chosen.values() for one in data.domains[name].left_out))

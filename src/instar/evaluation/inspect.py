@@ -179,7 +179,7 @@ def inspect_run(
 
 def _images(
     config: RunConfig, roots: tuple[Path, ...], to: Domain
-) -> tuple[list[ImageRef], list[ImageRef], list[ImageRef], list[str]]:
+) -> tuple[Sequence[ImageRef], Sequence[ImageRef], Sequence[ImageRef], list[str]]:
     """Return inputs to translate, then the images of training and of test whose styles are read, and notes."""
     kind = get(config.name).data
     cfg = replace(config.data, roots=roots or config.data.roots, holdout=0, validation=0)

@@ -135,12 +135,12 @@ def _split(part: Part, row: Row, parts: Sequence[Part]) -> tuple[Split, str]:
 def _by_domain(images: Sequence[_Image], left_out: list[LeftOut]) -> dict[str, Splits]:
     """Return the domains; validation images serve as test images in a set that has none."""
     has_test = any(image.split == "test" for image in images)
-    found: dict[str, Splits] = {}
+    found: dict[str, dict[Split, list[ImageRef]]] = {}
     for image in images:
-        splits = found.setdefault(image.domain, Splits([], left_out=left_out))
+        splits = found.setdefault(image.domain, {"train": [], "test": [], "val": []})
         split: Split = "test" if image.split == "val" and not has_test else image.split
-        splits.refs(split).append(ImageRef(image.file, label=image.label, key=image.key))
-    return found
+        splits[split].append(ImageRef(image.file, label=image.label, key=image.key))
+    return {name: Splits(one["train"], one["test"], one["val"], left_out) for name, one in found.items()}
 
 
 def _columns(parts: Sequence[Part]) -> list[str]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from instar.core import packed
 from instar.core.errors import UserError
-from instar.core.listing import Listing, Why, below, composed, holds_images, listed, natural, sub_folders, suffixes
+from instar.core.listing import (
+    Inside,
+    Why,
+    beginning,
+    holds_images,
+    listed,
+    listed_inside,
+    sub_folders,
+    suffixes,
+)
 from instar.data import digits
 from instar.data.dataset import Splits
 from instar.data.digits import Entry, Part
+from instar.data.files import Files
 from instar.data.layouts import tabular
 from instar.data.layouts.words import split_and_domain
 from instar.data.refs import ImageRef
@@ -72,12 +81,12 @@ def own_domain(folder: Path) -> Splits:
     train, (test, val) = splits["train"].get(""), (held.get("") for held in held_out(splits))
     if train:
         return split_domain(train, test, val)
-    apart = [kept for kept in (splits["test"].get(""), splits["val"].get("")) if kept]
-    everything = _listed(folder)
-    files = [path for path in everything.images if not any(kept in path.parents for kept in apart)]
+    apart = tuple(beginning(kept) for kept in (splits["test"].get(""), splits["val"].get("")) if kept)
+    everything, begin = _listed(folder), beginning(folder)
+    files = [path for path in everything.images if not (begin + path).startswith(apart)] if apart else everything.images
     if not files:
         raise UserError(f"{folder}: there are test images only; training needs others")
-    return _splits(folder, Listing(files, everything.left_out), test, val)
+    return _splits(folder, Inside(files, everything.left_out), test, val)
 
 
 def too_few(root: Path, found: list[Path], domains: list[Path]) -> UserError:
@@ -106,29 +115,18 @@ def not_a_folder(file: Path) -> UserError:
     return UserError(f"{file} is a file: give the folder that holds the images")
 
 
-def _splits(folder: Path, train: Listing, test: Path | None, val: Path | None) -> Splits:
-    held = [(place, listed(place)) if place else None for place in (test, val)]
-    refs = [_refs(one[1].images, one[0]) if one else [] for one in held]
+def _splits(folder: Path, train: Inside, test: Path | None, val: Path | None) -> Splits:
+    held = [(place, listed_inside(place)) if place else None for place in (test, val)]
+    refs = [Files(one[0], one[1].images) if one else [] for one in held]
     left_out = [left for one in held if one for left in one[1].left_out]
     left_out = list(dict.fromkeys([*train.left_out, *left_out]))
-    return Splits(_refs(train.images, folder), refs[0], refs[1], left_out)
+    return Splits(Files(folder, train.images), refs[0], refs[1], left_out)
 
 
-def _listed(folder: Path) -> Listing:
-    found = listed(folder)
+def _listed(folder: Path) -> Inside:
+    found = listed_inside(folder)
     if not found.images:
         raise no_images(folder)
-    return found
-
-
-def _refs(files: list[Path], folder: Path) -> list[ImageRef]:
-    """Return the images with their classes: the sub-folders of `folder` in which they lie."""
-    found, inside = [], below(folder)
-    for path in sorted(files, key=natural):
-        text = inside(path).replace(os.sep, "/")
-        first, slash, _ = text.partition("/")
-        label = composed(first) if slash else None
-        found.append(ImageRef(path, label=label, key=text.removesuffix(path.suffix)))
     return found
 
 
