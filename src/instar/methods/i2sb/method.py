@@ -174,7 +174,7 @@ class I2SB(Method[Paired]):
 
     def predict(self, x: Tensor, n: int, end: Tensor) -> Tensor:
         """Return X_0 (B, C, H, W) in [-1, 1] as the network sees it from a state x with number n."""
-        number = torch.full((len(x),), n, device=x.device)
+        number = torch.full(x.shape[:1], n, device=x.device)  # `len` would fix the batch of an export
         x0 = x - self.bridge.deviation(number) * self.eps(x, number, end)
         return self.eps.limit(x0.clamp(-1, 1), end)
 

@@ -169,7 +169,7 @@ class TimedUNet(Masked):
         """Return ε for states x (B, C, H, W) with numbers n (B,), of bridges that end in `end` (B, C, H, W)."""
         time = self.time(waves(n, self.width).to(x.dtype))
         seen = torch.cat([x, end], 1) if self.condition else x
-        h = self.stem(nnf.pixel_unshuffle(seen, self.patch))
+        h = self.stem(nnf.pixel_unshuffle(seen, self.patch) if self.patch > 1 else seen)
         skips = [h]
         for one in self.down:
             h = one(h, time)
@@ -178,4 +178,5 @@ class TimedUNet(Masked):
             h = one(h, time)
         for one in self.up:
             h = one(h if one.resamples else torch.cat([h, skips.pop()], 1), time)
-        return self.limit(nnf.pixel_shuffle(self.head(h), self.patch), end)
+        h = self.head(h)
+        return self.limit(nnf.pixel_shuffle(h, self.patch) if self.patch > 1 else h, end)
