@@ -44,6 +44,8 @@ CASES = {
     "gcgan": "gcgan",
     "gcgan/separate": "gcgan --method.no-shared --method.mix random",
     "gcgan/one-way": "gcgan --method.cycle 0 --method.maps hflip --method.patch-norm spectral",
+    "i2sb": "i2sb",
+    "i2sb/straight": "i2sb --method.no-noise --method.condition --method.patch 2",
     "munit": "munit",
     "pix2pix": "pix2pix",
     "pix2pix/augment": "pix2pix --method.augment",

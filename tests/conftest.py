@@ -69,6 +69,10 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
             with torch.random.fork_rng():
                 torch.manual_seed(0)
                 method = kind(config.method)
+                with torch.no_grad():
+                    for weight in method.parameters():
+                        if weight.dim() > 1 and not weight.any():  # a layer that puts out zeros before it is trained
+                            weight.normal_(std=0.1)
                 averages = Averages(method, config.train.ema)
                 with torch.no_grad():
                     for weight in method.parameters():

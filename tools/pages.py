@@ -67,7 +67,7 @@ def terms(name: str) -> str:
     """Return a table of the method's terms."""
     rows: list[list[str]] = []
     for line in _docstring(name)["Terms"].splitlines():
-        match = re.match(r"([A-Z]\w*/\w+): (.*)", line)
+        match = re.match(r"(\w+/\w+): (.*)", line)
         if match:
             rows.append([f"`{match[1]}`", match[2]])
         elif line.strip():

@@ -19,6 +19,8 @@ pytest.importorskip("onnxruntime")
 
 Runs = Callable[..., Path]
 FAST = "cut"
+OPTIONS = {"i2sb": {"noise": False}}
+"""Without which a method cannot be exported."""
 SHAPES = [(1, 32, 32), (3, 45, 71), (2, 9, 70), (1, 64, 33), (2, 5, 7)]
 """Batch, height and width: multiples, none, less than is needed, one block and several."""
 
@@ -57,7 +59,7 @@ def test_it_translates_as_the_run_does(name: str, to: str, run_directory: Runs, 
     form = FORMATS[to]
     if to == "openvino":
         pytest.importorskip("openvino")
-    run = instar.load(run_directory(name), "cpu")
+    run = instar.load(run_directory(name, **OPTIONS.get(name, {})), "cpu")
     for key in run.keys.targets:
         file = tmp_path / f"model{form.suffix}"
         card = form.write(run, key, file, "CC0")

@@ -16,8 +16,8 @@ from instar.core.errors import UserError
 from instar.inference.translator import Translator
 
 Runs = Callable[..., Path]
-CANNOT = {"transgaga": "this method cannot be run in tiles, it needs 150 x 101 px at once"}
-"""Landmarks are means over a softmax of all pixels."""
+CANNOT = dict.fromkeys(("i2sb", "transgaga"), "this method cannot be run in tiles, it needs 150 x 101 px at once")
+"""Attention looks at all places; landmarks are means over a softmax of all pixels."""
 ONE_SIZE = ("unit-adaptation",)
 """Takes squares of one size, to which images are squeezed: there is nothing to tile."""
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
