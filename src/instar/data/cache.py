@@ -145,7 +145,7 @@ def key_by_times(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFo
     """
     if os.name == "nt":
         return key(rows, sizing, formats)
-    head = json.dumps([_VERSION, "times", sizing, [asdict(form) for form in formats]])
+    head = json.dumps([_VERSION, "times", sizing, [to_dict(form) for form in formats]])
     digest = hashlib.blake2b(head.encode(), digest_size=16)
     if isinstance(rows, Singles) and isinstance(rows.refs, Files):
         digest.update(os.path.realpath(rows.refs.folder).encode("utf-8", "surrogateescape"))
