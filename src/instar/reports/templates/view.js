@@ -304,5 +304,5 @@ if (refresh) {
   scrollTo(0, state.y);
   setInterval(() => {
     if (refresh.checked && document.visibilityState === "visible" && !playing) { keep(); location.reload(); }
-  }, 20000);
+  }, 1000 * refresh.dataset.seconds);
 }

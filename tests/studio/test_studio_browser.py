@@ -1,0 +1,72 @@
+"""The studio in a real browser: what a person does with it."""
+
+from pathlib import Path
+
+import pytest
+from browsing import needs_browser, opened
+from selenium.webdriver import ActionChains
+
+from instar.core.run import owner
+from instar.data.drawn import sets
+from studio.person import Person, serving, until
+
+pytest.importorskip("gradio", reason="needs gradio: pip install '.[studio]'")
+pytestmark = needs_browser
+FIRST_PICTURE = """
+  const image = document.querySelector('.tiles img');
+  return Boolean(image && image.complete && image.naturalWidth > 0)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    sets.write("mask", folder / "masks", "easy", 64, 12, 4)
+    return folder
+
+
+def test_from_a_folder_to_a_translation(root: Path, tmp_path: Path) -> None:
+    with serving(root, tmp_path / "log") as server, opened() as browser:
+        person = Person(browser)
+        person.open(server.address)
+
+        # The images: what was found, pictures, and a method.
+        assert browser.find_element("css selector", "#images-folder input").get_attribute("value") == "masks"
+        person.click("look")
+        person.said("images-said", "problem")
+        assert "train A: 12 images" in person.text("#findings")
+        assert "method: " in person.text("#advice")
+        until(lambda: len(person.find("#thumbnails img")) >= 16, "thumbnails")
+        person.click("use")
+
+        # A training: it begins, and its page comes up with the first picture.
+        until(lambda: person.find("#start"), "the part for trainings")
+        person.type("method", "quick")
+        person.type("preset", "tiny")
+        person.type("steps", "500000")
+        person.type("run-name", "first")
+        person.click("start")
+        until(lambda: person.find("#run-page iframe"), "the run's page")
+        until(lambda: person.within("#run-page", FIRST_PICTURE), "the first picture")
+        until(lambda: "training" in person.text("#overview .state"), "training")
+        run = root / "runs" / "first"
+        assert owner(run) is not None
+
+        # Stopped: it saves, and translates what is uploaded.
+        person.click("stop")
+        until(lambda: person.text("#overview .state") == "stopped", "the end of the training")
+        assert owner(run) is None
+        assert list((run / "checkpoints").iterdir())
+        person.tab("Translate")
+        person.type("model", "runs/first")
+        person.said("translate-said", "quick")
+        (upload,) = browser.find_elements("css selector", "#upload input[type=file]")
+        upload.send_keys(str(root / "masks" / "testA" / "0000.png"))
+        until(lambda: person.find("#upload img"), "the upload")
+        person.click("translate")
+        person.said("translate-said", "translated: 64 x 64 px")
+        until(lambda: len(person.find("#slider img")) == 2, "before and after")
+        browser.save_screenshot("/work/scratch/studio19/t.png")
+        person.clean(server.address)
+        assert ActionChains
+        assert server.stop() == 0
