@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from browsing import window
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds: of a machine with other work."""
 
 
@@ -60,17 +61,11 @@ def until(ask: Callable[[], Any], what: str) -> Any:
     """Wait for an answer that is true, and return it."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        with contextlib.suppress(_gone()):
+        with contextlib.suppress(WebDriverException):
             if answer := ask():
                 return answer
         time.sleep(0.1)
     raise AssertionError(f"never seen: {what}")
-
-
-def _gone() -> type[Exception]:
-    from selenium.common.exceptions import WebDriverException
-
-    return WebDriverException
 
 
 class Person:

@@ -21,7 +21,7 @@ FIRST_PICTURE = """
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "root"
-    sets.write("mask", folder / "masks", "easy", 64, 12, 4)
+    sets.write("mask", folder / "masks", "easy", 64, 24, 4)
     return folder
 
 
@@ -34,7 +34,7 @@ def test_from_a_folder_to_a_translation(root: Path, tmp_path: Path) -> None:
         assert browser.find_element("css selector", "#images-folder input").get_attribute("value") == "masks"
         person.click("look")
         person.said("images-said", "problem")
-        assert "train A: 12 images" in person.text("#findings")
+        assert "A: 24 images" in person.text("#findings")
         assert "method: " in person.text("#advice")
         until(lambda: len(person.find("#thumbnails img")) >= 16, "thumbnails")
         person.click("use")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and where it may lie."""
+    """A value, and the ends between which it lies, where they are known."""
 
     value: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,23 @@ class Bar:
     value: float
 
 
-def drawn(found: Sequence[Interval | None]) -> list[Bar | None]:
-    """Return a bar for each interval of a score; None for what has none.
+@dataclass(frozen=True)
+class Scale:
+    """From the lowest to the highest end of all intervals of a score, and of its values."""
 
-    The scale goes from the lowest to the highest end of all of them.
-    """
-    whole = [(one.low, one.high) for one in found if one and one.low is not None and one.high is not None]
-    if not whole:
-        return [None] * len(found)
-    values = [one.value for one in found if one]
-    low = min([*(ends[0] for ends in whole), *values])
-    high = max([*(ends[1] for ends in whole), *values])
-    return [_bar(one, low, high - low) if one and high > low else None for one in found]
+    low: float
+    span: float
 
+    @classmethod
+    def of(cls, found: Iterable[Interval | None]) -> Scale:
+        """Return the scale on which these are drawn."""
+        there = [one for one in found if one]
+        ends = [end for one in there for end in (one.value, one.low, one.high) if end is not None]
+        return cls(min(ends), max(ends) - min(ends)) if ends else cls(0.0, 0.0)
 
-def _bar(one: Interval, first: float, span: float) -> Bar | None:
-    if one.low is None or one.high is None:
-        return None
-    left, right, value = (round(100 * (end - first) / span, 2) for end in (one.low, one.high, one.value))
-    return Bar(left, round(right - left, 2), value)
+    def bar(self, one: Interval | None) -> Bar | None:
+        """Return how an interval is drawn; None for what has none, and where all are one value."""
+        if one is None or one.low is None or one.high is None or self.span <= 0:
+            return None
+        left, right, value = (round(100 * (end - self.low) / self.span, 2) for end in (one.low, one.high, one.value))
+        return Bar(left, round(right - left, 2), value)

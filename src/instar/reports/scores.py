@@ -5,7 +5,7 @@ from __future__ import annotations
 from instar.core.errors import Speller
 from instar.evaluation.report import Report
 from instar.evaluation.score import ARROWS, Score
-from instar.reports.intervals import Interval, drawn
+from instar.reports.intervals import Interval, Scale
 from instar.reports.render import render
 
 
@@ -25,7 +25,8 @@ def _row(report: Report, name: str) -> dict[str, object]:
     found = [{score.name: score for score in column.scores}.get(name) for column in report.columns]
     better = next(score.better for score in found if score)
     cells = [_text(score) for score in found]
-    bars = drawn([score and Interval(score.value, score.low, score.high) for score in found])
+    intervals = [score and Interval(score.value, score.low, score.high) for score in found]
+    bars = map(Scale.of(intervals).bar, intervals)
     return {"name": f"{name} {ARROWS[better]}".strip(), "cells": list(zip(cells, bars, strict=True))}
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from instar.core import registry
 from instar.core.abilities import Styled, supports
+from instar.core.board import band
 from instar.core.config import RunConfig
 from instar.core.errors import Message, Speller, UserError, call, in_python, setting
 from instar.core.events import Event, Finished, Listener, Pictured, Saved, Scored, Started, Watched, warning
@@ -24,7 +25,7 @@ from instar.core.files import read_own, write_atomically
 from instar.core.method import defaults, outline
 from instar.core.run import CONFIG, owner, read_config
 from instar.core.settings import to_dict
-from instar.core.sheet import PADDING, STYLES, SheetRow, sheet_rows
+from instar.core.sheet import PADDING, STYLES, row_label, sheet_rows
 from instar.reports.render import render
 
 PAGE = "index.html"
@@ -185,7 +186,7 @@ def _sheet(run: Path, config: RunConfig, samples: Sequence[Mapping[str, Any]]) -
     for sample in reversed(samples):
         path = run / "samples" / f"step-{sample['step']:09d}.png"
         with suppress(OSError), read_own(path) as file, Image.open(file, formats=("PNG",)) as image:
-            width, height = image.size
+            width, height = image.size[0] - band(image), image.size[1]
             tall, rest = divmod(height - PADDING, max(1, len(rows)))
             if rest or tall <= PADDING:
                 return None
@@ -197,20 +198,11 @@ def _sheet(run: Path, config: RunConfig, samples: Sequence[Mapping[str, Any]]) -
                 "columns": columns,
                 "pad": PADDING,
                 "rows": [
-                    {"label": _label(row, names), "what": row.what, "input": max(i for i in inputs if i <= place)}
+                    {"label": row_label(row, names), "what": row.what, "input": max(i for i in inputs if i <= place)}
                     for place, row in enumerate(rows)
                 ],
             }
     return None
-
-
-def _label(row: SheetRow, names: Mapping[str, str]) -> str:
-    if row.what == "input":
-        return names[row.domain]
-    made = f"to {names[row.domain]}"
-    return {"translation": made, "truth": f"true {names[row.domain]}"}[row.what] + (
-        f", style {row.style + 1}" if row.style else ""
-    )
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[list[float]]]]:
