@@ -20,6 +20,7 @@ from instar.studio.jobs import Jobs, Status
 from instar.studio.models import Models
 from instar.studio.root import Root
 from instar.studio.tabs import images, runs, scores, train, translate
+from reports import viewed
 
 Runs = Callable[..., Path]
 
@@ -108,10 +109,11 @@ def test_the_table_of_trainings_escapes_what_it_shows() -> None:
     assert runs.table([]) == "<p>There are no runs in this folder yet.</p>"
 
 
-def test_what_cannot_go_on(studio: Studio, run_directory: Runs) -> None:
-    name = with_run(studio, run_directory("cut"))
-    with pytest.raises(UserError, match="finished; to train on, give more than"):
-        runs.resume(studio, name, 0)
+def test_what_cannot_go_on(studio: Studio) -> None:
+    viewed.make(studio.root.path / "first", steps=10)
+    for steps in (0, None, 10):
+        with pytest.raises(UserError, match="finished; to train on, give more than 10 steps"):
+            runs.resume(studio, "first", steps)
     with pytest.raises(UserError, match="not a run|no such"):
         runs.resume(studio, "none", 0)
 

@@ -54,7 +54,7 @@ class Root:
         path = Path(os.path.realpath(self.path / name.strip()))
         if not self.holds(path):
             raise UserError(f"{shown(name)}: lies outside of the folder of this studio, {self.path}")
-        if not path.exists():
+        if not os.path.lexists(path):  # which a name that is too long is not, either
             raise UserError(f"{shown(name)}: there is no such file or folder in {self.path}")
         return path
 
