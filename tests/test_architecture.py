@@ -44,6 +44,7 @@ ALLOWED = {
         "reports",
         "sweeps",
     },
+    "studio": {"api", "core", "data", "exporting"},
     "cli": {
         "api",
         "core",
@@ -55,6 +56,7 @@ ALLOWED = {
         "metrics",
         "evaluation",
         "reports",
+        "studio",
         "sweeps",
     },
 }

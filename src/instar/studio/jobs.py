@@ -100,7 +100,7 @@ class Jobs:
         said = owner(run) if self.root.holds(run) else None
         if said is None:
             if child is None:
-                raise UserError(f"{name}: no training is at work there")
+                raise UserError(f"{name or 'no run chosen'}: no training is at work there")
             child.terminate()
             return
         found = _OWNER.fullmatch(said)

@@ -124,8 +124,8 @@ def build(studio: Studio) -> dict[str, Any]:
         return table(found), gr.skip(), gr.skip()
 
     @studio.guarded(1)
-    def on_stop(name: str) -> Any:
-        jobs.stop(studio.root.name(studio.root.inside(name)) if name in studio.root.runs() else str(name))
+    def on_stop(name: str | None) -> Any:
+        jobs.stop(name or "")
         return note(f"{name}: it finishes its step and saves")
 
     @studio.guarded(1)
