@@ -44,7 +44,7 @@ ALLOWED = {
         "reports",
         "sweeps",
     },
-    "studio": {"api", "core", "data", "exporting"},
+    "studio": {"api", "core", "data", "inference", "exporting", "reports"},
     "cli": {
         "api",
         "core",

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 pytest.importorskip("gradio", reason="needs gradio: pip install '.[studio]'")
+from reports import viewed
 from starlette.testclient import TestClient
 
 from instar.core.errors import UserError
 from instar.studio.launch import OURS, _owned, application, launch
 from instar.studio.root import OWN, Root
-from reports import viewed
 
 ADDRESS = "http://127.0.0.1:7860"
 SECRET = "of somebody else"

@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from reports import viewed
 
 from instar.core.errors import UserError
 from instar.core.run import owner
 from instar.studio.jobs import LOGS, Jobs
 from instar.studio.root import Root
-from reports import viewed
 
 HOLDER = """
 import os, socket, sys, time
@@ -85,7 +85,7 @@ def test_a_training_of_another_process_is_found_and_stopped(jobs: Jobs) -> None:
 def test_a_training_of_another_machine_is_left_alone(jobs: Jobs) -> None:
     run = viewed.make(jobs.root.path / "runs" / "first")
     with held(run / ".lock", "elsewhere") as process:
-        with pytest.raises(UserError, match="process .* on elsewhere trains there"):
+        with pytest.raises(UserError, match="on elsewhere trains there"):
             jobs.stop("runs/first")
         assert process.poll() is None
 

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from reports import viewed
 
 from instar.core.errors import UserError
 from instar.core.run import read_config, write_config
 from instar.core.settings import with_changes
 from instar.studio.root import OWN, Root
-from reports import viewed
 
 
 @pytest.fixture
@@ -100,6 +100,8 @@ def test_a_run_whose_images_lie_outside(root: Root) -> None:
     config = read_config(run / "config.yaml")
     for roots, start in (((root.path.parent / "secret",), None), ((), root.path.parent)):
         data = with_changes(config.data, {"roots": roots})
-        write_config(with_changes(config, {"data": data, "train": with_changes(config.train, {"start_from": start})}), run)
+        write_config(
+            with_changes(config, {"data": data, "train": with_changes(config.train, {"start_from": start})}), run
+        )
         with pytest.raises(UserError, match="outside of the folder"):
             root.check_images(run)

@@ -44,7 +44,7 @@ def listen(
         timeout_keep_alive=5,
         timeout_graceful_shutdown=grace,
     )
-    server = uvicorn.Server(config)
+    server: Any = uvicorn.Server(config)
     server.capture_signals = nullcontext  # whoever calls this has handlers of its own
     try:
         socket = config.bind_socket()

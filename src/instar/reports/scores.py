@@ -25,7 +25,7 @@ def _row(report: Report, name: str) -> dict[str, object]:
     found = [{score.name: score for score in column.scores}.get(name) for column in report.columns]
     better = next(score.better for score in found if score)
     cells = [_text(score) for score in found]
-    intervals = [score and Interval(score.value, score.low, score.high) for score in found]
+    intervals = [Interval(score.value, score.low, score.high) if score else None for score in found]
     bars = map(Scale.of(intervals).bar, intervals)
     return {"name": f"{name} {ARROWS[better]}".strip(), "cells": list(zip(cells, bars, strict=True))}
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import gradio as gr
 from instar.core.errors import Message, Speller, UserError
 from instar.core.events import Event, Listener, Worked
 from instar.core.memory import is_out_of_memory
+from instar.studio import html
 from instar.studio.jobs import Jobs
 from instar.studio.models import Models
 from instar.studio.root import Root
@@ -46,7 +46,7 @@ class Studio:
 
     def lines(self, lines: Iterable[str]) -> str:
         """Return lines for people as HTML."""
-        return "".join(f"<p>{escape(_spelled(line, self.speller))}</p>" for line in lines)
+        return html.lines(_spelled(line, self.speller) for line in lines)
 
     def guarded(self, outputs: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Let a handler that fails say why in the first of its outputs, in one line, and leave the others as they are.
@@ -61,7 +61,7 @@ class Studio:
                 try:
                     return handler(*given, **named)
                 except Exception as error:
-                    said = warning(self._reason(error))
+                    said = html.warning(self._reason(error))
                 return said if outputs == 1 else (said, *[gr.skip()] * (outputs - 1))
 
             return handle
@@ -75,21 +75,6 @@ class Studio:
             return "out of memory; give fewer or smaller images"
         log.exception("a request failed", exc_info=error)
         return "this is an error of the studio; what it has printed says more"
-
-
-def note(line: str) -> str:
-    """Return a line of success as HTML."""
-    return f'<p class="said" role="status">{escape(line)}</p>'
-
-
-def warning(line: str) -> str:
-    """Return a line that says why something was not done as HTML."""
-    return f'<p class="said warning" role="alert">{escape(line)}</p>'
-
-
-def frame(address: str, title: str) -> str:
-    """Return HTML that shows a page of the studio within its own."""
-    return f'<iframe class="page" src="{escape(address)}" title="{escape(title)}"></iframe>'
 
 
 def told_to(progress: gr.Progress) -> Listener:

@@ -115,7 +115,8 @@ def _elsewhere(body: bytes) -> Response | None:
 
 async def _body(receive: Any) -> bytes | None:
     """Return the body of a request; None if it is too large."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":

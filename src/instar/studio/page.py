@@ -13,7 +13,8 @@ from instar.studio.tabs import images, runs, scores, train, translate
 
 def page(studio: Studio) -> gr.Blocks:
     """Return the page of a studio."""
-    with gr.Blocks(title="Instar", analytics_enabled=False, fill_width=True) as blocks:
+    blocks: gr.Blocks = gr.Blocks(title="Instar", analytics_enabled=False, fill_width=True)
+    with blocks:
         gr.Markdown(f"# Instar\n{studio.root.path.name}", elem_id="title")
         with gr.Tabs() as tabs:
             with gr.Tab("Images", id="images"):

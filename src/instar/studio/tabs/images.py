@@ -20,7 +20,8 @@ from instar.core.reading import UnreadableImage
 from instar.data.check import Report
 from instar.data.drawn import sets
 from instar.data.drawn.kinds import KINDS
-from instar.studio.context import Studio, choice, note, refreshed, told_to
+from instar.studio import html
+from instar.studio.context import Studio, choice, refreshed, told_to
 from instar.studio.root import DRAWN
 
 SHOWN, SIDE = 6, 128
@@ -103,7 +104,7 @@ def build(studio: Studio) -> dict[str, Any]:
         lines = found.advice.lines()[:-1] if found.advice else [found.why or ""]
         problems = found.report.problems
         return (
-            note(f"{problems} problem{'s' * (problems != 1)} found"),
+            html.note(f"{problems} problem{'s' * (problems != 1)} found"),
             studio.lines(found.report.lines()),
             studio.lines(lines),
             list(thumbnails(found.report)),
@@ -115,7 +116,7 @@ def build(studio: Studio) -> dict[str, Any]:
     @studio.guarded(2)
     def on_draw(name: str) -> Any:
         made = draw(studio, name)
-        return note(f"drawn: {made}"), refreshed(root.data(), made)
+        return html.note(f"drawn: {made}"), refreshed(root.data(), made)
 
     outputs = [said, findings, advice, gallery, method, preset, use]
     button.click(on_look, [first, second], outputs, api_visibility="private")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, get_args
 from uuid import uuid4
@@ -13,39 +11,17 @@ import gradio as gr
 
 from instar.api.export import Format, export
 from instar.api.push import push
-from instar.core.duration import spoken
 from instar.core.errors import UserError, shown
 from instar.core.events import Listener, ignore
 from instar.exporting.formats import FORMATS
-from instar.studio.context import Studio, choice, frame, note, refreshed, told_to
-from instar.studio.jobs import Status
+from instar.studio import html
+from instar.studio.context import Studio, choice, refreshed, told_to
 from instar.studio.routes import address_of
 
 EVERY = 2
 """Seconds between looks at the trainings."""
 WHOLE = "run"
 """Form of a download: weights, settings and card, as others can load and train on."""
-
-
-def table(found: Sequence[Status]) -> str:
-    """Return where trainings stand as HTML."""
-    if not found:
-        return "<p>There are no runs in this folder yet.</p>"
-    rows = "".join(_row(status) for status in found)
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("run", "method", "state", "steps", "left"))
-    return f'<div class="wide"><table class="runs"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _row(status: Status) -> str:
-    left = spoken(status.seconds) if status.seconds else ""
-    done = f"{status.step:,} of {status.steps:,}" if status.steps else ""
-    bar = f'<progress max="{status.steps}" value="{status.step}" aria-label="steps"></progress> '
-    said = f"<br><small>{escape(status.said)}</small>" if status.said else ""
-    return (
-        f'<tr><th scope="row">{escape(status.name)}</th><td>{escape(status.method)}</td>'
-        f'<td><span class="state {status.state}">{status.state}</span>{said}</td>'
-        f"<td>{bar if status.steps else ''}{done}</td><td>{left}</td></tr>"
-    )
 
 
 def resume(studio: Studio, name: str, steps: int | None) -> str:
@@ -83,24 +59,21 @@ def download(studio: Studio, name: str, form: str, on_event: Listener = ignore) 
     if form == WHOLE:
         push(run, (folder / run.name).as_uri())
         return Path(shutil.make_archive(str(folder / f"{run.name}-model"), "zip", folder, run.name))
-    if form not in get_args(Format):
+    if form not in FORMATS:
         raise UserError(f"{shown(form)}: there is no such format")
     studio.root.check_images(run)
-    found = export(run, folder / f"{run.name}{FORMATS[form].suffix}", to=form, on_event=on_event)
-    files = sorted(folder.iterdir())
-    if len(files) == 1:
-        return found.file
+    to: Format = form  # type: ignore[assignment]  (one of them, as was just asked)
     parts = folder / "parts"
     parts.mkdir()
-    for file in files:
-        file.rename(parts / file.name)
-    return Path(shutil.make_archive(str(folder / f"{run.name}-{form}"), "zip", parts))
+    made = export(run, parts / f"{run.name}{FORMATS[form].suffix}", to=to, on_event=on_event)
+    alone = len(list(parts.iterdir())) == 1
+    return made.path if alone else Path(shutil.make_archive(str(folder / f"{run.name}-{form}"), "zip", parts))
 
 
 def build(studio: Studio) -> dict[str, Any]:
     """Lay out the part; returns what others use."""
     jobs = studio.jobs
-    overview = gr.HTML(table(jobs.all()), elem_id="overview")
+    overview = gr.HTML(html.runs(jobs.all()), elem_id="overview")
     with gr.Row():
         run = choice("run", studio.root.runs(), "run", first=True)
         steps = gr.Number(
@@ -120,22 +93,22 @@ def build(studio: Studio) -> dict[str, Any]:
     def on_tick(name: str | None, before: str | None) -> Any:
         found = jobs.all()
         if name and name != before and name in studio.root.runs():
-            return table(found), frame(address_of([name]), f"page of {name}"), name
-        return table(found), gr.skip(), gr.skip()
+            return html.runs(found), html.frame(address_of([name]), f"page of {name}"), name
+        return html.runs(found), gr.skip(), gr.skip()
 
     @studio.guarded(1)
     def on_stop(name: str | None) -> Any:
         jobs.stop(name or "")
-        return note(f"{name}: it finishes its step and saves")
+        return html.note(f"{name}: it finishes its step and saves")
 
     @studio.guarded(1)
     def on_resume(name: str, count: int | None) -> Any:
-        return note(f"{resume(studio, name, count)}: it goes on")
+        return html.note(f"{resume(studio, name, count)}: it goes on")
 
     @studio.guarded(2)
     def on_make(name: str, kind: str, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
         made = download(studio, name, kind, told_to(progress))
-        return note(f"{made.name}, {made.stat().st_size / 1e6:.1f} MB"), gr.update(value=made, interactive=True)
+        return html.note(f"{made.name}, {made.stat().st_size / 1e6:.1f} MB"), gr.update(value=made, interactive=True)
 
     timer.tick(on_tick, [run, seen], [overview, page, seen], show_progress="hidden", api_visibility="private")
     run.change(on_tick, [run, seen], [overview, page, seen], show_progress="hidden", api_visibility="private")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from instar.api.compare import compare
 from instar.api.evaluate import evaluate, report_page
 from instar.core.errors import UserError
 from instar.core.events import Listener, ignore
-from instar.studio.context import Studio, choice, frame, note, told_to
+from instar.studio import html
+from instar.studio.context import Studio, choice, told_to
 from instar.studio.root import COMPARISONS
 from instar.studio.routes import address_of, address_of_table
 
@@ -72,7 +72,7 @@ def build(studio: Studio) -> dict[str, Any]:
     @studio.guarded(2)
     def on_score(names: list[str], features: str, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
         text = score(studio, names, features, told_to(progress))
-        return note("scored"), f'<iframe class="page" sandbox="" srcdoc="{escape(text)}" title="scores"></iframe>'
+        return html.note("scored"), html.frame_of(text, "scores")
 
     @studio.guarded(2)
     def on_compare(
@@ -82,14 +82,14 @@ def build(studio: Studio) -> dict[str, Any]:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Any:
         made = compared(studio, names, features, called, told_to(progress))
-        return note(f"written: {made}"), frame(address_of_table(made), "comparison")
+        return html.note(f"written: {made}"), html.frame(address_of_table(made), "comparison")
 
     @studio.guarded(2)
     def on_beside(names: list[str] | None) -> Any:
         if not names:
             raise UserError("choose runs")
         known = [studio.root.name(studio.root.run(one)) for one in names]
-        return "", frame(address_of(known), "runs side by side")
+        return "", html.frame(address_of(known), "runs side by side")
 
     one.click(on_score, [runs, extractor], [said, page], api_visibility="private")
     several.click(on_compare, [runs, extractor, name], [said, page], api_visibility="private")

@@ -15,7 +15,8 @@ from instar.core.config import RunConfig, under_preset
 from instar.core.duration import spoken
 from instar.core.events import Listener, ignore
 from instar.core.registry import names
-from instar.studio.context import Studio, choice, note, told_to
+from instar.studio import html
+from instar.studio.context import Studio, choice, told_to
 from instar.studio.root import RUNS
 
 FOR_CPUS = "small"
@@ -131,7 +132,7 @@ def build(studio: Studio) -> dict[str, Any]:
 
     @studio.guarded(1)
     def on_estimate(*given: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
-        return note(estimate(asked(*given), told_to(progress)))
+        return html.note(estimate(asked(*given), told_to(progress)))
 
     @studio.guarded(2)
     def on_start(*given: Any) -> Any:
@@ -140,7 +141,7 @@ def build(studio: Studio) -> dict[str, Any]:
         wanted.config()
         run = root.new(RUNS, called)
         begun = studio.jobs.start(run, wanted.arguments(run))
-        return note(f"started: {begun}; it goes on without this page"), begun
+        return html.note(f"started: {begun}; it goes on without this page"), begun
 
     begun = gr.State()
     outputs = [words, preset, steps, said]

@@ -15,7 +15,8 @@ from instar.core.abilities import Clustered, Styled, supports
 from instar.core.errors import UserError
 from instar.core.images import save, viewable
 from instar.core.reading import UnreadableImage, read
-from instar.studio.context import Studio, choice, note
+from instar.studio import html
+from instar.studio.context import Studio, choice
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -127,7 +128,7 @@ def build(studio: Studio) -> dict[str, Any]:
         facts = Facts.of(studio.models.get(studio.root.inside(name)))
         shown = gr.update(visible=facts.styles)
         targets = gr.update(choices=list(facts.targets), value=facts.targets[0])
-        return note(facts.line), targets, gr.update(visible=facts.styles, value=1), shown
+        return html.note(facts.line), targets, gr.update(visible=facts.styles, value=1), shown
 
     @studio.guarded(4)
     def on_translate(
@@ -141,7 +142,7 @@ def build(studio: Studio) -> dict[str, Any]:
         seen: list[Image] = [viewable(one) for one in after]
         pair = (viewable(before), seen[0])
         return (
-            note(f"translated: {before.width} x {before.height} px"),
+            html.note(f"translated: {before.width} x {before.height} px"),
             gr.update(value=pair),
             gr.update(value=seen, visible=len(seen) > 1),
             gr.update(value=made, interactive=True),
