@@ -15,7 +15,7 @@ def page(studio: Studio) -> gr.Blocks:
     """Return the page of a studio."""
     blocks: gr.Blocks = gr.Blocks(title="Instar", analytics_enabled=False, fill_width=True)
     with blocks:
-        gr.Markdown(f"# Instar\n{studio.root.path.name}", elem_id="title")
+        gr.Markdown(f"# Instar: {studio.root.path.name}", elem_id="title")
         with gr.Tabs() as tabs:
             with gr.Tab("Images", id="images"):
                 chosen = images.build(studio)

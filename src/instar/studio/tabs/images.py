@@ -90,8 +90,12 @@ def build(studio: Studio) -> dict[str, Any]:
         use = gr.Button("Train with them", interactive=False, elem_id="use")
     said = gr.HTML(elem_id="images-said")
     with gr.Row():
-        findings = gr.HTML(label="What was found", container=True, elem_classes="lines", elem_id="findings")
-        advice = gr.HTML(label="What to do with them", container=True, elem_classes="lines", elem_id="advice")
+        findings = gr.HTML(
+            label="What was found", show_label=True, container=True, elem_classes="lines", elem_id="findings"
+        )
+        advice = gr.HTML(
+            label="What to do with them", show_label=True, container=True, elem_classes="lines", elem_id="advice"
+        )
     gallery = gr.Gallery(label="some of them", columns=12, height="auto", interactive=False, elem_id="thumbnails")
     method, preset = gr.State(), gr.State()
     with gr.Accordion("No images at hand? Draw some", open=False):

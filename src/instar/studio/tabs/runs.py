@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from uuid import uuid4
 
 import gradio as gr
@@ -62,7 +62,7 @@ def download(studio: Studio, name: str, form: str, on_event: Listener = ignore) 
     if form not in FORMATS:
         raise UserError(f"{shown(form)}: there is no such format")
     studio.root.check_images(run)
-    to: Format = form  # type: ignore[assignment]  (one of them, as was just asked)
+    to = cast("Format", form)
     parts = folder / "parts"
     parts.mkdir()
     made = export(run, parts / f"{run.name}{FORMATS[form].suffix}", to=to, on_event=on_event)
@@ -82,6 +82,7 @@ def build(studio: Studio) -> dict[str, Any]:
     with gr.Row():
         stop = gr.Button("Stop", variant="stop", elem_id="stop")
         go_on = gr.Button("Go on", elem_id="resume")
+    with gr.Row(equal_height=True):
         form = gr.Dropdown([WHOLE, *get_args(Format)], value=WHOLE, label="model as", elem_id="form")
         make = gr.Button("Make a file", elem_id="make")
         file = gr.DownloadButton("Download", interactive=False, elem_id="download")
