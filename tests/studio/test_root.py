@@ -12,7 +12,8 @@ from instar.studio.root import OWN, Root
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Root:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
+    monkeypatch.setattr("instar.studio.root.FRESH", -1.0)
     folder = tmp_path / "root"
     for name in ("photos/trainA", "photos/trainB", "split/train/cats", "split/train/dogs", "plain", OWN, ".hidden"):
         (folder / name).mkdir(parents=True)
@@ -74,6 +75,15 @@ def test_runs_the_newest_first_and_models(root: Root) -> None:
     assert root.run("first") == first
     with pytest.raises(UserError, match="not a run"):
         root.run("plain")
+
+
+def test_a_folder_is_not_looked_through_at_each_request(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instar.studio.root.FRESH", 1000.0)
+    assert root.runs() == []
+    viewed.make(root.path / "first")
+    assert root.runs() == []
+    root.new("runs", "second")
+    assert root.runs() == ["first"], "what is made here is seen at once"
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "a b", "x" * 65, None, "-o"])

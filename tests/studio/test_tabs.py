@@ -89,6 +89,7 @@ def test_a_training_is_begun_as_it_was_asked_for(asked: train.Asked, tmp_path: P
         ({"preset": "no"}, "preset"),
         ({"method": "no"}, "no"),
         ({"precision": "8"}, "precision"),
+        ({"method": "/data/code.py"}, "no method"),
     ],
 )
 def test_wrong_settings_are_a_line_before_anything_begins(change: dict[str, object], words: str) -> None:
@@ -181,6 +182,8 @@ def test_what_scores_refuse(studio: Studio, run_directory: Runs) -> None:
     ):
         with pytest.raises(UserError, match=words):
             scores.score(studio, names, "efficientnet")
+    with pytest.raises(UserError, match="no features"):
+        scores.score(studio, [name], "os:getcwd")
     with pytest.raises(UserError, match="a name has letters"):
         scores.compared(studio, [name], "efficientnet", "../x")
 

@@ -42,7 +42,7 @@ class Studio:
 
     def folders(self, first: object, second: object = None) -> tuple[Path, ...]:
         """Return the folders of a data set as a page names them: one, or one for each domain."""
-        return tuple(self.root.inside(name) for name in (first, second) if name or name is first)
+        return tuple(map(self.root.inside, (first, second) if second else (first,)))
 
     def lines(self, lines: Iterable[str]) -> str:
         """Return lines for people as HTML."""

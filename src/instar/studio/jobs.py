@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from urllib.parse import quote, unquote
 
 import psutil
 
+from instar.core.config import RunConfig
 from instar.core.errors import UserError
 from instar.core.files import lock, open_own, own_folder, read_own
 from instar.core.registry import get
@@ -127,9 +129,9 @@ class Jobs:
                 return None
             return Status(name, "starting") if alive else Status(name, "failed", said=self._last_line(name))
         try:
-            config = read_config(run / CONFIG)
+            config = _config(run / CONFIG, (run / CONFIG).stat().st_mtime_ns)
             kind = get(config.name)
-        except UserError as error:
+        except (UserError, OSError) as error:
             return Status(name, "stopped", said=str(error))
         last, timed = _numbers(run)
         saved = [int(path.name.rpartition("-")[2]) for path in checkpoints(run)[-1:]]
@@ -185,6 +187,12 @@ class Jobs:
         """Return what a training said that ended by an error."""
         lines = _tail(self._log(name))[-1:]
         return lines[0].removeprefix(_SAID) if lines and lines[0].startswith(_SAID) else ""
+
+
+@lru_cache(maxsize=256)
+def _config(path: Path, _: int) -> RunConfig:
+    """Return the settings of a run, which pages ask for often; `_` is when they were written."""
+    return read_config(path)
 
 
 def _process(number: int, run: Path) -> int:

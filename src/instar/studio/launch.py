@@ -58,7 +58,7 @@ def launch(
 
     token, folder = token_for(host, token_file), Root(Path(root))
     with _owned(folder):
-        app = application(folder, token, OURS if is_own(host) else frozenset(), speller)
+        app = application(folder, token, OURS if is_own(host) and token is None else frozenset(), speller)
         listen(app, host, port, GRACE, on_ready, stop)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 from instar.core.errors import UserError, setting, shown
 from instar.core.listing import SUFFIXES
@@ -19,10 +23,22 @@ RUNS, COMPARISONS, DRAWN = "runs", "comparisons", "drawn"
 """Folders for what is made here."""
 DEPTH, MOST = 5, 5000
 """Levels of folders that are looked through, and folders in all."""
+FRESH = 5.0
+"""Seconds for which what was seen in the folder is not looked for again: pages ask often, and folders are large."""
 SPLITS = frozenset({"train", "test", "val", "valid", "validation"})
 """Folders that are parts of a data set, not one of its domains."""
 EXPORTED = frozenset({".onnx", ".xml", ".pt2"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What lies in a folder: images, a run, exported models."""
+
+    folder: Path
+    images: bool
+    run: bool
+    exported: tuple[str, ...]
 
 
 class Root:
@@ -37,6 +53,9 @@ class Root:
         self.path = Path(os.path.realpath(folder))
         if not self.path.is_dir():
             raise UserError(f"{folder}: there is no such folder")
+        self._found: list[Seen] = []
+        self._looked = -math.inf
+        self._lock = Lock()
 
     @property
     def own(self) -> Path:
@@ -91,6 +110,7 @@ class Root:
             raise UserError(f"{folder}/{name}: lies outside of the folder of this studio, {self.path}")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UserError(f"{folder}/{name} exists already; choose another name")
+        self._looked = -math.inf
         return path
 
     def check_images(self, run: Path) -> None:
@@ -106,39 +126,42 @@ class Root:
 
     def data(self) -> list[str]:
         """Return folders of images, and before them those that hold several of these: they may be data sets."""
-        leaves = {
-            folder
-            for folder, _, files in self._folders()
-            if any(Path(name).suffix.lower() in SUFFIXES for name in files)
-        }
+        leaves = {seen.folder for seen in self._seen() if seen.images}
         above = [leaf.parent.parent if leaf.parent.name.lower() in SPLITS else leaf.parent for leaf in leaves]
         sets = {path for path, count in Counter(above).items() if count > 1 and path.is_relative_to(self.path)}
         return [self.name(path) for path in (*sorted(sets), *sorted(leaves - sets))]
 
     def runs(self) -> list[str]:
         """Return the runs, the newest first."""
-        found = [folder for folder, _, files in self._folders() if CONFIG in files]
+        found = [seen.folder for seen in self._seen() if seen.run]
         return [self.name(path) for path in sorted(found, key=_changed, reverse=True)]
 
     def models(self) -> list[str]:
         """Return what can translate: runs with a checkpoint, and exported files."""
         runs = [name for name in self.runs() if checkpoints(self.path / name)]
-        files = [
-            self.name(folder / name)
-            for folder, _, names in self._folders()
-            for name in sorted(names)
-            if Path(name).suffix.lower() in EXPORTED
-        ]
+        files = [self.name(seen.folder / name) for seen in self._seen() for name in seen.exported]
         return [*runs, *files]
 
-    def _folders(self) -> Iterator[tuple[Path, list[str], list[str]]]:
-        """Yield folders with the names in them: no hidden ones, no links, nothing within runs."""
+    def _seen(self) -> list[Seen]:
+        """Return what lies in the folder: without hidden folders, links, and what is within runs."""
+        with self._lock:
+            if time.monotonic() - self._looked > FRESH:
+                self._found = [_look(Path(name), files) for name, files in self._walked()]
+                self._looked = time.monotonic()
+            return self._found
+
+    def _walked(self) -> Iterator[tuple[str, list[str]]]:
         for name, folders, files in islice(os.walk(self.path), MOST):
-            folder = Path(name)
-            deep = len(folder.relative_to(self.path).parts) >= DEPTH
+            deep = len(Path(name).relative_to(self.path).parts) >= DEPTH
             inner = () if deep or CONFIG in files else sorted(one for one in folders if not one.startswith("."))
             folders[:] = inner
-            yield folder, folders, files
+            yield name, files
+
+
+def _look(folder: Path, files: list[str]) -> Seen:
+    ends = {name: Path(name).suffix.lower() for name in files}
+    exported = tuple(sorted(name for name, end in ends.items() if end in EXPORTED))
+    return Seen(folder, any(end in SUFFIXES for end in ends.values()), CONFIG in files, exported)
 
 
 def _changed(run: Path) -> float:

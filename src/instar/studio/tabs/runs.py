@@ -93,7 +93,8 @@ def build(studio: Studio) -> dict[str, Any]:
 
     def on_tick(name: str | None, before: str | None) -> Any:
         found = jobs.all()
-        if name and name != before and name in studio.root.runs():
+        if name != before and any(status.name == name and status.method for status in found):
+            assert name is not None
             return html.runs(found), html.frame(address_of([name]), f"page of {name}"), name
         return html.runs(found), gr.skip(), gr.skip()
 

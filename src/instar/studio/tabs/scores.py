@@ -9,7 +9,7 @@ import gradio as gr
 
 from instar.api.compare import compare
 from instar.api.evaluate import evaluate, report_page
-from instar.core.errors import UserError
+from instar.core.errors import UserError, nearest, shown
 from instar.core.events import Listener, ignore
 from instar.studio import html
 from instar.studio.context import Studio, choice, told_to
@@ -20,12 +20,14 @@ EXTRACTORS = ("efficientnet", "inception")
 """The first has its weights in a package; the second fetches them when it is first used."""
 
 
-def chosen(studio: Studio, names: list[str] | None) -> list[Path]:
+def chosen(studio: Studio, names: list[str] | None, extractor: str) -> list[Path]:
     """Return runs whose images may be read.
 
     Raises:
-        UserError: there is none, one is no run, or its images lie outside.
+        UserError: there is none, one is no run, its images lie outside, or the extractor is code that would be run.
     """
+    if extractor not in EXTRACTORS:
+        raise UserError(f"there are no features {shown(extractor)}{nearest(extractor, EXTRACTORS)}")
     if not names:
         raise UserError("choose a run")
     runs = [studio.root.run(name) for name in names]
@@ -36,7 +38,7 @@ def chosen(studio: Studio, names: list[str] | None) -> list[Path]:
 
 def score(studio: Studio, names: list[str] | None, extractor: str, on_event: Listener = ignore) -> str:
     """Score a run on its held-out images, and return the page of the scores."""
-    runs = chosen(studio, names)
+    runs = chosen(studio, names, extractor)
     if len(runs) > 1:
         raise UserError("choose one run to score, or compare several")
     report = evaluate(runs[0], extractor=extractor, on_event=on_event)
@@ -45,7 +47,7 @@ def score(studio: Studio, names: list[str] | None, extractor: str, on_event: Lis
 
 def compared(studio: Studio, names: list[str] | None, extractor: str, name: str, on_event: Listener = ignore) -> str:
     """Score runs on the same images, and return the name of the folder with the table."""
-    runs, out = chosen(studio, names), studio.root.new(COMPARISONS, name)
+    runs, out = chosen(studio, names, extractor), studio.root.new(COMPARISONS, name)
     compare(runs, out, extractor=extractor, on_event=on_event)
     return studio.root.name(out)
 

@@ -13,6 +13,7 @@ from instar.api.settings import config_of
 from instar.core.choices import choices
 from instar.core.config import RunConfig, under_preset
 from instar.core.duration import spoken
+from instar.core.errors import UserError, nearest, shown
 from instar.core.events import Listener, ignore
 from instar.core.registry import names
 from instar.studio import html
@@ -40,8 +41,10 @@ class Asked:
         """Return its settings.
 
         Raises:
-            UserError: one is wrong.
+            UserError: one is wrong, or the method is code that would be run.
         """
+        if self.method not in names():
+            raise UserError(f"there is no method {shown(self.method)}{nearest(self.method, names())}")
         given = {
             **{"steps": self.steps, "precision": self.precision},
             **{"source": self.source or None, "target": self.target or None},
