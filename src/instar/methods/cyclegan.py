@@ -93,6 +93,8 @@ class CycleGAN(Method[Unpaired]):
         The learning rate falls at every step instead of every epoch, along the same line.
         The preset `light` keeps the cycles alone: networks, adversarial loss, penalties and rates are those of Quick.
         The length is fixed in steps: 200 epochs of horse2zebra's 1,334 images.
+        Images that are not square are resized by their short side, and averaged weights translate (`train.ema` 0 for
+        the trained ones); the authors' code squeezes images to a square, and averages nothing.
     """
 
     options = Config

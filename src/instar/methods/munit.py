@@ -101,6 +101,7 @@ class MUNIT(Method[Unpaired]):
         The contents of the images are computed once for both rounds of a step: the discriminators' round does not
         move the encoders.
         Translation uses averaged weights (`train.ema` 0 for the trained ones).
+        Images are resized bicubically, in the authors' code bilinearly.
     """
 
     options = Config

@@ -96,6 +96,8 @@ class BicycleGAN(Method[Paired]):
         drawn around the mean. Mode pix2pix has the discriminator and λ of the other modes, not those of pix2pix.
         Input and output have the same number of channels; the authors read edges as gray.
         The length is fixed in steps: 400 epochs of the 1,096 pairs of maps.
+        Images that are not square are resized by their short side, and averaged weights translate (`train.ema` 0 for
+        the trained ones); the authors' code squeezes images to a square, and averages nothing.
     """
 
     options = Config

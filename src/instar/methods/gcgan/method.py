@@ -126,6 +126,8 @@ class GcGAN(Method[Unpaired]):
         The learning rate falls at every step instead of every epoch, and does not reach 0.
         The preset `light` keeps the geometry alone: networks, adversarial loss, penalties and rates are those of Quick.
         The length is fixed in steps: 200 epochs of the 1,096 aerial photos, or of Cityscapes' 2,975 images.
+        Images that are not square are resized by their short side, and averaged weights translate (`train.ema` 0 for
+        the trained ones); the authors' code squeezes images to a square, and averages nothing.
     """
 
     options = Config

@@ -83,6 +83,8 @@ class Pix2Pix(Method[Paired]):
         Translation normalises each image by itself, so that it does not depend on its batch; at the paper's batch
         of 1 that is what the paper does.
         The length is fixed in steps: 200 epochs of the 400 facades.
+        Images that are not square are resized by their short side, and averaged weights translate (`train.ema` 0 for
+        the trained ones); the authors' code squeezes images to a square, and averages nothing.
     """
 
     options = Config

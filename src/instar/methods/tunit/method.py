@@ -126,6 +126,7 @@ class TUNIT(Method[Unlabelled]):
         No code of separate was released: C rests in eval mode, the queue takes the styles of x. `restarts` is ours.
         In semi all batches are mixed, and L_MI weighs a tenth from the start; the code takes turns between batches with
         labels and others. In sup, H learns the classes without moving C, to name the domain of an image later.
+        Images are resized bicubically, in the authors' code bilinearly.
     """
 
     options = Config

@@ -122,6 +122,8 @@ class UGATIT(Method[Unpaired]):
         Images are resized by their short side before the crop, not squeezed to a square.
         Ablated norms and attention are our reading: the other norms take over all of the decoder, with their own
         scale and shift except for AdaIN; without attention its 1x1 convolution goes too.
+        Images are resized bicubically, and averaged weights translate (`train.ema` 0 for the trained ones); in the
+        authors' code bilinearly, and nothing is averaged.
     """
 
     options = Config

@@ -124,6 +124,7 @@ class UNIT(Method[Unpaired]):
         Weight decay pulls kernels only; in the authors' code biases too. Biases start at 0.
         Crops are square; streets are 480 x 640 in the paper.
         Translation uses averaged weights (`train.ema` 0 for the trained ones) and no noise.
+        Images are resized bicubically, in the authors' code bilinearly.
     """
 
     options = Config
