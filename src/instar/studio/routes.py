@@ -25,22 +25,22 @@ def application(root: Root, speller: Speller) -> FastAPI:
     """Return the application that Gradio's page is mounted on."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/run/{name:path}/samples/{file}")
     def sample(name: str, file: str) -> Response:
         return _sample(root, name, file)
 
-    @app.get("/run/")  # not /runs: pictures are looked up from here
     def several(request: Request) -> Response:
         return _page(root, request.query_params.getlist("run"), root.path, speller)
 
-    @app.get("/run/{name:path}/")
     def one(name: str) -> Response:
         return _page(root, [name], root.path / name, speller)
 
-    @app.get("/table/{name:path}/")
     def table(name: str) -> Response:
         return _table(root, name)
 
+    app.add_api_route("/run/{name:path}/samples/{file}", sample)
+    app.add_api_route("/run/", several)  # not /runs: pictures are looked up from here
+    app.add_api_route("/run/{name:path}/", one)
+    app.add_api_route("/table/{name:path}/", table)
     return app
 
 
