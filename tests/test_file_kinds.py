@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from identity import identity
 from PIL import Image
 
 from instar.core.batch import Unpaired
 from instar.core.config import DataConfig
-from instar.core.formats import own_format
+from instar.core.formats import DomainFormat, own_format
 from instar.core.images import save
 from instar.core.raster import Raster
 from instar.core.reading import page_count, read
@@ -155,3 +156,112 @@ def test_the_table_of_file_kinds_is_true(name: str, tmp_path: Path) -> None:
 def test_the_table_has_these_rows() -> None:
     text = DOCS.read_text()
     assert "| File | " + " | ".join(COLUMNS) + " |" in text
+
+
+PAGES = np.random.default_rng(0).integers(-1000, 2000, (3, *SHAPE)).astype(np.int16)
+RANGE = {"low": -1024.0, "high": 3071.0}
+
+
+def nifti_file(path: Path) -> tuple[Path, int, np.ndarray]:
+    nibabel = pytest.importorskip("nibabel")
+    place = np.diag([0.5, 0.5, 2.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(PAGES.transpose(2, 1, 0), place), path / "a.nii.gz")
+    return path / "a.nii.gz", 1, PAGES[..., None]
+
+
+def dicom_file(path: Path) -> tuple[Path, int, np.ndarray]:
+    pytest.importorskip("pydicom")
+    from dicom_files import write  # noqa: PLC0415
+
+    stored = (PAGES + 1024).astype(np.uint16)
+    tags = {"Rows": SHAPE[0], "Columns": SHAPE[1], "NumberOfFrames": 3, "RescaleSlope": 1, "RescaleIntercept": -1024}
+    return write(path / "a.dcm", stored, **tags), 1, PAGES[..., None]
+
+
+def geotiff_file(path: Path) -> tuple[Path, int, np.ndarray]:
+    tags = [(33550, "d", 3, (0.5, 0.5, 0.0), True), (33922, "d", 6, (0.0, 0.0, 0.0, 13.0, 47.0, 0.0), True)]
+    bands = np.stack([PAGES, PAGES + 100], axis=-1)
+    with tifffile.TiffWriter(path / "a.tif") as file:
+        for page in bands:
+            file.write(page, photometric="minisblack", planarconfig="contig", extratags=tags, metadata=None)
+    return path / "a.tif", 2, bands
+
+
+def ome_file(path: Path) -> tuple[Path, int, np.ndarray]:
+    bands = np.stack([PAGES, PAGES + 100], axis=1)
+    metadata = {"axes": "TCYX", "Channel": {"Name": ["DNA", "actin"]}, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(path / "a.ome.tif", bands, photometric="minisblack", metadata=metadata)
+    return path / "a.ome.tif", 2, bands.transpose(0, 2, 3, 1)
+
+
+def imagej_file(path: Path) -> tuple[Path, int, np.ndarray]:
+    tifffile.imwrite(path / "a.tif", PAGES.astype(np.uint16), imagej=True, metadata={"axes": "TYX"})
+    return path / "a.tif", 1, PAGES.astype(np.uint16)[..., None]
+
+
+def tags_of(path: Path) -> object:
+    info = read(path).info
+    if path.suffix == ".dcm":
+        data = info["instar.dicom"].data
+        return data.PatientName, data.RescaleIntercept
+    if "instar.volume" in info:
+        return info["instar.volume"]["affine"].tolist()
+    return info.get("instar.tags"), info.get("instar.channels")
+
+
+INSTRUMENTS = {
+    "NIfTI": (nifti_file, "by slices", "NIfTI with all pages, TIFF of one", True),
+    "DICOM": (dicom_file, "by frames", "DICOM", True),
+    "GeoTIFF": (geotiff_file, "yes", "TIFF", True),
+    "OME-TIFF": (ome_file, "yes", "TIFF", True),
+    "ImageJ": (imagej_file, "yes", "TIFF", False),
+}
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_what_instruments_write_is_trained_on_and_comes_back(name: str, tmp_path: Path) -> None:
+    make, trained, written, tagged = INSTRUMENTS[name]
+    lines = DOCS.read_text().splitlines()
+    row = next(line for line in lines if line.startswith("| ") and name in line.split("|")[1] and "`tests/" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1:3] == [trained, written]
+    file, bands, values = make(tmp_path)
+
+    form = DomainFormat(channels=bands, bands=bands, dtype=values.dtype.name, low=RANGE["low"], high=RANGE["high"])
+    if values.dtype == np.uint16:
+        form = own_format("uint16", 1, 1)
+    request = TranslationRequest(inputs=(str(file),), out=tmp_path / "out", pages="all", metadata="keep")
+    done = translate_files(identity(bands, (form, form)), request)
+    assert not done.failed, done.failed
+    out = tmp_path / "out" / file.name
+    for number, page in enumerate(values):
+        np.testing.assert_array_equal(values_of(read(out, number)).reshape(page.shape), page)
+        assert values_of(read(out, number)).dtype == values.dtype
+    assert page_count(out) == len(values)
+    assert tags_of(out) == tags_of(file)
+    assert (tags_of(file) != (None, None)) == tagged
+    one = TranslationRequest(inputs=(str(file),), out=tmp_path / "one")
+    assert not translate_files(identity(bands, (form, form)), one).failed
+    suffix = ".tif" if written.endswith("TIFF of one") else file.suffix
+    assert next(path for path in (tmp_path / "one").iterdir() if path.stem != "manifest").suffix == suffix
+
+    for domain in "AB":
+        (tmp_path / f"set/train{domain}").mkdir(parents=True)
+        (tmp_path / f"set/train{domain}/{file.name}").write_bytes(file.read_bytes())
+    ends = (form.low, form.high)
+    cfg = DataConfig(roots=(tmp_path / "set",), size=24, zoom=1, flip=False, pages="all", range_a=ends, range_b=ends)
+    batch = open_data(cfg, bands, Unpaired, batch=3, seed=0).train.batch(0)
+    wholes = [torch.from_numpy(form.scaled(page)).permute(2, 0, 1) for page in values]
+    places = range(SHAPE[1] - 23)
+    for crop in batch.a:
+        assert any(torch.allclose(crop, one[:, :, x : x + 24], atol=1e-6) for one in wholes for x in places)
+
+
+def test_each_row_of_instruments_has_its_test() -> None:
+    lines = DOCS.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| File | Trained on |"))
+    rows = [line for line in lines[start + 2 : start + 20] if line.startswith("| ")][:5]
+    assert len(rows) == 5
+    for row in rows:
+        for named in re.findall(r"`(tests/[^`]*)`", row):
+            assert (DOCS.parent.parent / named).is_file()

@@ -20,7 +20,7 @@ from instar.exporting import report
 from instar.exporting.cards import check_size
 from instar.exporting.formats import FORMATS, Format
 from instar.exporting.networks import example
-from instar.inference.card import Card, NoiseInput
+from instar.inference.card import FORMAT, Card, NoiseInput
 from instar.inference.translator import Translator
 
 onnx = pytest.importorskip("onnx")
@@ -101,10 +101,40 @@ def test_it_translates_one_way_without_styles(exported: Path) -> None:
 def test_a_card_comes_back_from_its_json() -> None:
     assert Card.from_json(CARD.as_json(), "x") == CARD
     with pytest.raises(UserError, match=r"x\.onnx: written by Instar 0\.1\.0, which is newer"):
-        Card.from_json(CARD.as_json().replace('"format": 3', '"format": 4'), "x.onnx")
+        Card.from_json(CARD.as_json().replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'), "x.onnx")
     for broken in ("{", "[]", CARD.as_json().replace('"zoom"', '"room"')):
         with pytest.raises(UserError, match=r"x\.onnx: what it says of the model cannot be read"):
             Card.from_json(broken, "x.onnx")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_models_trained_within_masks_do_not_see_what_lies_outside(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".xml":
+        pytest.importorskip("openvino")
+    inside = np.zeros((32, 32), bool)
+    inside[4:24, 8:30] = True
+    for folder in ("trainA", "trainB"):
+        for number in range(3):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            save(Image.fromarray(pixels), tmp_path / f"set/{folder}/{number}.png")
+            save(Image.fromarray(inside.astype(np.uint8) * 255), tmp_path / f"set/{folder}_mask/{number}.png")
+    settings = {"preset": "tiny", "steps": 2, "device": "cpu", "data": {"masks": "_mask"}}
+    run = instar.train("cyclegan", tmp_path / "set", out=tmp_path / "run", **settings).run
+    export(run, tmp_path / f"model{suffix}", to="openvino" if suffix == ".xml" else "onnx")
+    assert instar.load(tmp_path / f"model{suffix}").config.data.masks == "_mask"
+    image = read(tmp_path / "set/trainA/0.png")
+    other = np.where(inside[..., None], image, 255 - np.asarray(image))  # other values outside
+    found = []
+    for name, pixels in (("a", np.asarray(image)), ("b", other)):
+        save(Image.fromarray(pixels), tmp_path / f"{name}/0.png")
+        for model in (run, tmp_path / f"model{suffix}"):
+            out = tmp_path / f"out-{name}-{model.stem}"
+            done = instar.translate(model, tmp_path / name, out, keep_outside=tmp_path / "set/trainA_mask")
+            assert not done.failed, done.failed
+            made = np.asarray(read(out / "0.png"))
+            assert np.array_equal(made[~inside], pixels[~inside])
+            found.append(made[inside].astype(int))
+    assert max(np.abs(one - found[0]).max() for one in found) <= 1
 
 
 def test_files_that_are_not_ours(tmp_path: Path) -> None:
@@ -223,12 +253,13 @@ def test_bands_types_and_ranges_of_both_domains_go_with_the_file(tmp_path: Path)
         for number, pixels in enumerate(images):
             save(Raster(pixels), tmp_path / "set" / part / f"{number}.tif")
     settings = {"preset": "tiny", "steps": 2, "device": "cpu", "channels": 4}
-    data, method = {"range_a": (0.0, 4095.0)}, {"target_channels": 1, "test_noise": False}
+    data, method = {"range_a": (0.0, 4095.0) * 3 + (0.0, 3000.0)}, {"target_channels": 1, "test_noise": False}
     run = instar.train("pix2pix", tmp_path / "set", out=tmp_path / "run", data=data, method=method, **settings).run
     export(run, tmp_path / "model.onnx")
     card = instar.load(tmp_path / "model.onnx").config
     assert card.formats == instar.load(run).config.formats
     assert [(one.bands, one.dtype) for one in card.formats] == [(4, "uint16"), (1, "float32")]
+    assert card.formats[0].band_ranges[2:] == ((0, 4095), (0, 3000))
     found = []
     for model in (run, tmp_path / "model.onnx"):
         done = instar.translate(model, tmp_path / "set/testA", tmp_path / f"out-{model.stem}", seed=3)

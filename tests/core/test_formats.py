@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instar.core.formats import DomainFormat, own_format, whole_range
+from instar.core.settings import from_dict, to_dict
 
 
 def form(dtype: str, low: float, high: float) -> DomainFormat:
@@ -63,6 +64,36 @@ def test_images_of_another_depth_are_measured_by_their_own_type_where_types_are_
 def test_values_are_brought_into_a_type_by_rounding_and_clipping() -> None:
     assert form("int16", 0, 10).typed(np.array([-1e9, -0.6, 3.4, 1e9])).tolist() == [-32768, -1, 3, 32767]
     assert form("uint8", 0, 10).unscaled(np.array([0.0, 0.26, 1.0])).tolist() == [0, 3, 10]
+
+
+EACH = DomainFormat(channels=3, bands=3, dtype="float32", low=-40, high=1000, band_ranges=((0, 1), (0, 1000), (0, -40)))
+
+
+def test_bands_with_ranges_of_their_own_are_scaled_and_come_back_each_by_its_own() -> None:
+    values = np.random.default_rng(0).random((5, 7, 3)).astype(np.float32) * np.float32([1, 1000, -40])
+    found = EACH.scaled(values)
+    for band, (low, high) in enumerate(EACH.band_ranges):
+        alone = form("float32", low, high)
+        np.testing.assert_array_equal(found[..., band], alone.scaled(values[..., band]))
+        unit = (found[..., band].astype(np.float64) + 1) / 2
+        whole = EACH.unscaled((found.astype(np.float64) + 1) / 2)
+        np.testing.assert_array_equal(whole[..., band], alone.unscaled(unit))
+    np.testing.assert_allclose(back(values, EACH), values, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(EACH.of_first(1).scaled(values[..., :1]), found[..., :1])
+
+
+def test_shares_outside_are_counted_band_by_band() -> None:
+    values = np.array([[[0.5, 2000, 1], [2, 500, -20]], [[0, 0, 0], [1, 1000, -41]]], np.float32)
+    assert EACH.outside(values) == (0.25, 0.25, 0.5)
+    assert form("float32", 0, 1000).outside(values) == (3 / 12,)
+    assert not EACH.whole_type
+
+
+def test_a_format_is_written_as_before_where_bands_have_one_range() -> None:
+    one = form("int16", -1000, 2000)
+    assert to_dict(one) == {"channels": 1, "bands": 1, "dtype": "int16", "low": -1000, "high": 2000}
+    for kept in (one, EACH):
+        assert from_dict(DomainFormat, to_dict(kept), "config.yaml") == kept
 
 
 def test_ranges_of_types() -> None:

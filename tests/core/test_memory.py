@@ -79,6 +79,8 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(memory_of.ctypes, "CDLL", missing)
     memory_of.keep_freed_memory()
     memory_of.give_back_freed_memory()
+    with memory_of.freed_memory_given_back():
+        pass
     monkeypatch.setattr(memory_of.sys, "platform", "darwin")
     assert memory_of.keep_freed_memory() is None
     assert memory_of.give_back_freed_memory() is None
@@ -97,3 +99,18 @@ print(held - psutil.Process().memory_info().rss)
 """
     done = subprocess.run([INSTAR[0], "-c", code], capture_output=True, check=True)
     assert int(done.stdout) > 2**27
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_for_some_time_nothing_is_kept() -> None:
+    code = """
+import psutil, torch
+from instar.core.memory import freed_memory_given_back, keep_freed_memory
+def left(): torch.ones(2**26); return psutil.Process().memory_info().rss
+keep_freed_memory()
+with freed_memory_given_back():
+    within = left()
+print(left() - within)
+"""
+    done = subprocess.run([INSTAR[0], "-c", code], capture_output=True, check=True)
+    assert int(done.stdout) > 2**27  # and after it blocks are kept again

@@ -20,7 +20,11 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "JP
             "BMP": ".bmp", "GIF": ".gif", "PPM": ".ppm"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", HELD)
+def test_formats_are_tested_here() -> None:
+    assert {*SUFFIXES, "DICOM"} == set(HELD)  # which is written of DICOM files alone
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
 @pytest.mark.parametrize("mode", IMAGES)
 def test_every_mode_can_be_saved_under_every_suffix(kind: str, mode: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{SUFFIXES[kind]}"

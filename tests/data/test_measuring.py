@@ -183,10 +183,123 @@ def test_pairs_keep_their_own_types(tmp_path: Path) -> None:
 
 def test_ranges_of_other_numbers_of_domains() -> None:
     cfg = DataConfig(ranges=(0.0, 1.0, 5.0, 4.0, -1.0, 1.0))
-    assert cfg.ranges_of("abc") == {"a": (0, 1), "b": (5, 4), "c": (-1, 1)}
+    three = dict.fromkeys("abc", 2)
+    assert cfg.ranges_of(three) == {"a": ((0, 1),), "b": ((5, 4),), "c": ((-1, 1),)}
+    each = replace(cfg, ranges=(0.0, 1.0, 2.0, 3.0, 5.0, 4.0, 6.0, 7.0, -1.0, 1.0, -2.0, 2.0)).ranges_of(three)
+    assert each == {"a": ((0, 1), (2, 3)), "b": ((5, 4), (6, 7)), "c": ((-1, 1), (-2, 2))}
+    assert DataConfig().ranges_of(three) == dict.fromkeys("abc", ())
     with pytest.raises(UserError, match=r"give data\.range_a"):
-        cfg.ranges_of("ab")
+        cfg.ranges_of(dict.fromkeys("ab", 2))
     with pytest.raises(UserError, match="two numbers for each"):
-        replace(cfg, ranges=(0.0, 1.0)).ranges_of("abc")
+        replace(cfg, ranges=(0.0, 1.0)).ranges_of(three)
     with pytest.raises(UserError, match=r"data\.ranges"):
-        DataConfig(range_a=(0.0, 1.0)).ranges_of("abc")
+        DataConfig(range_a=(0.0, 1.0)).ranges_of(three)
+
+
+def test_ranges_are_pairs_for_all_bands_or_for_each() -> None:
+    for name in ("range_a", "range_b", "ranges"):
+        for values, why in (((), "give two values"), ((0.0, 1.0, 2.0), "give two"), ((0.0, 1.0, 2.0, 2.0), "the same")):
+            with pytest.raises(UserError, match=rf"{name}.*{why}"):
+                DataConfig(**{name: values})
+    two = DataConfig(range_b=(0.0, 1.0, 2.0, 3.0))
+    assert two.ranges_of({"a": 3, "b": 2}) == {"a": (), "b": ((0, 1), (2, 3))}
+    with pytest.raises(UserError, match="4 values; give two values, or two for each of 3 channels"):
+        two.ranges_of({"a": 3, "b": 3})
+
+
+UNITS = np.array([1.0, 1000.0, -40.0])
+"""Of three bands: a share, millimetres, degrees below zero."""
+
+
+def in_units(images: int = 4) -> np.ndarray:
+    return (np.random.default_rng(0).random((images, 24, 24, 3)) * UNITS).astype(np.float32)
+
+
+def test_each_band_has_a_range_of_its_own_if_it_is_to(tmp_path: Path) -> None:
+    a = in_units()
+    write(tmp_path / "trainA", a)
+    write(tmp_path / "trainB", a[..., ::-1])
+    one = opened(tmp_path)
+    assert not one.formats["a"].band_ranges
+    assert (one.formats["a"].low, one.formats["a"].high) == pytest.approx((-39.9, 998), abs=1)
+
+    given = (0.0, 1.0, 0.0, 900.0, 0.0, -40.0)
+    data = opened(tmp_path, range_a=given, per_band=True, percentiles=(1.0, 99.0))
+    form = data.formats["a"]
+    assert form.band_ranges == ((0, 1), (0, 900), (0, -40))
+    assert (form.low, form.high) == (-40, 900)
+    measured = [np.percentile(band, (1, 99)) for band in a.reshape(-1, 3).T]
+    np.testing.assert_allclose(data.formats["b"].band_ranges[::-1], measured, rtol=1e-6)
+    said = [note for note in data.notes if note.startswith("A, band ")]
+    assert [note.split(", the range is ")[1].split(", as given; ")[0] for note in said] == [
+        "0 to 1",
+        "0 to 900",
+        "0 to -40",
+    ]
+    outside = (a[..., 1] > 900).mean()
+    assert "no value lies outside" in said[0]
+    assert f"{outside:.2%} of the values lie outside" in said[1]
+    assert sum("B, band" in note and "percentiles 1 and 99; 2." in note for note in data.notes) == 3
+
+    batch = data.train.batch(0)
+    number = int(Path(batch.names[0]).stem)
+    np.testing.assert_allclose(batch.a[0].permute(1, 2, 0), (a[number] / (1, 900, -40) * 2 - 1).clip(-1, 1), atol=1e-5)
+    assert torch.equal(opened(tmp_path, range_a=given, per_band=True, cache_gb=1e-6).train.batch(0).a, batch.a)
+
+
+def test_a_range_of_all_bands_is_measured_of_all(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    # As many values as are looked at, a multiple of the bands: steps over single values would see one band alone.
+    large = (rng.random((2, 256, 256, 4)) * (1, 10, 100, 1000)).astype(np.float32)
+    write(tmp_path / "trainA", large)
+    write(tmp_path / "trainB", large)
+    form = opened(tmp_path, 4).formats["a"]
+    assert form.high == pytest.approx(np.percentile(large, 99.9), rel=0.01)
+
+
+def test_a_band_without_numbers_does_not_end_a_training(tmp_path: Path) -> None:
+    pixels = in_units()
+    pixels[..., 1] = np.nan
+    write(tmp_path / "trainA", pixels)
+    write(tmp_path / "trainB", pixels)
+    data = opened(tmp_path, per_band=True)
+    assert data.formats["a"].band_ranges[1] == (0, 1)
+    assert any(note.startswith("A, band 2: no value is a number, the range is 0 to 1") for note in data.notes)
+    assert (data.train.batch(0).a[:, 1] == -1).all()
+
+
+def test_ranges_of_bands_need_as_many_bands(tmp_path: Path) -> None:
+    gray = bands(1, "float32", 0, 5)
+    write(tmp_path / "trainA", gray)
+    write(tmp_path / "trainB", gray)
+    with pytest.raises(UserError, match="have 1 band, for 3 channels; give one range, not 3, or channels=1"):
+        opened(tmp_path, range_a=(0.0, 1.0, 0.0, 2.0, 0.0, 3.0))
+    assert not opened(tmp_path, per_band=True).formats["a"].band_ranges
+
+
+def test_a_training_on_bands_of_different_units_is_resumed_and_gives_them_back(tmp_path: Path) -> None:
+    a = in_units(6)
+    for split, part in (("train", a[:4]), ("test", a[4:])):
+        write(tmp_path / f"{split}A", part)
+        write(tmp_path / f"{split}B", part[..., ::-1])
+    done = instar.train(
+        "pix2pix",
+        tmp_path,
+        out=tmp_path / "run",
+        preset="tiny",
+        data={"per_band": True},
+        train={"save_every": 2, "keep": 0},
+        steps=4,
+        device="cpu",
+    )
+    config = read_config(tmp_path / "run" / "config.yaml")
+    assert [len(form.band_ranges) for form in config.formats] == [3, 3]
+    instar.resume(done.run / "checkpoints" / "step-000000002", allow_changes=True)
+    assert read_config(tmp_path / "run" / "config.yaml").formats == config.formats
+
+    assert not instar.translate(done.run, tmp_path / "testA", tmp_path / "out").failed
+    made = read(tmp_path / "out" / "0.tif")
+    assert isinstance(made, Raster)
+    for band, ends in enumerate(config.formats[1].band_ranges):
+        assert min(ends) - 1e-3 <= made.pixels[..., band].min() <= made.pixels[..., band].max() <= max(ends) + 1e-3
+    np.testing.assert_allclose(instar.load(done.run).translate(a[4]), made.pixels, rtol=1e-3, atol=1e-2)

@@ -115,6 +115,46 @@ def test_a_translation_has_the_range_and_type_of_the_target(tmp_path: Path) -> N
     np.testing.assert_allclose(pixels_of(tmp_path / "other" / "a.tif")[0][..., 0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("tiled", [False, True])
+def test_bands_of_different_units_come_back_in_those_of_the_target(tiled: bool, tmp_path: Path) -> None:
+    ranges = ((0.0, 1.0), (0.0, 900.0), (-10.0, -40.0), (5.0, 6.0))
+    form = DomainFormat(channels=4, bands=4, dtype="float32", low=-40, high=900, band_ranges=ranges)
+    ends = np.array(ranges)
+    unit = np.random.default_rng(0).random((120, 150, 4))
+    pixels = (ends[:, 0] + unit * (ends[:, 1] - ends[:, 0])).astype(np.float32)
+    pixels[0, 0, 1] = 1000
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", planarconfig="contig")
+    options = {"tile": 64} if tiled else {}
+    done = translated(identity(4, (form, form)), tmp_path / "same", tmp_path / "a.tif", **options)
+    assert [note for note in done.notes if "clipped" in note] == [
+        "band 2: values outside of 0 to 900, clipped: 1 image, a.tif first".replace("a.tif", str(tmp_path / "a.tif"))
+    ]
+    found = tifffile.imread(tmp_path / "same" / "a.tif")
+    assert found.dtype == np.float32
+    pixels[0, 0, 1] = 900
+    np.testing.assert_allclose(found, pixels, rtol=1e-6, atol=1e-4)
+
+    counts = DomainFormat(channels=4, bands=4, dtype="uint16", low=0, high=4095)
+    translated(identity(4, (form, counts)), tmp_path / "other", tmp_path / "same" / "a.tif", **options)
+    back = tifffile.imread(tmp_path / "other" / "a.tif")
+    expected = (found - ends[:, 0]) / (ends[:, 1] - ends[:, 0]) * 4095
+    np.testing.assert_allclose(back, expected, atol=0.51)
+
+
+def test_integers_of_bands_with_ranges_of_their_own_come_back_bit_for_bit(tmp_path: Path) -> None:
+    ranges = ((0.0, 4095.0), (255.0, 0.0), (-1000.0, 2000.0))
+    form = DomainFormat(channels=3, bands=3, dtype="int16", low=-1000, high=4095, band_ranges=ranges)
+    rng = np.random.default_rng(0)
+    bands = [rng.integers(int(min(ends)), int(max(ends)) + 1, SHAPE) for ends in ranges]
+    pixels = np.stack(bands, axis=2).astype(np.int16)
+    save(Raster(pixels), tmp_path / "a.tif")
+    model = identity(3, (form, form))
+    done = translated(model, tmp_path / "out", tmp_path / "a.tif")
+    assert not any("clipped" in note for note in done.notes)
+    np.testing.assert_array_equal(pixels_of(tmp_path / "out" / "a.tif")[0], pixels)
+    np.testing.assert_array_equal(model.translate(pixels), pixels)
+
+
 def test_white_as_zero_stays_so(tmp_path: Path) -> None:
     pixels = values("uint16", 1)
     form = own_format("uint16", 1, 1, inverted=True)

@@ -10,28 +10,44 @@ from typing import Any
 
 import numpy as np
 import pytest
+from identity import identity
 from PIL import Image
 
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat, own_format
+from instar.core.raster import Raster
+from instar.inference.request import TranslationRequest
 from instar.inference.results import Single
+from instar.inference.translate_files import translate_files
 from instar.inference.video import Clip, Stopped, translate_video
 
 av = pytest.importorskip("av")
 
 
 def clip(
-    path: Path, size: tuple[int, int] = (64, 48), frames: int = 12, *, sound: bool = True, rate: int = 25, **stream: Any
+    path: Path,
+    size: tuple[int, int] = (64, 48),
+    frames: int = 12,
+    *,
+    sound: bool = True,
+    rate: int = 25,
+    deep: bool = False,
+    **stream: Any,
 ) -> Path:
     """A white bar that moves over colours."""
     webm, odd = path.suffix == ".webm", size[0] % 2 or size[1] % 2
     with av.open(str(path), "w") as out:
         video = out.add_stream("libvpx-vp9" if webm else "libx264", rate=rate, options={"crf": "10"})
         video.width, video.height, video.pix_fmt = *size, "yuv444p" if odd and not webm else "yuv420p"
+        if deep:
+            video.pix_fmt = "yuv420p10le"
         for name, value in stream.items():
             setattr(video.codec_context, name, value)
         tone = out.add_stream("libopus" if webm else "aac", rate=48_000, layout="mono") if sound else None
         for i in range(frames):
             made = av.VideoFrame.from_ndarray(picture(size, i), format="rgb24")
+            if deep:
+                made = av.VideoFrame.from_ndarray(deep_picture(size), format="rgb48le")
             made = made.reformat(format=video.pix_fmt, dst_colorspace=video.codec_context.colorspace)
             made.pts = i + (i > frames // 2) * 3  # a pause: not all frames take the same time
             out.mux(video.encode(made))
@@ -53,6 +69,14 @@ def picture(size: tuple[int, int], number: int) -> np.ndarray:
     pixels[..., 2] = (np.arange(height) * 200 // height)[:, None]
     pixels[height // 4 : height // 2, 2 * number : 2 * number + 16] = (250, 240, 20)
     return pixels
+
+
+def deep_picture(size: tuple[int, int]) -> np.ndarray:
+    """A slope of gray over a sixteenth of the range, which has 16 values in 8 bits."""
+    width, height = size
+    return np.broadcast_to(
+        (np.arange(width) * 4096 // width + 30000).astype(np.uint16)[:, None], (height, width, 3)
+    ).copy()
 
 
 def same(frames: list[Image.Image]) -> list[Single]:
@@ -173,10 +197,11 @@ def test_without_pyav_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         through(tmp_path / "in.mp4", tmp_path / "out.mp4")
 
 
+FOLDERS = Path(__file__).parents[:2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3:]
 from test_video import same, through
 def die(frames):
     die.seen += len(frames)
@@ -191,8 +216,62 @@ through(Path(sys.argv[1]), Path(sys.argv[2]), die)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="a kill of this system")
 def test_a_kill_leaves_no_half_video(tmp_path: Path) -> None:
     source, target = clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
-    arguments = [sys.executable, "-c", KILLED, str(source), str(target), str(Path(__file__).parent)]
+    arguments = [sys.executable, "-c", KILLED, str(source), str(target), *map(str, FOLDERS)]
     done = subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     assert done.returncode == -signal.SIGKILL
     assert not target.exists()
     assert all(path.name.startswith(".") for path in tmp_path.iterdir() if path != source)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_10_bits_stay_10_where_the_codec_has_them(suffix: str, tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mp4", (256, 48), frames=4, sound=False, deep=True)
+    kinds: set[type] = set()
+
+    def network(frames: list[Any]) -> list[Single]:
+        kinds.update(map(type, frames))
+        return same(frames)
+
+    made = through(source, tmp_path / f"b{suffix}", network)
+    with av.open(str(tmp_path / f"b{suffix}")) as found:
+        frame = next(found.decode(video=0))
+        levels = np.unique(frame.to_ndarray(format="rgb48le")[..., 0] >> 6)
+    if suffix == ".webm" and not any("10" in one.name for one in av.codec.Codec("libvpx-vp9", "w").video_formats):
+        assert made.notes == ("10 bits a channel, written with 8",)
+        assert kinds == {Image.Image}
+        return
+    assert made.notes == ()
+    assert kinds == {Raster}
+    assert frame.format.name == "yuv420p10le"
+    assert len(levels) > 40
+    expected = deep_picture((256, 48)).astype(int)
+    assert np.abs(frame.to_ndarray(format="rgb48le") - expected).max() < 3 * 256  # what the codec changes
+    assert made.flicker.output < 1
+
+
+@pytest.mark.parametrize("form", [None, own_format("uint16", 3, 3)])
+def test_10_bits_through_a_model(form: DomainFormat | None, tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mp4", (256, 48), frames=3, sound=False, deep=True)
+    model = identity(3, () if form is None else (form, form))
+    done = translate_files(model, TranslationRequest(inputs=(str(source),), out=tmp_path / "out"))
+    assert not done.failed, done.failed
+    one, other = (frames_of(path)[0][1].astype(int) for path in (source, tmp_path / "out/a.mp4"))
+    assert np.abs(one - other).max() < 4
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        DomainFormat(channels=4, bands=4, dtype="uint16", low=0, high=65535),
+        DomainFormat(channels=3, bands=3, dtype="uint16", low=0, high=4095),
+        DomainFormat(channels=1, bands=1, dtype="float32", low=-3, high=9),
+    ],
+)
+@pytest.mark.parametrize("side", [0, 1])
+def test_values_that_videos_do_not_hold_are_refused(form: DomainFormat, side: int, tmp_path: Path) -> None:
+    other = own_format("uint8", form.bands if form.bands < 4 else 3, form.channels)
+    model = identity(form.channels, (form, other) if side == 0 else (other, form))
+    (tmp_path / "a.mp4").write_bytes(b"never opened")
+    with pytest.raises(UserError, match=r"a\.mp4: a video holds gray or colour.* give its frames as files"):
+        translate_files(model, TranslationRequest(inputs=(str(tmp_path / "a.mp4"),), out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

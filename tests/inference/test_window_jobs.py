@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 import pytest
 import tifffile
 from identity import identity
+from PIL import Image
 
 import instar
 from instar.core import reading
 from instar.core.events import Event, Noted, Worked
 from instar.core.formats import own_format
+from instar.core.images import save
 from instar.core.raster import Raster
 from instar.core.rasters import as_raster
 from instar.core.reading import read
-from instar.inference import window_jobs
+from instar.core.windows import TiffWindows
+from instar.inference import contact_sheet, window_jobs
 from instar.inference.request import TranslationRequest
 from instar.inference.tiles.sizes import TILES
 from instar.inference.translate_files import TranslationResult, translate_files
@@ -151,14 +155,127 @@ def test_what_cannot_be_read_whole_is_refused_with_that_advice(
     assert not translated(model, tmp_path / "out", file, tile=64).failed
 
 
-def test_settings_that_need_the_whole_read_it(run_directory: Runs, tmp_path: Path) -> None:
+def test_settings_that_need_the_whole_read_it_and_that_is_said(run_directory: Runs, tmp_path: Path) -> None:
     model = instar.load(run_directory("cyclegan"), "cpu")
     file = tiff(tmp_path / "x.tif")
     done = translated(model, tmp_path / "out", file, tile=64, size=100)
     assert not done.failed
+    said = f"{file} (210 x 150 px) is read as a whole, for size=100: about 0.0 GB of memory"
+    assert said in [str(note) for note in done.notes]
+    assert not any("as a whole" in str(note) for note in translated(model, tmp_path / "b", file, tile=64).notes)
     with tifffile.TiffFile(tmp_path / "out/x.tif") as made:
         assert not made.pages[0].is_tiled
     assert not isinstance(read(tmp_path / "out/x.tif"), Raster)
+
+
+def stacked(path: Path, *pages: np.ndarray, **how: Any) -> Path:
+    with tifffile.TiffWriter(path) as writer:
+        for pixels in pages:
+            photometric = "rgb" if pixels.ndim == 3 and pixels.shape[2] == 3 else "minisblack"
+            writer.write(pixels, photometric=photometric, tile=(64, 64), metadata=None, **how)
+    return path
+
+
+@pytest.mark.parametrize(("dtype", "bands"), [("uint8", 3), ("uint16", 1), ("float32", 2)])
+@pytest.mark.usefixtures("windows_only")
+def test_all_pages_go_through_by_windows(
+    dtype: str, bands: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = None if (dtype, bands) in (("uint8", 3), ("uint16", 1)) else own_format(dtype, bands, bands)
+    model = identity(bands) if form is None else identity(bands, (form, form))
+    values = rng.uniform(0, 1, (3, *SIZE, bands))
+    pixels = (values if dtype == "float32" else values * np.iinfo(dtype).max).astype(dtype)
+    how = {"planarconfig": "contig"} if bands == 2 else {}
+    pages = [page if bands > 1 else page[..., 0] for page in pixels]
+    file = stacked(tmp_path / "x.tif", *pages, resolution=(300, 300), resolutionunit="inch", **how)
+    done = translated(model, tmp_path / "out", file, tile=64, pages="all", metadata="keep")
+    assert not done.failed, done.failed
+    assert json.loads((tmp_path / "out/manifest.jsonl").read_text())["pages"] == 3
+    monkeypatch.undo()
+    for number, page in enumerate(pixels):
+        found = read(tmp_path / "out/x.tif", number)
+        assert round(float(found.info["dpi"][0])) == 300
+        near = 2**-23 if dtype == "float32" else 0
+        assert np.allclose(as_raster(found).pixels, page, rtol=0, atol=near)
+    with tifffile.TiffFile(tmp_path / "out/x.tif") as made:
+        assert len(made.pages) == 3
+
+
+def test_named_channels_of_all_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = own_format("uint16", 2, 2)
+    pixels = rng.integers(0, 65536, (3, 2, *SIZE)).astype(np.uint16)
+    metadata = {"axes": "TCYX", "Channel": {"Name": ["DNA", "actin"]}, "PhysicalSizeX": 0.5}
+    tifffile.imwrite(tmp_path / "x.ome.tif", pixels, photometric="minisblack", tile=(64, 64), metadata=metadata)
+    model, file = identity(2, (form, form)), tmp_path / "x.ome.tif"
+    done = translated(model, tmp_path / "whole", file, pages="all", metadata="keep")
+    assert not done.failed, done.failed
+    monkeypatch.setattr(reading, "_opened", lambda *_: pytest.fail("read as a whole"))
+    done = translated(model, tmp_path / "out", file, tile=64, pages="all", metadata="keep")
+    assert not done.failed, done.failed
+    monkeypatch.undo()
+    for number in range(3):
+        one, other = (read(tmp_path / folder / "x.ome.tif", number) for folder in ("whole", "out"))
+        assert np.array_equal(as_raster(one).pixels, as_raster(other).pixels)
+        assert one.info["instar.channels"] == other.info["instar.channels"]
+
+
+def test_pages_of_several_sizes_are_refused_as_without_windows(tmp_path: Path) -> None:
+    file = stacked(tmp_path / "x.tif", *(np.zeros((side, 150, 3), np.uint8) for side in (150, 200)))
+    ((_, reason),) = translated(identity(3), tmp_path / "out", file, tile=64, pages="all").failed
+    assert "its pages have different sizes" in str(reason)
+
+
+@pytest.mark.parametrize("kind", ["tif", "png", "npy"])
+@pytest.mark.parametrize("learned", [False, True])
+def test_what_is_outside_of_a_mask_stays_and_label_maps_go_along(
+    kind: str, learned: bool, run_directory: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = instar.load(run_directory("cyclegan"), "cpu")
+    if learned:  # such a model is shown nothing outside
+        monkeypatch.setattr(model, "config", replace(model.config, data=replace(model.config.data, masks="_mask")))
+    file = tiff(tmp_path / "x.tif")
+    weights = np.zeros(SIZE, np.uint8)
+    weights[20:120, 30:100], weights[120:, :] = 255, 100
+    mask = Raster(weights[..., None]) if kind == "npy" else Image.fromarray(weights)
+    save(mask, tmp_path / f"masks/x.{kind}")
+    save(Image.fromarray(rng.integers(0, 9, SIZE).astype(np.uint8)), tmp_path / "maps/x.png")
+    beside = {"keep_outside": tmp_path / "masks", "labels": tmp_path / "maps"}
+    whole = translated(model, tmp_path / "whole", file, **beside)
+    parts = TiffWindows.window
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(TiffWindows, "window", lambda of, *box: asked.append(box) or parts(of, *box))
+    done = translated(model, tmp_path / "out", file, tile=64, **beside)
+    assert not whole.failed + done.failed, done.failed
+    assert asked
+    one, other, given = (np.int16(read(path)) for path in (tmp_path / "out/x.tif", tmp_path / "whole/x.tif", file))
+    assert np.abs(one - other).max() <= 1
+    assert np.array_equal(one[weights == 0], given[weights == 0])
+    assert not np.array_equal(one[weights == 255], given[weights == 255])
+    assert (tmp_path / "out_labels/x.png").read_bytes() == (tmp_path / "maps/x.png").read_bytes()
+
+
+def test_masks_and_label_maps_of_another_size_and_without_a_file(tmp_path: Path) -> None:
+    file, other = tiff(tmp_path / "x.tif"), tiff(tmp_path / "y.tif")
+    for folder in ("masks", "maps"):
+        save(Raster(np.zeros((15, 21, 1), np.uint8)), tmp_path / folder / "x.tif")
+    for setting, folder in (("keep_outside", "masks"), ("labels", "maps")):
+        done = translated(identity(3), tmp_path / setting, file, other, tile=64, **{setting: tmp_path / folder})
+        (_, size), (_, missing) = done.failed
+        assert str(size).endswith("x.tif is 21 x 15, its image 210 x 150")
+        assert "holds no image y" in str(missing)
+        assert not list((tmp_path / setting).glob("*.tif"))
+
+
+def test_a_grid_of_large_results_is_made_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tiff(tmp_path / "x.tif")
+    monkeypatch.setattr(contact_sheet, "LARGE_FILE", 1000)
+    monkeypatch.setattr(contact_sheet, "read", lambda _: pytest.fail("read as a whole"))
+    done = translated(identity(3), tmp_path / "out", file, tile=64, grid=True)
+    assert done.grid
+    shown = np.asarray(read(done.grid).convert("RGB"))
+    assert shown.shape == (18 + 128, 2 * 128, 3)
+    assert np.array_equal(shown[18:, :128], shown[18:, 128:])
+    assert np.ptp(shown[60:90, 20:100]) > 50
 
 
 def test_styles_and_pages(run_directory: Runs, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -125,15 +126,20 @@ class DataConfig(Settings):
     beside the test folder, else kept from training. Spread evenly over all."""
     cache_gb: NonNegativeFloat = 8.0
     """Largest decoded-image cache in GB; images that do not fit are decoded each time."""
-    range_a: tuple[float, float] | None = field(default=None, metadata=IF_SET)
+    range_a: tuple[float, ...] | None = field(default=None, metadata=IF_SET)
     """Values of the source domain's files that become black and white, such as -1000 2000; the first may be the larger
-    one. If not given: that of the type for unsigned 8 and 16 bits, 0 to 1 for floats within it, measured for others."""
-    range_b: tuple[float, float] | None = field(default=None, metadata=IF_SET)
+    one. Or two for each band, in their order, where bands have units of their own. If not given: that of the type for
+    unsigned 8 and 16 bits, 0 to 1 for floats within it, measured for others."""
+    range_b: tuple[float, ...] | None = field(default=None, metadata=IF_SET)
     """The same of the target domain: translations are written in its range."""
     ranges: tuple[float, ...] | None = field(default=None, metadata=IF_SET)
-    """Black and white of each domain in the method's order, for methods with more or less than two."""
+    """Black and white of each domain in the method's order, or of each band of each domain, for methods with more or
+    less than two domains."""
     measure: bool = field(default=False, metadata=IF_SET)
     """Measure ranges that are not given, also where the type has one: for 12 bits in files of 16."""
+    per_band: bool = field(default=False, metadata=IF_SET)
+    """Measure ranges that are not given for each band by itself, as `measure` does for all bands as one: for files
+    whose bands have units of their own."""
     percentiles: tuple[float, float] = field(default=(0.1, 99.9), metadata=IF_SET)
     """Of the values of up to 64 training images, which become black and white where a range is measured."""
 
@@ -147,10 +153,10 @@ class DataConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_pages("data.pages", self.pages)
-        pairs = {"range_a": self.range_a, "range_b": self.range_b, "percentiles": self.percentiles}
-        for name, pair in pairs.items():
-            if pair and pair[0] == pair[1]:
-                raise UserError(f"{setting(f'data.{name}', pair)}: black and white are the same; give two values")
+        given = {"range_a": self.range_a, "range_b": self.range_b, "ranges": self.ranges}
+        for name, values in {**given, "percentiles": self.percentiles}.items():
+            if values is not None:
+                _check_pairs(name, values)
         first, last = self.percentiles
         if not 0 <= first < last <= 100:
             raise UserError(f"{setting('data.percentiles', self.percentiles)}: give two from 0 to 100, the lower first")
@@ -194,30 +200,37 @@ class DataConfig(Settings):
             raise UserError(f"{setting('data.domains', self.domains)}: this method has {count}; name them all")
         return dict(zip(domains, self.domains or [None] * len(domains), strict=True))
 
-    def ranges_of(self, domains: Sequence[str]) -> dict[str, tuple[float, float] | None]:
-        """Return the ranges of values that are given for the domains of a method, by their keys.
+    def ranges_of(self, channels: Mapping[str, int]) -> dict[str, tuple[tuple[float, float], ...]]:
+        """Return the ranges of values that are given for the domains of a method: one, one for each band, or none.
+
+        Args:
+            channels: of the networks, by the keys of the domains in the method's order.
 
         Raises:
             UserError: the ranges of two domains are given by `ranges`, those of others by `range_a` and `range_b`, or
-                they are not two numbers for each.
+                they are not two numbers for each, or for each of its bands.
         """
+        domains = tuple(channels)
         count = f"{len(domains)} domain{'s' * (len(domains) != 1)}"
         if len(domains) == 2:
             if self.ranges is not None:
                 remedy = f"give {setting('data.range_a')} and {setting('data.range_b')}"
                 raise UserError(f"{setting('data.ranges', self.ranges)}: this method has {count}; {remedy}")
-            return dict(zip(domains, (self.range_a, self.range_b), strict=True))
+            both = zip(domains, (("range_a", self.range_a), ("range_b", self.range_b)), strict=True)
+            return {domain: _ranges(name, values, channels[domain]) for domain, (name, values) in both}
         for name in ("range_a", "range_b"):
             if (value := getattr(self, name)) is not None:
                 said = setting(f"data.{name}", value)
                 raise UserError(f"{said}: this method has {count}; give {setting('data.ranges')}")
         if self.ranges is None:
-            return dict.fromkeys(domains)
-        if len(self.ranges) != 2 * len(domains):
-            said = setting("data.ranges", self.ranges)
-            raise UserError(f"{said}: this method has {count}; give two numbers for each")
-        pairs = zip(self.ranges[::2], self.ranges[1::2], strict=True)
-        return dict(zip(domains, pairs, strict=True))
+            return dict.fromkeys(domains, ())
+        pairs = iter(_pairs(self.ranges))
+        if len(self.ranges) == 2 * len(domains):
+            return {domain: (next(pairs),) for domain in domains}
+        if len(self.ranges) == 2 * sum(channels.values()):
+            return {domain: tuple(islice(pairs, channels[domain])) for domain in domains}
+        said = setting("data.ranges", self.ranges)
+        raise UserError(f"{said}: this method has {count}; give two numbers for each, or for each of their bands")
 
     def named(self, names: Mapping[str, str]) -> DataConfig:
         """Return these settings with the names of all domains, by their keys."""
@@ -229,6 +242,28 @@ class DataConfig(Settings):
     def unnamed(self) -> DataConfig:
         """Return these settings without names of domains."""
         return replace(self, source=None, target=None, domains=None)
+
+
+def _pairs(values: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def _check_pairs(name: str, values: tuple[float, ...]) -> None:
+    """Refuse what are no pairs of different numbers."""
+    said = setting(f"data.{name}", values)
+    if not values or len(values) % 2:
+        raise UserError(f"{said}: give two values, or two for each band")
+    if any(first == last for first, last in _pairs(values)):
+        raise UserError(f"{said}: black and white are the same; give two values")
+
+
+def _ranges(name: str, values: tuple[float, ...] | None, channels: int) -> tuple[tuple[float, float], ...]:
+    """Return the ranges of a domain: none, one for all bands, or one for each."""
+    pairs = _pairs(values or ())
+    if len(pairs) not in (0, 1, channels):
+        wanted = f"give two values, or two for each of {channels} channels"
+        raise UserError(f"{setting(f'data.{name}', values)}: {len(values or ())} values; {wanted}")
+    return pairs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from instar.core.settings import IF_SET
 
 FULL = (np.dtype(np.uint8), np.dtype(np.uint16))
 """Types of which all values are usually meant: 0 is one end, the largest the other."""
@@ -24,6 +26,8 @@ class DomainFormat:
         dtype: of the files, by NumPy's name; "" if plain.
         low: value that becomes -1.
         high: value that becomes 1; below `low` if 0 is white.
+        band_ranges: these two values for each channel, where bands differ in them; `low` and `high` then are the
+            smallest and the largest of all.
     """
 
     channels: int
@@ -31,6 +35,7 @@ class DomainFormat:
     dtype: str = ""
     low: float = 0.0
     high: float = 0.0
+    band_ranges: tuple[tuple[float, float], ...] = field(default=(), metadata=IF_SET)
 
     @property
     def plain(self) -> bool:
@@ -45,12 +50,22 @@ class DomainFormat:
     @property
     def whole_type(self) -> bool:
         """Whether the range is that of the type, so that images of another type are measured by theirs."""
-        return self.type in FULL and sorted((self.low, self.high)) == [0, np.iinfo(self.type).max]
+        one = not self.band_ranges
+        return one and self.type in FULL and sorted((self.low, self.high)) == [0, np.iinfo(self.type).max]
 
     @property
     def inverted(self) -> bool:
         """Whether the lowest value is white."""
         return self.low > self.high
+
+    @property
+    def ranges(self) -> tuple[tuple[float, float], ...]:
+        """The values that become -1 and 1: of each channel where they differ, else once for all."""
+        return self.band_ranges or ((self.low, self.high),)
+
+    def of_first(self, channels: int) -> DomainFormat:
+        """Return the format of the first channels alone."""
+        return replace(self, band_ranges=self.band_ranges[:channels])
 
     def typed(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of any type in the type of the files, as training keeps them."""
@@ -60,32 +75,43 @@ class DomainFormat:
             return _to_type(values * (np.iinfo(self.type).max / np.iinfo(values.dtype).max), self.type)
         return _to_type(values, self.type)
 
-    def outside(self, values: NDArray[Any]) -> float:
-        """Return the share of values that lie outside of the range, and are clipped."""
-        low, high = sorted(self._ends(values))
-        return float(((values < low) | (values > high)).mean())
+    def outside(self, values: NDArray[Any]) -> tuple[float, ...]:
+        """Return which share of values (..., C) lies outside of each of `ranges`, and is clipped."""
+        low, high = np.sort(self._ends(values), axis=0)
+        found = (values < low) | (values > high)
+        return tuple(found.reshape(-1, len(self.ranges)).mean(axis=0).tolist())
 
     def scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Return values in [-1, 1]: those outside of the range are clipped, what is no number is the low end."""
+        """Return values (..., C) in [-1, 1]: those outside of the range are clipped, what is no number is the low end.
+
+        Where bands have one range, axes may be in any order.
+        """
         low, high = self._ends(values)
+        found: NDArray[Any]
         if values.dtype.itemsize > 2:  # float32 would round large integers before they are shifted
             found = (values.astype(np.float64) - low) * (2 / (high - low)) - 1
         else:
-            found = (values.astype(np.float32) - np.float32(low)) * np.float32(2 / (high - low)) - np.float32(1)
+            scale = (2 / (high - low)).astype(np.float32)
+            found = (values.astype(np.float32) - low.astype(np.float32)) * scale - np.float32(1)
         if not np.isfinite(found).all():
             found = np.nan_to_num(found, nan=-1.0)
-        return found.clip(-1, 1).astype(np.float32, copy=False)
+        clipped: NDArray[np.float32] = found.clip(-1, 1).astype(np.float32, copy=False)
+        return clipped
 
-    def _ends(self, values: NDArray[Any]) -> tuple[float, float]:
-        """Return which of these values become -1 and 1."""
+    def _ends(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return which of these values become -1 and 1: (2,), or (2, C) where bands differ."""
         if self.whole_type and values.dtype in FULL:
             top = float(np.iinfo(values.dtype).max)
-            return (top, 0.0) if self.inverted else (0.0, top)
-        return self.low, self.high
+            return np.array((top, 0.0) if self.inverted else (0.0, top))
+        return self._own_ends()
+
+    def _own_ends(self) -> NDArray[np.float64]:
+        return np.array(self.band_ranges).T if self.band_ranges else np.array((self.low, self.high))
 
     def unscaled(self, unit: NDArray[np.float64]) -> NDArray[Any]:
-        """Return numbers in [0, 1], from the low to the high end, as values of the files' type."""
-        return _to_type(self.low + unit * (self.high - self.low), self.type)
+        """Return numbers (..., C) in [0, 1], from the low to the high end, as values of the files' type."""
+        low, high = self._own_ends()
+        return _to_type(low + unit * (high - low), self.type)
 
 
 def whole_range(dtype: DTypeLike, *, inverted: bool = False) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -11,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from instar.core import npy, png, tiff
+from instar.core import dicom_writing, npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
 from instar.core.formats import FULL, DomainFormat
 from instar.core.listing import READ_ONLY, SUFFIXES
-from instar.core.metadata import saved_with
+from instar.core.metadata import DICOM, format_of, saved_with
 from instar.core.raster import LUMA, Array, Picture, Raster
 from instar.core.rasters import (
     as_pillow,
@@ -101,9 +102,16 @@ def to_values(image: Picture, form: DomainFormat) -> Array:
     return form.scaled(_bands(image, form))
 
 
-def clipped_share(image: Picture, form: DomainFormat) -> float:
-    """Return the share of a picture's values that lie outside of the range of a domain. Errors as `to_values`."""
-    return 0.0 if form.plain else form.outside(_bands(image, form))
+def clipping_notes(image: Picture, form: DomainFormat) -> list[str]:
+    """Return in words which of a picture's values lie outside of the range of a domain. Errors as `to_values`."""
+    if form.plain:
+        return []
+    shares = form.outside(_bands(image, form))
+    return [
+        f"{f'band {number}: ' * bool(form.band_ranges)}values outside of {min(ends):g} to {max(ends):g}, clipped"
+        for number, (ends, share) in enumerate(zip(form.ranges, shares, strict=True), 1)
+        if share
+    ]
 
 
 def to_planes(array: Array) -> NDArray[np.float32]:
@@ -178,6 +186,9 @@ def _typed_image(strips: Sequence[NDArray[np.float32]], like: Picture, form: Dom
         layer = opacity * top if form.type.kind == "f" else np.rint(opacity * top)
         pixels = np.concatenate([pixels, layer.astype(form.type)[:, :, None]], axis=2)
     info = {"icc_profile": like.info["icc_profile"]} if profile_fits(like, form.bands) else {}
+    if DICOM in like.info:
+        low, high = np.array(form.ranges).min(), np.array(form.ranges).max()
+        info[DICOM] = replace(like.info[DICOM], ends=(float(low), float(high)))
     raster = Raster(pixels, alpha=opacity is not None, inverted=form.whole_type and form.inverted, info=info)
     return as_pillow(raster) or raster
 
@@ -282,12 +293,14 @@ def save(image: Picture, path: Path) -> None:
     written = SUFFIXES - READ_ONLY
     if path.suffix.lower() not in written:
         raise UserError(f"cannot write {path}: {path.suffix or 'no suffix'} is none of {', '.join(sorted(written))}")
-    kind = Image.registered_extensions().get(path.suffix.lower(), "NumPy")
+    kind = format_of(path) or "NumPy"
     part = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"icc_profile": image.info.get("icc_profile"), **saved_with(image, path)[0]}
-        if kind == "NumPy":
+        if kind == "DICOM":
+            dicom_writing.write([as_raster(image)], part, image.info.get(DICOM), keep=DICOM in options)
+        elif kind == "NumPy":
             npy.write([as_raster(image)], part, packed=path.suffix.lower() == ".npz")
         elif isinstance(image, Raster):
             _save_raster(image, part, kind, options)

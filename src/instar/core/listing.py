@@ -23,7 +23,7 @@ SUFFIXES = frozenset(
     | {".pgm", ".npy", ".npz", ".dcm", ".nii", PACKED}
 )
 """Of files that count as images, in small letters."""
-READ_ONLY = frozenset({".dcm", ".nii", PACKED})
+READ_ONLY = frozenset({".nii", PACKED})
 """Suffixes of files that are not written, but for whole volumes."""
 LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif"})
 """Those of files that are mostly compressed with losses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,9 @@ except ImportError:  # on Windows
     resource = None  # type: ignore[assignment]
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+_KEPT = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1}
+_USUAL = {_M_MMAP_MAX: 65_536, _M_TRIM_THRESHOLD: 2**17}
+"""What malloc begins with."""
 _OUT_OF_MEMORY = (
     *("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory"),
     "could not create a primitive",
@@ -82,15 +85,40 @@ def keep_freed_memory() -> None:
     activation of a training step, and the kernel spends up to a third of a step on CPUs clearing pages. GPUs have
     PyTorch's own cache.
     """
-    if libc := _glibc():
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    _tune(_KEPT)
+
+
+@contextmanager
+def freed_memory_given_back() -> Iterator[None]:
+    """Give every large block back when it is freed, for the time of a context, whatever `keep_freed_memory` said.
+
+    Blocks that are kept lie apart where sizes vary, as those of tiles do: measured, half as much memory again.
+    """
+    before = dict(_tuned)
+    if before:
+        give_back_freed_memory()
+        _tune(_USUAL)
+    try:
+        yield
+    finally:
+        _tune(before)
 
 
 def give_back_freed_memory() -> None:
     """Give back what the process has kept, so that it counts as free; elsewhere than with glibc do nothing."""
     if libc := _glibc():
         libc.malloc_trim(0)
+
+
+_tuned: dict[int, int] = {}
+"""What malloc was told last."""
+
+
+def _tune(values: Mapping[int, int]) -> None:
+    if libc := _glibc():
+        for name, value in values.items():
+            libc.mallopt(name, value)
+            _tuned[name] = value
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -15,6 +15,8 @@ TAGS = "instar.tags"
 """In `info` of an image: tags of its TIFF that place it on the earth, by number: kind of values, values."""
 CHANNELS = "instar.channels"
 """In `info` of an image: what its OME-TIFF says of channels and sizes of pixels, as tifffile takes it."""
+DICOM = "instar.dicom"
+"""In `info` of an image: the DICOM file that it is from, or was made from."""
 _GIVEN = "instar.metadata"
 """In `info` of a result: what it is saved with. Nothing else there is: it may say where a picture was taken."""
 GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
@@ -24,6 +26,7 @@ _HELD = {
     "dpi": ("JPEG", "PNG", "TIFF", "BMP"),
     TAGS: ("TIFF",),
     CHANNELS: ("TIFF",),
+    DICOM: ("DICOM",),
 }
 _NAMES = {
     "exif": "EXIF data",
@@ -31,9 +34,16 @@ _NAMES = {
     "dpi": "resolution",
     TAGS: "georeference",
     CHANNELS: "names of channels and sizes of pixels",
+    DICOM: "tags of DICOM",
 }
 _LEFT_OUT = {Raster: ("exif",), Image.Image: (CHANNELS,)}
 """What TIFFs hold, but not those that are written of a kind of picture."""
+
+
+def format_of(path: Path) -> str:
+    """Return what Pillow calls the format of a path's suffix; DICOM where it is that; "" if it is none of both."""
+    suffix = path.suffix.lower()
+    return "DICOM" if suffix == ".dcm" else Image.registered_extensions().get(suffix, "")
 
 
 def remember_tags(image: Image.Image, upright: Image.Image) -> None:
@@ -52,13 +62,12 @@ def give(image: Picture, result: Picture) -> None:
 
 def pass_on(result: Picture, other: Picture) -> None:
     """Let an image made from a result be saved with what was given to that."""
-    if _GIVEN in result.info:
-        other.info[_GIVEN] = result.info[_GIVEN]
+    other.info.update({key: result.info[key] for key in (_GIVEN, DICOM) if key in result.info})
 
 
 def saved_with(image: Picture, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the options with which a file of what an image was given is written, and what it cannot hold, in words."""
-    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    kind = format_of(path)
     there: dict[str, Any] = image.info.get(_GIVEN, {})
     left = _LEFT_OUT[Raster if isinstance(image, Raster) else Image.Image] if kind == "TIFF" else ()
     kept = {key: value for key, value in there.items() if kind in _HELD[key] and key not in left}

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from instar.core.dicom_writing import stored_as
 from instar.core.formats import FULL
 from instar.core.images import to_array, viewable
 from instar.core.listing import READ_ONLY, suffix_of
-from instar.core.metadata import pass_on
+from instar.core.metadata import DICOM, format_of, pass_on
 from instar.core.raster import Picture, Raster
 from instar.core.samples import WIDE
 
@@ -25,15 +26,20 @@ HELD = {
     "BMP": ("1", "L", "P", "RGB"),
     "GIF": ("1", "L", "P"),
     "PPM": ("1", "L", "RGB", "I", "I;16"),
+    "DICOM": ("L", "RGB", "I;16"),
 }
 """Modes of Pillow that come back as they were written."""
+INVERTED = ("TIFF", "DICOM")
+"""Formats in which 0 may be white."""
 ARRAYS = frozenset({".npy", ".npz"})
 """Suffixes of NumPy's files, which hold any values."""
 
 
 def holds(path: Path, bands: int, dtype: np.dtype[Any]) -> bool:
     """Tell whether the format of the path's suffix holds values of a type in so many bands, opacity not counted."""
-    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    kind = format_of(path)
+    if kind == "DICOM":
+        return bands == 1 or (bands == 3 and dtype == np.uint8)
     if kind == "TIFF" or path.suffix.lower() in ARRAYS:
         return True
     if bands not in (1, 3) or dtype not in FULL:
@@ -46,12 +52,12 @@ def fit_for(image: Picture, path: Path) -> tuple[Picture, tuple[str, ...]]:
 
     Transparent pixels are laid over white where the format knows no transparency, 16 bits become 8.
     """
-    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    kind = format_of(path)
     if suffix_of(path) in ARRAYS or suffix_of(path) in READ_ONLY:  # volumes are written whole
         return image, ()
     if isinstance(image, Raster):
-        if holds(path, image.bands, image.pixels.dtype) and not (image.inverted and kind != "TIFF"):
-            return image, ()
+        if holds(path, image.bands, image.pixels.dtype) and not (image.inverted and kind not in INVERTED):
+            return image, rounded(image) if kind == "DICOM" else ()
         seen = viewable(image)
         pass_on(image, seen)
         fitted, words = fit_for(seen, path)
@@ -64,6 +70,14 @@ def fit_for(image: Picture, path: Path) -> tuple[Picture, tuple[str, ...]]:
     fitted.info = {"icc_profile": profile} if profile and _same_space(image, fitted) else {}
     pass_on(image, fitted)
     return fitted, (f"{image.mode} saved as {fitted.mode}, for {path.suffix} files hold no {image.mode}",)
+
+
+def rounded(image: Raster) -> tuple[str, ...]:
+    """Return in words whether the values of a picture are rounded in a DICOM file."""
+    origin = image.info.get(DICOM)
+    if not origin or stored_as(image.pixels[None], origin).exact:
+        return ()
+    return ("values rounded to 65,536 steps of their range, for .dcm files hold integers of 16 bits",)
 
 
 def _in(image: Image.Image, held: tuple[str, ...]) -> Image.Image:

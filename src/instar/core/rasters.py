@@ -119,7 +119,7 @@ def seen_raster(raster: Raster, form: DomainFormat | None) -> Image.Image:
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         if form.type not in FULL and not form.low <= low <= high <= form.high:
             form = replace(form, low=low, high=high if high > low else low + 1)
-    pixels = np.rint((form.scaled(values) + 1) * 127.5).astype(np.uint8)
+    pixels = np.rint((form.of_first(shown).scaled(values) + 1) * 127.5).astype(np.uint8)
     return Image.fromarray(pixels if shown == 3 else pixels[:, :, 0])
 
 

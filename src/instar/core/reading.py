@@ -80,7 +80,7 @@ def decoded(path: File, page: int | None = None) -> Iterator[Picture]:
     In the context no other image must be read by this thread.
     """
     image = _opened(path, page)
-    with DECODING.reserved(_bytes(_header(path, image))):
+    with DECODING.reserved(bytes_to_read(_header(path, image))):
         try:
             upright = _raster(path, image, page) if isinstance(image, Header) else _loaded(path, image, page)
         finally:
@@ -328,7 +328,7 @@ def too_large(header: Header) -> str:
     size = f"{header.width} x {header.height} pixels"
     if header.width * header.height > MAX_PIXELS:
         return f"{size}; at most a gigapixel is read"
-    needed, there = _bytes(header), DECODING.total()
+    needed, there = bytes_to_read(header), DECODING.total()
     if needed > there:
         return (
             f"{size} need {needed / 1e9:.1f} GB to be read; {there / 1e9:.1f} GB are there for it, half of all memory"
@@ -336,7 +336,8 @@ def too_large(header: Header) -> str:
     return ""
 
 
-def _bytes(header: Header) -> int:
+def bytes_to_read(header: Header) -> int:
+    """Return how much memory is taken while a file is read as a whole."""
     if header.plain:
         each = BYTES_WIDE if header.wide else BYTES
     else:

@@ -9,17 +9,17 @@ from typing import Any
 
 from PIL import Image
 
-from instar.core import nifti, npy, tiff
+from instar.core import dicom_writing, nifti, npy, tiff
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
 from instar.core.listing import PACKED, suffix_of
 from instar.core.member import File
-from instar.core.metadata import saved_with
+from instar.core.metadata import DICOM, saved_with
 from instar.core.raster import Picture, Raster
 from instar.core.rasters import as_raster
 from instar.core.reading import page_count, read
 
-PAGED = frozenset({".tif", ".tiff", ".gif", ".png", ".webp", ".avif", ".npy", ".npz", ".nii", PACKED})
+PAGED = frozenset({".tif", ".tiff", ".gif", ".png", ".webp", ".avif", ".npy", ".npz", ".dcm", ".nii", PACKED})
 """Suffixes of files that hold several."""
 _LOSSY: dict[str, dict[str, Any]] = {"WEBP": {"quality": 95}, "AVIF": {"quality": 95, "subsampling": "4:4:4"}}
 
@@ -103,6 +103,9 @@ def save_all(stack: Stack, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if suffix in (".npy", ".npz"):
             npy.write([as_raster(page) for page in stack.pages], part, packed=suffix == ".npz")
+        elif suffix == ".dcm":
+            rasters = [as_raster(page) for page in stack.pages]
+            dicom_writing.write(rasters, part, first.info.get(DICOM), keep=DICOM in options)
         elif suffix in (".nii", PACKED):
             _save_volume(stack, part, packed=suffix == PACKED)
         elif any(isinstance(page, Raster) for page in stack.pages):

@@ -118,28 +118,30 @@ def _kind(raster: Raster) -> dict[str, Any]:
 def make_room(
     file: TiffWriter,
     raster: Raster,
-    size: tuple[int, int],
+    size: tuple[int, int, int],
     side: int,
     named: Mapping[str, Any] | None,
     options: Mapping[str, Any],
 ) -> None:
-    """Write an empty page in tiles.
+    """Write empty pages in tiles.
 
     Args:
         file: to write to.
-        raster: a part of what the page will be.
-        size: height and width of the page.
+        raster: a part of what a page will be.
+        size: how many pages, height and width of each.
         side: of the tiles.
         named: names of channels and sizes of pixels, if each band is to be a directory with its name.
         options: as of `write`.
     """
     bands, dtype = raster.pixels.shape[2], raster.pixels.dtype
+    pages, *sides = size
     kind: dict[str, Any] = {"dtype": dtype, "tile": (side, side)}
     if named:
         kind |= {"photometric": "minisblack", "metadata": {"axes": "TCYX", **_kept(named, bands)}}
-        file.write(None, shape=(1, bands, *size), **kind, **_said(options))
-    else:
-        file.write(None, shape=(*size, bands) if bands > 1 else size, **kind, **_kind(raster), **_said(options))
+        file.write(None, shape=(pages, bands, *sides), **kind, **_said(options))
+        return
+    for _ in range(pages):
+        file.write(None, shape=(*sides, bands) if bands > 1 else sides, **kind, **_kind(raster), **_said(options))
 
 
 def _write_named(

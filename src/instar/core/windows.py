@@ -19,13 +19,15 @@ from instar.core import npy, tiff
 from instar.core.member import File
 from instar.core.metadata import CHANNELS
 from instar.core.raster import Header, NotRead, Picture, Raster
-from instar.core.rasters import as_raster
+from instar.core.rasters import as_pillow, as_raster
 from instar.core.samples import is_tiff
 
 MOST_BYTES = 2**26
 """Of a strip or tile that is decoded as a whole."""
 CACHED_BYTES = 2**26
 """Of decoded strips and tiles that are kept for the next window."""
+LARGE_FILE = 2**26
+"""Bytes from which on a file may be too large to be read as a whole."""
 SIDE = 256
 """Of the tiles that are written."""
 _MODES = {
@@ -169,6 +171,24 @@ class TiffWindows:
         return self._decoded[key]
 
 
+def smaller(windows: TiffWindows, side: int) -> Picture:
+    """Return a page made smaller by a whole factor, so that its longer side is not much more than `side`.
+
+    Each pixel is the mean of those that it stands for. Only rows of it are in memory at a time.
+    """
+    height, width = windows.header.height, windows.header.width
+    factor = max(max(height, width) // side, 1)
+    rows = []
+    for top in range(0, height - factor + 1, factor):
+        part = as_raster(windows.window(top, 0, top + factor, width))
+        whole = part.pixels[:, : width // factor * factor].astype(np.float64)
+        rows.append(whole.reshape(factor, -1, factor, whole.shape[2]).mean(axis=(0, 2)))
+    means = np.stack(rows)
+    kind = part.pixels.dtype
+    found = replace(part, pixels=(means if kind.kind == "f" else np.rint(means)).astype(kind))
+    return as_pillow(found) or found
+
+
 def _is_contiguous(page: Any) -> bool:
     """Tell whether the rows of a page lie one after the other as they are, so that any can be read."""
     first = page.keyframe
@@ -196,7 +216,7 @@ def _mode(header: Header, first: Any) -> str:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the tiles of a page lie in its file: its bands in one directory, or each in one of its own."""
+    """Where the tiles of pages lie in their file: the bands of each in one directory, or each in one of its own."""
 
     offsets: tuple[tuple[int, ...], ...]
     samples: int
@@ -204,16 +224,19 @@ class _Layout:
 
 
 class TiffWriting:
-    """A TIFF of one page, in tiles without compression, that is written part by part."""
+    """A TIFF, in tiles without compression, that is written part by part."""
 
-    def __init__(self, path: Path, size: tuple[int, int], like: Picture, options: Mapping[str, Any]) -> None:
-        """Make room for a page.
+    def __init__(
+        self, path: Path, size: tuple[int, int], like: Picture, options: Mapping[str, Any], pages: int = 1
+    ) -> None:
+        """Make room for pages.
 
         Args:
             path: of the file.
-            size: height and width of the page.
-            like: any part of it, as it is to be written.
+            size: height and width of each page.
+            like: any part of one, as it is to be written.
             options: `icc_profile`, and what `metadata.saved_with` says.
+            pages: how many.
 
         Raises:
             OSError: it cannot be written.
@@ -221,14 +244,15 @@ class TiffWriting:
         height, self._width = size
         raster = as_raster(like)
         named = options.get(CHANNELS) if not raster.alpha and not raster.inverted else None
-        pixels = raster.pixels
-        nbytes = height * self._width * pixels.shape[2] * pixels.dtype.itemsize
+        part = raster.pixels
+        nbytes = pages * height * self._width * part.shape[2] * part.dtype.itemsize
         with TiffWriter(path, bigtiff=nbytes > tiff.BIG, ome=bool(named)) as file:
-            tiff.make_room(file, replace(raster, pixels=pixels[:1, :1]), size, SIDE, named, options)
+            tiff.make_room(file, replace(raster, pixels=part[:1, :1]), (pages, *size), SIDE, named, options)
         with TiffFile(path) as made:
             offsets = tuple(tuple(page.dataoffsets) for page in made.pages)
             dtype = np.dtype(made.pages[0].dtype).newbyteorder(made.byteorder)
-        self._layout = _Layout(offsets, 1 if named else pixels.shape[2], dtype)
+        self._layout = _Layout(offsets, 1 if named else part.shape[2], dtype)
+        self._directories = len(offsets) // pages
         self._file = path.open("r+b", buffering=0)
 
     def __enter__(self) -> Self:
@@ -239,11 +263,11 @@ class TiffWriting:
     ) -> None:
         self._file.close()
 
-    def write(self, top: int, left: int, part: Picture) -> None:
-        """Write a part that begins at a row and a column."""
+    def write(self, top: int, left: int, part: Picture, page: int = 0) -> None:
+        """Write a part of a page that begins at a row and a column."""
         pixels = as_raster(part).pixels
-        samples = self._layout.samples
-        for number, offsets in enumerate(self._layout.offsets):
+        samples, first = self._layout.samples, page * self._directories
+        for number, offsets in enumerate(self._layout.offsets[first : first + self._directories]):
             self._write(offsets, top, left, pixels[:, :, number * samples : (number + 1) * samples])
 
     def _write(self, offsets: tuple[int, ...], top: int, left: int, pixels: NDArray[Any]) -> None:

@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +23,7 @@ from typing_extensions import Self
 from instar.core.files import read_own
 from instar.core.formats import DomainFormat
 from instar.core.member import File, Member
+from instar.core.settings import to_dict
 from instar.core.stamps import stamp
 from instar.data.mapped import Mapped
 from instar.data.refs import ImageRef, Row
@@ -99,7 +100,7 @@ def key(rows: Sequence[Row], sizing: object, formats: Sequence[DomainFormat]) ->
         return (where, ref.half, *stamp, *(ref.entry or ()), *page)
 
     described = [[describe(ref) for ref in row] for row in rows]
-    text = json.dumps([_VERSION, sizing, [asdict(form) for form in formats], described])
+    text = json.dumps([_VERSION, sizing, [to_dict(form) for form in formats], described])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

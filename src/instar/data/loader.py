@@ -171,7 +171,7 @@ class TrainLoader:
                 out[row] /= np.float32(32767.5 if crop.dtype == np.uint16 else 127.5)
                 out[row] -= 1
             else:
-                out[row] = store.form.scaled(planes)
+                out[row] = store.form.scaled(crop[:, ::turn]).transpose(2, 0, 1)
             if masks:
                 hide(out[row], np.logical_and.reduce([white(mask[i][place][:, ::turn]) for mask in masks]))
         return torch.from_numpy(out)

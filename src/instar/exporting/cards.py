@@ -15,6 +15,7 @@ from torch import nn
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.errors import UserError
+from instar.core.formats import DomainFormat
 from instar.core.seed import generator
 from instar.exporting.networks import Example
 from instar.inference.card import FORMAT, Card
@@ -79,7 +80,7 @@ def card_of(
         channels=source.channels,
         out_channels=target.channels,
         formats=() if source.plain else (source, target),
-        format=FORMAT if not pads else 1 if source.plain else 2,
+        format=_format(source, target, pads=pads, masked=model.config.data.masks is not None),
         size=model.trained_at,
         zoom=model.config.data.zoom,
         size_divisor=method.size_divisor,
@@ -93,7 +94,15 @@ def card_of(
         opset=opset,
         license=license,
         pads=pads,
+        masks=model.config.data.masks or "",
     )
+
+
+def _format(source: DomainFormat, target: DomainFormat, *, pads: bool, masked: bool) -> int:
+    """Return the number of the first cards whose readers get this one right."""
+    if masked or source.band_ranges or target.band_ranges:
+        return FORMAT
+    return 3 if not pads else 1 if source.plain else 2
 
 
 def _rows(styles: torch.Tensor) -> tuple[tuple[float, ...], ...]:

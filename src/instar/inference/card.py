@@ -9,12 +9,13 @@ from typing import Any
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat
 from instar.core.plain import read_json
+from instar.core.settings import from_dict, to_dict
 
 KEY = "instar"
 """Of the metadata under which a file holds its card."""
-FORMAT = 3
+FORMAT = 4
 """Of cards; a newer one is refused. Each says the lowest number whose readers get it right: 1 for plain images, 2 for
-others, 3 for graphs that do not pad."""
+others, 3 for graphs that do not pad, 4 for bands with ranges of their own and for networks trained within masks."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Card:
         out_channels: C of the output; that of the input if 0.
         formats: of the images and of their translations, if they are not plain.
         pads: whether the graph pads images itself; else it takes only sides that need no padding.
+        masks: end of the names of the masks of the training, if it had some: then the graph has never seen what lies
+            outside of masks, which is the middle of the range, 0.5, for it.
     """
 
     instar: str
@@ -91,6 +94,7 @@ class Card:
     out_channels: int = 0
     formats: tuple[DomainFormat, ...] = ()
     pads: bool = True
+    masks: str = ""
     format: int = FORMAT
 
     def as_json(self) -> str:
@@ -101,7 +105,8 @@ class Card:
             "output": f"translation: float32 (N, {self.out_channels or self.channels}, {sides}, values 0 to 1",
             "padding": self._padding(),
         }
-        return json.dumps({**about, **asdict(self)}, ensure_ascii=False)
+        formats = [to_dict(one) for one in self.formats]
+        return json.dumps({**about, **asdict(self), "formats": formats}, ensure_ascii=False)
 
     def _padding(self) -> str:
         if self.fixed_size:
@@ -129,7 +134,7 @@ class Card:
             values = {name: values[name] for name in needed}
             values["styles"] = tuple(map(tuple, values["styles"]))
             values["domain_styles"] = tuple(None if one is None else tuple(one) for one in values["domain_styles"])
-            values["formats"] = tuple(DomainFormat(**one) for one in values.get("formats", ()))
+            values["formats"] = tuple(from_dict(DomainFormat, one, f"{file}") for one in values.get("formats", ()))
             values["noise"] = tuple(NoiseInput(**one) for one in values["noise"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{file}: what it says of the model cannot be read ({error}); export it again") from error

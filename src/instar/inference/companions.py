@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from typing_extensions import Self
 
 from instar.core.errors import UserError, setting
 from instar.core.files import write_atomically
@@ -18,11 +19,12 @@ from instar.core.formats import FULL, DomainFormat
 from instar.core.images import to_array
 from instar.core.listing import composed, listed
 from instar.core.masks import white
-from instar.core.raster import Picture, Raster
+from instar.core.raster import NotRead, Picture, Raster
 from instar.core.rasters import as_raster
-from instar.core.reading import UnreadableImage, read
+from instar.core.reading import UnreadableImage, probe, read
 from instar.core.samples import WIDE
 from instar.core.stack import Stack
+from instar.core.windows import ArrayWindows, TiffWindows, open_parts
 from instar.inference.jobs import Job, is_file
 from instar.inference.request import TranslationRequest
 from instar.inference.results import Result, Single
@@ -96,7 +98,7 @@ class Finish:
         """Return what the network is to see of an input. Errors as of calling it."""
         if self._hides is None or self._masks is None or isinstance(given, Stack):
             return given
-        return hidden(given, self._masks.of(job), self._hides)
+        return hidden(given, read_companion(self._masks.of(job), given), self._hides)
 
     def __call__(self, job: Job, given: Picture | Stack, result: Result) -> Result:
         """Return the result as it is to be written.
@@ -107,11 +109,35 @@ class Finish:
         if job.variant not in self._translations or not isinstance(result, Single) or isinstance(given, Stack):
             return result
         if self._labels:
-            self._copy(self._labels.of(job), job, given)
-        return Single(outside_kept(given, result.image, self._masks.of(job))) if self._masks else result
+            labels = self._labels.of(job)
+            read_companion(labels, given)
+            self._copy(labels, job)
+        if not self._masks:
+            return result
+        return Single(outside_kept(given, result.image, read_companion(self._masks.of(job), given)))
 
-    def _copy(self, labels: Path, job: Job, given: Picture) -> None:
-        _read(labels, given)
+    def of_windows(self, job: Job, size: tuple[int, int]) -> WindowedMask | None:
+        """Return the mask of an image that is translated window by window, and copy its label map.
+
+        Args:
+            job: of the image.
+            size: its width and height.
+
+        Raises:
+            UserError: as calling it; of a label map only its header is read.
+        """
+        if job.variant not in self._translations:
+            return None
+        if self._labels:
+            labels = self._labels.of(job)
+            try:
+                _check_size(labels, probe(labels)[:2], size)
+            except UnreadableImage as error:
+                raise UserError(error.message.raw) from error
+            self._copy(labels, job)
+        return WindowedMask.of(self._masks.of(job), size, self._hides) if self._masks else None
+
+    def _copy(self, labels: Path, job: Job) -> None:
         target = (self.labels_out / job.output).with_suffix(labels.suffix)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +167,52 @@ def finish_of(request: TranslationRequest, made: Sequence[Variant], hides: Domai
     return Finish(masks, labels, beside, frozenset(n for n, one in enumerate(made) if not one.naming.suffix), hides)
 
 
-def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
+class WindowedMask:
+    """A mask of which parts are read: a TIFF or NumPy file that allows it, else it is in memory as a whole."""
+
+    def __init__(self, parts: TiffWindows | ArrayWindows | None, whole: Picture | None, hides: DomainFormat | None):
+        """Make one of `of`."""
+        self._parts, self._whole, self._hides = parts, whole, hides
+
+    @classmethod
+    def of(cls, path: Path, size: tuple[int, int], hides: DomainFormat | None) -> Self:
+        """Open a mask of an image of a width and height. Errors as of calling a `Finish`."""
+        parts = open_parts(path)
+        try:
+            whole = None if parts else read(path)
+        except UnreadableImage as error:
+            raise UserError(error.message.raw) from error
+        found = parts.header[:2] if parts else whole.size if whole else size
+        _check_size(path, found, size)
+        return cls(parts, whole, hides)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._parts:
+            self._parts.__exit__(*raised)
+
+    def shown(self, given: Picture, top: int, left: int) -> Picture:
+        """Return what the network is to see of the part of an input that begins at a row and a column."""
+        return given if self._hides is None else hidden(given, self._part(given, top, left), self._hides)
+
+    def kept(self, given: Picture, made: Picture, top: int, left: int) -> Picture:
+        """Return a part of a translation that is its input where the mask is black."""
+        return outside_kept(given, made, self._part(given, top, left))
+
+    def _part(self, like: Picture, top: int, left: int) -> Picture:
+        right, bottom = left + like.width, top + like.height
+        if self._whole:
+            return self._whole.crop((left, top, right, bottom))
+        assert self._parts
+        try:
+            return self._parts.window(top, left, bottom, right)
+        except NotRead as error:
+            raise UserError(str(error)) from error
+
+
+def outside_kept(given: Picture, made: Picture, mask: Picture) -> Picture:
     """Return a translation that is its input where a mask is black, bit for bit.
 
     Gray of the mask mixes both. Of a palette image the result is RGB, or RGBA.
@@ -149,13 +220,12 @@ def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
     Args:
         given: the input.
         made: its translation, of the same size.
-        mask: file of an image of that size.
+        mask: of that size.
 
     Raises:
-        UserError: the mask cannot be read, or is of another size.
+        UserError: the input and its translation are of different kinds.
     """
-    read_mask = _read(mask, given)
-    weights = to_array(read_mask, 1)
+    weights = to_array(mask, 1)
     weight = _weight(weights[:, :, 0])
     if isinstance(given, Raster) or isinstance(made, Raster):
         return _raster_mixed(given, made, weight)
@@ -172,46 +242,46 @@ def outside_kept(given: Picture, made: Picture, mask: Path) -> Picture:
     return result
 
 
-def hidden(given: Picture, mask: Path, form: DomainFormat) -> Picture:
+def hidden(given: Picture, mask: Picture, form: DomainFormat) -> Picture:
     """Return an input that is in the middle of its range where a mask is black, as in a training within masks.
 
     Args:
         given: the input. One with a palette, or of 1 bit or four colours, becomes RGB.
-        mask: file of an image of that size.
+        mask: of that size.
         form: of the domain of the input.
-
-    Raises:
-        UserError: the mask cannot be read, or is of another size.
     """
-    outside = ~white(to_array(_read(mask, given), 1))
+    outside = ~white(to_array(mask, 1))
     if isinstance(given, Raster):
         pixels = given.pixels.copy()
-        pixels[outside, : given.bands] = _middle(form, pixels.dtype)
+        pixels[outside, : given.bands] = _middle(form, pixels.dtype)[: given.bands]
         pixels[outside, given.bands :] = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
         return replace(given, pixels=pixels)
     if given.mode not in (*WIDE, "L", "LA", "RGB", "RGBA"):
         given = given.convert("RGBA" if given.has_transparency_data else "RGB")
     pixels = np.array(given)
     bands = len(given.getbands()) - given.mode.endswith("A")
+    middle = _middle(form, pixels.dtype)[:bands]
     if pixels.ndim == 2:
-        pixels[outside] = _middle(form, pixels.dtype)
+        pixels[outside] = middle[0]
     else:
-        pixels[outside, :bands] = _middle(form, pixels.dtype)
+        pixels[outside, :bands] = middle
         pixels[outside, bands:] = 255
     found = Image.frombytes(given.mode, given.size, pixels.tobytes())
     found.info = {key: value for key, value in given.info.items() if key != "transparency"}
     return found
 
 
-def _middle(form: DomainFormat, dtype: np.dtype[Any]) -> float:
-    """Return what of the values of a type is nearest to 0 for the networks."""
+def _middle(form: DomainFormat, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Return what of the values of a type is nearest to 0 for the networks: of each band, or of all, (1,)."""
+    middle: NDArray[np.float64]
     if not form.plain and not (form.whole_type and dtype in FULL):
-        middle = (form.low + form.high) / 2
+        middle = np.mean(form.ranges, axis=1)
     elif dtype.kind == "f":
-        middle = 0.5
+        middle = np.array([0.5])
     else:
-        middle = 128 if dtype.itemsize == 1 else 32768
-    return middle if dtype.kind == "f" else round(middle)
+        middle = np.array([128.0 if dtype.itemsize == 1 else 32768.0])
+    rounded: NDArray[np.float64] = middle if dtype.kind == "f" else np.rint(middle)
+    return rounded
 
 
 def _weight(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -238,12 +308,20 @@ def _mixed(one: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float64]) 
     return np.where(kept, one, mixed.astype(one.dtype))
 
 
-def _read(path: Path, given: Picture) -> Picture:
+def read_companion(path: Path, given: Picture) -> Picture:
+    """Read a mask or a label map of an image.
+
+    Raises:
+        UserError: it cannot be read, or is of another size.
+    """
     try:
         found = read(path)
     except UnreadableImage as error:
         raise UserError(error.message.raw) from error
-    if found.size != given.size:
-        sizes = f"{found.width} x {found.height}, its image {given.width} x {given.height}"
-        raise UserError(f"{path} is {sizes}")
+    _check_size(path, found.size, given.size)
     return found
+
+
+def _check_size(path: Path, found: tuple[int, ...], size: tuple[int, int]) -> None:
+    if tuple(found) != size:
+        raise UserError(f"{path} is {found[0]} x {found[1]}, its image {size[0]} x {size[1]}")

@@ -10,8 +10,12 @@ from PIL import Image
 
 from instar.core.board import TILE, board, tile
 from instar.core.errors import UserError, setting
-from instar.core.images import save
+from instar.core.formats import DomainFormat
+from instar.core.images import save, viewable
+from instar.core.member import File
+from instar.core.raster import NotRead, Picture
 from instar.core.reading import UnreadableImage, read
+from instar.core.windows import LARGE_FILE, open_windows, smaller
 from instar.inference.jobs import Job, Naming
 
 GRID = "grid.png"
@@ -26,7 +30,11 @@ def check(jobs: Sequence[Job]) -> None:
 
 
 def write_grid(
-    jobs: Sequence[Job], namings: Sequence[Naming], references: Sequence[Path | None], out: Path
+    jobs: Sequence[Job],
+    namings: Sequence[Naming],
+    references: Sequence[Path | None],
+    out: Path,
+    forms: tuple[DomainFormat, DomainFormat],
 ) -> Path | None:
     """Write the grid of the first inputs that have all their results, under the references.
 
@@ -35,28 +43,40 @@ def write_grid(
         namings: of the variants.
         references: for each variant the image whose style it takes, if it is one's.
         out: folder of the results.
+        forms: of the inputs and of the results.
 
     Returns:
         its file; None if no input has all its results.
     """
-    rows = _rows(jobs, out)
+    rows = _rows(jobs, out, forms)
     if not rows:
         return None
     if any(references):
         blank = Image.new("RGB", (TILE, TILE), "white")
-        rows = [[blank, *(tile(read(path)) if path else blank for path in references)], *rows]
+        rows = [[blank, *(tile(viewable(read(path), forms[1])) if path else blank for path in references)], *rows]
     titles = ["input", *(naming.ending.strip("_") or "translation" for naming in namings)]
     save(board(titles, rows), out / GRID)
     return out / GRID
 
 
-def _rows(jobs: Sequence[Job], out: Path) -> list[list[Image.Image]]:
+def _rows(jobs: Sequence[Job], out: Path, forms: tuple[DomainFormat, DomainFormat]) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
     for file, found in groupby((job for job in jobs if job.output), key=lambda job: job.file):
         try:
-            rows.append([tile(read(path)) for path in (file, *(out / job.output for job in found))])
-        except UnreadableImage:
+            results = [tile(viewable(_seen(out / job.output), forms[1])) for job in found]
+            rows.append([tile(viewable(_seen(file), forms[0])), *results])
+        except (UnreadableImage, NotRead):
             continue  # it failed, as the manifest says
         if len(rows) == ROWS:
             break
     return rows
+
+
+def _seen(file: File) -> Picture:
+    """Read a picture, of a large file one that is made smaller without reading all of it."""
+    large = isinstance(file, Path) and file.is_file() and file.stat().st_size > LARGE_FILE
+    windows = open_windows(file) if large else None
+    if windows is None:
+        return read(file)
+    with windows:
+        return smaller(windows, 2 * TILE)

@@ -70,7 +70,8 @@ class ExportedTranslator(BaseTranslator):
 
     def __init__(self, graph: Graph) -> None:
         card = graph.card
-        data = DataConfig(source=card.source, target=card.target, size=card.size, zoom=card.zoom)
+        masks = card.masks or None
+        data = DataConfig(source=card.source, target=card.target, size=card.size, zoom=card.zoom, masks=masks)
         method = MethodConfig(channels=card.channels, target_channels=card.out_channels or None)
         train, formats = TrainConfig(), card.formats
         config = RunConfig(name=card.method, preset="", method=method, data=data, train=train, formats=formats)

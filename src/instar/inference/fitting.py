@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, ignore, note
+from instar.core.memory import freed_memory_given_back
 from instar.inference.tiles.sizes import Tile, TileStatistics, check_tile
 
 if TYPE_CHECKING:
@@ -134,19 +135,20 @@ def in_tiles(way: Pass, source: Source, fitting: Fitting, image: str, target: Ta
     from instar.inference.tiles.whole import planned, tiled, told  # noqa: PLC0415
 
     tile, hear = fitting.tile or "auto", fitting.on_event
-    try:
-        if fitting.statistics == "approximate":
-            _approximate(way, source, fitting, tile, image, target)
-            return
-        plan = planned(way.translate, source, way.device, tile, image)
-    except NotLocal as error:
-        raise UserError(
-            f"{setting('tile', tile)}: this method cannot be run in tiles, it needs {image} at once ({error}); set a "
-            f"lower {setting('size')}"
-        ) from error
-    seconds = way.cost().seconds * source.shape[-2] * source.shape[-1]
-    hear(note(f"{image} {told(plan, seconds, _held(source))}"))
-    tiled(way.translate, source, way.device, plan, target, hear)
+    with freed_memory_given_back():
+        try:
+            if fitting.statistics == "approximate":
+                _approximate(way, source, fitting, tile, image, target)
+                return
+            plan = planned(way.translate, source, way.device, tile, image)
+        except NotLocal as error:
+            raise UserError(
+                f"{setting('tile', tile)}: this method cannot be run in tiles, it needs {image} at once ({error}); set "
+                f"a lower {setting('size')}"
+            ) from error
+        seconds = way.cost().seconds * source.shape[-2] * source.shape[-1]
+        hear(note(f"{image} {told(plan, seconds, _held(source))}"))
+        tiled(way.translate, source, way.device, plan, target, hear)
 
 
 def _held(source: Source) -> int:

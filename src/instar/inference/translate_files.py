@@ -17,7 +17,7 @@ from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Event, Listener, Noted, Stop, Worked, ignore, note
 from instar.core.files import open_new
 from instar.core.formats import DomainFormat
-from instar.core.images import clipped_share
+from instar.core.images import clipping_notes
 from instar.core.member import File
 from instar.core.memory import keep_freed_memory
 from instar.core.reading import add_note, read, summed
@@ -122,9 +122,9 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    check_videos(request, [job for job in jobs if job.video])
-    hides = _given(request, translator) if translator.config.data.masks else None
-    finish = finish_of(request, made, hides)
+    forms = _given(request, translator), translator.format_of(translator.domain(request.domain))
+    check_videos(request, [job for job in jobs if job.video], forms)
+    finish = finish_of(request, made, forms[0] if translator.config.data.masks else None)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
     def tick() -> None:
@@ -153,7 +153,7 @@ def translate_files(
         stopped=tally.ok + len(tally.failed) < total,
         manifest=manifest,
         landmarks=landmarks,
-        grid=_grid(jobs, made, folder) if request.grid else None,
+        grid=_grid(jobs, made, folder, forms) if request.grid else None,
         labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in notes),
     )
@@ -177,11 +177,12 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
 
     def loaded(path: File) -> Read:
         image = reader(path)
+        said: dict[str, None] = {}
         for page in image.pages if isinstance(image, Stack) else (image,):
             with suppress(UserError):  # other bands: told where it is translated
-                if clipped_share(page, form):
-                    add_note(image, f"values outside of {form.low:g} to {form.high:g}, clipped")
-                    break
+                said |= dict.fromkeys(clipping_notes(page, form))
+        for word in said:
+            add_note(image, word)
         return image
 
     return reader if form.plain else loaded
@@ -213,7 +214,7 @@ def _work(
     """Translate the images, then the large ones of which windows are read, then the videos."""
     jobs, out, made, finish = order
     videos = [job for job in jobs if job.video]
-    images, windowed = _divided([job for job in jobs if not job.video], request, translator)
+    images, windowed = _divided([job for job in jobs if not job.video], request, translator, hear)
     device = translator.computes_on
 
     def stopped() -> bool:
@@ -241,12 +242,25 @@ def _work(
         from instar.inference.window_jobs import work_windows  # noqa: PLC0415
 
         assert isinstance(translator, Translator)
-        work_windows(windowed, first, out, made, tally, request=request, model=translator, hear=hear, stopped=stopped)
+        work_windows(
+            windowed,
+            first,
+            out,
+            made,
+            tally,
+            request=request,
+            model=translator,
+            finish=finish,
+            hear=hear,
+            stopped=stopped,
+        )
     first += len(windowed)
     work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
 
 
-def _divided(jobs: list[Job], request: TranslationRequest, translator: BaseTranslator) -> tuple[list[Job], list[Job]]:
+def _divided(
+    jobs: list[Job], request: TranslationRequest, translator: BaseTranslator, hear: Listener = ignore
+) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are read as a whole, and those that are translated window by window."""
     if not translator.reads_windows:
         return jobs, []
@@ -254,11 +268,14 @@ def _divided(jobs: list[Job], request: TranslationRequest, translator: BaseTrans
     from instar.inference.window_jobs import divided  # noqa: PLC0415
 
     assert isinstance(translator, Translator)
-    return divided(jobs, request, translator, translator.domain(request.domain))
+    return divided(jobs, request, translator, translator.domain(request.domain), hear)
 
 
-def _grid(jobs: Sequence[Job], made: Sequence[Variant], out: Path) -> Path | None:
-    return write_grid(jobs, [variant.naming for variant in made], [variant.reference for variant in made], out)
+def _grid(
+    jobs: Sequence[Job], made: Sequence[Variant], out: Path, forms: tuple[DomainFormat, DomainFormat]
+) -> Path | None:
+    namings, references = [variant.naming for variant in made], [variant.reference for variant in made]
+    return write_grid(jobs, namings, references, out, forms)
 
 
 def _looker(trained: int | None, hear: Listener) -> Callable[[Job, Size], None]:

@@ -181,7 +181,7 @@ def _of_pages(given: Picture | Stack, made: Iterator[Result]) -> Result:
 def _is_written(suffix: str, form: DomainFormat, request: TranslationRequest) -> bool:
     """Tell whether results of a domain are written into files of a suffix."""
     if suffix in READ_ONLY:
-        return suffix != ".dcm" and request.pages == "all" and form.bands == 1
+        return request.pages == "all" and form.bands == 1
     return form.plain or holds(Path(f"x{suffix}"), form.bands, form.type)
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
-from instar.core.images import viewable
+from instar.core.images import eight_bit, to_array
+from instar.core.raster import Picture, Raster
 from instar.inference.flicker import Flicker
 from instar.inference.jobs import VIDEOS
 from instar.inference.results import Result, Single
@@ -32,10 +33,13 @@ _CODECS: dict[str, tuple[str, dict[str, str]]] = {
 }
 _USUAL = (_X264, {"crf": "17"})
 """Codec and settings of the others. Little is lost beside what the network changes."""
+_DEEP = "10le"
+"""End of the names of FFmpeg's formats of pixels with 10 bits a channel."""
 _COLOURS = ("color_range", "colorspace", "color_primaries", "color_trc")
 
-Pixels = NDArray[np.uint8]
-Network = Callable[[list[Image.Image]], Sequence[Result]]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Network = Callable[[list[Any]], Sequence[Result]]
+"""Makes results of pictures: PIL images, or rasters of 16 bits for videos of more than 8."""
 
 
 class Stopped(Exception):  # noqa: N818  (nothing is wrong)
@@ -117,9 +121,9 @@ def _through(
 ) -> Clip:
     done, flicker = 0, Flicker()
     for frames in _batches(writer.frames(), batch(writer.width, writer.height)):
-        given = [_upright(frame) for frame in frames]
+        given = [_upright(frame, deep=writer.deep) for frame in frames]
         for frame, one, other in zip(frames, given, _made(network, given), strict=True):
-            flicker.add(one, other)
+            flicker.add(_shallow(one), _shallow(other))
             writer.write(frame, other)
         done += len(frames)
         tick(done, max(writer.total, done) if writer.total else 0)
@@ -144,9 +148,11 @@ class _Writer:
         self._base = self._video.time_base or _BASE
         self._space = first.colorspace
         self._last: int | None = None
+        self._depth = max(component.bits for component in first.format.components)
+        self.deep = self._depth > 8 and _holds_10_bits(av, suffix)
         self._stream = self._pictures(suffix, turned=turned)
         self._sounds = self._sound(suffix)
-        self._look(first)
+        self._look()
 
     def frames(self) -> Iterator[Any]:
         """Yield the frames; the sound is written on the way."""
@@ -163,7 +169,7 @@ class _Writer:
 
     def write(self, frame: Any, pixels: Pixels) -> None:
         """Write the translation of a frame at its time."""
-        made = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        made = self._av.VideoFrame.from_ndarray(pixels, format=_layout(deep=self.deep))
         made = made.reformat(format=self._stream.pix_fmt, dst_colorspace=self._space)
         made.pts, made.time_base = self._time(frame), self._base
         self._put(self._stream.encode(made))
@@ -189,7 +195,8 @@ class _Writer:
         codec, options = _CODECS.get(suffix, _USUAL)
         stream = self._out.add_stream(codec, rate=self.rate, options=dict(options))
         odd = codec == _X264 and (self.width % 2 or self.height % 2)
-        stream.width, stream.height, stream.pix_fmt = self.width, self.height, "yuv444p" if odd else "yuv420p"
+        stream.width, stream.height = self.width, self.height
+        stream.pix_fmt = ("yuv444p" if odd else "yuv420p") + _DEEP * self.deep
         stream.time_base = stream.codec_context.time_base = self._base
         given = self._video.codec_context
         if given.sample_aspect_ratio and not turned:
@@ -211,10 +218,10 @@ class _Writer:
                 self.notes.append(f"its sound ({name}) is not kept, for {suffix} files hold none of that kind")
         return found
 
-    def _look(self, first: Any) -> None:
-        depth = max(component.bits for component in first.format.components)
-        if depth > 8:
-            self.notes.append(f"{depth} bits a channel, translated with 8")
+    def _look(self) -> None:
+        kept = 10 if self.deep else 8
+        if self._depth > kept:
+            self.notes.append(f"{self._depth} bits a channel, written with {kept}")
         if self._clip.streams.subtitles:
             self.notes.append("its subtitles are not kept")
 
@@ -229,16 +236,39 @@ def _first_frame(av: Any, source: Path) -> Any:
     return first
 
 
-def _upright(frame: Any) -> Pixels:
+def _holds_10_bits(av: Any, suffix: str) -> bool:
+    codec, _ = _CODECS.get(suffix, _USUAL)
+    known = av.codec.Codec(codec, "w").video_formats or ()
+    return any(one.name.endswith(_DEEP) for one in known)
+
+
+def _layout(*, deep: bool) -> str:
+    return "rgb48le" if deep else "rgb24"
+
+
+def _shallow(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return pixels with 8 bits."""
+    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8, copy=False)
+
+
+def _upright(frame: Any, *, deep: bool) -> Pixels:
     """Return the pixels (H, W, 3) of a frame, turned as its file says that it is shown."""
-    pixels: Pixels = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90 % 4))
+    pixels: Any = frame.to_ndarray(format=_layout(deep=deep))
+    upright: Pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90 % 4))
+    return upright
 
 
 def _made(network: Network, frames: Sequence[Pixels]) -> list[Pixels]:
-    results = network([Image.fromarray(pixels) for pixels in frames])
+    deep = frames[0].dtype == np.uint16
+    results = network([Raster(pixels) if deep else Image.fromarray(pixels) for pixels in frames])
     pictures = [result.image for result in results if isinstance(result, Single)]
-    return [np.asarray(viewable(picture).convert("RGB")) for picture in pictures]
+    return [_in_16_bits(picture) if deep else eight_bit(picture) for picture in pictures]
+
+
+def _in_16_bits(picture: Picture) -> NDArray[np.uint16]:
+    """Return the colours (H, W, 3) of a picture over the whole range of 16 bits."""
+    pixels = to_array(picture, 3)
+    return pixels.astype(np.uint16) * np.uint16(257) if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
 
 
 def _batches(frames: Iterator[Any], count: int) -> Iterator[list[Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from instar.core.errors import UserError, setting
 from instar.core.events import Listener, Worked, note
+from instar.core.formats import DomainFormat
 from instar.inference.batches import at_once, pixels_for
 from instar.inference.jobs import FRAMES, Job
 from instar.inference.manifest import Tally
@@ -15,12 +16,22 @@ from instar.inference.variants import Variant
 from instar.inference.video import Stopped, translate_video
 
 
-def check_videos(request: TranslationRequest, videos: Sequence[Job]) -> None:
+def check_videos(request: TranslationRequest, videos: Sequence[Job], forms: tuple[DomainFormat, DomainFormat]) -> None:
     """Refuse what is not made of videos.
 
+    Args:
+        request: what is asked for.
+        videos: the jobs.
+        forms: of the inputs and of the results.
+
     Raises:
-        UserError: it names the setting.
+        UserError: it names the setting, or what videos do not hold.
     """
+    for what, form in zip(("inputs", "translations"), forms, strict=True):
+        if videos and not _is_seen(form):
+            holds = "a video holds gray or colour over its whole range"
+            others = f"{form.bands} x {form.dtype} from {form.low:g} to {form.high:g}"
+            raise UserError(f"{videos[0].source}: {holds}, {what} of this model are {others}; give its frames as files")
     pictures = {
         "interpolate": request.interpolate,
         "landmarks": request.landmarks,
@@ -33,6 +44,11 @@ def check_videos(request: TranslationRequest, videos: Sequence[Job]) -> None:
     for name, given in pictures.items():
         if videos and given:
             raise UserError(f"{setting(name)}: {videos[0].source} is a video, of which there is only the translation")
+
+
+def _is_seen(form: DomainFormat) -> bool:
+    """Tell whether images of a domain are gray or colour over the whole range of their type, as those of videos."""
+    return form.plain or (form.whole_type and form.bands in (1, 3) and not form.inverted)
 
 
 def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)

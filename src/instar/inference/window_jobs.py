@@ -13,28 +13,30 @@ from torch import Tensor
 
 from instar.core.batch import Domain
 from instar.core.errors import UserError, setting
-from instar.core.events import Event, Listener
+from instar.core.events import Event, Listener, note
 from instar.core.files import temporary_beside
 from instar.core.formats import DomainFormat
-from instar.core.images import clipped_share
+from instar.core.images import clipping_notes
 from instar.core.metadata import CHANNELS, give, saved_with
-from instar.core.raster import NotRead, Picture, Raster
+from instar.core.raster import Header, NotRead, Picture, Raster
 from instar.core.rasters import as_raster
-from instar.core.reading import too_large
+from instar.core.reading import bytes_to_read, too_large
 from instar.core.samples import pages_lost
-from instar.core.windows import TiffWindows, TiffWriting, open_windows
+from instar.core.windows import LARGE_FILE, TiffWindows, TiffWriting, open_windows
 from instar.inference.arrays import images_to_planes, planes_to_images
-from instar.inference.fitting import Fitting
+from instar.inference.companions import Finish, WindowedMask
+from instar.inference.fitting import PIXEL_BYTES, Fitting
 from instar.inference.jobs import Job
 from instar.inference.manifest import Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.tiles.pixels import Box
+from instar.inference.tiles.whole import gigabytes
 from instar.inference.translator import Translator
 from instar.inference.variants import Variant
 
 SUFFIXES = (".tif", ".tiff")
-LARGE_FILE = 2**26
-"""Bytes from which on a file is asked whether it can be read as a whole."""
+WHOLE = ("size", "interpolate", "landmarks", "heatmap", "move", "source")
+"""Settings of what needs the image as a whole."""
 
 
 class _Stopped(Exception):  # noqa: N818 (no fault)
@@ -42,12 +44,14 @@ class _Stopped(Exception):  # noqa: N818 (no fault)
 
 
 def divided(
-    jobs: Sequence[Job], request: TranslationRequest, model: Translator, to: Domain
+    jobs: Sequence[Job], request: TranslationRequest, model: Translator, to: Domain, hear: Listener
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs that are read as a whole, and those that are translated window by window.
 
-    What is too large to be read, and could be read in windows, is among the former with that advice.
+    What is too large to be read, and could be read in windows, is among the former with that advice. What is read as a
+    whole only because of a setting is told.
     """
+    needing = next((name for name in WHOLE if getattr(request, name)), None)
     whole: list[Job] = []
     windowed: list[Job] = []
     fitting = Fitting(request.tile)
@@ -59,7 +63,9 @@ def divided(
         with windows:
             header = windows.header
         if model.needs_tiles(header.height, header.width, to, fitting):
-            windowed.append(job)
+            (whole if needing else windowed).append(job)
+            if needing:
+                hear(note(_read_whole(job, header, setting(needing, getattr(request, needing)))))
         elif request.tile is None and (reason := too_large(header)):
             whole.append(job._replace(lost=f"{reason}; set {setting('tile', 'auto')}"))
         else:
@@ -67,16 +73,38 @@ def divided(
     return whole, windowed
 
 
+def _read_whole(job: Job, header: Header, needing: str) -> str:
+    pages = f", {header.pages} pages" * (header.pages > 1)
+    taken = max(bytes_to_read(header), PIXEL_BYTES * header.width * header.height)
+    size = f"{header.width} x {header.height} px{pages}"
+    return f"{job.source} ({size}) is read as a whole, for {needing}: about {gigabytes(taken)} of memory"
+
+
 def _windows(job: Job, request: TranslationRequest) -> TiffWindows | None:
-    """Open what may be translated in windows."""
-    others = (request.size, request.interpolate, request.landmarks, request.heatmap, request.grid, request.move)
-    beside = (request.source, request.keep_outside, request.labels, request.pages == "all")
+    """Open the first page of what may be translated in windows."""
+    source = Path(job.source)
     tiff = all(Path(name).suffix.lower() in SUFFIXES for name in (job.source, job.output))
-    if any(others) or any(beside) or not tiff or job.member or job.lost:
+    if not tiff or job.member or job.lost or not source.is_file():
         return None
-    if request.tile is None and (not Path(job.source).is_file() or Path(job.source).stat().st_size < LARGE_FILE):
+    if request.tile is None and source.stat().st_size < LARGE_FILE:
         return None
-    return open_windows(Path(job.source), _page(request))
+    first = open_windows(source, _page(request))
+    if first and request.pages == "all" and not _are_alike(first.header, source):
+        with first:
+            return None
+    return first
+
+
+def _are_alike(header: Header, source: Path) -> bool:
+    """Tell whether all pages of a file are what the first one is, and can be read by windows."""
+    for number in range(1, header.pages):
+        page = open_windows(source, number)
+        if page is None:
+            return False
+        with page:
+            if page.header != header:
+                return False
+    return True
 
 
 def _page(request: TranslationRequest) -> int:
@@ -85,17 +113,20 @@ def _page(request: TranslationRequest) -> int:
 
 @dataclass
 class _Translation:
-    """One image from file to file.
+    """One image from file to file: a page, or all of them one after the other.
 
     Attributes:
-        windows: of the input.
+        windows: of the page of the input that is translated.
         part: file of the result until it is whole.
         out: file of the result.
         source: what the input is.
         form: of the result.
         keep: whether what the input says of itself goes into the result.
+        mask: outside of which the result is the input, if there is one.
+        pages: how many the result has.
         stack: closes the result.
         notes: what could not be kept.
+        page: number of that which is translated, in the result.
         writing: the result, once there is a part of it.
     """
 
@@ -105,8 +136,11 @@ class _Translation:
     source: DomainFormat
     form: DomainFormat
     keep: bool
+    mask: WindowedMask | None
+    pages: int
     stack: ExitStack
     notes: dict[str, None] = field(default_factory=dict)
+    page: int = 0
     writing: TiffWriting | None = None
 
     @property
@@ -117,8 +151,9 @@ class _Translation:
     def window(self, box: Box) -> Tensor:
         """Read a part."""
         picture = self._picture(box)
-        if clipped_share(picture, self.source):
-            self.notes[f"values outside of {self.source.low:g} to {self.source.high:g}, clipped"] = None
+        if self.mask:
+            picture = self.mask.shown(picture, box.top, box.left)
+        self.notes |= dict.fromkeys(clipping_notes(picture, self.source))
         return torch.from_numpy(images_to_planes([picture], self.source, box.height, box.width))
 
     def write(self, box: Box, part: Tensor) -> None:
@@ -127,16 +162,18 @@ class _Translation:
         (made,) = planes_to_images(part, [given], self.form, self.source)
         if self.keep:
             give(given, made)
+        if self.mask:
+            made = self.mask.kept(given, made, box.top, box.left)
         if self.writing is None:
             self.writing = self.stack.enter_context(self._begun(made))
-        self.writing.write(box.top, box.left, made)
+        self.writing.write(box.top, box.left, made, self.page)
 
     def _begun(self, like: Picture) -> TiffWriting:
         options = {"icc_profile": like.info.get("icc_profile"), **saved_with(as_raster(like), self.out)[0]}
         self.notes |= dict.fromkeys(saved_with(like, self.out)[1])
         if not isinstance(like, Raster):
             options.pop(CHANNELS, None)
-        return TiffWriting(self.part, (self.shape[-2], self.shape[-1]), like, options)
+        return TiffWriting(self.part, (self.shape[-2], self.shape[-1]), like, options, self.pages)
 
     def _picture(self, box: Box) -> Picture:
         try:
@@ -154,6 +191,7 @@ def work_windows(  # noqa: PLR0913  (what `work` takes, for another kind of job)
     *,
     request: TranslationRequest,
     model: Translator,
+    finish: Finish,
     hear: Listener,
     stopped: Callable[[], bool],
 ) -> None:
@@ -167,6 +205,7 @@ def work_windows(  # noqa: PLR0913  (what `work` takes, for another kind of job)
         tally: told what became of each.
         request: says how.
         model: that translates.
+        finish: says what is kept of the inputs, and copies label maps.
         hear: told what an image takes and how far it is.
         stopped: asked after each tile; an image that is not at its end then is not written.
     """
@@ -180,7 +219,7 @@ def work_windows(  # noqa: PLR0913  (what `work` takes, for another kind of job)
         if stopped():
             return
         try:
-            facts, notes = _translated(job, out / job.output, made[job.variant], request, model, heard)
+            facts, notes = _translated(job, out / job.output, made[job.variant], request, model, finish, heard)
         except _Stopped:
             return
         except Exception as error:  # one image must not end a job of thousands
@@ -190,26 +229,47 @@ def work_windows(  # noqa: PLR0913  (what `work` takes, for another kind of job)
             tally.done_file(number, job, facts, notes)
 
 
+def _opened(job: Job, page: int) -> TiffWindows:
+    windows = open_windows(Path(job.source), page)
+    if windows is None:
+        raise UserError("it was changed meanwhile")
+    return windows
+
+
 def _translated(
-    job: Job, out: Path, variant: Variant, request: TranslationRequest, model: Translator, hear: Listener
+    job: Job,
+    out: Path,
+    variant: Variant,
+    request: TranslationRequest,
+    model: Translator,
+    finish: Finish,
+    hear: Listener,
 ) -> tuple[dict[str, Any], list[str]]:
     """Translate a file, and return what is to be known of it and what could not be kept."""
     to = model.domain(request.domain)
-    windows = open_windows(Path(job.source), _page(request))
-    if windows is None:
-        raise UserError("it was changed meanwhile")
+    first = _opened(job, _page(request))
+    header, mode = first.header, first.mode
+    pages = header.pages if request.pages == "all" else 1
     out.parent.mkdir(parents=True, exist_ok=True)
     part = temporary_beside(out)
     style = model.style_to(request.to) if variant.style is None else variant.style
     drawn = None if style is None else torch.as_tensor(style)
     try:
-        with windows, ExitStack() as stack:
+        with ExitStack() as stack:
+            stack.enter_context(first)
+            mask = finish.of_windows(job, (header.width, header.height))
+            if mask:
+                stack.enter_context(mask)
             source, form, keep = model.format_into(to), model.format_of(to), request.metadata == "keep"
-            one = _Translation(windows, part, out, source, form, keep, stack)
+            one = _Translation(first, part, out, source, form, keep, mask, pages, stack)
             fitting = Fitting(request.tile, hear, request.tile_statistics)
-            model.translate_windows(one, to, one.write, seed=request.seed, style=drawn, fitting=fitting)
-            facts = {"width": windows.header.width, "height": windows.header.height, "mode": windows.mode}
-            lost = pages_lost(windows.header.pages) if request.pages == "first" else []
+            for one.page in range(pages):
+                if one.page:
+                    one.windows = stack.enter_context(_opened(job, one.page))
+                model.translate_windows(one, to, one.write, seed=request.seed, style=drawn, fitting=fitting)
+            facts = {"width": header.width, "height": header.height, "mode": mode}
+            facts |= {"pages": pages} if pages > 1 else {}
+            lost = pages_lost(header.pages) if request.pages == "first" else []
         part.replace(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror or error}") from error
