@@ -45,3 +45,27 @@ def window(browser: Any, width: int, scheme: str = "light") -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+FAINT = """
+  const numbers = text => text.match(/[\\d.]+/g).map(Number);
+  const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(v => linear(v / 255))
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const behind = element => { for (let e = element; e; e = e.parentElement) {
+    const c = numbers(getComputedStyle(e).backgroundColor);
+    if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const low = [];
+  for (const element of document.querySelectorAll(arguments[0] + ' *')) {
+    if (!element.textContent.trim() || element.children.length || element.closest('svg, :disabled')) continue;
+    if (!element.getClientRects().length) continue;
+    const [a, b] = [light(numbers(getComputedStyle(element).color)), light(behind(element))];
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) low.push([element.textContent.trim().slice(0, 30), ratio]);
+  }
+  return low;"""
+
+
+def faint(browser: Any, within: str) -> list[Any]:
+    """Texts that are seen within an element and stand out too little from what is behind them: below 4.5 (WCAG AA)."""
+    return browser.execute_script(FAINT, within)

@@ -46,6 +46,7 @@ ALLOWED = {
         "sweeps",
         "cluster",
     },
+    "studio": {"api", "core", "data", "inference", "exporting", "reports"},
     "cli": {
         "api",
         "core",
@@ -57,6 +58,7 @@ ALLOWED = {
         "metrics",
         "evaluation",
         "reports",
+        "studio",
         "sweeps",
         "cluster",
     },

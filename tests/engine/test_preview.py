@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from instar.core.board import band
 from instar.engine.preview import LAST, is_kept, save
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
@@ -56,3 +58,17 @@ def test_the_end_of_a_run_between_two_pictures(tmp_path: Path) -> None:
     assert steps(tmp_path) == [15, 20]
     save(PICTURE, tmp_path, 10 * (LAST + 2), 10)
     assert steps(tmp_path) == [20, 10 * (LAST + 2)]
+
+
+def test_rows_have_labels_at_the_right(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (68, 40, 3)).astype(np.uint8)
+    with Image.open(save(picture, tmp_path, 10, 10, ["horse", "to zebra"])) as image:
+        wide, pixels = band(image), np.asarray(image)
+    assert wide > 0
+    assert (pixels[:, :40] == picture).all()
+    assert pixels.shape == (68, 40 + wide, 3)
+    assert pixels[:34, 40:].min() < 50
+    assert pixels[34:, 40:].min() < 50
+    with Image.open(save(picture, tmp_path, 20, 10)) as image:
+        assert band(image) == 0
+        assert (np.asarray(image) == picture).all()

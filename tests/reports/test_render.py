@@ -12,7 +12,7 @@ PAGES = sorted(path.name for path in TEMPLATES.glob("*.html") if path.name != "b
 
 
 def test_every_page_has_the_base_and_nothing_turns_escaping_off() -> None:
-    assert PAGES == ["compare.html", "inspect.html", "study.html", "view.html"]
+    assert PAGES == ["compare.html", "inspect.html", "scores.html", "study.html", "view.html"]
     for name in PAGES:
         text = (TEMPLATES / name).read_text()
         assert text.startswith('{% extends "base.html" %}')

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from instar.core.config import RunConfig, code_in
 from instar.core.digests import DamagedError, check_sum, listed
@@ -38,6 +39,8 @@ FREE = frozenset(
 )
 """Settings that may change while a run is stopped: it is the same run with other values of them. The
 images are looked at by themselves, the length where it is given."""
+LOOKS, PAUSE = 5, 0.05
+"""How often the lock of a run is tried, and the seconds between."""
 
 
 @contextmanager
@@ -58,13 +61,22 @@ def owned(run: Path) -> Iterator[None]:
         place = error.filename or run
         raise UserError(f"{place}: cannot be written ({error.strerror}); a training writes there") from error
     with file:
-        if not lock(file):
+        if not _locked(file):
             who = " ".join(file.read(100).decode(errors="replace").split())
             raise UserError(f"{run}: another training is at work in it{f' ({who})' if who else ''}; wait, or stop it")
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         file.flush()
         yield
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Lock a file, and return whether nobody else has it. Who only looks whether it is locked has it for an instant."""
+    for _ in range(LOOKS):
+        if lock(file):
+            return True
+        time.sleep(PAUSE)
+    return False
 
 
 @contextmanager

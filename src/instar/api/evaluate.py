@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instar.api.paths import AnyPath, Paths, path_or_none, several
-from instar.core.errors import UserError, setting
+from instar.core.errors import Speller, UserError, in_python, setting
 from instar.core.events import Listener, ignore
 
 if TYPE_CHECKING:
@@ -146,6 +146,18 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
         reference_labels=path_or_none(reference_labels),
         on_event=ignore if on_event is None else on_event,
     )
+
+
+def report_page(report: Report, *, speller: Speller = in_python) -> str:
+    """Return what an evaluation found as one HTML page, for those who show it themselves.
+
+    Args:
+        report: of `evaluate` or `evaluate_folders`.
+        speller: writes settings and calls in it.
+    """
+    from instar.reports.scores import page
+
+    return page(report, speller)
 
 
 def register_metric(metric: Metric) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instar.api.paths import AnyPath, Paths, path_or_none
-from instar.core.errors import UserError, setting
+from instar.api.listening import listen, token_for
+from instar.api.paths import AnyPath, Paths
+from instar.core.errors import UserError
 
 if TYPE_CHECKING:
     from instar.core.config import Device
@@ -48,45 +45,15 @@ def serve(
     Raises:
         UserError: a model is not there, two have one name, the token is missing, or the address is taken.
     """
-    uvicorn = _uvicorn()
-    app, timeout = application(models, device=device, limits=limits, token=_token(token_file, host))
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=int(timeout) + GRACE,
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = nullcontext  # whoever calls this has handlers of its own
-    try:
-        socket = config.bind_socket()
-    except SystemExit as error:
-        raise UserError(f"{setting('port', port)}: the address {host}:{port} is taken or not this machine's") from error
-    address = f"http://{host}:{socket.getsockname()[1]}"
-    asyncio.run(_until(stop or threading.Event(), server, socket, lambda: on_ready(address) if on_ready else None))
-
-
-async def _until(stop: Stop, server: Any, socket: Any, ready: Callable[[], None]) -> None:
-    """Run a server until it is asked to stop and has answered what it had accepted."""
-    serving, told = asyncio.ensure_future(server.serve(sockets=[socket])), False
-    while not serving.done():
-        if server.started and not told:
-            told = True
-            ready()
-        server.should_exit = server.should_exit or stop.is_set()
-        await asyncio.wait({serving}, timeout=0.1)
-    serving.result()
+    app, timeout = application(models, device=device, limits=limits, token=token_for(host, token_file))
+    listen(app, host, port, int(timeout) + GRACE, on_ready, stop)
 
 
 def application(
     models: Paths, *, device: Device = "auto", limits: Limits | None = None, token: str | None = None
 ) -> tuple[Any, float]:
     """Return the ASGI application of a server and the seconds within which it answers; see `serve`."""
-    _uvicorn()
+    _check_extra()
     import psutil
 
     from instar.serving.app import Server
@@ -123,36 +90,11 @@ def _named(models: Paths) -> dict[str, Path]:
     return found
 
 
-def _token(file: AnyPath | None, host: str) -> str | None:
-    path = path_or_none(file)
-    if path is None:
-        if not _is_own(host):
-            raise UserError(
-                f"{setting('host', host)}: others can reach this address; give a token: {setting('token_file', 'FILE')}"
-            )
-        return None
-    try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{setting('token_file', path)}: cannot be read ({error})") from error
-    if len(token) < 16 or not token.isascii() or not token.isprintable():
-        raise UserError(f"{setting('token_file', path)}: at least 16 printable characters are wanted in one line")
-    return token
-
-
-def _is_own(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _uvicorn() -> Any:
+def _check_extra() -> None:
     try:
         import fastapi  # noqa: F401  (an extra)
         import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
-        import uvicorn
+        import uvicorn  # noqa: F401
     except ImportError as error:
         raise UserError(f"serving needs {error.name}: pip install '.[serve]'") from error
-    return uvicorn

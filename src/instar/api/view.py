@@ -39,3 +39,20 @@ def view(runs: Paths, out: AnyPath | None = None, *, speller: Speller = in_pytho
     except OSError as error:
         raise UserError(f"{setting('out', file)}: cannot be written ({error.strerror or error})") from error
     return file
+
+
+def view_page(runs: Paths, beside: AnyPath, *, speller: Speller = in_python, again: int = 20) -> str:
+    """Return the page of runs as it is now, for those who show it themselves.
+
+    Args:
+        runs: run directories.
+        beside: folder relative to which the page looks for the runs' pictures.
+        speller: writes settings and calls in the page.
+        again: seconds after which the page of a run that is trained is read anew.
+
+    Raises:
+        UserError: one is no run directory.
+    """
+    from instar.reports.view import page
+
+    return page(several(runs), Path(beside).absolute(), speller, again=again)

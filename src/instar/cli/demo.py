@@ -64,6 +64,7 @@ def score(folder: Path) -> str:
     from PIL import Image
 
     import instar
+    from instar.core.board import labelled
     from instar.core.images import save, to_array, to_tensor, viewable
     from instar.metrics.paired import psnr
 
@@ -77,7 +78,7 @@ def score(folder: Path) -> str:
         return float(np.mean(psnr(x, y).numpy()))
 
     picture = folder / "result.png"
-    save(_sheet([plain[:SHOWN], made[:SHOWN], truth[:SHOWN]]), picture)
+    save(labelled(_sheet([plain[:SHOWN], made[:SHOWN], truth[:SHOWN]]), ["input", "translation", "truth"]), picture)
     return (
         f"held-out images against the truth, peak signal-to-noise ratio, mean of {len(names)}:\n"
         f"  the input as it is  {mean_psnr(plain):5.1f} dB\n"

@@ -42,6 +42,7 @@ COMMANDS = {
     "import": Command("FORMAT FILE... -o RUN", "make a run of a checkpoint that the authors' own code has saved"),
     "push": Command("RUN ADDRESS", "share a trained model on a hub (hf://OWNER/NAME) or as a folder, with a card"),
     "serve": Command("RUN|MODEL...", "translate over HTTP: several models, batches, limits, a token"),
+    "studio": Command("[ROOT]", "a page to look at images, train, watch, translate and score"),
     "styles": Command(
         "RUN INPUT... -o TABLE", "write the styles of images, and the domains they are put in, as a table"
     ),

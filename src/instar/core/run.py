@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from instar.core.absent import networks_of, without
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.digests import DamagedError, check_sum, listed
 from instar.core.errors import UserError, call, nearest, shown
-from instar.core.files import is_temporary, read_own, write_atomically
+from instar.core.files import is_temporary, lock, read_own, write_atomically
 from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
 from instar.core.plain import read_json, read_yaml
@@ -70,6 +70,14 @@ def is_unused(folder: Path) -> bool:
     if not folder.exists():
         return True
     return folder.is_dir() and all(path.name == LOCK or is_temporary(path) for path in folder.iterdir())
+
+
+def owner(run: Path) -> str | None:
+    """Return who trains in a run, as its lock says, such as "process 12 on host"; None if nobody does."""
+    with suppress(OSError), read_own(run / LOCK) as file:
+        if not lock(file):
+            return " ".join(file.read(100).decode(errors="replace").split())
+    return None
 
 
 def read_config(path: Path) -> RunConfig:

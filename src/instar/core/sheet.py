@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,3 +47,11 @@ def sheet_rows(kind: type[Batch], targets: Sequence[Domain], styles: int) -> lis
             rows += [SheetRow("translation", to, source, number) for number in range(styles)]
             rows += [SheetRow("truth", to, source)] if kind.paired(source, to) else []
     return rows
+
+
+def row_label(row: SheetRow, names: Mapping[Domain, str]) -> str:
+    """Return what a row shows in words; `names` are those of the domains."""
+    if row.what == "input":
+        return names[row.domain]
+    made = f"to {names[row.domain]}" if row.what == "translation" else f"true {names[row.domain]}"
+    return f"{made}, style {row.style + 1}" if row.style else made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from torchvision.utils import make_grid
 
 from instar.core.abilities import Styled, supports
 from instar.core.batch import Batch, Domain
+from instar.core.board import info, labelled
+from instar.core.config import DataConfig
 from instar.core.files import own_folder, write_atomically
 from instar.core.images import colour
 from instar.core.method import Method
 from instar.core.seed import seeded
-from instar.core.sheet import PADDING, STYLES, sheet_rows
+from instar.core.sheet import PADDING, STYLES, row_label, sheet_rows
 
 LAST = 128
 """Newest pictures, which are all kept."""
@@ -49,6 +52,12 @@ def sheet(method: Method[Any], samples: Batch, seed: int) -> NDArray[np.uint8]:
     return bytes_
 
 
+def labels(method: Method[Any], samples: Batch, data: DataConfig) -> list[str]:
+    """Return what the rows of `sheet` show, in the names of the domains."""
+    names = {key: name or key.upper() for key, name in data.names(tuple(samples.parts)).items()}
+    return [row_label(row, names) for row in sheet_rows(type(samples), method.targets, _styles(method))]
+
+
 def _styles(method: Method[Any]) -> int:
     return STYLES if supports(method, Styled) else 1
 
@@ -58,7 +67,7 @@ def _translation(method: Method[Any], x: Tensor, to: Domain, seed: int, style: i
         return method.translate(x, to=to)
 
 
-def save(picture: NDArray[np.uint8], folder: Path, step: int, every: int) -> Path:
+def save(picture: NDArray[np.uint8], folder: Path, step: int, every: int, rows: Sequence[str] = ()) -> Path:
     """Write a picture (H, W, 3) as step-N.png, remove older ones that need not be kept, and return its path.
 
     Args:
@@ -66,11 +75,13 @@ def save(picture: NDArray[np.uint8], folder: Path, step: int, every: int) -> Pat
         folder: of all pictures of the run.
         step: its number.
         every: steps between pictures.
+        rows: what each row of it shows; written at its right.
     """
     own_folder(folder)
     path = folder / f"step-{step:09d}.png"
     content = BytesIO()
-    Image.fromarray(picture).save(content, "PNG")
+    image = labelled(Image.fromarray(picture), rows)
+    image.save(content, "PNG", pnginfo=info(image))
     write_atomically(path, content.getvalue())
     for old in folder.glob("step-*.png"):
         named = _NAME.fullmatch(old.name)

@@ -173,7 +173,8 @@ class Trainer(Steps):
             picture = preview.sheet(self.method, self.samples, self.cfg.seed)
         path = None
         try:
-            path = preview.save(picture, self.run / "samples", self.step, self.cfg.preview_every)
+            rows = preview.labels(self.method, self.samples, self.config.data)
+            path = preview.save(picture, self.run / "samples", self.step, self.cfg.preview_every, rows)
         except OSError as error:
             self.tell(events.warning(f"sample picture of step {self.step} could not be written ({error})"))
         self.tell(events.Pictured(self.step, path, picture))

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instar.core.abilities import Styled, supports
-from instar.core.errors import UserError
+from instar.core.errors import UserError, first_line
 from instar.core.raster import Picture
 from instar.exporting.cards import quiet
 from instar.exporting.report import fitted
 from instar.inference.exported import ExportedTranslator
-from instar.inference.runtimes.graph import first_line
 from instar.inference.translator import Translator
 
 IMAGES = 100

@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import save_image
 
 from instar.core.files import replacing, text_bytes, write_atomically
+from instar.core.sheet import PADDING
 from instar.evaluation.compare import Cell as Value
 from instar.evaluation.compare import Comparison, Row, Weights
 from instar.evaluation.report import BEST, COPY, REAL
 from instar.evaluation.score import ARROWS
 from instar.reports import data_uris
+from instar.reports.intervals import Bar, Interval, Scale
 from instar.reports.render import render
 
 FACTS = ("seeds", "images seen", "minutes", "peak memory", "parameters")
@@ -37,6 +40,8 @@ class Cell:
     interval: str = ""
     best: bool = False
     """Of its column."""
+    bar: Bar | None = None
+    """Its interval, drawn on the scale of its column."""
 
     @property
     def markdown(self) -> str:
@@ -122,9 +127,20 @@ def markdown(found: Comparison, pictures: Mapping[str, str]) -> str:
 
 def html(found: Comparison, pictures: Mapping[str, Tensor]) -> str:
     """Return the page; `pictures` are the strips (3, H, W) in [0, 1], by title of the row."""
-    inside = {title: data_uris.png(to_pil_image(picture)) for title, picture in pictures.items()}
+    strips = [_strip(title, picture) for title, picture in pictures.items()]
     shown = table(found)
-    return render("compare.html", title=found.direction, found=found, table=shown, fit=Fit.of(shown), pictures=inside)
+    return render("compare.html", title=found.direction, found=found, table=shown, fit=Fit.of(shown), strips=strips)
+
+
+def _strip(title: str, picture: Tensor) -> dict[str, Any]:
+    """Return a strip for the page: two rows of squares, with white lines between them."""
+    height, width = picture.shape[1:]
+    side = (height - PADDING) // 2
+    return {
+        "name": title,
+        "src": data_uris.png(to_pil_image(picture)),
+        "sheet": {"width": width, "height": height, "columns": max(1, (width - PADDING) // side), "pad": PADDING},
+    }
 
 
 def summary(found: Comparison) -> str:
@@ -143,32 +159,42 @@ def table(found: Comparison) -> Table:
     worded = any(weights.verdict for row in found.rows for weights in (row.last, row.best) if weights)
     facts = [VERDICT, *FACTS] if worded else FACTS
     header = ["", *facts, *(f"{n} {ARROWS[found.better[n]]}".strip() for n in names)]
+    scales = {name: _scale(found, name) for name in names}
     rows: list[list[Cell]] = []
     for title, cells in ((COPY, found.copy), (REAL, found.real)):
         if cells:
-            rows.append([Cell(title), *[Cell("")] * len(facts), *(_cell(cells.get(name)) for name in names)])
+            rows.append(
+                [Cell(title), *[Cell("")] * len(facts), *(_cell(cells.get(name), scales[name]) for name in names)]
+            )
     last = {name: _winner(found, name, [row.last for row in found.rows]) for name in names}
     best = {name: _winner(found, name, [row.best for row in found.rows if row.best]) for name in names}
     for row in found.rows:
         memory = "" if row.memory is None else f"{row.memory / 1e9:.2f} GB"
         words = [row.last.verdict] if worded else []
-        rows.append(_row([row.title, *words], row.last, [_seeds(row), memory, f"{row.parameters:,}"], last))
+        rows.append(_row([row.title, *words], row.last, [_seeds(row), memory, f"{row.parameters:,}"], last, scales))
         if row.best:
             words = [row.best.verdict] if worded else []
-            rows.append(_row([f"{row.title}: {BEST}", *words], row.best, ["", "", ""], best))
+            rows.append(_row([f"{row.title}: {BEST}", *words], row.best, ["", "", ""], best, scales))
     bold = [_BOLD] if any(cell.best for row in rows for cell in row) else []
     return Table(header, rows, [*bold, *_legend(found), *found.notes])
 
 
 def _row(
-    first: list[str], weights: Weights, of_the_run: list[str], winners: Mapping[str, Weights | None]
+    first: list[str],
+    weights: Weights,
+    of_the_run: list[str],
+    winners: Mapping[str, Weights | None],
+    scales: Mapping[str, Scale],
 ) -> list[Cell]:
     low, high = min(weights.images), max(weights.images)
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     minutes = "" if weights.minutes is None else f"{weights.minutes:.1f}"
     seeds, memory, parameters = of_the_run
     facts = [Cell(text) for text in (*first, seeds, images, minutes, memory, parameters)]
-    return [*facts, *(_cell(weights.cells.get(name), weights is winner) for name, winner in winners.items())]
+    return [
+        *facts,
+        *(_cell(weights.cells.get(name), scales[name], weights is winner) for name, winner in winners.items()),
+    ]
 
 
 def _winner(found: Comparison, name: str, there: list[Weights]) -> Weights | None:
@@ -196,14 +222,28 @@ def _interval(value: Value) -> tuple[float, float]:
     return value.low, value.high
 
 
-def _cell(value: Value | None, best: bool = False) -> Cell:
+def _scale(found: Comparison, name: str) -> Scale:
+    """Return the scale of a score: over all rows, the copy and the real images."""
+    there = [weights.cells for row in found.rows for weights in (row.last, row.best) if weights]
+    return Scale.of(_drawn(cells.get(name)) for cells in (found.copy, found.real, *there))
+
+
+def _drawn(value: Value | None) -> Interval | None:
+    if value is None:
+        return None
+    low, high = _interval(value)
+    return Interval(value.mean, low, high) if isfinite(low) and isfinite(high) else Interval(value.mean)
+
+
+def _cell(value: Value | None, scale: Scale, best: bool = False) -> Cell:
     if value is None:
         return Cell("", best=best)
+    bar = scale.bar(_drawn(value))
     if value.spread is not None:
-        return Cell(f"{number(value.mean)} ± {number(value.spread)}", best=best)
+        return Cell(f"{number(value.mean)} ± {number(value.spread)}", best=best, bar=bar)
     if value.low is None or value.high is None:
         return Cell(number(value.mean), best=best)
-    return Cell(number(value.mean), f"{number(value.low)} to {number(value.high)}", best)
+    return Cell(number(value.mean), f"{number(value.low)} to {number(value.high)}", best, bar)
 
 
 def _value(cell: Cell) -> float:

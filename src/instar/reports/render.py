@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ def render(template: str, **values: Any) -> str:
         template: its file, such as compare.html. Of a file that ends with .html all values are escaped.
         **values: what stands in it.
     """
-    return _environment().get_template(template).render(values)
+    return environment("instar.reports", line=line, duration=duration).get_template(template).render(values)
 
 
 def line(cells: Iterable[str]) -> str:
@@ -33,16 +33,16 @@ def duration(seconds: float) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("instar.reports"),
+def environment(package: str, **filters: Callable[..., str]) -> Environment:
+    """Return the templates in the folder `templates` of a package, with filters by name."""
+    found = Environment(
+        loader=PackageLoader(package),
         autoescape=select_autoescape(("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["line"] = line
-    environment.filters["duration"] = duration
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    return environment
+    found.filters |= filters
+    found.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return found

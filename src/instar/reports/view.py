@@ -17,14 +17,15 @@ from PIL import Image
 
 from instar.core import registry
 from instar.core.abilities import Styled, supports
+from instar.core.board import band
 from instar.core.config import RunConfig
 from instar.core.errors import Message, Speller, UserError, call, in_python, setting
 from instar.core.events import Event, Finished, Listener, Pictured, Saved, Scored, Started, Watched, warning
-from instar.core.files import lock, read_own, write_atomically
+from instar.core.files import read_own, write_atomically
 from instar.core.method import defaults, outline
-from instar.core.run import CONFIG, LOCK, read_config
+from instar.core.run import CONFIG, owner, read_config
 from instar.core.settings import to_dict
-from instar.core.sheet import PADDING, STYLES, SheetRow, sheet_rows
+from instar.core.sheet import PADDING, STYLES, row_label, sheet_rows
 from instar.reports.render import render
 
 PAGE = "index.html"
@@ -38,6 +39,8 @@ LINES = 200
 """Of the log that are shown, the last ones."""
 PAUSE, SHARE = 5.0, 0.01
 """Seconds between two writings while a run is trained, and the share of its time that they may take."""
+AGAIN = 20
+"""Seconds after which the page of a run that is trained is read anew."""
 NAMES = frozenset({"data.roots", "data.source", "data.target", "data.domains"})
 """Settings that say which images, of which no preset knows."""
 OF_THE_CLOCK = frozenset({"step", "seconds", "images_per_second"})
@@ -87,11 +90,28 @@ def write(runs: Sequence[Path], out: Path, speller: Speller = in_python, state: 
         UserError: one is no run directory.
         OSError: it cannot be written.
     """
-    found = [_run(run, out.absolute().parent, speller, state) for run in runs]
+    write_atomically(out, page(runs, out.absolute().parent, speller, state).encode())
+
+
+def page(
+    runs: Sequence[Path], beside: Path, speller: Speller = in_python, state: State | None = None, again: int = AGAIN
+) -> str:
+    """Return the page of runs.
+
+    Args:
+        runs: their directories.
+        beside: absolute path of the folder that the page is for: pictures are looked up by paths relative to it.
+        speller: writes settings and calls.
+        state: of the runs; what their directories say if None.
+        again: seconds after which a page of a run that is trained is read anew.
+
+    Raises:
+        UserError: one is no run directory.
+    """
+    found = [_run(run, beside, speller, state) for run in runs]
     title = found[0]["name"] if len(found) == 1 else f"{len(found)} runs"
     differing = _differing([one.pop("config") for one in found], speller)
-    page = render("view.html", title=title, runs=found, differing=differing if len(found) > 1 else [])
-    write_atomically(out, page.encode())
+    return render("view.html", title=title, runs=found, differing=differing if len(found) > 1 else [], again=again)
 
 
 def _run(run: Path, beside: Path, speller: Speller, state: State | None) -> dict[str, Any]:
@@ -106,7 +126,7 @@ def _run(run: Path, beside: Path, speller: Speller, state: State | None) -> dict
     step = max([step, *(one["step"] for one in samples)])
     last: Mapping[str, Any] = next((row for row in reversed(rows) if "seconds" in row), {})
     seconds = float(last.get("seconds", 0.0))
-    state = state or ("training" if _held(run) else "finished" if step >= config.train.steps else "stopped")
+    state = state or ("training" if owner(run) is not None else "finished" if step >= config.train.steps else "stopped")
     left = seconds / last["step"] * (config.train.steps - step) if seconds and state == "training" else None
     return {
         "name": run.absolute().name,
@@ -166,7 +186,7 @@ def _sheet(run: Path, config: RunConfig, samples: Sequence[Mapping[str, Any]]) -
     for sample in reversed(samples):
         path = run / "samples" / f"step-{sample['step']:09d}.png"
         with suppress(OSError), read_own(path) as file, Image.open(file, formats=("PNG",)) as image:
-            width, height = image.size
+            width, height = image.size[0] - band(image), image.size[1]
             tall, rest = divmod(height - PADDING, max(1, len(rows)))
             if rest or tall <= PADDING:
                 return None
@@ -178,20 +198,11 @@ def _sheet(run: Path, config: RunConfig, samples: Sequence[Mapping[str, Any]]) -
                 "columns": columns,
                 "pad": PADDING,
                 "rows": [
-                    {"label": _label(row, names), "what": row.what, "input": max(i for i in inputs if i <= place)}
+                    {"label": row_label(row, names), "what": row.what, "input": max(i for i in inputs if i <= place)}
                     for place, row in enumerate(rows)
                 ],
             }
     return None
-
-
-def _label(row: SheetRow, names: Mapping[str, str]) -> str:
-    if row.what == "input":
-        return names[row.domain]
-    made = f"to {names[row.domain]}"
-    return {"translation": made, "truth": f"true {names[row.domain]}"}[row.what] + (
-        f", style {row.style + 1}" if row.style else ""
-    )
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[list[float]]]]:
@@ -275,13 +286,6 @@ def _lines(run: Path) -> list[dict[str, str]]:
             if match:
                 found.append({"time": match[1], "level": match[2].lower(), "text": match[3]})
     return found
-
-
-def _held(run: Path) -> bool:
-    """Return whether a training is at work in a run."""
-    with suppress(OSError), read_own(run / LOCK) as file:
-        return not lock(file)
-    return False
 
 
 def _name(name: str, speller: Speller) -> str:

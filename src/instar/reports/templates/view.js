@@ -1,4 +1,3 @@
-"use strict";
 const runs = JSON.parse(document.getElementById("runs").textContent);
 const get = id => document.getElementById(id);
 const several = runs.length > 1;
@@ -15,12 +14,6 @@ function keep() {
   state.y = scrollY;
   try { history.replaceState({[place]: state}, ""); } catch { /* too many in a short time */ }
   try { sessionStorage.setItem(place, JSON.stringify(state)); } catch { /* not allowed here */ }
-}
-function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
 }
 
 // Samples: one position in time for all runs; each shows its last picture up to there.
@@ -41,11 +34,6 @@ function picture(source) {
   if (!pictures.has(source)) pictures.set(source, Object.assign(new Image(), {src: source, alt: ""}));
   return pictures.get(source);
 }
-function tile(run, row, column) {
-  const {width, height, columns, pad, rows} = run.sheet;
-  const wide = (width - pad) / columns, tall = (height - pad) / rows.length;
-  return {x: pad + column * wide, y: pad + row * tall, w: wide - pad, h: tall - pad};
-}
 
 function buildSamples() {
   get("over-time").hidden = !steps.length;
@@ -55,15 +43,15 @@ function buildSamples() {
   for (const run of shown) {
     const labels = make("div", {class: "labels"}, ...run.sheet.rows.map(row => make("span", {}, row.label)));
     const image = make("img", {alt: "samples of " + run.name + ": " + run.sheet.rows.map(row => row.label).join(", ")});
+    // Pictures have labels at their right, which stand beside them here; older ones have none.
+    image.addEventListener("load", () => { image.style.width = 100 * image.naturalWidth / run.sheet.width + "%"; });
     const tiles = make("div", {class: "tiles"}, image, make("span", {class: "chosen"}));
     tiles.style.maxWidth = Math.min(1200, run.sheet.width * (run.sheet.width < 700 ? 1.5 : 1)) + "px";
     const title = several ? [make("h3", {}, run.name + " ", make("span", {class: "soft step"}))] : [];
     get("sheets").append(make("div", {class: "sheet"}, ...title, labels, tiles));
     sheets.set(run, {image, tiles, title: title[0]});
     tiles.addEventListener("click", event => {
-      const box = image.getBoundingClientRect(), {columns, rows} = run.sheet;
-      state.column = Math.min(columns - 1, Math.floor((event.clientX - box.left) / box.width * columns));
-      state.row = Math.min(rows.length - 1, Math.floor((event.clientY - box.top) / box.height * rows.length));
+      Object.assign(state, tileAt(tiles, run.sheet, event));
       if (run.sheet.rows[state.row].what === "input") state.row = Math.min(rows.length - 1, state.row + 1);
       fillChoices();
       showSamples();
@@ -93,7 +81,7 @@ function fillChoices() {
   const earlier = steps.length > 1 ? [["first", "the first step"]] : [];
   fill("against", [["input", "its input"], ...earlier, ...others], state.against);
   state.against = get("against").value;
-  const {w} = tile(shown[0], 0, 0);
+  const {w} = tile(shown[0].sheet, 0, 0);
   get("zoom").value = state.zoom ?? [4, 2, 1].find(by => w * by <= 384) ?? 1;
   get("difference").checked = state.difference;
 }
@@ -111,10 +99,8 @@ function showSamples() {
     const one = sample(run);
     image.src = one.src;
     if (title) title.querySelector(".step").textContent = "step " + one.step.toLocaleString("en");
-    const {x, y, w, h} = tile(run, state.row, state.column);
-    const frame = tiles.querySelector(".chosen").style;
-    frame.left = 100 * x / run.sheet.width + "%"; frame.width = 100 * w / run.sheet.width + "%";
-    frame.top = 100 * y / run.sheet.height + "%"; frame.height = 100 * h / run.sheet.height + "%";
+    const {x, y, w, h} = tile(run.sheet, state.row, state.column);
+    frameAround(tiles.querySelector(".chosen"), run.sheet, {x, y, w, h});
   }
   showPairs();
   keep();
@@ -124,18 +110,7 @@ function showSamples() {
 function showPairs() {
   const box = get("pair");
   if (box.children.length !== shown.length) {
-    box.replaceChildren(...shown.map(run => {
-      const over = make("div", {class: "over"}, make("canvas"), make("canvas"));
-      const slider = make("input", {type: "range", min: 0, max: 100, "aria-label": "before and after" + (several ? ", " + run.name : "")});
-      slider.addEventListener("input", () => slide(slider.value));
-      const drag = event => {
-        if (event.type === "pointerdown") over.setPointerCapture(event.pointerId);
-        if (event.buttons) { const where = over.getBoundingClientRect(); slide(100 * (event.clientX - where.left) / where.width); }
-      };
-      over.addEventListener("pointerdown", drag);
-      over.addEventListener("pointermove", drag);
-      return make("figure", {class: "pairing"}, ...(several ? [make("h3", {}, run.name)] : []), over, slider, make("figcaption", {}, make("span"), make("span")));
-    }));
+    box.replaceChildren(...shown.map(run => pairing(several ? run.name : "", slide)));
   }
   shown.forEach((run, i) => {
     const figure = box.children[i], [under, above] = figure.querySelectorAll("canvas");
@@ -153,23 +128,11 @@ function showPairs() {
   slide(state.slider);
 }
 function draw(canvas, run, source, row, column) {
-  const {x, y, w, h} = tile(run, row, column), zoom = Number(get("zoom").value);
-  const image = picture(source), wanted = source + row + column;
-  canvas.dataset.wanted = wanted;
-  const paint = () => {
-    if (canvas.dataset.wanted !== wanted) return;
-    canvas.width = w; canvas.height = h;
-    canvas.style.width = w * zoom + "px";
-    canvas.getContext("2d").drawImage(image, x, y, w, h, 0, 0, w, h);
-  };
-  if (image.complete && image.naturalWidth) paint(); else image.addEventListener("load", paint, {once: true});
+  paint(canvas, picture(source), tile(run.sheet, row, column), Number(get("zoom").value));
 }
 function slide(value) {
   state.slider = Math.max(0, Math.min(100, Number(value)));
-  for (const figure of get("pair").children) {
-    figure.querySelector(".over").style.setProperty("--at", state.slider + "%");
-    figure.querySelector("input").value = state.slider;
-  }
+  slideAll(get("pair"), state.slider);
   keep();
 }
 let playing = null;
@@ -304,5 +267,5 @@ if (refresh) {
   scrollTo(0, state.y);
   setInterval(() => {
     if (refresh.checked && document.visibilityState === "visible" && !playing) { keep(); location.reload(); }
-  }, 20000);
+  }, 1000 * refresh.dataset.seconds);
 }
