@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -170,15 +170,9 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
                 page = ViewPage(out, listeners, job.speller)
                 listeners.add(Log(out, listeners, job.speller), Metrics(out, listeners), *shown)
                 listeners.add(*([_Copies(scorer, out)] if scorer else []), page, on_event)
-                listeners(note(parallel.describe(fabric, config.train.precision, config.train.seed)))
-                for event in about_images(data, config):
+                for event in _first_words(fabric, data, config, (*job.said, said, began, *computed), changes):
                     listeners(event)
                 listeners.add(Losses(data.train.lost, listeners))
-                imitated = about_precision(config.train.precision, fabric.device.type)
-                for line in filter(None, (*job.said, said, began, *computed, imitated)):
-                    listeners(note(line))
-                if changes:
-                    listeners(warning(changes))
                 listeners.add(_Settings(config, out))
                 listeners.add(advice)
                 if on_cpu:
@@ -202,6 +196,17 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             measured = advice.last if training.step == config.train.steps else {}
             for event in about_result(data.found.names, scorer.verdicts if scorer else {}, measured):
                 listeners(event)
+
+
+def _first_words(fabric: Fabric, data: Data, config: RunConfig, said: Sequence[str], changes: str) -> Iterator[Event]:
+    """Give what a user should read before the first step."""
+    yield note(parallel.describe(fabric, config.train.precision, config.train.seed))
+    yield from about_images(data, config)
+    imitated = about_precision(config.train.precision, fabric.device.type)
+    for line in filter(None, (*said, imitated)):
+        yield note(line)
+    if changes:
+        yield warning(changes)
 
 
 class _Copies:

@@ -106,14 +106,7 @@ def translate_files(
     translator.check_tile(request.tile)
     if translator.computes_on == "cpu":
         keep_freed_memory()
-    notes: list[Noted] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, Noted):
-            if event in notes:  # the same for each image of a size
-                return
-            notes.append(event)
-        on_event(event)
+    hear = _Once(on_event)
 
     def tell(text: str) -> None:
         hear(note(text))
@@ -159,8 +152,23 @@ def translate_files(
         landmarks=landmarks,
         grid=_grid(jobs, made, folder, forms) if request.grid else None,
         labels=finish.labels_out if request.labels else None,
-        notes=tuple(one.text for one in notes),
+        notes=tuple(one.text for one in hear.notes),
     )
+
+
+class _Once:
+    """Passes events on, and each note once: many are the same for each image of a size."""
+
+    def __init__(self, hear: Listener) -> None:
+        self._hear = hear
+        self.notes: list[Noted] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Noted):
+            if event in self.notes:
+                return
+            self.notes.append(event)
+        self._hear(event)
 
 
 def _tell_if_imitated(translator: BaseTranslator, tell: Callable[[str], None]) -> None:
