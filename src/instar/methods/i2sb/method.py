@@ -108,7 +108,7 @@ class I2SB(Method[Paired]):
             train={"steps": 1_000_000, "batch": 256, "ema": 17_700},
         ),
         "small": Preset(
-            about="64 px on a CPU: a quarter of an hour on one core with bf16",
+            about="64 px on a CPU: forty minutes on one core with bf16, still noisy then",
             method={
                 "width": 48,
                 "multipliers": (1, 2, 4),
