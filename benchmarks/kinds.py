@@ -1,7 +1,7 @@
 """The drawn sets of `benchmarks/kinds.yaml`, and the steps that each of its methods does in equal time.
 
     python benchmarks/kinds.py draw FOLDER
-    python benchmarks/kinds.py steps --minutes 10
+    python benchmarks/kinds.py steps --minutes 5
 
 `draw` writes each kind, easy and cluttered, at 64 px: 400 images of each domain to train on and 100 to test on, a set
 in a minute or two; sets that are there stay. `steps` trains each run of the file for ten steps on random images in
