@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import instar
 from instar.cli import main
 from instar.core import registry
+from instar.core.board import band
 from instar.core.config import DataConfig
 from instar.core.errors import UserError
 from instar.data import find, open_data
@@ -87,7 +88,7 @@ def test_it_is_trained_pictured_and_resumed_exactly(root: Path, tmp_path: Path) 
     assert (config["domains"], config["source"], config["target"]) == (list(NAMES), None, None)
     # Each domain's three test images, then their translations to the two others.
     with Image.open(whole / "samples" / "step-000000006.png") as picture:
-        assert picture.size == (3 * 34 + 2, 9 * 34 + 2)
+        assert picture.size == (3 * 34 + 2 + band(picture), 9 * 34 + 2)
         tiles = np.asarray(picture.convert("RGB"), np.float64)
     rows = [tiles[2 + 34 * i : 34 + 34 * i].mean() for i in range(9)]
     assert rows[0] < rows[3] < rows[6]  # the three shades

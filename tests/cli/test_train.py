@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from instar.cli import main
 from instar.cli.train import parse_method
 from instar.core import registry
+from instar.core.board import band
 from instar.core.config import Optim
 from instar.core.device import has_bf16
 from instar.core.method import defaults
@@ -64,7 +65,7 @@ def settings(run: Path) -> dict[str, Any]:
 def tiles(run: Path, row: int, step: int = 0, size: int = 32) -> NDArray[np.uint8]:
     """A row of a sample picture."""
     with Image.open(run / "samples" / f"step-{step:09d}.png") as image:
-        return np.asarray(image)[2 + row * (size + 2) : 2 + row * (size + 2) + size]
+        return np.asarray(image)[2 + row * (size + 2) : 2 + row * (size + 2) + size, : image.width - band(image)]
 
 
 # Help
@@ -372,7 +373,7 @@ def test_a_run_directory(trained: Path, data: Path) -> None:
 
     for step in (0, 4):
         with Image.open(trained / "samples" / f"step-{step:09d}.png") as picture:
-            assert picture.size == (4 * 34 + 2, 4 * 34 + 2)
+            assert picture.size == (4 * 34 + 2 + band(picture), 4 * 34 + 2)
     assert list((trained / "tensorboard").glob("events.out.tfevents.*"))
     checkpoint = trained / LAST
     assert {path.name for path in checkpoint.iterdir()} == {
@@ -575,7 +576,7 @@ def test_pairs_side_by_side(tmp_path: Path) -> None:
     run, back = tmp_path / "run", tmp_path / "back"
     assert call("pix2pix", tmp_path / "data", "-o", run, *SHORT) == 0
     with Image.open(run / "samples" / "step-000000004.png") as picture:
-        assert picture.size == (2 * 34 + 2, 3 * 34 + 2)
+        assert picture.size == (2 * 34 + 2 + band(picture), 3 * 34 + 2)
     assert "A: 4 images to train on, 2 held out" in (run / "run.log").read_text()
     assert call("pix2pix", tmp_path / "data", "-o", back, *SHORT, "--from", "B") == 0
     assert (tiles(back, 0) == tiles(run, 2)).all(), "the input of one is the truth of the other"

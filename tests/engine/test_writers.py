@@ -125,7 +125,7 @@ def test_tensorboard_holds_the_terms_and_the_pictures(tmp_path: Path) -> None:
         assert told.path is not None
         with Image.open(io.BytesIO(shown.encoded_image_string)) as one, Image.open(told.path) as other:
             assert (np.asarray(one) == told.picture).all()
-            assert (np.asarray(other) == told.picture).all()
+            assert (np.asarray(other)[:, : told.picture.shape[1]] == told.picture).all()  # labels follow
 
 
 def test_a_board_that_fails_says_it_once_and_has_no_thread(

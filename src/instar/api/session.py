@@ -164,6 +164,7 @@ def work(job: processes.Job, on_event: Listener, stop: Stop, *, spawned: bool = 
             held.enter_context(directory.made(config, out))
         fabric.barrier()
         listeners = Listeners()
+        held.callback(listeners.clear)
         advice = Advice(config, method, data.found.names, listeners)
         with boards(config, out, listeners) as shown:
             if fabric.is_global_zero:

@@ -79,7 +79,7 @@ class Pictured:
     Attributes:
         step: steps done.
         path: its file; None if it could not be written.
-        picture: pixels (H, W, 3).
+        picture: pixels (H, W, 3), without the labels that the file has at its right.
     """
 
     step: int
@@ -194,6 +194,10 @@ class Listeners:
     def add(self, *listeners: Listener) -> None:
         """Let more of them listen, after those there are."""
         self.listeners += listeners
+
+    def clear(self) -> None:
+        """Let go of them all: some hold these listeners themselves, and what they hold would stay with them."""
+        self.listeners.clear()
 
     def __call__(self, event: Event) -> None:
         """Hand on an event."""
