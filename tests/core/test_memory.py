@@ -10,8 +10,9 @@ from instar.core import memory as memory_of
 from instar.core.memory import Budget, memory
 
 
-def test_threads_wait_for_each_other() -> None:
-    budget, most, now, lock = Budget(lambda: 100), 0, 0, threading.Lock()
+@pytest.mark.parametrize(("shared", "together"), [(None, 2), (80, 2), (79, 1), (30, 1), (1000, 2)])
+def test_threads_wait_for_each_other(shared: int | None, together: int) -> None:
+    budget, most, now, lock = Budget(lambda: 100, shared), 0, 0, threading.Lock()
 
     def work() -> None:
         nonlocal most, now
@@ -28,7 +29,7 @@ def test_threads_wait_for_each_other() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (most, now) == (2, 0)
+    assert (most, now) == (together, 0)
 
 
 def test_what_is_reserved_comes_back_after_an_error() -> None:

@@ -29,15 +29,16 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 
 class Budget:
-    """Bytes that threads reserve before they need them; who asks for more than is left waits."""
+    """Bytes that threads reserve before they need them; who asks for more than is left waits, unless he is alone."""
 
-    def __init__(self, total: Callable[[], int]) -> None:
+    def __init__(self, total: Callable[[], int], shared: int | None = None) -> None:
         """Make one from which nothing is taken.
 
         Args:
             total: bytes of all, asked whenever some are reserved.
+            shared: bytes that several may hold together, if fewer; one alone may hold more.
         """
-        self.total = total
+        self.total, self._shared = total, shared
         self._used = 0
         self._changed = Condition()
 
@@ -45,7 +46,7 @@ class Budget:
     def reserved(self, nbytes: int) -> Iterator[None]:
         """Reserve bytes for the time of a context. In it a thread must not reserve again."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._used or self._used + nbytes <= self.total())
+            self._changed.wait_for(lambda: not self._used or self._used + nbytes <= self._limit())
             self._used += nbytes
         try:
             yield
@@ -53,6 +54,9 @@ class Budget:
             with self._changed:
                 self._used -= nbytes
                 self._changed.notify_all()
+
+    def _limit(self) -> int:
+        return self.total() if self._shared is None else min(self.total(), self._shared)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from instar.core import dicom, nifti, npy, png, tiff
 from instar.core.errors import UserError
 from instar.core.heic import NO_HEIC, formats, is_heic, is_installed
 from instar.core.member import File, Member, size_of
-from instar.core.memory import Budget, memory
+from instar.core.memory import Budget, give_back_freed_memory, memory
 from instar.core.metadata import remember_tags
 from instar.core.raster import Header, Picture, Raster
 from instar.core.samples import WIDE, is_described, is_tiff, losses, pages_lost, refusal, sparse, too_deep
@@ -33,8 +33,10 @@ BYTES, BYTES_WIDE = 24, 32
 """Of memory for each pixel while an image is decoded and made an array: measured, and rounded up."""
 COPIES = 4
 """Of the pixels of a raster that are in memory meanwhile."""
-DECODING = Budget(lambda: memory() // 2)
+DECODING = Budget(lambda: memory() // 2, shared=2 * 2**30)
 """Of all threads that decode."""
+LARGE = 2**28
+"""Bytes for which freed memory is given back first: what another thread has freed lies where this one cannot use it."""
 _NOTES = "instar"
 """In `info` of an image."""
 
@@ -80,7 +82,10 @@ def decoded(path: File, page: int | None = None) -> Iterator[Picture]:
     In the context no other image must be read by this thread.
     """
     image = _opened(path, page)
-    with DECODING.reserved(bytes_to_read(_header(path, image))):
+    needed = bytes_to_read(_header(path, image))
+    with DECODING.reserved(needed):
+        if needed >= LARGE:
+            give_back_freed_memory()
         try:
             upright = _raster(path, image, page) if isinstance(image, Header) else _loaded(path, image, page)
         finally:
