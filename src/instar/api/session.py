@@ -294,8 +294,8 @@ def _images(
     if not fabric.is_global_zero:
         return bytes, ""
     pool = ThreadPoolExecutor(1, "instar-fingerprint")
-    held.callback(pool.shutdown, wait=False)
     images = pool.submit(fingerprint, data.found)
+    held.callback(lambda: pool.shutdown(wait=images.done()))  # an error does not wait until a large set is read
     different = directory.check_images(images.result(), start) if start else ""
     changes = f"the training images of {job.out} have changed: {different}" if different else ""
     if start and changes and not job.allow_changes:
