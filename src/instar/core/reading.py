@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +36,10 @@ COPIES = 4
 """Of the pixels of a raster that are in memory meanwhile."""
 DECODING = Budget(lambda: memory() // 2, shared=2 * 2**30)
 """Of all threads that decode."""
-LARGE = 2**28
+LARGE = 2**30
 """Bytes for which freed memory is given back first: what another thread has freed lies where this one cannot use it."""
+LETTING_GO = 0.05
+"""Seconds in which the one who reserved memory before has let go of what he made in it."""
 _NOTES = "instar"
 """In `info` of an image."""
 
@@ -85,6 +88,7 @@ def decoded(path: File, page: int | None = None) -> Iterator[Picture]:
     needed = bytes_to_read(_header(path, image))
     with DECODING.reserved(needed):
         if needed >= LARGE:
+            time.sleep(LETTING_GO)
             give_back_freed_memory()
         try:
             upright = _raster(path, image, page) if isinstance(image, Header) else _loaded(path, image, page)
