@@ -69,7 +69,8 @@ class TranslationRequest(Settings):
     heatmap: bool = False
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
     grid: bool = False
-    """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
+    """Write also grid.png: the first 20 inputs, a row for each, with all their results; with `pages` all, the first 20
+    pages."""
     pages: Pages = "first"
     """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, which gives files of as many, with their times;
     the first; or the number of one, from 1."""
@@ -79,7 +80,7 @@ class TranslationRequest(Settings):
 
     keep_outside: Path | None = None
     """Folder of masks, of the names of the inputs: where a mask is black the result is the input, bit for bit; gray
-    mixes both."""
+    mixes both. Of pages each has its own, or one is for all."""
     labels: Path | None = None
     """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
     each result under its name, into a folder beside the results, such as translated_labels."""
@@ -103,7 +104,7 @@ class TranslationRequest(Settings):
             first, second = sorted(["interpolate", other])
             raise UserError(f"{setting(first)} and {setting(second)}: give one of the two; {why}")
 
-        names = ("interpolate", "landmarks", "heatmap", "grid", "keep_outside", "labels")
+        names = ("interpolate", "landmarks", "heatmap")
         if self.pages == "all" and any(getattr(self, name) for name in names):
             other = next(name for name in names if getattr(self, name))
             both = f"{setting('pages', 'all')} and {setting(other)}"

@@ -150,7 +150,7 @@ def translate_files(
         stopped=tally.ok + len(tally.failed) < total,
         manifest=manifest,
         landmarks=landmarks,
-        grid=_grid(jobs, made, folder, forms) if request.grid else None,
+        grid=_grid(jobs, made, folder, forms, request.pages) if request.grid else None,
         labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in hear.notes),
     )
@@ -294,10 +294,10 @@ def divided(
 
 
 def _grid(
-    jobs: Sequence[Job], made: Sequence[Variant], out: Path, forms: tuple[DomainFormat, DomainFormat]
+    jobs: Sequence[Job], made: Sequence[Variant], out: Path, forms: tuple[DomainFormat, DomainFormat], pages: Pages
 ) -> Path | None:
     namings, references = [variant.naming for variant in made], [variant.reference for variant in made]
-    return write_grid(jobs, namings, references, out, forms)
+    return write_grid(jobs, namings, references, out, forms, pages)
 
 
 def looker(request: TranslationRequest, translator: BaseTranslator, hear: Listener) -> Callable[[Job, Size], None]:

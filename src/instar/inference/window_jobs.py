@@ -257,7 +257,7 @@ def _translated(
     try:
         with ExitStack() as stack:
             stack.enter_context(first)
-            mask = finish.of_windows(job, (header.width, header.height))
+            mask = finish.of_windows(job, (header.width, header.height), pages)
             if mask:
                 stack.enter_context(mask)
             source, form, keep = model.format_into(to), model.format_of(to), request.metadata == "keep"
@@ -266,6 +266,8 @@ def _translated(
             for one.page in range(pages):
                 if one.page:
                     one.windows = stack.enter_context(_opened(job, one.page))
+                if mask:
+                    mask.turn_to(one.page)
                 model.translate_windows(one, to, one.write, seed=request.seed, style=drawn, fitting=fitting)
             facts = {"width": header.width, "height": header.height, "mode": mode}
             facts |= {"pages": pages} if pages > 1 else {}
