@@ -41,6 +41,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     heatmap: bool = False,
     grid: bool = False,
     pages: int | Literal["all", "first"] = "first",
+    video_range: tuple[float, float] | None = None,
     metadata: Literal["strip", "keep"] = "strip",
     keep_outside: AnyPath | None = None,
     labels: AnyPath | None = None,
@@ -89,6 +90,8 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             first 20 pages.
         pages: of files of several pages or frames (TIFF, GIF, APNG, WebP): "all", which gives files of as many, with
             their times; "first"; or the number of one, from 1.
+        video_range: values of the inputs' domain that are black and white in videos, such as (0, 4095); the ends of the
+            range of the domain if None. For models of other values than 8 or 16 bits of gray or colour.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         keep_outside: folder of masks, of the names of the inputs: where a mask is black the result is the input, bit
@@ -126,6 +129,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         heatmap=heatmap,
         grid=grid,
         pages=pages,
+        video_range=video_range,
         metadata=metadata,
         keep_outside=None if keep_outside is None else Path(keep_outside),
         labels=None if labels is None else Path(labels),

@@ -74,6 +74,9 @@ class TranslationRequest(Settings):
     pages: Pages = "first"
     """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, which gives files of as many, with their times;
     the first; or the number of one, from 1."""
+    video_range: tuple[float, float] | None = None
+    """Values of the inputs' domain that are black and white in videos, such as 0 4095; the ends of the range of the
+    domain if not given. For models of other values than 8 or 16 bits of gray or colour."""
     metadata: Literal["strip", "keep"] = "strip"
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
@@ -89,6 +92,8 @@ class TranslationRequest(Settings):
         super().__post_init__()
         check_tile(self.tile, self.tile_statistics)
         check_pages("pages", self.pages)
+        if self.video_range and self.video_range[0] == self.video_range[1]:
+            raise UserError(f"{setting('video_range', self.video_range)}: black and white must differ")
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]

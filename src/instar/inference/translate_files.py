@@ -35,7 +35,7 @@ from instar.inference.load import load
 from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.variants import Variant, variants
-from instar.inference.video_jobs import check_videos, work_videos
+from instar.inference.video_jobs import told, values_of, work_videos
 
 LANDMARKS = "landmarks.csv"
 WORK = "translating images"
@@ -118,8 +118,11 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    forms = _given(request, translator), translator.format_of(translator.domain(request.domain))
-    check_videos(request, [job for job in jobs if job.video], forms)
+    forms = _forms(request, translator)
+    videos = [job for job in jobs if job.video]
+    values = values_of(request, videos, forms)
+    if videos and (line := told(values)):
+        tell(line)
     finish = finishing(request, made, translator)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
@@ -200,6 +203,11 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
     return reader if form.plain else loaded
 
 
+def _forms(request: TranslationRequest, translator: BaseTranslator) -> tuple[DomainFormat, DomainFormat]:
+    """Return what the inputs and the results are."""
+    return _given(request, translator), translator.format_of(translator.domain(request.domain))
+
+
 def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFormat:
     """Return what the inputs are."""
     source = request.source or translator.source_of(request.domain)
@@ -277,7 +285,8 @@ def work_through(
             stopped=stopped,
         )
     first += len(windowed)
-    work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
+    values = values_of(request, videos, _forms(request, translator))
+    work_videos(videos, first, out, made, tally, values, request=request, device=device, hear=hear, stopped=stopped)
 
 
 def divided(
