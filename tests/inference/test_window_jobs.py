@@ -15,6 +15,7 @@ from PIL import Image
 
 import instar
 from instar.core import reading
+from instar.core.errors import UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.formats import own_format
 from instar.core.images import save
@@ -282,6 +283,22 @@ def test_pages_have_masks_of_their_own_or_one_for_all(
     assert np.asarray(read(done.grid)).shape[0] == 18 + 3 * 128
 
 
+@pytest.mark.parametrize("tile", [None, 64])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_masks_of_0_and_1(dtype: str, tile: int | None, run_directory: Runs, tmp_path: Path) -> None:
+    """As segmenters write them."""
+    model, file = instar.load(run_directory("cyclegan"), "cpu"), tiff(tmp_path / "x.tif")
+    inside = np.zeros(SIZE, np.uint8)
+    inside[100:, 150:] = 1  # not all strips and tiles have it
+    save(Image.fromarray(inside * 255), tmp_path / "a/x.tif")
+    save(Raster(inside[..., None].astype(dtype)), tmp_path / "b/x.tif")
+    for folder in "ab":
+        done = translated(model, tmp_path / f"out-{folder}", file, tile=tile, keep_outside=tmp_path / folder)
+        assert not done.failed, done.failed
+    one, other = (np.asarray(read(tmp_path / f"out-{folder}/x.tif")) for folder in "ab")
+    assert np.array_equal(one, other)
+
+
 def test_masks_of_another_number_of_pages_are_refused_by_name(tmp_path: Path) -> None:
     file = stacked(tmp_path / "x.tif", *np.zeros((3, *SIZE, 3), np.uint8))
     save_all(Stack((Raster(np.zeros((*SIZE, 1), np.uint8)),) * 2), tmp_path / "masks/x.tif")
@@ -290,6 +307,14 @@ def test_masks_of_another_number_of_pages_are_refused_by_name(tmp_path: Path) ->
             options = {"tile": tile, "pages": "all", setting: tmp_path / "masks"}
             ((_, reason),) = translated(identity(3), tmp_path / "out", file, **options).failed
             assert str(reason).endswith("x.tif has 2 pages, its image 3: give it as many, or one for all of them")
+
+
+def test_a_model_of_two_types_cannot_keep_its_inputs(tmp_path: Path) -> None:
+    save(Raster(np.full((*SIZE, 1), 255, np.uint8)), tmp_path / "masks/x.tif")
+    model = identity(1, (own_format("int16", 1, 1), own_format("float32", 1, 1)))
+    with pytest.raises(UserError, match=r"keep_outside: inputs of this model are 1 x int16, its results 1 x float32"):
+        translated(model, tmp_path / "out", tiff(tmp_path / "x.tif"), keep_outside=tmp_path / "masks")
+    assert not (tmp_path / "out").exists()
 
 
 def test_masks_and_label_maps_of_another_size_and_without_a_file(tmp_path: Path) -> None:

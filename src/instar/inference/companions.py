@@ -20,7 +20,7 @@ from instar.core.files import write_atomically
 from instar.core.formats import FULL, DomainFormat
 from instar.core.images import to_array
 from instar.core.listing import composed, listed, without_suffix
-from instar.core.masks import white
+from instar.core.masks import as_mask, largest_of, white
 from instar.core.raster import NotRead, Picture, Raster
 from instar.core.rasters import as_raster
 from instar.core.reading import UnreadableImage, page_count, probe, read
@@ -102,9 +102,9 @@ class Finish:
 
     def shown(self, job: Job, given: Picture | Stack) -> Picture | Stack:
         """Return what the network is to see of an input. Errors as of calling it."""
-        if self._hides is None or self._masks is None:
+        masks = self._read_masks(job, given) if self._hides else []
+        if self._hides is None or not masks:
             return given
-        masks = read_companion(self._masks.of(job), given, self._pages)
         if isinstance(given, Stack):
             pages = zip(given.pages, masks, strict=True)
             return replace(given, pages=tuple(hidden(page, mask, self._hides) for page, mask in pages))
@@ -118,13 +118,18 @@ class Finish:
         """
         if job.variant not in self._translations or not isinstance(result, (Single, Paged)):
             return result
-        if self._labels:
-            labels = self._labels.of(job)
+        labels = self._labels.of(job) if self._labels else None
+        if labels:
             read_companion(labels, given, self._pages)
+        finished = self._outside_kept(job, given, result)
+        if labels:
             self._copy(labels, job)
-        if not self._masks:
+        return finished
+
+    def _outside_kept(self, job: Job, given: Picture | Stack, result: Single | Paged) -> Result:
+        masks = self._read_masks(job, given)
+        if not masks:
             return result
-        masks = read_companion(self._masks.of(job), given, self._pages)
         if isinstance(result, Paged) and isinstance(given, Stack):
             pages = zip(given.pages, result.stack.pages, masks, strict=True)
             kept = tuple(outside_kept(page, made, mask) for page, made, mask in pages)
@@ -132,6 +137,12 @@ class Finish:
         assert isinstance(result, Single)
         assert not isinstance(given, Stack)
         return Single(outside_kept(given, result.image, masks[0]))
+
+    def _read_masks(self, job: Job, given: Picture | Stack) -> list[Picture]:
+        """Return the masks of an input, one for each of its pages; none if none were given."""
+        if self._masks is None:
+            return []
+        return [as_mask(page) for page in read_companion(self._masks.of(job), given, self._pages)]
 
     def of_windows(self, job: Job, size: tuple[int, int], pages: int) -> WindowedMask | None:
         """Return the mask of an image that is translated window by window, and copy its label map.
@@ -230,9 +241,13 @@ class WindowedMask:
     def _open(self, number: int) -> None:
         self._number = number
         self._parts = open_parts(self._path, number)
-        self._whole = None if self._parts else _told(partial(read, self._path, number))
+        self._whole = None if self._parts else as_mask(_told(partial(read, self._path, number)))
         found = self._parts.header[:2] if self._parts else self._whole.size if self._whole else self._size
         _check_size(self._path, found, self._size)
+        try:
+            self._largest = largest_of(self._parts) if self._parts else 0
+        except NotRead as error:
+            raise UserError(f"{self._path}: {error}") from error
 
     def _part(self, like: Picture, top: int, left: int) -> Picture:
         right, bottom = left + like.width, top + like.height
@@ -240,9 +255,9 @@ class WindowedMask:
             return self._whole.crop((left, top, right, bottom))
         assert self._parts
         try:
-            return self._parts.window(top, left, bottom, right)
+            return as_mask(self._parts.window(top, left, bottom, right), self._largest)
         except NotRead as error:
-            raise UserError(str(error)) from error
+            raise UserError(f"{self._path}: {error}") from error
 
 
 def outside_kept(given: Picture, made: Picture, mask: Picture) -> Picture:

@@ -216,7 +216,11 @@ def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFor
 
 def finishing(request: TranslationRequest, made: Sequence[Variant], translator: BaseTranslator) -> Finish:
     """Return what is done with results before they are written. Errors as of `finish_of`."""
-    return finish_of(request, made, _given(request, translator) if translator.config.data.masks else None)
+    given, result = _forms(request, translator)
+    if request.keep_outside and not given.plain and (given.bands, given.type) != (result.bands, result.type):
+        kinds = f"inputs of this model are {given.bands} x {given.dtype}, its results {result.bands} x {result.dtype}"
+        raise UserError(f"{setting('keep_outside')}: {kinds}: one cannot stand in for the other")
+    return finish_of(request, made, given if translator.config.data.masks else None)
 
 
 class Order(NamedTuple):
