@@ -22,8 +22,10 @@ if TYPE_CHECKING:  # exported models translate within masks without PyTorch
 
 MASK = DomainFormat(channels=1)
 """Masks are gray: white where an image counts, black where it does not."""
-_EIGHT_BITS = 255
+_WHITE = 255
+"""Of 8 bits."""
 _ROWS = 256
+"""That are looked at at a time."""
 LEAST = 2.0**-14
 """What a pixel within a mask becomes that is 0 in all channels: less than a hundredth of a grey level of 8 bits."""
 
@@ -37,12 +39,12 @@ def as_mask(picture: Picture, largest: int | None = None) -> Picture:
         picture: the mask, or a part of it.
         largest: value of the whole mask; that of `picture` if None.
     """
-    values = picture.pixels[:, :, 0] if isinstance(picture, Raster) else np.asarray(picture)
-    if values.ndim != 2 or values.dtype.kind not in "iu" or getattr(picture, "mode", "") == "P":
+    values = _first_band(picture)
+    if values.ndim != 2 or values.dtype.kind not in "iu" or picture.mode == "P" or getattr(picture, "inverted", False):
         return picture
     top = int(values.max()) if largest is None else largest
-    if top == 1 or (top == _EIGHT_BITS and values.dtype.itemsize > 1):
-        return Image.fromarray((values.clip(0, top) * (_EIGHT_BITS // top)).astype(np.uint8))
+    if top == 1 or (top == _WHITE and values.dtype.itemsize > 1):
+        return Image.fromarray((values.clip(0, top) * (_WHITE // top)).astype(np.uint8))
     return picture
 
 
@@ -56,7 +58,11 @@ def largest_of(parts: TiffWindows | ArrayWindows) -> int:
         return 0
     height, width = parts.header.height, parts.header.width
     strips = (parts.window(top, 0, min(top + _ROWS, height), width) for top in range(0, height, _ROWS))
-    return int(max(np.max(strip.pixels if isinstance(strip, Raster) else np.asarray(strip)) for strip in strips))
+    return max(int(_first_band(strip).max()) for strip in strips)
+
+
+def _first_band(picture: Picture) -> NDArray[Any]:
+    return picture.pixels[:, :, 0] if isinstance(picture, Raster) else np.asarray(picture)
 
 
 def white(mask: NDArray[Any]) -> NDArray[np.bool_]:
