@@ -76,7 +76,7 @@ class TranslationRequest(Settings):
     the first; or the number of one, from 1."""
     video_range: tuple[float, float] | None = None
     """Values of the inputs' domain that are black and white in videos, such as 0 4095; the ends of the range of the
-    domain if not given. For models of other values than 8 or 16 bits of gray or colour."""
+    domain if not given. For models of other values than 8 or 16 bits of gray or colour. Give the inputs before it."""
     metadata: Literal["strip", "keep"] = "strip"
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
