@@ -44,6 +44,9 @@ OTHER_WAYS = {
     "bf16+recomputed": ("cyclegan",),
 }
 """Methods that are measured in these ways too."""
+THEIRS = "32, authors'"
+WAYS = ("bf16", THEIRS, "32", *OTHER_WAYS)
+"""In this order."""
 TRAINED = ("cut", "cyclegan")
 LIMIT = 300
 """Seconds that a program of the authors may take."""
@@ -60,6 +63,8 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="share of the time for the trainings")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--methods", nargs="+", default=list(CASES), choices=CASES)
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
     parser.add_argument("--authors", type=Path, help="checkout of CUT's repository")
     parser.add_argument("--ugatit", type=Path, help="checkout of U-GAT-IT's repository")
     parser.add_argument("--small", action="store_true", help="64 px, batches 1 and 2")
@@ -73,7 +78,7 @@ def main() -> None:
     sheet = Sheet(given.out, ceilings() if given.device == "cuda" else {})
     for case in wanted(given, sheet):
         if time.monotonic() > until:
-            sheet.left.append(str(case))
+            sheet.leave(str(case))
         else:
             sheet.add(case.rows())
     for name in TRAINED if given.train else ():
@@ -120,19 +125,17 @@ def wanted(given: argparse.Namespace, sheet: Sheet) -> Iterator[Case]:
     def case(method: str, way: str, batches: Sequence[int], checkout: Path | None = None) -> Case:
         return Case(method, way, 64 if given.small else SIZES.get(method, 256), batches, given.device, checkout)
 
-    batches = (1, 2) if given.small else BATCHES
-    for method in given.methods:
-        yield case(method, "bf16", batches)
-    checkouts = dict.fromkeys(AUTHORS, given.authors) | {"ugatit": given.ugatit}
-    for method, checkout in checkouts.items():
-        if checkout and method in given.methods:
-            yield case(method, "32, authors'", batches[:1], checkout)
-    for method in given.methods:
-        yield case(method, "32", batches)
-    for way, methods in OTHER_WAYS.items():
-        for method in methods:
-            if method in given.methods:
-                yield case(method, way, sorted({1, sheet.best(method)}))
+    batches = (1, 2) if given.small else given.batches
+    checkouts = {**dict.fromkeys(AUTHORS, given.authors), "ugatit": given.ugatit}
+    for way in sorted(given.ways, key=WAYS.index):
+        for method in given.methods:
+            if way == THEIRS:
+                if checkout := checkouts.get(method):
+                    yield case(method, way, batches[:1], checkout)
+            elif way not in OTHER_WAYS:
+                yield case(method, way, batches)
+            elif method in OTHER_WAYS[way]:
+                yield case(method, way, sorted({batches[0], sheet.best(method)}))
 
 
 def measured(case: Case, batch: int) -> Row:
@@ -209,7 +212,7 @@ def waits(built: Built) -> int:
         torch.cuda.set_sync_debug_mode("warn")
         built.step(10)
         torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(one.message) for one in said)
+    return sum("synchronizing CUDA operation" in str(one.message) for one in said)
 
 
 def ceilings() -> Row:
@@ -267,6 +270,11 @@ class Sheet:
     def add(self, rows: Sequence[Row]) -> None:
         """Write rows behind those there are."""
         self.rows += rows
+        self._write()
+
+    def leave(self, case: str) -> None:
+        """Write that there was no time for a case."""
+        self.left.append(case)
         self._write()
 
     def best(self, method: str) -> int:

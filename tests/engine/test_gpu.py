@@ -16,6 +16,7 @@ import instar
 from engine.processes import draw, finish, logged
 from instar.core import registry
 from instar.core.events import Event, Stepped
+from instar.modules.norms import InstanceNorm
 
 pytestmark = pytest.mark.gpu
 
@@ -69,7 +70,7 @@ def test_a_run_waits_for_nothing_between_its_reports(method: str, data: Path, tm
             )  # fmt: skip
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    waits = [f"{one.filename}:{one.lineno}" for one in said if "synchroniz" in str(one.message)]
+    waits = [f"{one.filename}:{one.lineno}" for one in said if "synchronizing CUDA operation" in str(one.message)]
     assert not waits
 
 
@@ -79,6 +80,14 @@ def test_translates_as_on_the_cpu(method: str, run_directory: Callable[..., Path
     here = instar.load(run_directory(method), "cpu").translate(images, seed=1)
     there = instar.load(run_directory(method), DEVICE).translate(images, seed=1)
     assert (here - there).abs().mean() < 2e-2  # TF32 keeps 10 bits
+
+
+def test_instance_norm_keeps_bfloat16_and_its_statistics_are_of_float32() -> None:
+    x = (100 + torch.randn(2, 3, 64, 64, device=DEVICE)).bfloat16()
+    with torch.autocast(DEVICE, torch.bfloat16):
+        out = InstanceNorm()(x)
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), InstanceNorm()(x.float()), rtol=1e-2, atol=1e-2)
 
 
 def test_the_first_step_is_that_of_the_cpu(data: Path, tmp_path: Path) -> None:
