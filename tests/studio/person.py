@@ -102,10 +102,10 @@ class Person:
 
     def click(self, place: str) -> None:
         def clicked() -> bool:
-            (button,) = self.find(f"#{place}")
-            if not button.is_enabled():
+            found = self.find(f"#{place}")
+            if not found or not found[0].is_enabled():
                 return False
-            button.click()
+            found[0].click()
             return True
 
         until(clicked, place)

@@ -91,10 +91,10 @@ def test_two_runs_are_scored_and_compared(root: Path, tmp_path: Path) -> None:
     with serving(root, tmp_path / "log") as server, opened() as browser:
         person = Person(browser)
         person.open(server.address)
-        for name in ("first", "second"):
+        for name, steps in (("first", "20"), ("second", "40")):  # with as many they would be one row
             person.tab("Train")
             person.type("preset", "tiny")
-            person.type("steps", "20")
+            person.type("steps", steps)
             person.type("run-name", name)
             person.click("start")
             until(lambda name=name: f"runs/{name}" in person.text("#overview"), "the training")
