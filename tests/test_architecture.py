@@ -29,7 +29,7 @@ ALLOWED = {
     "serving": {"core", "inference"},
     "evaluation": {"core", "data", "inference", "metrics"},
     "reports": {"core", "data", "inference", "metrics", "evaluation"},
-    "cluster": {"core", "inference"},
+    "cluster": {"core", "inference", "evaluation"},
     "sweeps": {"core", "data", "evaluation", "cluster"},
     "api": {
         "core",

@@ -13,7 +13,7 @@ from instar.core.registry import get
 from instar.data import ImageRef
 from instar.data.drawn import sets
 from instar.evaluation.drawn import CAST, OUTSIDE, STRENGTH, TARGET, DrawnTruth, oracles, score
-from instar.evaluation.evaluator import Evaluator
+from instar.evaluation.evaluator import Evaluator, Translation
 from instar.evaluation.held_out import held_out, squares
 from instar.evaluation.score import by_name
 from instar.inference.translator import Translator
@@ -121,7 +121,7 @@ def test_evaluate_scores_a_drawn_set_by_its_truth(tmp_path, size, known):
     translator = Translator(method.eval(), replace(base, data=replace(base.data, size=size)))
     evaluator = Evaluator.of(images, extractor(), None, translator)
     copy, notes = evaluator.copy()
-    made = by_name(evaluator.scores(translator, "b", "last")[0])
+    made = by_name(evaluator.scores(Translation(tmp_path, "cpu", "b", translator), "last")[0])
     assert (TARGET in by_name(copy)) == (TARGET in made) == known
     assert any("drawn set is known for its own pictures" in note for note in notes) != known
     if known:

@@ -102,10 +102,10 @@ class Person:
 
     def click(self, place: str) -> None:
         def clicked() -> bool:
-            (button,) = self.find(f"#{place}")
-            if not button.is_enabled():
+            found = self.find(f"#{place}")
+            if not found or not found[0].is_enabled():
                 return False
-            button.click()
+            found[0].click()
             return True
 
         until(clicked, place)
@@ -114,9 +114,11 @@ class Person:
         return until(lambda: (text := self.text(f"#{place}")) and words in text and text, f"{words} in {place}")
 
     def within(self, frame: str, script: str) -> Any:
-        """Ask a page that is shown within the page."""
-        (shown,) = self.find(f"{frame} iframe")
-        self.browser.switch_to.frame(shown)
+        """Ask a page that is shown within the page; None while there is none."""
+        shown = self.find(f"{frame} iframe")
+        if not shown:
+            return None
+        self.browser.switch_to.frame(shown[0])
         try:
             return self.browser.execute_script(script)
         finally:
@@ -126,4 +128,9 @@ class Person:
         """Check that nothing went wrong and that nothing was asked of another host."""
         loaded = self.browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
         assert [name[:80] for name in loaded if not name.startswith((address, "data:", "blob:"))] == []
-        assert [line for line in self.browser.get_log("browser") if line["level"] == "SEVERE"] == []
+        complaints = self.complaints()
+        assert complaints == [], complaints
+
+    def complaints(self) -> list[str]:
+        """Return the errors that the browser has noted since it was last asked."""
+        return [line["message"] for line in self.browser.get_log("browser") if line["level"] == "SEVERE"]

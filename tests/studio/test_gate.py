@@ -88,6 +88,8 @@ def test_a_token_is_shown_once() -> None:
     assert person.get("/").status_code == 401
     assert person.get("/?token=wrong").status_code == 401
     assert person.get("/gradio_api/info").status_code == 401
+    assert person.get("/manifest.json/../gradio_api/info").status_code == 401
+    assert person.get("/manifest.json").status_code == person.get("/favicon.ico").status_code == 200
     answer = person.get(f"/?token={TOKEN}")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"

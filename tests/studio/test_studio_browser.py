@@ -86,6 +86,46 @@ def test_from_a_folder_to_a_translation(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_runs_are_scored_and_compared(root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch", reason="needs features: pip install '.[evaluate]'")
+    with serving(root, tmp_path / "log") as server, opened() as browser:
+        person = Person(browser)
+        person.open(server.address)
+        for name, steps in (("first", "20"), ("second", "40")):  # with as many they would be one row
+            person.tab("Train")
+            person.type("preset", "tiny")
+            person.type("steps", steps)
+            person.type("run-name", name)
+            person.click("start")
+            until(lambda name=name: f"runs/{name}" in person.text("#overview"), "the training")
+            until(lambda: {one.text for one in person.find("#overview .state")} == {"finished"}, "its end")
+
+        person.tab("Scores")
+        person.type("chosen", "runs/first")
+        person.click("score")
+        person.said("scores-said", "scored")
+        title = until(lambda: person.within("#scores-page", "return document.querySelector('h1').innerText"), "scores")
+        assert title == "runs/first"
+        assert "EfficientNet-Lite0-KID" in person.within("#scores-page", "return document.body.innerText")
+
+        person.type("chosen", "runs/second")
+        person.click("compare")
+        person.said("scores-said", "written: comparisons/first")
+        words = until(
+            lambda: (
+                (text := person.within("#scores-page", "return document.body.innerText")) and "second" in text and text
+            ),
+            "the table",
+        )
+        assert {"first", "second"} <= set(words.replace(",", " ").split())
+        assert (root / "comparisons/first/table.html").is_file()
+        person.click("beside")
+        until(lambda: person.within("#scores-page", FIRST_PICTURE), "samples side by side")
+        person.clean(server.address)
+        assert server.stop() == 0
+
+
+@pytest.mark.slow
 def test_a_training_outlives_the_studio(root: Path, tmp_path: Path) -> None:
     run = root / "runs" / "first"
     with opened() as browser:
@@ -105,6 +145,10 @@ def test_a_training_outlives_the_studio(root: Path, tmp_path: Path) -> None:
         with serving(root, tmp_path / "log", "--token-file", str(token)) as server:
             browser.get(server.address)
             assert "open the studio once with its token" in browser.page_source
+            # The page of before has lost its studio, and the new one has asked for a token.
+            assert [
+                said for said in person.complaints() if "CONNECTION_REFUSED" not in said and "401" not in said
+            ] == []
             person.open(f"{server.address}/?token=a token of some length")
             person.tab("Runs")
             until(lambda: person.text("#overview .state") == "training", "the training is found")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from instar.evaluation.label_maps import LabelTask
     from instar.evaluation.registry import Metric
     from instar.evaluation.report import Report
+    from instar.evaluation.spread import Spread
     from instar.metrics.extractors import Extractor
 
 AUTO = "auto"
@@ -35,6 +37,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
     segmenter: str | None = None,
     size: int | None = None,
     device: str = "auto",
+    ray: str | None = None,
     on_event: Listener | None = None,
 ) -> Report:
     """Score a run on held-out images.
@@ -58,6 +61,8 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
             real training pairs (minutes, once), or "module.path:callable" of your own.
         size: side of the centre squares that are compared, 8 or more; that of the training if None.
         device: where to compute: auto, cpu, cuda or mps.
+        ray: translate, and compute features, by all machines of a Ray cluster: "auto", "HOST:PORT", "ray://HOST:PORT",
+            or "local" for this machine alone. The scores are the same.
         on_event: told of all that is measured (`Worked`). If it raises, the work ends.
 
     Returns:
@@ -78,16 +83,18 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
         _labels(palette, segmenter),
         size,
     )
-    return evaluate_run(
-        Path(run),
-        several(data),
-        extractor=found,
-        to=to,
-        every=every,
-        extras=extras,
-        device=device,
-        on_event=ignore if on_event is None else on_event,
-    )
+    with _spread(ray, device, run) as spread:
+        return evaluate_run(
+            Path(run),
+            several(data),
+            extractor=found,
+            to=to,
+            every=every,
+            extras=extras,
+            device=device,
+            on_event=ignore if on_event is None else on_event,
+            spread=spread,
+        )
 
 
 def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
@@ -102,6 +109,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
     reference_labels: AnyPath | None = None,
     palette: AnyPath | None = None,
     segmenter: str | None = None,
+    ray: str | None = None,
     on_event: Listener | None = None,
 ) -> Report:
     """Score the pictures of any tool against real images of the target domain.
@@ -122,6 +130,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
         palette: file of the colours of `labels`, as of `evaluate`; None or "auto" takes those that they have.
         segmenter: "unet" (also if None), which is trained on every other image with its labels and asked on the rest
             (minutes), or "module.path:callable" of your own.
+        ray: as of `evaluate`.
         on_event: told of all that is measured (`Worked`). If it raises, the work ends.
 
     Raises:
@@ -135,17 +144,20 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
     for name, value in (("palette", palette), ("segmenter", segmenter), ("reference_labels", reference_labels)):
         if value is not None and labels is None:
             raise UserError(f"{setting(name, value)}: give also {setting('labels', 'DIR')}, the label maps")
-    return folders.evaluate_folders(
-        Path(images),
-        Path(reference),
-        extractor_of(extractor, path_or_none(weights)),
-        inputs=path_or_none(inputs),
-        size=size,
-        labels=_labels(palette, segmenter),
-        label_maps=path_or_none(labels),
-        reference_labels=path_or_none(reference_labels),
-        on_event=ignore if on_event is None else on_event,
-    )
+    found = extractor_of(extractor, path_or_none(weights))
+    with _spread(ray, "cpu") as spread:
+        return folders.evaluate_folders(
+            Path(images),
+            Path(reference),
+            found,
+            inputs=path_or_none(inputs),
+            size=size,
+            labels=_labels(palette, segmenter),
+            label_maps=path_or_none(labels),
+            reference_labels=path_or_none(reference_labels),
+            on_event=ignore if on_event is None else on_event,
+            spread=spread,
+        )
 
 
 def report_page(report: Report, *, speller: Speller = in_python) -> str:
@@ -200,6 +212,19 @@ def _extractor(run: Path, extractor: str | Extractor | None, weights: Path | Non
         if issubclass(registry.get(config.name), Classifying):
             return None
     return extractor_of(extractor, weights)
+
+
+def _spread(ray: str | None, device: str, run: AnyPath | None = None) -> AbstractContextManager[Spread]:
+    """Return where images are scored: by a cluster, if it is asked for."""
+    from instar.core.run import find_checkpoint, read_config
+    from instar.evaluation.spread import here
+
+    if not ray:
+        return nullcontext(here)
+    from instar.cluster.evaluating import spread_over
+
+    method = None if run is None else read_config(find_checkpoint(Path(run)) / "config.yaml").name
+    return spread_over(ray, device=device, method=method)
 
 
 def _labels(palette: AnyPath | None, segmenter: str | None) -> LabelTask | None:

@@ -65,6 +65,9 @@ class Evaluate:
     side of the first one."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
+    ray: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Translate, and compute features, by all machines of a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for
+    this machine alone. The scores are the same."""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """File for all numbers, as JSON."""
 
@@ -119,6 +122,7 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
             reference_labels=args.reference_labels,
             palette=args.palette,
             segmenter=args.segmenter,
+            ray=args.ray,
             on_event=on_event,
         )
     return evaluate(
@@ -134,6 +138,7 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
         segmenter=args.segmenter,
         size=args.size,
         device=args.device,
+        ray=args.ray,
         on_event=on_event,
     )
 

@@ -64,19 +64,19 @@ def show(found: ExportResult, screen: Console) -> None:
     """Print differences, times and memory, a row for each size."""
     table = Table(box=None, pad_edge=False)
     table.add_column("size")
-    table.add_column("largest\ndifference", justify="right")
-    table.add_column("mean\ndifference", justify="right")
+    table.add_column("largest", justify="right")
+    table.add_column("mean", justify="right")
     distance = found.parity[0].distance
     if distance is not None:
         table.add_column(distance[0].replace("-", "-\n"), justify="right")
     for one in found.parity[0].measured:
-        table.add_column(f"{one.runtime}\nms an image", justify="right")
+        table.add_column(one.runtime.replace(" ", "\n") + "\nms an\nimage", justify="right")
         table.add_column("memory\nMB", justify="right")
     for row in found.parity:
         cells = [cell for one in row.measured for cell in (f"{one.milliseconds:.1f}", _megabytes(one.bytes))]
         apart = [] if row.distance is None else [f"{row.distance[1]:.1e}"]
         table.add_row(f"{row.width} x {row.height}", f"{row.largest:.1e}", f"{row.mean:.1e}", *apart, *cells)
-    screen.print(f"on {found.images}; values are 0 to 1, 1/255 = 3.9e-03", highlight=False, markup=False)
+    screen.print(f"differences on {found.images}; values are 0 to 1, 1/255 = 3.9e-03", highlight=False, markup=False)
     screen.print(table)
 
 

@@ -103,7 +103,7 @@ def _known(given: Sequence[int], made: Sequence[int] | None, entry: Sequence[Any
 
 
 def _input(job: Job) -> Stamp:
-    return written(job.file.container if isinstance(job.file, Member) else job.file)
+    return job.file.written() if isinstance(job.file, Member) else written(job.file)
 
 
 def _result(job: Job, out: Path) -> Stamp | None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
-import os
-import pickle
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from instar.cluster.connect import connected
 from instar.cluster.record import Known, Record, key
-from instar.core import registry
+from instar.cluster.spreading import spread
 from instar.core.config import Precision
 from instar.core.errors import Message, Speller, UserError, in_python, setting
 from instar.core.events import Listener, Noted, Stop, ignore
@@ -79,10 +73,6 @@ class _Given:
     device: str
     precision: Precision
     identity: str
-    code: str | None
-    """Where a registered method comes from."""
-    cwd: Path
-    """To which paths are relative."""
 
 
 @dataclass(frozen=True)
@@ -113,22 +103,23 @@ class _Work:
         stop: Stop | None,
     ) -> None:
         """Do it; see `Work`."""
-        if not registry.portable(translator.name):
-            raise UserError(f"{setting('ray')}: other machines cannot import {registry.code(translator.name)}")
-        code, identity = registry.code(translator.name), _identity(local(self.model), request, self.precision)
+        identity = _identity(local(self.model), request, self.precision)
         # The inputs are in the parts: there may be millions.
         asked = replace(request, inputs=request.inputs[:1])
-        given = _Given(self.model, asked, order.out, self.device, self.precision, identity, code, Path.cwd())
+        work = _Translating(_Given(self.model, asked, order.out, self.device, self.precision, identity))
         record = Record(order.out, identity).read()
         tasks = [_Task(part, _known(part, record)) for part in parts_of(order.jobs, request, translator)]
         advised = False
         with connected(self.address) as ray:
-            for task, done in _done(ray, tasks, given, stop):
-                for number, (job, entry) in enumerate(zip(task.jobs, done.entries, strict=True), task.first):
+            for place, done in spread(ray, work, tasks, device=self.device, method=translator.name):
+                part = tasks[place].part
+                for number, (job, entry) in enumerate(zip(part.jobs, done.entries, strict=True), part.first):
                     tally.enter(number, job, entry)
                 for line in [*done.notes, *([] if advised else done.advice[:1])]:
                     hear(Noted(Message(line)))
                 advised = advised or bool(done.advice)
+                if stop is not None and stop.is_set():
+                    break
 
 
 def _known(part: Part, record: dict[str, Known]) -> list[Known] | None:
@@ -145,58 +136,21 @@ def _identity(model: Path, request: TranslationRequest, precision: Precision) ->
     return repr((stamps, asked, precision))
 
 
-class _Actor:
-    """Translates parts. It lives in a process of its own, which may be killed at any time."""
+class _Translating:
+    """Translates parts where it is asked to, unless they are done."""
 
     def __init__(self, given: _Given) -> None:
         self._given = given
-        self._record = Record(given.out, given.identity)
 
-    @cached_property
-    def _translate(self) -> PartTranslator:
-        given = self._given
-        if given.code and given.code not in map(registry.code, registry.names()):
-            registry.restore(given.code)
-        return PartTranslator(given.model, given.request, given.device, given.precision)
-
-    def __call__(self, row: dict[str, bytes]) -> dict[str, Any]:
-        """Do a part, unless it is done. What is wrong is told in words: of an error Ray keeps the traceback."""
-        task: _Task = pickle.loads(row["task"])
-        try:
-            os.chdir(self._given.cwd)
-            done = self._done(task)
-        except OSError as error:
-            return {"wrong": f"{error.filename}: not there on a machine of the cluster ({error.strerror})"}
-        except UserError as error:
-            return {"wrong": error.message.raw}
-        return {"wrong": "", "part": pickle.dumps(task.part), "done": pickle.dumps(done)}
-
-    def _done(self, task: _Task) -> Done:
+    def __call__(self, task: _Task) -> Done:
         jobs, out = task.part.jobs, self._given.out
         if task.known and all(one.holds(job, out) for one, job in zip(task.known, jobs, strict=True)):
             return Done([one.entry for one in task.known])
         done = self._translate(jobs, out)
-        self._record.write(jobs, done.entries)
+        Record(out, self._given.identity).write(jobs, done.entries)
         return done
 
-
-def _done(ray: Any, tasks: Sequence[_Task], given: _Given, stop: Stop | None) -> Iterator[tuple[Part, Done]]:
-    """Yield the parts as they are done, in any order. An actor that dies is begun anew, and its part again."""
-    data = importlib.import_module("ray.data")
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    there = ray.cluster_resources()
-    gpus = int(there.get("GPU", 0)) if given.device in ("auto", "cuda") else 0
-    actors = data.ActorPoolStrategy(min_size=1, max_size=max(1, gpus or int(there.get("CPU", 1))))
-    rows = data.from_items([{"task": pickle.dumps(task)} for task in tasks], override_num_blocks=len(tasks))
-    made = rows.map(_Actor, fn_constructor_args=[given], compute=actors, num_cpus=1, num_gpus=1 if gpus else 0)
-    try:
-        for row in made.iter_rows():
-            if row["wrong"]:
-                raise UserError(row["wrong"])
-            yield pickle.loads(row["part"]), pickle.loads(row["done"])
-            if stop is not None and stop.is_set():
-                break
-    except ray.exceptions.RayError as error:
-        raise UserError(f"{setting('ray')}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}") from error
+    @cached_property
+    def _translate(self) -> PartTranslator:
+        given = self._given
+        return PartTranslator(given.model, given.request, given.device, given.precision)

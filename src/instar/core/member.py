@@ -59,6 +59,10 @@ class Member(ABC):
         """Where messages send the user: the container."""
         return self.container
 
+    def written(self) -> tuple[int, int]:
+        """Return what changes when its container is written anew. One that is gone is a `UserError`."""
+        return written(self.container)
+
     def resolve(self) -> Self:
         """Return the same member of the container's real path."""
         return replace(self, container=self.container.resolve())

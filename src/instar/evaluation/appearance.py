@@ -17,6 +17,7 @@ from instar.data import ImageRef
 from instar.evaluation.held_out import HeldOut, squares
 from instar.evaluation.references import real_features
 from instar.evaluation.score import Better, Score, mean_of
+from instar.evaluation.spread import Spread, here
 from instar.metrics.artefacts import ArtefactDetector
 from instar.metrics.blocks import Samples
 from instar.metrics.extractors import Extractor
@@ -49,7 +50,12 @@ class Appearance:
 
     @classmethod
     def of(
-        cls, extractor: Extractor, images: HeldOut, real: Samples, on_event: Listener = ignore
+        cls,
+        extractor: Extractor,
+        images: HeldOut,
+        real: Samples,
+        on_event: Listener = ignore,
+        spread: Spread = here,
     ) -> tuple[Appearance | None, list[str]]:
         """Look at the training images beside the test images.
 
@@ -58,6 +64,7 @@ class Appearance:
             images: the test images, and where the training images are.
             real: features (M, D) of the test images of the target.
             on_event: told how far it is.
+            spread: has features computed.
 
         Returns:
             What was found; None, and why, where it cannot be had.
@@ -68,7 +75,7 @@ class Appearance:
             return None, [f"no {TARGET}: it needs {LEAST} training images of each domain beside the test images"]
 
         def features(refs: Sequence[ImageRef], form: DomainFormat) -> Samples:
-            return real_features(extractor, refs, form, images.size, on_event).features
+            return real_features(extractor, refs, form, images.size, on_event, spread).features
 
         sides = tuple(zip(images.training, images.formats, strict=True))
         source, target = (features(evenly(refs, TRAINING), form) for refs, form in sides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from instar.data.drawn.oracle import Reading
 from instar.evaluation.appearance import Appearance
 from instar.evaluation.by_class import Classes, agreement
 from instar.evaluation.drawn import DrawnTruth
-from instar.evaluation.held_out import HeldOut
+from instar.evaluation.held_out import Attempt, HeldOut, Row, RowReader, Squares, readable
 from instar.evaluation.label_maps import LabelMaps, LabelTask, label_maps
 from instar.evaluation.progress import counted
 from instar.evaluation.references import real_features
@@ -24,12 +26,15 @@ from instar.evaluation.registered_scores import reference_images
 from instar.evaluation.report import COPY, REAL
 from instar.evaluation.sanity import lost_notes
 from instar.evaluation.score import Score
-from instar.evaluation.scores import Batch, Scorer
+from instar.evaluation.scores import Measured, Meter, Scorer
+from instar.evaluation.spread import Spread, here
 from instar.inference.translator import Translator
 from instar.metrics.extractors import Extractor
 
 Found = tuple[list[Score], list[str]]
 """Scores, and what is to be said about them."""
+Translate = Callable[[Tensor, list[int]], Tensor]
+"""Translates inputs (n, C, H, W) in [-1, 1] that are at some places among all."""
 
 
 def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[int]) -> Tensor:
@@ -50,6 +55,66 @@ def translated(translator: Translator, x: Tensor, to: Domain, places: Sequence[i
     return limited(y, x) if translator.config.data.masks else y
 
 
+class Translation:
+    """What `translated` does with a model. Where it is unpickled the model is loaded anew, when it is first asked."""
+
+    def __init__(self, checkpoint: Path, device: str, to: Domain, translator: Translator | None = None) -> None:
+        """Take over a model.
+
+        Args:
+            checkpoint: of it.
+            device: where to load it.
+            to: domain to translate into.
+            translator: the model, if it is loaded.
+        """
+        self._given = checkpoint, device, to
+        self._translator = translator
+
+    @property
+    def translator(self) -> Translator:
+        """The model."""
+        if self._translator is None:
+            checkpoint, device, _ = self._given
+            self._translator = Translator.load(checkpoint, device)
+        return self._translator
+
+    def __call__(self, x: Tensor, places: Sequence[int]) -> Tensor:
+        """Translate inputs (n, C, H, W) in [-1, 1] at some places."""
+        return translated(self.translator, x, self._given[-1], places)
+
+    def __reduce__(self) -> tuple[type[Translation], tuple[Path, str, Domain]]:
+        return Translation, self._given
+
+
+class _Seen(NamedTuple):
+    """What came of a batch."""
+
+    places: list[int]
+    measured: Measured
+    counts: Tensor | None
+    readings: list[Reading]
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Translates inputs and looks at the results."""
+
+    reader: RowReader
+    translate: Translate
+    meter: Meter
+    maps: LabelMaps | None
+    drawn: DrawnTruth | None
+
+    def __call__(self, rows: Sequence[Row]) -> Iterator[Attempt[_Seen]]:
+        return (one.then(self._seen) for one in self.reader(rows))
+
+    def _seen(self, squares: Squares) -> _Seen:
+        places, x, truth = squares
+        y = self.translate(x, places)
+        counts = self.maps.counts(y, places) if self.maps else None
+        return _Seen(places, self.meter(x, y, truth), counts, self.drawn.read(y, places) if self.drawn else [])
+
+
 @dataclass(frozen=True)
 class Evaluator:
     """The held-out images and what is asked of translations of them."""
@@ -63,6 +128,7 @@ class Evaluator:
     drawn: DrawnTruth | None = None
     """Where the images are those of a drawn set."""
     on_event: Listener = ignore
+    spread: Spread = here
     notes: list[str] = field(default_factory=list)
     """About the real images."""
     read: set[int] = field(default_factory=set)
@@ -76,6 +142,7 @@ class Evaluator:
         labels: LabelTask | None,
         translator: Translator,
         on_event: Listener = ignore,
+        spread: Spread = here,
     ) -> Evaluator:
         """Look at the real images.
 
@@ -83,14 +150,14 @@ class Evaluator:
             UserError: no real image can be read, or the label maps are not as `labels` says.
         """
         maps = label_maps(labels, images, translator.device, on_event) if labels else None
-        real = real_features(extractor, images.targets, images.formats[1], images.size, on_event)
+        real = real_features(extractor, images.targets, images.formats[1], images.size, on_event, spread)
         found = Classes(images, extractor, real) if images.one_folder else None
-        appearance, notes = Appearance.of(extractor, images, real.features, on_event)
+        appearance, notes = Appearance.of(extractor, images, real.features, on_event, spread)
         drawn, said = DrawnTruth.of(images.inputs, images.size)
         scorer = Scorer(extractor, real.features, reference_images(images.real), appearance)
         classes = found if found and found.there else None
         said += lost_notes(images.targets, set(real.places), f"test images of {images.names[1]}")
-        return cls(images, scorer, maps, classes, drawn, on_event, [*notes, *said])
+        return cls(images, scorer, maps, classes, drawn, on_event, spread, [*notes, *said])
 
     def protocol(self, translator: Translator) -> str:
         """Return how a model was scored, in words."""
@@ -100,13 +167,7 @@ class Evaluator:
 
     def copy(self) -> Found:
         """Score the inputs themselves, as a method does that changes nothing."""
-        kept: set[int] = set()
-
-        def same(x: Tensor, places: list[int]) -> Tensor:
-            kept.update(places)
-            return x
-
-        scores, _ = self._scores(same, COPY)
+        (scores, _), kept = self._scores(_unchanged, COPY)
         more, notes = self.classes.copy() if self.classes else ([], [])
         lost = lost_notes(self.images.inputs, kept, f"test images of {self.images.names[0]}")
         return [*scores, *more], [*self.notes, *lost, *notes, *(self.maps.notes if self.maps else [])]
@@ -128,9 +189,11 @@ class Evaluator:
             count = min(len(x), len(y))
             yield x[:count], y[:count]
 
-    def scores(self, translator: Translator, to: Domain, what: str) -> Found:
-        """Score the translations of a model, which is called `what` while it is worked at."""
-        scores, notes = self._scores(lambda x, places: translated(translator, x, to, places), what)
+    def scores(self, translation: Translation, what: str) -> Found:
+        """Score what a model makes of the inputs; it is called `what` while it is worked at."""
+        (scores, notes), read = self._scores(translation, what)
+        self.read.update(read)
+        translator = translation.translator
         if self.classes and supports(translator.method, Styled):
             scores += self.classes.translated(translator, self.on_event)[0]
         if self.classes and supports(translator.method, Clustered):
@@ -138,23 +201,29 @@ class Evaluator:
             scores, notes = [*scores, *more], [*notes, *said]
         return scores, notes
 
-    def _scores(self, translate: Callable[[Tensor, list[int]], Tensor], what: str) -> Found:
+    def _scores(self, translate: Translate, what: str) -> tuple[Found, set[int]]:
+        """Return what is found, and the places of the inputs that could be read."""
         counts: list[Tensor] = []
         readings: list[Reading] = []
+        read: set[int] = set()
+        work = _Scoring(self.images.reader, translate, self.scorer.meter, self.maps, self.drawn)
+        total = len(self.images.inputs)
 
-        def batches() -> Iterator[Batch]:
-            for places, x, truth in self._rows(what):
-                self.read.update(places)
-                y = translate(x, places)
-                if self.maps:
-                    counts.append(self.maps.counts(y, places))
-                if self.drawn:
-                    readings.extend(self.drawn.read(y, places))
-                yield x, y, truth
+        def measured() -> Iterator[Measured]:
+            done = readable(self.spread(work, self.images.items()), total)
+            for seen in counted(done, lambda seen: len(seen.places), what, total, self.on_event):
+                read.update(seen.places)
+                counts.extend([] if seen.counts is None else [seen.counts])
+                readings.extend(seen.readings)
+                yield seen.measured
 
-        scores, notes = self.scorer.scores(batches())
+        scores, notes = self.scorer.scores_of(measured())
         more = [*(self.maps.scores(counts) if self.maps else []), *(self.drawn.scores(readings) if self.drawn else [])]
-        return [*scores, *more], notes
+        return ([*scores, *more], notes), read
 
-    def _rows(self, what: str) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
+    def _rows(self, what: str) -> Iterator[Squares]:
         return counted(self.images.rows(), lambda row: len(row[0]), what, len(self.images.inputs), self.on_event)
+
+
+def _unchanged(x: Tensor, places: Sequence[int]) -> Tensor:
+    return x

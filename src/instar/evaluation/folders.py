@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from instar.core.device import pick_device
 from instar.core.errors import Message, UserError, setting
@@ -21,7 +22,7 @@ from instar.core.reading import UnreadableImage
 from instar.data import ImageRef
 from instar.data.labels import square_pixels
 from instar.evaluation.by_class import mean_over_classes
-from instar.evaluation.held_out import loaded, squares
+from instar.evaluation.held_out import Attempt, attempts, readable, squares
 from instar.evaluation.kept_labels import KeptLabels, with_labels
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.progress import counted
@@ -30,7 +31,8 @@ from instar.evaluation.registered_scores import RegisteredScores, reference_imag
 from instar.evaluation.report import COPY, REAL, Column, Report
 from instar.evaluation.sanity import format_notes, leak_notes, lost_notes, set_notes
 from instar.evaluation.score import Score, by_name
-from instar.evaluation.scores import Batch, Scorer
+from instar.evaluation.scores import Measured, Meter, Scorer
+from instar.evaluation.spread import Spread, here
 from instar.evaluation.verdict import verdict
 from instar.metrics.extractors import Extractor
 
@@ -49,6 +51,7 @@ def evaluate_folders(  # noqa: PLR0913  (a folder for each thing that may be kno
     label_maps: Path | None = None,
     reference_labels: Path | None = None,
     on_event: Listener = ignore,
+    spread: Spread = here,
 ) -> Report:
     """Score the pictures of a folder against real images of the target domain.
 
@@ -64,6 +67,7 @@ def evaluate_folders(  # noqa: PLR0913  (a folder for each thing that may be kno
         label_maps: of the translations, under the same names: adds how well a segmenter finds them.
         reference_labels: label maps of the real images, from which the segmenter learns then, and what these score.
         on_event: told how far it is (`Worked`).
+        spread: has it done, but for label maps.
 
     Raises:
         UserError: a folder holds no images, or no input has the name of a translation.
@@ -74,7 +78,7 @@ def evaluate_folders(  # noqa: PLR0913  (a folder for each thing that may be kno
     notes = [*set_notes(made, "translations"), *set_notes(real, "reference images")]
     notes += format_notes([ref.path for ref in made], [ref.path for ref in real])
     notes += leak_notes(made, real, "translations", f"in {setting('reference')}")
-    found = real_features(extractor, real, COLOUR, side, on_event)
+    found = real_features(extractor, real, COLOUR, side, on_event, spread)
     notes += lost_notes(real, set(found.places), "reference images")
     scorer = Scorer(extractor, found.features, reference_images(lambda: squares(real, COLOUR, side)))
     columns = []
@@ -87,23 +91,28 @@ def evaluate_folders(  # noqa: PLR0913  (a folder for each thing that may be kno
         how, maps = labels or LabelTask(), _refs(label_maps, "labels", left_out)
         kept = _Finder(KeptLabels(maps, label_maps, how.palette, how.segmenter or "unet", real=of_real), side, on_event)
     if inputs is None:
-        seen, places = features_of(extractor, made, COLOUR, side, "translations", on_event)
+        seen, places = features_of(extractor, made, COLOUR, side, "translations", on_event, spread)
         shown = [made[place] for place in places]
         notes += lost_notes(made, set(places), "translations")
         means = _registered(made, side, scorer)
     else:
         pairs = _by_name(_refs(inputs, "inputs", left_out), inputs, made)
-        copies = ((x, x, None) for _, x, _ in _rows(pairs, side, COPY, on_event))
+
+        def measured(what: str, copies: bool) -> Iterator[_Seen]:
+            done = readable(spread(_Measuring(side, scorer.meter, copies), pairs), len(pairs))
+            return counted(done, lambda seen: len(seen.translations), what, len(pairs), on_event)
+
+        of_copies = (seen.measured for seen in measured(COPY, copies=True))
         found_there = kept([one for one, _ in pairs]) if kept else []
-        columns.append(Column(COPY, [*scorer.scores(copies)[0], *found_there]))
+        columns.append(Column(COPY, [*scorer.scores_of(of_copies)[0], *found_there]))
         shown = []
 
-        def batches() -> Iterator[Batch]:
-            for refs, x, y in _rows(pairs, side, "translations", on_event):
-                shown.extend(refs)
-                yield x, y, None
+        def of_translations() -> Iterator[Measured]:
+            for one in measured("translations", copies=False):
+                shown.extend(one.translations)
+                yield one.measured
 
-        seen, means, said = scorer.measure(batches())
+        seen, means, said = scorer.summed(of_translations())
         read = set(shown)
         notes += [*lost_notes(made, {i for i, ref in enumerate(made) if ref in read}, "translations"), *said]
     classes_of_real = [real[place].label for place in found.places]
@@ -183,18 +192,29 @@ def _by_name(inputs: list[ImageRef], root: Path, made: list[ImageRef]) -> list[t
     return [(pairs[ref], ref) for ref in made]
 
 
-def _rows(
-    pairs: list[tuple[ImageRef, ImageRef]], side: int, what: str, on_event: Listener
-) -> Iterator[tuple[list[ImageRef], Tensor, Tensor]]:
-    """Yield translations as they are named, inputs and translations in batches; unreadable pairs are left out."""
+class _Seen(NamedTuple):
+    """What came of a batch of pairs."""
 
-    def load(pair: tuple[ImageRef, ImageRef]) -> tuple[ImageRef, Array, Array]:
-        return pair[1], square_pixels(pair[0], COLOUR, side), square_pixels(pair[1], COLOUR, side)
-
-    for found in counted(loaded(pairs, load), len, what, len(pairs), on_event):
-        refs, x, y = zip(*found, strict=True)
-        yield list(refs), _stacked(x), _stacked(y)
+    translations: list[ImageRef]
+    measured: Measured
 
 
-def _stacked(arrays: Iterable[Array]) -> Tensor:
-    return torch.stack([to_tensor(array) for array in arrays])
+@dataclass(frozen=True)
+class _Measuring:
+    """Looks at translations beside their inputs, or at the inputs in their place."""
+
+    side: int
+    meter: Meter
+    copies: bool
+
+    def __call__(self, pairs: Sequence[tuple[ImageRef, ImageRef]]) -> Iterator[Attempt[_Seen]]:
+        return (one.then(self._seen) for one in attempts(pairs, self._load))
+
+    def _load(self, pair: tuple[ImageRef, ImageRef]) -> tuple[ImageRef, Array, Array]:
+        return pair[1], square_pixels(pair[0], COLOUR, self.side), square_pixels(pair[1], COLOUR, self.side)
+
+    def _seen(self, found: Sequence[tuple[ImageRef, Array, Array]]) -> _Seen:
+        x, y = (
+            torch.stack([to_tensor(one) for one in side]) for side in zip(*(both for _, *both in found), strict=True)
+        )
+        return _Seen([ref for ref, *_ in found], self.meter(x, x if self.copies else y, None))

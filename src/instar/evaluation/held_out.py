@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,6 +35,50 @@ AHEAD = 3
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
+Made = TypeVar("Made")
+Row = tuple[int, Sequence[ImageRef]]
+"""The place of an input among all, with the input and, for pairs, its truth."""
+Squares = tuple[list[int], Tensor, Tensor | None]
+"""Places of inputs, the inputs (n, C, size, size) in [-1, 1] and, for pairs, their truths."""
+
+
+@dataclass(frozen=True)
+class Attempt(Generic[Found]):
+    """What came of a batch of items."""
+
+    found: Found | None
+    """None if none of them could be read."""
+    count: int
+    """Of the items that could be read."""
+    failure: str | None
+    """Why the first other one could not be."""
+
+    def then(self, make: Callable[[Found], Made]) -> Attempt[Made]:
+        """Return what is made of what was found."""
+        return Attempt(None if self.found is None else make(self.found), self.count, self.failure)
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads rows of images as squares."""
+
+    formats: tuple[DomainFormat, DomainFormat]
+    """Of the inputs, and of the targets."""
+    size: int
+
+    def __call__(self, rows: Sequence[Row]) -> Iterator[Attempt[Squares]]:
+        """Yield a batch after the other. Files that cannot be read are left out, with their partners."""
+        return (one.then(self._stacked) for one in attempts(rows, self._load))
+
+    def _load(self, row: Row) -> tuple[int, list[Array]]:
+        place, refs = row
+        return place, [square_pixels(ref, form, self.size) for ref, form in zip(refs, self.formats, strict=False)]
+
+    @staticmethod
+    def _stacked(found: Sequence[tuple[int, list[Array]]]) -> Squares:
+        sides = zip(*(arrays for _, arrays in found), strict=True)
+        x, *truth = (torch.stack([to_tensor(one) for one in side]) for side in sides)
+        return [place for place, _ in found], x, truth[0] if truth else None
 
 
 @dataclass(frozen=True)
@@ -66,19 +110,20 @@ class HeldOut:
         for _, x, truth in self.rows():
             yield x, truth
 
-    def rows(self) -> Iterator[tuple[list[int], Tensor, Tensor | None]]:
+    def rows(self) -> Iterator[Squares]:
         """Yield what `batches` does, behind the places of the inputs."""
+        return readable(self.reader(self.items()), len(self.inputs))
 
-        def load(place: int) -> tuple[int, list[Array]]:
-            refs = [self.inputs[place], *([self.targets[place]] if self.paired else [])]
-            sides = zip(refs, self.formats, strict=False)
-            return place, [square_pixels(ref, form, self.size) for ref, form in sides]
+    @property
+    def reader(self) -> RowReader:
+        """What reads `items`."""
+        return RowReader(self.formats, self.size)
 
-        for found in loaded(range(len(self.inputs)), load):
-            x, *truth = (
-                torch.stack([to_tensor(one) for one in side]) for side in zip(*(a for _, a in found), strict=True)
-            )
-            yield [place for place, _ in found], x, truth[0] if truth else None
+    def items(self) -> list[Row]:
+        """Return a row for each input."""
+        if self.paired:
+            return list(enumerate(zip(self.inputs, self.targets, strict=False)))
+        return [(place, (ref,)) for place, ref in enumerate(self.inputs)]
 
     def real(self) -> Iterator[Tensor]:
         """Yield the targets in batches."""
@@ -99,40 +144,54 @@ def squares(refs: Sequence[ImageRef], form: DomainFormat, size: int) -> Iterator
 def loaded(items: Sequence[Item], load: Callable[[Item], Found]) -> Iterator[list[Found]]:
     """Yield what `load` makes of the items, in order and in lists of up to `BATCH`; unreadable images are left out.
 
-    Threads work on the next batches meanwhile. `load` must not compute with PyTorch: it would start threads of its own.
+    Raises:
+        UserError: as `readable`.
+    """
+    return readable(attempts(items, load), len(items))
+
+
+def readable(found: Iterable[Attempt[Found]], total: int) -> Iterator[Found]:
+    """Yield what was found.
 
     Raises:
-        UserError: none of the images can be read, or more than `MOST_UNREADABLE` of them cannot.
+        UserError: none of `total` images can be read, or more than `MOST_UNREADABLE` of them cannot.
+    """
+    count, failure = 0, None
+    for one in found:
+        count, failure = count + one.count, failure or one.failure
+        if one.found is not None:
+            yield one.found
+    if failure and count < (1 - MOST_UNREADABLE) * total:
+        many = f"only {count}" if count else "none"
+        raise UserError(f"{many} of the {total} images can be read, {failure}")
+
+
+def attempts(items: Sequence[Item], load: Callable[[Item], Found]) -> Iterator[Attempt[list[Found]]]:
+    """Yield what `load` makes of the items, in order and in batches of `BATCH`.
+
+    Threads work on the next batches meanwhile. `load` must not compute with PyTorch: it would start threads of its own.
     """
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     waiting: deque[list[Future[Found]]] = deque()
     starts = iter(range(0, len(items), BATCH))
-    count, failure = 0, None
     try:
         for start in chain(starts, [None] * AHEAD):
             if start is not None:
                 waiting.append([pool.submit(load, item) for item in items[start : start + BATCH]])
             if waiting and (start is None or len(waiting) > AHEAD):
-                found, failed = _results(waiting.popleft())
-                count, failure = count + len(found), failure or failed
-                if found:
-                    yield found
+                yield _attempt(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
-    if failure and count < (1 - MOST_UNREADABLE) * len(items):
-        many = f"only {count}" if count else "none"
-        raise UserError(f"{many} of the {len(items)} images can be read, {failure}")
 
 
-def _results(futures: list[Future[Found]]) -> tuple[list[Found], UnreadableImage | None]:
-    """Return what was made of readable images, and why the first other one could not be read."""
+def _attempt(futures: list[Future[Found]]) -> Attempt[list[Found]]:
     found, failure = [], None
     for future in futures:
         try:
             found.append(future.result())
         except UnreadableImage as error:
-            failure = failure or error
-    return found, failure
+            failure = failure or str(error)
+    return Attempt(found or None, len(found), failure)
 
 
 def held_out(

@@ -19,7 +19,7 @@ from instar.core.events import Listener, ignore
 from instar.core.images import colour
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.by_class import agreement
-from instar.evaluation.evaluator import Evaluator
+from instar.evaluation.evaluator import Evaluator, Translation
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.own_features import refuse_own_features
@@ -27,6 +27,7 @@ from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
 from instar.evaluation.sanity import lost_notes
 from instar.evaluation.score import Score, by_name
+from instar.evaluation.spread import Spread, here
 from instar.evaluation.validation import best_checkpoint
 from instar.evaluation.verdict import verdict
 from instar.inference.translator import Translator
@@ -51,7 +52,7 @@ class Extras:
     """Side of the squares that are translated and compared; that of the training if None."""
 
 
-def evaluate_run(
+def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and who is told)
     path: Path,
     roots: Sequence[Path] = (),
     *,
@@ -61,6 +62,7 @@ def evaluate_run(
     extras: Extras = Extras(),
     device: str = "auto",
     on_event: Listener = ignore,
+    spread: Spread = here,
 ) -> Report:
     """Score a run on held-out images.
 
@@ -74,6 +76,7 @@ def evaluate_run(
         extras: what is measured only if it is asked for.
         device: where to compute.
         on_event: told of all that is measured (`Worked`).
+        spread: has features computed and translations made, but for those into classes and for diversity.
 
     Raises:
         UserError: there is no checkpoint, no test image, or no extractor for a method that needs one.
@@ -92,8 +95,8 @@ def evaluate_run(
     columns: list[Column] = []
     notes: list[str] = []
     if extractor:
-        evaluator = Evaluator.of(images, extractor, extras.labels, translator, on_event)
-        columns, notes = _distances(evaluator, translator, translator.domain(to), scored, extras)
+        evaluator = Evaluator.of(images, extractor, extras.labels, translator, on_event, spread)
+        columns, notes = _distances(evaluator, translator, translator.domain(to), scored, extras, device)
         protocol = evaluator.protocol(translator)
         notes += lost_notes(images.inputs, evaluator.read, f"test images of {images.names[0]}")
     if supports(translator.method, Classifying):
@@ -108,7 +111,12 @@ def evaluate_run(
 
 
 def _distances(
-    evaluator: Evaluator, translator: Translator, to: Domain, scored: Sequence[_Checkpoint], extras: Extras
+    evaluator: Evaluator,
+    translator: Translator,
+    to: Domain,
+    scored: Sequence[_Checkpoint],
+    extras: Extras,
+    device: str,
 ) -> tuple[list[Column], list[str]]:
     """Return the scores of a copy of the input, of real images if they have any, and of checkpoints."""
     copy, notes = evaluator.copy()
@@ -116,7 +124,8 @@ def _distances(
     if ceiling := evaluator.ceiling():
         columns.append(Column(REAL, ceiling))
     for checkpoint in scored:
-        scores, said = evaluator.scores(checkpoint.load(translator), to, checkpoint.title)
+        translation = Translation(checkpoint.path, device, to, checkpoint.load(translator))
+        scores, said = evaluator.scores(translation, checkpoint.title)
         if extras.distance and checkpoint.last:
             score, about = spread_of_styles(translator, to, evaluator.images, extras.distance, evaluator.on_event)
             scores.append(score)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,6 +46,43 @@ NEIGHBOURS = 5
 """k of precision, recall, density and coverage."""
 
 
+class Measured(NamedTuple):
+    """What a batch of translations says by itself.
+
+    Attributes:
+        features: (n, D), of the translations.
+        numbers: (n,), by the names of the scores that are their means.
+        images: the batch, where registered metrics look at it; translations are rounded to 8 bits.
+    """
+
+    features: Features
+    numbers: Mapping[str, Tensor]
+    images: Batch | None
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Measures translations batch by batch."""
+
+    extractor: Extractor
+    appearance: Appearance | None
+    registered: bool
+    """Whether there are registered metrics."""
+
+    def __call__(self, x: Tensor, given: Tensor, truth: Tensor | None) -> Measured:
+        """Measure a batch; translations are rounded to 8 bits first."""
+        y = rounded(given)
+        numbers = {name: measure(*comparable(x, y)) for name, measure in BETWEEN.items()}
+        if self.appearance:
+            numbers |= self.appearance.artefacts_in(x, y)
+        if self.extractor.maps:
+            apart = structure_distance(self.extractor.maps, colour(x), colour(y))
+            numbers[f"{self.extractor.name} self-similarity distance"] = apart
+        if truth is not None:
+            numbers |= {name: score(*comparable(y, truth)) for name, (score, _) in PER_PAIR.items()}
+        return Measured(self.extractor.features([colour(y)]), numbers, (x, y, truth) if self.registered else None)
+
+
 @dataclass(frozen=True)
 class Scorer:
     """The real images of the target domain as an extractor sees them, and what is measured against them."""
@@ -64,10 +102,19 @@ class Scorer:
 
     def scores(self, batches: Iterable[Batch]) -> tuple[list[Score], list[str]]:
         """Return all scores of translations, and what they give cause to say. They are rounded to 8 bits first."""
-        features, means, notes = self.measure(batches)
+        return self.scores_of(itertools.starmap(self.meter, batches))
+
+    def scores_of(self, measured: Iterable[Measured]) -> tuple[list[Score], list[str]]:
+        """Return all scores of translations whose batches were measured, and what they give cause to say."""
+        features, means, notes = self.summed(measured)
         return [*self.distances(features), *means], notes
 
-    def measure(self, batches: Iterable[Batch]) -> tuple[Features, list[Score], list[str]]:
+    @property
+    def meter(self) -> Meter:
+        """What measures a batch."""
+        return Meter(self.extractor, self.appearance, bool(RegisteredScores()))
+
+    def summed(self, measured: Iterable[Measured]) -> tuple[Features, list[Score], list[str]]:
         """Return the features (N, D) of translations, their scores image by image, and what these give cause to say.
 
         The scores of registered metrics are among them.
@@ -75,20 +122,13 @@ class Scorer:
         seen: list[Features] = []
         numbers: dict[str, list[Tensor]] = {}
         registered = RegisteredScores(self.reference)
-        for x, given, truth in batches:
-            y = rounded(given)
-            registered.add(y, x, truth)
-            seen.append(self.extractor.features([colour(y)]))
-            for name, measure in BETWEEN.items():
-                numbers.setdefault(name, []).append(measure(*comparable(x, y)))
-            for name, values in self.appearance.artefacts_in(x, y).items() if self.appearance else ():
+        for one in measured:
+            seen.append(one.features)
+            if one.images:
+                x, y, truth = one.images
+                registered.add(y, x, truth)
+            for name, values in one.numbers.items():
                 numbers.setdefault(name, []).append(values)
-            if self.extractor.maps:
-                apart = structure_distance(self.extractor.maps, colour(x), colour(y))
-                numbers.setdefault(f"{self.extractor.name} self-similarity distance", []).append(apart)
-            for name, (score, _) in PER_PAIR.items() if truth is not None else ():
-                assert truth is not None
-                numbers.setdefault(name, []).append(score(*comparable(y, truth)))
         whole = {name: torch.cat(values) for name, values in numbers.items()}
         better = {**BETTER, **{name: way for name, (_, way) in PER_PAIR.items()}}
         means = [mean_of(name, values, better.get(name, "")) for name, values in whole.items()]

@@ -26,6 +26,8 @@ from instar.core.listing import (
 )
 from instar.core.member import File, Member
 from instar.core.packed import is_packed, parts
+from instar.core.remote import is_address
+from instar.core.remote import listed as listed_in_store
 
 MANIFEST = "manifest.jsonl"
 TIFF = ".tif"
@@ -161,6 +163,8 @@ def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
 
 def _jobs(text: str, left_out: list[LeftOut], out: Path | None = None) -> list[Job]:
     """Return the jobs of one input; what lies in `out` below it are results of earlier runs."""
+    if is_address(text):
+        return _in_store(text)
     path = Path(text)
     if is_packed(path):
         return _in_rows(path, left_out)
@@ -223,6 +227,22 @@ def _in_rows(path: Path, left_out: list[LeftOut]) -> list[Job]:
     if not found:
         raise UserError(f"{path}: no images there")
     return list(found.values())
+
+
+def _in_store(address: str) -> list[Job]:
+    """Return the jobs of the images of a store. Videos are read by a library that knows no stores."""
+    found = []
+    for file in sorted(listed_in_store(address), key=lambda one: in_folders(one.inside)):
+        output = _output(file, file.container)
+        if not all(map(is_visible, PurePosixPath(output).parts)):
+            continue
+        if is_video(Path(file.name)):
+            found.append(Job(str(file), "", lost="videos are read from disks alone"))
+        else:
+            found.append(Job(str(file), output, member=file) if is_image(Path(file.name)) else Job(str(file), ""))
+    if not any(job.output for job in found):
+        raise UserError(f"{address}: no images there{_instead(found)}; what is read: {' '.join(sorted(SUFFIXES))}")
+    return found
 
 
 def _output(file: File, folder: Path) -> str:

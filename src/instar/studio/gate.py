@@ -15,6 +15,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 COOKIE = "instar-studio"
 LARGEST = 1 << 22
 """Bytes of a request that is no upload."""
+PUBLIC = frozenset({"/favicon.ico", "/manifest.json"})
+"""What browsers ask for without their cookies. It says nothing of the folder."""
 PROTECTING = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -60,7 +62,7 @@ class Gate:
         path = scope["path"].lower()
         if "/file=http" in path or "/proxy=" in path or "/stream/http" in path:
             return PlainTextResponse("only files of this studio", 403)
-        return self._without_token(scope, headers) if self.token else None
+        return self._without_token(scope, headers) if self.token and path not in PUBLIC else None
 
     def _without_token(self, scope: Any, headers: Headers) -> Response | None:
         """Return the answer to who does not show the token; to who shows it in the address, a cookie."""

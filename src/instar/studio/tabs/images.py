@@ -75,6 +75,12 @@ def draw(studio: Studio, kind: str) -> str:
     return studio.root.name(out)
 
 
+def _told(label: str, place: str) -> gr.HTML:
+    """Return a place for lines, beside another one where the window is wide."""
+    with gr.Column(min_width=320):
+        return gr.HTML(label=label, show_label=True, container=True, elem_classes="lines", elem_id=place)
+
+
 def build(studio: Studio) -> dict[str, Any]:
     """Lay out the part; returns what others use."""
     root = studio.root
@@ -90,13 +96,9 @@ def build(studio: Studio) -> dict[str, Any]:
         use = gr.Button("Train with them", interactive=False, elem_id="use")
     said = gr.HTML(elem_id="images-said")
     with gr.Row():
-        findings = gr.HTML(
-            label="What was found", show_label=True, container=True, elem_classes="lines", elem_id="findings"
-        )
-        advice = gr.HTML(
-            label="What to do with them", show_label=True, container=True, elem_classes="lines", elem_id="advice"
-        )
-    gallery = gr.Gallery(label="some of them", columns=12, height="auto", interactive=False, elem_id="thumbnails")
+        findings = _told("What was found", "findings")
+        advice = _told("What to do with them", "advice")
+    gallery = gr.Gallery(label="some of them", show_label=False, interactive=False, elem_id="thumbnails")
     method, preset = gr.State(), gr.State()
     with gr.Accordion("No images at hand? Draw some", open=False):
         kind = gr.Dropdown(sorted(KINDS), value="mask", label="what changes between the two domains")

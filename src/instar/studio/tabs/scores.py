@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def score(studio: Studio, names: list[str] | None, extractor: str, on_event: Lis
     if len(runs) > 1:
         raise UserError("choose one run to score, or compare several")
     report = evaluate(runs[0], extractor=extractor, on_event=on_event)
-    return report_page(report, speller=studio.speller)
+    return report_page(replace(report, run=studio.root.name(runs[0])), speller=studio.speller)
 
 
 def compared(studio: Studio, names: list[str] | None, extractor: str, name: str, on_event: Listener = ignore) -> str:
