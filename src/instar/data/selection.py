@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instar.core.batch import Batch, Domain
-from instar.core.config import DataConfig
+from instar.core.batch import Batch, Domain, ManyDomains
+from instar.core.config import DataConfig, ManyDomainsConfig, RunConfig
 from instar.core.errors import Message, UserError, nearest, setting
 from instar.core.listing import LeftOut, composed, left_out_notes
 from instar.data import layouts
@@ -62,6 +62,26 @@ def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
     return select(read(cfg, kind), cfg, kind)
+
+
+def with_number_of_domains(config: RunConfig) -> RunConfig:
+    """Return the settings with the number of domains that the images have, for a method of any number of them.
+
+    Raises:
+        UserError: the images are not there, or of one domain only.
+    """
+    method, data = config.method, config.data
+    if not isinstance(method, ManyDomainsConfig) or method.domains is not None or not data.roots:
+        return config
+    if data.domains:
+        count = len(data.domains)
+    elif len(data.roots) > 1:
+        count = len(data.roots)
+    elif data.source and data.target:
+        count = 2
+    else:
+        count = len(layouts.read(data, ManyDomains).domains)
+    return replace(config, method=replace(method, domains=count))
 
 
 def read(cfg: DataConfig, kind: type[Batch]) -> DataSet:

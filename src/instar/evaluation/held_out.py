@@ -151,7 +151,7 @@ def held_out(
         UserError: there are no test images, no pairs where they are needed, or the domains are other ones than those
             of the training.
     """
-    trained = get(config.name).data
+    trained = get(config.name).kind_of(config.method)
     cfg = replace(config.data, roots=roots or config.data.roots)
     one = len(trained.sources()) == 1
     if one and pairs:
@@ -184,7 +184,7 @@ def held_out(
 def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:
     """Return a sentence if test images are among those of the training, or if that cannot be told."""
     try:
-        trained = find(config.data, get(config.name).data)
+        trained = find(config.data, get(config.name).kind_of(config.method))
     except UserError:
         return ["the training images are not where they were: whether test images are among them is not known"]
     return leak_notes(test, list(chain.from_iterable(trained.train.values())), "test images")

@@ -152,7 +152,7 @@ def spread_of_styles(
 
     BicycleGAN's protocol (Zhu et al. 2017); the same 20 styles for all images.
     """
-    styles = translator.styles(SAMPLES)
+    styles = translator.styles(SAMPLES, to=translator.keys.names[to])
 
     def translations() -> Iterator[Tensor]:
         inputs = islice((one[None] for x, _ in images.batches() for one in x), INPUTS)
