@@ -76,5 +76,5 @@ def test_domains_that_are_named_are_counted(make) -> None:
     assert counted(DataConfig()) == ManyDomainsConfig()
     with pytest.raises(UserError, match="holds one domain only"):
         counted(DataConfig(roots=(make("alone/cat/1.png") / "alone",)))
-    with pytest.raises(UserError, match=r"4 domains \(cat, dog, eel, fox\): choose 3 with data\.domains"):
+    with pytest.raises(UserError, match=r"4 domains \(cat, dog, eel, fox\), not 3: set method\.domains=4, or choose 3"):
         find(DataConfig(roots=(root,)), ManyDomains.of(3))

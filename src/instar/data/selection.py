@@ -141,6 +141,11 @@ def _chosen(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> dict[Domain, s
         if name is not None and _folded(name) not in known:
             raise UserError(f"{setting(mention[domain], name)}: no such domain in {root}{nearest(name, names)}")
         chosen[domain] = None if name is None else known[_folded(name)]
+    if issubclass(kind, ManyDomains) and len(names) != len(chosen) and None in chosen.values():
+        listed, count = ", ".join(names), len(names)
+        number = setting("method.domains", count)
+        choice = f"set {number}" + (f", or choose {len(chosen)} with {setting('data.domains')}" if count > 2 else "")
+        raise UserError(f"{root} holds {count} domains ({listed}), not {len(chosen)}: {choice}")
     return _complete(chosen, names, root, list(dict.fromkeys(mention.values())))
 
 

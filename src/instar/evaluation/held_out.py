@@ -136,7 +136,13 @@ def _results(futures: list[Future[Found]]) -> tuple[list[Found], UnreadableImage
 
 
 def held_out(
-    config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: bool = False, size: int | None = None
+    config: RunConfig,
+    roots: tuple[Path, ...],
+    to: Domain,
+    *,
+    source: Domain | None = None,
+    pairs: bool = False,
+    size: int | None = None,
 ) -> HeldOut:
     """Find the test images for a run.
 
@@ -144,6 +150,7 @@ def held_out(
         config: of the run.
         roots: where they are, laid out as for training; the run's own data if empty.
         to: the direction of the translation.
+        source: domain of the inputs; the first one that is not `to` if None.
         pairs: take the test images as pairs even if the method is trained without.
         size: side of the squares; that of the training if None.
 
@@ -159,7 +166,7 @@ def held_out(
         raise UserError(f"{config.name} takes one folder, so that no side is label maps: {unfit}")
     # One folder is the domain, whatever it is called: another one may be scored than that of the training.
     found = find(cfg.unnamed() if one else cfg, Paired if pairs else trained)
-    source = next(domain for domain in found.kind.parts if domain != to)
+    source = source or next(domain for domain in found.kind.parts if domain != to)
     a, b = found.test[source], found.test[to]
     names, training = (found.names[source], found.names[to]), (found.train[source], found.train[to])
     if not a or not b:

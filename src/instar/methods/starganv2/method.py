@@ -137,7 +137,6 @@ class StarGANv2(Method[ManyDomains]):
         "tiny": Preset(
             about="32 px, for tests: seconds",
             method={
-                "domains": 3,
                 "side": 32,
                 "width": 4,
                 "widest": 8,
