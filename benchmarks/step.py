@@ -7,10 +7,10 @@ Each method and size runs in a process of its own, so that the memory is its own
 all objectives and optimisers included, on images in memory; the median over `--repeat` steps after one warm-up, by the
 clock and in seconds of the processor, which other programs disturb less.
 
-`--ways` are ways of computing the same step, each compared with the first: 32 or bf16, which `+compiled` or
-`+recomputed` may follow (`train.compile`, `train.activation_checkpointing` of all networks). They run in turn,
-`--turns` times, and the medians are compared. Images, networks and chance are the same; what is compiled was compiled
-before the time is taken.
+`--ways` are ways of computing the same step, each compared with the first: 32 or bf16, which `+compiled`,
+`+recomputed` (`train.compile`, `train.activation_checkpointing` of all networks) or `+channels-last` (the layout of
+networks and images) may follow. They run in turn, `--turns` times, and the medians are compared. Images, networks and
+chance are the same; what is compiled was compiled before the time is taken.
 
 `--authors` is a checkout of CUT's repository (taesungp/contrastive-unpaired-translation): `benchmarks/authors.py` runs
 its CUT, FastCUT and CycleGAN in turn with ours. Ratios are printed only if the networks are equal: the same number of
@@ -58,9 +58,10 @@ CASES = {
 """Name in the table and preset; fastcut is a preset of cut. Self-distance, since distances need two images."""
 
 
-WAYS = [f"{precision}{other}" for precision in ("32", "bf16") for other in ("", "+compiled", "+recomputed")]
+OTHERS = ("+compiled", "+recomputed", "+channels-last")
+WAYS = [f"{precision}{other}" for precision in ("32", "bf16") for other in ("", *OTHERS)]
 AUTHORS = ("cyclegan", "cut", "fastcut")
-"""Those that `authors.py` knows."""
+"""Those of CUT's repository that `authors.py` knows."""
 
 
 def main() -> None:
@@ -151,7 +152,10 @@ class Built:
         self.precision, _, other = way.partition("+")
         self.device = device
         self.batch = batch + batch % 2 if name == "bicyclegan" else batch  # half of its batch is encoded
-        self.images = torch.rand(2, self.batch, 3, size, size).to(device) * 2 - 1
+        self.images = [*(torch.rand(2, self.batch, 3, size, size).to(device) * 2 - 1)]
+        if other == "channels-last":
+            self.method.to(memory_format=torch.channels_last)
+            self.images = [x.contiguous(memory_format=torch.channels_last) for x in self.images]
         networks = [net for net in self.method.children() if any(p.requires_grad for p in net.parameters())]
         if other == "recomputed":
             for network in networks:
