@@ -235,6 +235,11 @@ def test_values_that_use_little_of_the_range_are_said(top: int, said: str, tmp_p
         assert words == ((f"all values lie in the lowest {said} of the range, near black",) if said else ())
 
 
+def test_values_below_0_are_of_another_range(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.linspace(-1000, 600, 24 * 32).reshape(24, 32).astype(np.int16))
+    assert notes(read(tmp_path / "a.tif")) == ()
+
+
 @pytest.mark.parametrize(("mode", "colour"), [("L", 0), ("RGB", 2)])
 def test_a_transparent_colour_becomes_an_alpha_channel(mode: str, colour: int, tmp_path: Path) -> None:
     pixels = values(24, 32, len(mode))

@@ -74,6 +74,12 @@ def test_a_plain_folder(make) -> None:
         report(root / "nothing")
 
 
+def test_rows_of_a_table_are_pairs(make) -> None:
+    root = make("a1.png", "b1.png", "a2.png", "b2.png", size=(40, 40))
+    (root / "t.csv").write_text("one,two\na1.png,b1.png\na2.png,b2.png\n")
+    assert any(line.startswith("2 pairs to train on") for line in report(root / "t.csv").lines())
+
+
 def test_pairs_that_do_not_match_are_an_error_only_if_asked_for(make) -> None:
     root = make("A/1.png", "B/2.png", size=(40, 40))
     assert report(root).problems == 0

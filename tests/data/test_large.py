@@ -74,15 +74,16 @@ def test_batches_are_those_of_images_that_are_read_whole(
     assert {tuple(batch.a.shape) for batch in batches} == {(2, 3, 24, 24)}
 
 
+@pytest.mark.parametrize("white", [255, 1])
 @pytest.mark.parametrize("kind", [Unpaired, Paired])
-def test_masks_are_read_by_windows_too(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_are_read_by_windows_too(kind: type, white: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "data"
     for domain in "AB":
         for end in ("", "_mask"):
             (root / f"train{domain}{end}").mkdir(parents=True)
         for i in range(4):
             tiff(root / f"train{domain}/{i}.tif", pixels())
-            mask = np.kron(rng.integers(0, 2, (12, 20)), np.ones((10, 10))).astype(np.uint8) * 255
+            mask = np.kron(rng.integers(0, 2, (12, 20)), np.ones((10, 10))).astype(np.uint8) * white
             tifffile.imwrite(root / f"train{domain}_mask/{i}.tif", mask, tile=(32, 32), metadata=None)
     whole = opened(root, kind, masks="_mask", native=True)
     monkeypatch.setattr(large, "LARGE", 2**24)

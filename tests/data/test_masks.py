@@ -54,6 +54,16 @@ def agree(images: torch.Tensor) -> bool:
     return bool(((images > 0).all(1) | (images == 0).all(1)).all()) and bool((images == 0).any())
 
 
+def test_white_may_be_1(data: Path) -> None:
+    wanted = open_data(of(data), 3, Unpaired, batch=3, seed=0)
+    for path in data.glob("*_mask/*.png"):
+        write(path, (np.asarray(Image.open(path)) > 0).astype(np.uint8))
+    found = open_data(of(data), 3, Unpaired, batch=3, seed=0)
+    assert not any("without white" in str(note) for note in found.notes)
+    assert torch.equal(found.train.batch(0).a, wanted.train.batch(0).a)
+    assert torch.equal(found.samples(1).a, wanted.samples(1).a)
+
+
 @pytest.mark.parametrize("cache_gb", [8.0, 0.0])
 def test_masks_are_cropped_and_mirrored_as_their_images(data: Path, cache_gb: float) -> None:
     found = open_data(of(data, cache_gb=cache_gb), 3, Unpaired, batch=3, seed=0)
@@ -163,7 +173,7 @@ def test_faults_are_one_line(data: Path, tmp_path: Path) -> None:
 
 def test_a_mask_of_another_size_or_without_white_is_named(data: Path) -> None:
     write(data / "trainA_mask/1.png", spots(1, 40, 40))
-    write(data / "trainA_mask/2.png", np.ones((36, 52), np.uint8))
+    write(data / "trainA_mask/2.png", np.full((36, 52), 100, np.uint8))
     found = open_data(of(data, max_bad=0.5), 3, Unpaired, batch=2, seed=0)
     assert [str(why) for _, why in found.bad] == ["a mask of 40 x 40, but 1.png is 52 x 36"]
     assert any("without white" in note.raw for note in found.notes)

@@ -70,8 +70,8 @@ def test_a_run_waits_for_nothing_between_its_reports(method: str, data: Path, tm
             )  # fmt: skip
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    waits = [f"{one.filename}:{one.lineno}" for one in said if "synchronizing CUDA operation" in str(one.message)]
-    assert not waits
+    waits = {f"{one.filename}:{one.lineno}" for one in said if "synchronizing CUDA operation" in str(one.message)}
+    assert not {wait for wait in waits if "checkpoint" not in wait}  # of a phase's end
 
 
 @pytest.mark.parametrize("method", registry.names())
@@ -83,11 +83,11 @@ def test_translates_as_on_the_cpu(method: str, run_directory: Callable[..., Path
 
 
 def test_instance_norm_keeps_bfloat16_and_its_statistics_are_of_float32() -> None:
-    x = (100 + torch.randn(2, 3, 64, 64, device=DEVICE)).bfloat16()
+    x = (10 + torch.randn(2, 3, 64, 64, device=DEVICE)).bfloat16()
     with torch.autocast(DEVICE, torch.bfloat16):
         out = InstanceNorm()(x)
     assert out.dtype == torch.bfloat16
-    torch.testing.assert_close(out.float(), InstanceNorm()(x.float()), rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(out.float(), InstanceNorm()(x.float()), rtol=2**-7, atol=1e-3)
 
 
 def test_the_first_step_is_that_of_the_cpu(data: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat
 from instar.core.images import to_tensor, to_values
+from instar.core.listing import without_suffix
 from instar.core.raster import Raster
 from instar.core.reading import read
 from instar.inference.companions import Companions, hidden, outside_kept, read_companion
@@ -124,6 +125,11 @@ def test_companions_have_the_same_name_in_the_same_folder(tmp_path: Path) -> Non
     assert found.of(Job("in/1.jpg", "1.jpg", key="1")) == tmp_path / "1.png"
     assert found.of(Job("in/sub/1.jpg", "sub/1_x.jpg", key="sub/1")) == tmp_path / "sub/1.tif"
     assert found.of(Job("in/2.x.jpg", "2.x.jpg", key="2.x")) == tmp_path / "2.x.png"
+    for name in ("4.nii.gz", "5.nii.gz", "6.png"):
+        (tmp_path / name).touch()
+    found = Companions(tmp_path, "labels")
+    for name, beside in (("4.tif", "4.nii.gz"), ("5.nii.gz", "5.nii.gz"), ("6.nii.gz", "6.png")):
+        assert found.of(Job(f"in/{name}", name, key=without_suffix(name))) == tmp_path / beside
     with pytest.raises(UserError, match="holds no image 3, with whatever suffix, for it"):
         found.of(Job("in/3.jpg", "3.jpg", key="3"))
     (tmp_path / "1.jpg").touch()

@@ -1,6 +1,7 @@
 """Files of several pages go through a model that changes nothing, and come back with as many, and their times."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from identity import identity
-from PIL import Image
+from PIL import Image, ImageOps
 
 from instar.core.errors import UserError
 from instar.core.formats import own_format
@@ -116,3 +117,61 @@ def test_what_is_no_choice_of_pages_is_refused(tmp_path: Path) -> None:
         TranslationRequest(inputs=("x",), out=tmp_path, pages="all", heatmap=True)
     with pytest.raises(UserError, match="hold no pages"):
         save_all(Stack(tuple(frames())), tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("hides", [False, True])
+@pytest.mark.parametrize("suffix", ["tif", "png", "webp", "gif"])
+def test_pages_are_kept_outside_of_their_masks(
+    suffix: str, hides: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = frames()
+    lossless = {"lossless": True} if suffix == "webp" else {}
+    first.save(tmp_path / f"a.{suffix}", save_all=True, append_images=others, **lossless)
+    inside = np.random.default_rng(1).integers(0, 2, (3, 24, 32)) > 0
+    save_all(Stack(tuple(Raster(one[..., None].astype(np.uint8) * 255) for one in inside)), tmp_path / "masks/a.tif")
+    model = identity()
+    given: list[np.ndarray] = []
+
+    def black(images: Any, **_: Any) -> list[Image.Image]:
+        given.extend(np.asarray(image.convert("RGB")) for image in images)
+        return [Image.new("RGB", image.size) for image in images]
+
+    monkeypatch.setattr(model, "images", black)
+    if hides:
+        monkeypatch.setattr(model, "config", replace(model.config, data=replace(model.config.data, masks="_mask")))
+    translated(model, tmp_path / "out", tmp_path / f"a.{suffix}", pages="all", keep_outside=tmp_path / "masks")
+    before, after = read_all(tmp_path / f"a.{suffix}"), read_all(tmp_path / "out" / f"a.{suffix}")
+    assert isinstance(before, Stack)
+    assert isinstance(after, Stack)
+    far = 40 if suffix == "webp" else 0  # its results are not lossless
+    for one, other, seen, to_see in zip(before.pages, after.pages, inside, given, strict=True):
+        expected, found = (np.asarray(page.convert("RGB"), int) for page in (one, other))
+        assert np.abs(found - expected)[~seen].mean() <= far
+        assert found[seen].mean() <= far
+        assert np.array_equal(to_see[~seen], np.full_like(to_see, 128)[~seen] if hides else expected[~seen])
+
+
+def test_a_page_takes_that_of_its_mask(tmp_path: Path) -> None:
+    first, *others = frames(mode="L")
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    masks = [np.full((24, 32, 1), value, np.uint8) for value in (0, 255, 0)]
+    save_all(Stack(tuple(map(Raster, masks))), tmp_path / "masks/a.tif")
+    turned = identity()
+    turned.images = lambda images, **_: [ImageOps.invert(image) for image in images]  # type: ignore[method-assign,assignment]
+    for number, page in enumerate(frames(mode="L"), 1):
+        options = {"pages": number, "keep_outside": tmp_path / "masks", "grid": True}
+        translated(turned, tmp_path / str(number), tmp_path / "a.tif", **options)
+        expected = ImageOps.invert(page) if number == 2 else page
+        assert np.array_equal(np.asarray(read(tmp_path / str(number) / "a.tif")), np.asarray(expected))
+        shown = np.asarray(read(tmp_path / str(number) / "grid.png").convert("L"))[18:, :128]
+        assert abs(float(shown[16:112].mean()) - np.asarray(page).mean()) < 12  # the page itself, not the first
+
+
+def test_a_grid_shows_all_pages(tmp_path: Path) -> None:
+    first, *others = frames(30)
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    translated(identity(), tmp_path / "out", tmp_path / "a.tif", pages="all", grid=True)
+    shown = np.asarray(read(tmp_path / "out/grid.png").convert("RGB"))
+    assert shown.shape == (18 + 20 * 128, 2 * 128, 3)
+    assert np.array_equal(shown[18:, :128], shown[18:, 128:])
+    assert not np.array_equal(shown[18:146], shown[146:274])

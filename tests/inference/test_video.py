@@ -15,11 +15,12 @@ from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat, own_format
-from instar.core.raster import Raster
+from instar.core.raster import LUMA, Raster
 from instar.inference.request import TranslationRequest
 from instar.inference.results import Single
 from instar.inference.translate_files import translate_files
 from instar.inference.video import Clip, Stopped, translate_video
+from instar.inference.video_values import VideoValues
 
 av = pytest.importorskip("av")
 
@@ -48,7 +49,11 @@ def clip(
             made = av.VideoFrame.from_ndarray(picture(size, i), format="rgb24")
             if deep:
                 made = av.VideoFrame.from_ndarray(deep_picture(size), format="rgb48le")
-            made = made.reformat(format=video.pix_fmt, dst_colorspace=video.codec_context.colorspace)
+            made = made.reformat(
+                format=video.pix_fmt,
+                dst_colorspace=video.codec_context.colorspace,
+                dst_color_range=stream.get("color_range", 0),
+            )
             made.pts = i + (i > frames // 2) * 3  # a pause: not all frames take the same time
             out.mux(video.encode(made))
         if tone:
@@ -84,8 +89,9 @@ def same(frames: list[Image.Image]) -> list[Single]:
 
 
 def through(source: Path, target: Path, network: Callable[..., Sequence[Any]] = same, **more: Any) -> Clip:
+    plain = DomainFormat(channels=3)
     options: dict[str, Any] = {"batch": lambda w, h: 4, "tick": lambda done, total: None, "stopped": lambda: False}
-    return translate_video(source, target, network, **(options | more))
+    return translate_video(source, target, network, VideoValues(plain, plain), **(options | more))
 
 
 def frames_of(path: Path) -> list[tuple[float, np.ndarray]]:
@@ -259,19 +265,77 @@ def test_10_bits_through_a_model(form: DomainFormat | None, tmp_path: Path) -> N
     assert np.abs(one - other).max() < 4
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        DomainFormat(channels=4, bands=4, dtype="uint16", low=0, high=65535),
-        DomainFormat(channels=3, bands=3, dtype="uint16", low=0, high=4095),
-        DomainFormat(channels=1, bands=1, dtype="float32", low=-3, high=9),
-    ],
-)
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".avi"])
+@pytest.mark.parametrize("ends", [1, 2])
+def test_black_and_white_stay_where_they_are(ends: int, suffix: str, deep: bool, tmp_path: Path) -> None:
+    """Limited (1) or full (2) range, as the file says, comes back as what the file says."""
+    source = clip(tmp_path / "in.mp4", sound=False, color_range=ends, deep=deep)
+    through(source, tmp_path / f"out{suffix}")
+    for (_, one), (_, other) in zip(frames_of(source), frames_of(tmp_path / f"out{suffix}"), strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 4  # full range taken for limited: 12 to 15
+
+
+def test_values_of_a_model_lie_between_black_and_white(tmp_path: Path) -> None:
+    """In: 16 bits of which 12 count; out: floats."""
+    given = DomainFormat(channels=1, bands=1, dtype="uint16", low=0, high=4095)
+    made = DomainFormat(channels=1, bands=1, dtype="float32", low=-3, high=9)
+    source = clip(tmp_path / "in.mp4", (256, 48), frames=3, sound=False, deep=True)
+    seen: list[Any] = []
+    model = identity(1, (given, made))
+    images = model.images
+    model.images = lambda batch, **how: seen.extend(batch) or images(batch, **how)  # type: ignore[method-assign,func-returns-value]
+    done = translate_files(model, TranslationRequest(inputs=(str(source),), out=tmp_path / "out"))
+    assert not done.failed, done.failed
+    said = "black and white of videos are 0 and 4095 of the inputs (video_range sets others); those of the results are "
+    assert [str(note) for note in done.notes if "black" in str(note)] == [f"{said}-3 and 9"]
+    values = seen[0].pixels
+    assert values.shape == (48, 256, 1)
+    assert np.abs(values[:, :, 0] - deep_picture((256, 48))[..., 0] / 65535 * 4095).max() < 12
+    assert len(np.unique(values)) > 40  # more than 8 bits have
+    one, other = (frames_of(path)[0][1].astype(int) for path in (source, tmp_path / "out/in.mp4"))
+    assert np.abs(one - other).max() < 4
+
+
+def test_black_and_white_may_be_other_values(tmp_path: Path) -> None:
+    form = DomainFormat(channels=1, bands=1, dtype="int16", low=-1000, high=3000)
+    source = clip(tmp_path / "in.mp4", frames=3, sound=False)
+    model = identity(1, (form, form))
+    for ends, scale in (((-1000.0, 3000.0), 1.0), ((0.0, 1000.0), 0.25)):
+        out = tmp_path / f"{ends[0]:g}"
+        done = translate_files(model, TranslationRequest(inputs=(str(source),), out=out, video_range=ends))
+        assert not done.failed, done.failed
+        one, other = (frames_of(path)[0][1] @ np.array(LUMA) for path in (source, out / "in.mp4"))
+        expected = one * scale + (ends[0] + 1000) / 4000 * 255
+        assert np.abs(other - expected).mean() < 5
+        assert not any("clipped" in str(note) for note in done.notes)
+    done = translate_files(model, TranslationRequest(inputs=(str(source),), out=tmp_path / "c", video_range=(0, 9000)))
+    assert any("values outside of -1000 to 3000, clipped" in str(note) for note in done.notes)
+
+
+def test_0_may_be_white(tmp_path: Path) -> None:
+    form = own_format("uint8", 3, 3, inverted=True)
+    source = clip(tmp_path / "in.mp4", frames=3, sound=False)
+    done = translate_files(identity(3, (form, form)), TranslationRequest(inputs=(str(source),), out=tmp_path / "out"))
+    assert not done.failed, done.failed
+    one, other = (frames_of(path)[0][1].astype(int) for path in (source, tmp_path / "out/in.mp4"))
+    assert np.abs(one - other).mean() < 4
+
+
 @pytest.mark.parametrize("side", [0, 1])
-def test_values_that_videos_do_not_hold_are_refused(form: DomainFormat, side: int, tmp_path: Path) -> None:
-    other = own_format("uint8", form.bands if form.bands < 4 else 3, form.channels)
+def test_bands_that_videos_do_not_hold_are_refused(side: int, tmp_path: Path) -> None:
+    form = DomainFormat(channels=4, bands=4, dtype="uint16", low=0, high=65535)
+    other = own_format("uint8", 3, 4)
     model = identity(form.channels, (form, other) if side == 0 else (other, form))
     (tmp_path / "a.mp4").write_bytes(b"never opened")
-    with pytest.raises(UserError, match=r"a\.mp4: a video holds gray or colour.* give its frames as files"):
+    with pytest.raises(UserError, match=r"a\.mp4: a video holds gray or colour.* 4 bands; give its frames as files"):
         translate_files(model, TranslationRequest(inputs=(str(tmp_path / "a.mp4"),), out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_ranges_without_a_sense_are_refused(tmp_path: Path) -> None:
+    asked = {"inputs": (str(clip(tmp_path / "in.mp4", frames=1)),), "out": tmp_path / "out"}
+    with pytest.raises(UserError, match=r"video_range.* of which videos have the whole range"):
+        translate_files(identity(3), TranslationRequest(**asked, video_range=(0, 4095)))
+    with pytest.raises(UserError, match=r"video_range.*must differ"):
+        TranslationRequest(**asked, video_range=(5, 5))

@@ -15,12 +15,14 @@ from PIL import Image
 
 import instar
 from instar.core import reading
+from instar.core.errors import UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.formats import own_format
 from instar.core.images import save
 from instar.core.raster import Raster
 from instar.core.rasters import as_raster
 from instar.core.reading import read
+from instar.core.stack import Stack, save_all
 from instar.core.windows import TiffWindows
 from instar.inference import contact_sheet, window_jobs
 from instar.inference.request import TranslationRequest
@@ -254,6 +256,67 @@ def test_what_is_outside_of_a_mask_stays_and_label_maps_go_along(
     assert (tmp_path / "out_labels/x.png").read_bytes() == (tmp_path / "maps/x.png").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["tif", "png", "npy"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_pages_have_masks_of_their_own_or_one_for_all(
+    kind: str, count: int, run_directory: Runs, tmp_path: Path
+) -> None:
+    model = instar.load(run_directory("cyclegan"), "cpu")
+    pages = rng.integers(0, 256, (3, *SIZE, 3)).astype(np.uint8)
+    file = stacked(tmp_path / "x.tif", *pages)
+    inside = rng.integers(0, 2, (count, *SIZE)) > 0
+    masks = tuple(Image.fromarray(one.astype(np.uint8) * 255) for one in inside)
+    save_all(Stack(masks), tmp_path / f"masks/x.{kind}")
+    save_all(Stack(masks), tmp_path / "maps/x.tif")
+    beside = {"keep_outside": tmp_path / "masks", "labels": tmp_path / "maps", "pages": "all"}
+    whole = translated(model, tmp_path / "whole", file, **beside)
+    assert not whole.failed, whole.failed
+    done = translated(model, tmp_path / "out", file, tile=64, grid=True, **beside)
+    assert not done.failed, done.failed
+    for number, given in enumerate(pages):
+        one, other = (np.int16(read(tmp_path / folder / "x.tif", number)) for folder in ("out", "whole"))
+        assert np.abs(one - other).max() <= 1
+        seen = inside[number if count > 1 else 0]
+        assert np.array_equal(one[~seen], given[~seen])
+        assert not np.array_equal(one[seen], given[seen])
+    assert (tmp_path / "out_labels/x.tif").read_bytes() == (tmp_path / "maps/x.tif").read_bytes()
+    assert np.asarray(read(done.grid)).shape[0] == 18 + 3 * 128
+
+
+@pytest.mark.parametrize("tile", [None, 64])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_masks_of_0_and_1(dtype: str, tile: int | None, run_directory: Runs, tmp_path: Path) -> None:
+    """As segmenters write them."""
+    model, file = instar.load(run_directory("cyclegan"), "cpu"), tiff(tmp_path / "x.tif")
+    inside = np.zeros(SIZE, np.uint8)
+    inside[100:, 150:] = 1  # not all strips and tiles have it
+    save(Image.fromarray(inside * 255), tmp_path / "a/x.tif")
+    save(Raster(inside[..., None].astype(dtype)), tmp_path / "b/x.tif")
+    for folder in "ab":
+        done = translated(model, tmp_path / f"out-{folder}", file, tile=tile, keep_outside=tmp_path / folder)
+        assert not done.failed, done.failed
+    one, other = (np.asarray(read(tmp_path / f"out-{folder}/x.tif")) for folder in "ab")
+    assert np.array_equal(one, other)
+
+
+def test_masks_of_another_number_of_pages_are_refused_by_name(tmp_path: Path) -> None:
+    file = stacked(tmp_path / "x.tif", *np.zeros((3, *SIZE, 3), np.uint8))
+    save_all(Stack((Raster(np.zeros((*SIZE, 1), np.uint8)),) * 2), tmp_path / "masks/x.tif")
+    for setting in ("keep_outside", "labels"):
+        for tile in (None, 64):
+            options = {"tile": tile, "pages": "all", setting: tmp_path / "masks"}
+            ((_, reason),) = translated(identity(3), tmp_path / "out", file, **options).failed
+            assert str(reason).endswith("x.tif has 2 pages, its image 3: give it as many, or one for all of them")
+
+
+def test_a_model_of_two_types_cannot_keep_its_inputs(tmp_path: Path) -> None:
+    save(Raster(np.full((*SIZE, 1), 255, np.uint8)), tmp_path / "masks/x.tif")
+    model = identity(1, (own_format("int16", 1, 1), own_format("float32", 1, 1)))
+    with pytest.raises(UserError, match=r"keep_outside: inputs of this model are 1 x int16, its results 1 x float32"):
+        translated(model, tmp_path / "out", tiff(tmp_path / "x.tif"), keep_outside=tmp_path / "masks")
+    assert not (tmp_path / "out").exists()
+
+
 def test_masks_and_label_maps_of_another_size_and_without_a_file(tmp_path: Path) -> None:
     file, other = tiff(tmp_path / "x.tif"), tiff(tmp_path / "y.tif")
     for folder in ("masks", "maps"):
@@ -269,7 +332,7 @@ def test_masks_and_label_maps_of_another_size_and_without_a_file(tmp_path: Path)
 def test_a_grid_of_large_results_is_made_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tiff(tmp_path / "x.tif")
     monkeypatch.setattr(contact_sheet, "LARGE_FILE", 1000)
-    monkeypatch.setattr(contact_sheet, "read", lambda _: pytest.fail("read as a whole"))
+    monkeypatch.setattr(contact_sheet, "read", lambda *_: pytest.fail("read as a whole"))
     done = translated(identity(3), tmp_path / "out", file, tile=64, grid=True)
     assert done.grid
     shown = np.asarray(read(done.grid).convert("RGB"))

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as nnf
 
-from instar.modules.norms import BatchNorm, InstanceNorm, LayerNorm, adaptive_instance_norm, norm
+from instar.modules.norms import BatchNorm, InstanceNorm, LayerNorm, adaptive_instance_norm, as_batch, norm
 
 
 @pytest.fixture
@@ -24,6 +24,22 @@ def test_instance_norm(x: torch.Tensor) -> None:
     torch.testing.assert_close(found, nnf.instance_norm(x, eps=1e-5))
     torch.testing.assert_close(found.mean((2, 3)), torch.zeros(3, 5), atol=1e-5, rtol=0)
     assert list(InstanceNorm().state_dict()) == []
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_instance_norm_of_gpus_is_that_of_processors(x: torch.Tensor, layout: torch.memory_format) -> None:
+    weight = torch.randn(x.shape, dtype=torch.float64)
+    found = []
+    for function in (as_batch, InstanceNorm()):
+        given = x.double().contiguous(memory_format=layout).requires_grad_()
+        out = function(given)
+        (weight * out).sum().backward()
+        found.append((out, given.grad))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_instance_norm_of_one_number_is_0() -> None:
+    torch.testing.assert_close(as_batch(torch.full((2, 3, 1, 1), 3.0)), torch.zeros(2, 3, 1, 1), atol=1e-3, rtol=0)
 
 
 def test_instance_norm_of_a_flat_image_is_0() -> None:

@@ -41,6 +41,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
     heatmap: bool = False,
     grid: bool = False,
     pages: int | Literal["all", "first"] = "first",
+    video_range: tuple[float, float] | None = None,
     metadata: Literal["strip", "keep"] = "strip",
     keep_outside: AnyPath | None = None,
     labels: AnyPath | None = None,
@@ -85,13 +86,16 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
             images are not translated but drawn anew in their own domain.
         landmarks: write also the landmarks, over input and output in cat_landmarks.png, and in landmarks.csv.
         heatmap: write also where the model looks, laid over the input: cat_heatmap.png.
-        grid: write also grid.png: the first 20 inputs, a row for each, with all their results.
+        grid: write also grid.png: the first 20 inputs, a row for each, with all their results; with all pages, the
+            first 20 pages.
         pages: of files of several pages or frames (TIFF, GIF, APNG, WebP): "all", which gives files of as many, with
             their times; "first"; or the number of one, from 1.
+        video_range: values of the inputs' domain that are black and white in videos, such as (0, 4095); the ends of the
+            range of the domain if None. For models of other values than 8 or 16 bits of gray or colour.
         metadata: "strip" leaves out EXIF data (place, date, camera), XMP data, resolution and georeference of the
             inputs, "keep" puts them into results whose format can hold them. Colour profiles are always kept.
         keep_outside: folder of masks, of the names of the inputs: where a mask is black the result is the input, bit
-            for bit; gray mixes both.
+            for bit; gray mixes both. Of pages each has its own, or one is for all.
         labels: folder of label maps, of the names of the inputs: each is copied, for each result under its name, into a
             folder beside the results, such as "translated_labels".
         ray: translate by all machines of a Ray cluster: "auto", "HOST:PORT", "ray://HOST:PORT", or "local" for this
@@ -125,6 +129,7 @@ def translate(  # noqa: PLR0913  (one for each setting of a request, as the comm
         heatmap=heatmap,
         grid=grid,
         pages=pages,
+        video_range=video_range,
         metadata=metadata,
         keep_outside=None if keep_outside is None else Path(keep_outside),
         labels=None if labels is None else Path(labels),

@@ -211,6 +211,11 @@ def suffix_of(path: PurePath) -> str:
     return _suffix(path.name)
 
 
+def without_suffix(path: str) -> str:
+    """Return the text of a path, with `/` between its parts, without the suffix of its file (`suffix_of`)."""
+    return path[: len(path) - len(_suffix(path.rpartition("/")[2]))]
+
+
 def _suffix(name: str) -> str:
     stem, dot, end = name.lower().rpartition(".")
     if end == "gz" and stem.endswith(".nii"):

@@ -10,16 +10,59 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from instar.core.formats import DomainFormat
+from instar.core.raster import Picture, Raster
 
-if TYPE_CHECKING:  # exported models translate within masks without it
+if TYPE_CHECKING:  # exported models translate within masks without PyTorch
     from torch import Tensor
+
+    from instar.core.windows import ArrayWindows, TiffWindows
 
 MASK = DomainFormat(channels=1)
 """Masks are gray: white where an image counts, black where it does not."""
+_WHITE = 255
+"""Of 8 bits."""
+_ROWS = 256
+"""That are looked at at a time."""
 LEAST = 2.0**-14
 """What a pixel within a mask becomes that is 0 in all channels: less than a hundredth of a grey level of 8 bits."""
+
+
+def as_mask(picture: Picture, largest: int | None = None) -> Picture:
+    """Return a mask in which white is not the end of its type, but 1 or 255, with 8 bits; others as they are.
+
+    Segmenters write 0 and 1, and volumes have 16 bits and more for them.
+
+    Args:
+        picture: the mask, or a part of it.
+        largest: value of the whole mask; that of `picture` if None.
+    """
+    values = _first_band(picture)
+    if values.ndim != 2 or values.dtype.kind not in "iu" or picture.mode == "P" or getattr(picture, "inverted", False):
+        return picture
+    top = int(values.max()) if largest is None else largest
+    if top == 1 or (top == _WHITE and values.dtype.itemsize > 1):
+        return Image.fromarray((values.clip(0, top) * (_WHITE // top)).astype(np.uint8))
+    return picture
+
+
+def largest_of(parts: TiffWindows | ArrayWindows) -> int:
+    """Return the largest value of a mask of integers, looked at in strips; of others 0.
+
+    Raises:
+        NotRead: the file is broken.
+    """
+    if np.dtype(parts.header.dtype).kind not in "iu":
+        return 0
+    height, width = parts.header.height, parts.header.width
+    strips = (parts.window(top, 0, min(top + _ROWS, height), width) for top in range(0, height, _ROWS))
+    return max(int(_first_band(strip).max()) for strip in strips)
+
+
+def _first_band(picture: Picture) -> NDArray[Any]:
+    return picture.pixels[:, :, 0] if isinstance(picture, Raster) else np.asarray(picture)
 
 
 def white(mask: NDArray[Any]) -> NDArray[np.bool_]:

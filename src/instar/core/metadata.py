@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from instar.core import ome
 from instar.core.raster import Picture, Raster
 
 TAGS = "instar.tags"
@@ -19,6 +20,7 @@ DICOM = "instar.dicom"
 """In `info` of an image: the DICOM file that it is from, or was made from."""
 _GIVEN = "instar.metadata"
 """In `info` of a result: what it is saved with. Nothing else there is: it may say where a picture was taken."""
+_DESCRIPTION = 270
 GEO = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 _HELD = {
     "exif": ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"),
@@ -53,11 +55,20 @@ def remember_tags(image: Image.Image, upright: Image.Image) -> None:
         found = {tag: (tags.tagtype[tag], tags[tag]) for tag in GEO if tag in tags}
         if found:
             upright.info[TAGS] = found
+        # Pillow takes these bytes for Latin-1; they are UTF-8, as in the unit of sizes.
+        text = str(tags.get(_DESCRIPTION, "")).encode("latin-1", "replace").decode("utf-8", "replace")
+        if ome.is_ome(text) and (named := ome.said(text)):
+            upright.info[CHANNELS] = named
 
 
 def give(image: Picture, result: Picture) -> None:
     """Let a result have the EXIF data (with place and camera), resolution and georeference of an image."""
     result.info[_GIVEN] = {key: image.info[key] for key in _HELD if key in image.info}
+
+
+def is_named(image: Picture, path: Path) -> bool:
+    """Tell whether an image was given names of channels and sizes of pixels that a file at `path` holds."""
+    return format_of(path) == "TIFF" and CHANNELS in image.info.get(_GIVEN, {})
 
 
 def pass_on(result: Picture, other: Picture) -> None:

@@ -12,10 +12,13 @@ from instar.core.dicom_writing import stored_as
 from instar.core.formats import FULL
 from instar.core.images import to_array, viewable
 from instar.core.listing import READ_ONLY, suffix_of
-from instar.core.metadata import DICOM, format_of, pass_on
+from instar.core.metadata import DICOM, format_of, is_named, pass_on
 from instar.core.raster import Picture, Raster
+from instar.core.rasters import as_raster
 from instar.core.samples import WIDE
 
+_NAMED = ("L", "RGB", "I;16")
+"""Modes whose bands OME-TIFFs say something of."""
 HELD = {
     "JPEG": ("L", "RGB", "CMYK"),
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B"),
@@ -62,6 +65,8 @@ def fit_for(image: Picture, path: Path) -> tuple[Picture, tuple[str, ...]]:
         pass_on(image, seen)
         fitted, words = fit_for(seen, path)
         return fitted, (f"{image.mode} saved as {fitted.mode}, for {path.suffix} files hold no {image.mode}", *words)
+    if image.mode in _NAMED and is_named(image, path):
+        return as_raster(image), ()
     held = HELD.get(kind, (image.mode,))
     if image.mode in held:
         return image, ()

@@ -99,7 +99,7 @@ def sparse(values: NDArray[Any]) -> str:
     if values.dtype.kind != "f" and values.dtype.itemsize == 1:
         return ""
     highest = float(values.max()) / (1 if values.dtype.kind == "f" else 65535)
-    if not 0 < highest < _SPARSE:
+    if not 0 < highest < _SPARSE or values.min() < 0:  # below 0 the range is another one
         return ""
     return f"{_LOWEST} {'sixteenth' if highest < _SPARSE / 2 else 'eighth'} of the range, near black"
 

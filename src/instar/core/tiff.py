@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 from tifffile import PHOTOMETRIC, TIFF, TiffFile, TiffWriter
 
+from instar.core import ome
 from instar.core.metadata import CHANNELS, GEO, TAGS
 from instar.core.raster import TURNED, Header, NotRead, Raster, upright
 
@@ -137,8 +137,8 @@ def make_room(
     pages, *sides = size
     kind: dict[str, Any] = {"dtype": dtype, "tile": (side, side)}
     if named:
-        kind |= {"photometric": "minisblack", "metadata": {"axes": "TCYX", **_kept(named, bands)}}
-        file.write(None, shape=(pages, bands, *sides), **kind, **_said(options))
+        shape, told = ome.layout(named, pages, bands, sides)
+        file.write(None, shape=shape, **kind, **told, **_said(options))
         return
     for _ in range(pages):
         file.write(None, shape=(*sides, bands) if bands > 1 else sides, **kind, **_kind(raster), **_said(options))
@@ -147,18 +147,13 @@ def make_room(
 def _write_named(
     pages: Sequence[Raster], file: TiffWriter, named: Mapping[str, Any], options: Mapping[str, Any]
 ) -> None:
-    """Write pages as an OME-TIFF: a directory for each band of each, with their names if they are as many."""
-    stack = np.stack([page.pixels.transpose(2, 0, 1) for page in pages])
-    metadata = {"axes": "TCYX", **_kept(named, stack.shape[1])}
-    file.write(stack, photometric="minisblack", metadata=metadata, **_said(options))
-
-
-def _kept(named: Mapping[str, Any], bands: int) -> dict[str, Any]:
-    """Return names of channels, if they are as many as bands, and sizes of pixels."""
-    kept = {key: value for key, value in named.items() if key != "Channel"}
-    if len(named.get("Channel", {}).get("Name", ())) == bands:
-        kept["Channel"] = named["Channel"]
-    return kept
+    """Write pages as an OME-TIFF: a directory for each band of each, or for each in colour."""
+    height, width, bands = pages[0].pixels.shape
+    shape, told = ome.layout(named, len(pages), bands, (height, width))
+    planes = np.stack([page.pixels for page in pages])
+    if not ome.is_interleaved(named, bands):
+        planes = planes.transpose(0, 3, 1, 2)
+    file.write(planes.reshape(shape), **told, **_said(options))
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,26 +184,9 @@ def said_by(tif: TiffFile, page: Any) -> dict[str, Any]:
         dpi = tuple(above / below / inches for above, below in pairs if below)
         if len(dpi) == 2 and min(dpi) > 1:  # 1 stands for nothing known
             info["dpi"] = dpi
-    if tif.is_ome and tif.ome_metadata and (named := _channels(tif.ome_metadata)):
+    if tif.is_ome and tif.ome_metadata and (named := ome.said(tif.ome_metadata)):
         info[CHANNELS] = named
     return info
-
-
-def _channels(text: str) -> dict[str, Any]:
-    """Return names of channels and sizes of pixels of OME-XML."""
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError:
-        return {}
-    pixels = next((one for one in root.iter() if one.tag.endswith("}Pixels")), None)
-    if pixels is None:
-        return {}
-    found: dict[str, Any] = {key: value for key, value in pixels.attrib.items() if key.startswith("PhysicalSize")}
-    found |= {key: float(value) for key, value in found.items() if not key.endswith("Unit")}
-    names = [one.attrib.get("Name") for one in pixels if one.tag.endswith("}Channel")]
-    if names and all(names):
-        found["Channel"] = {"Name": names}
-    return found
 
 
 def _pages(tif: TiffFile) -> list[Page]:

@@ -15,7 +15,7 @@ from PIL import Image
 from tifffile import PHOTOMETRIC, TiffFile, TiffWriter
 from typing_extensions import Self
 
-from instar.core import npy, tiff
+from instar.core import npy, ome, tiff
 from instar.core.member import File
 from instar.core.metadata import CHANNELS
 from instar.core.raster import Header, NotRead, Picture, Raster
@@ -251,7 +251,8 @@ class TiffWriting:
         with TiffFile(path) as made:
             offsets = tuple(tuple(page.dataoffsets) for page in made.pages)
             dtype = np.dtype(made.pages[0].dtype).newbyteorder(made.byteorder)
-        self._layout = _Layout(offsets, 1 if named else part.shape[2], dtype)
+        apart = named and not ome.is_interleaved(named, part.shape[2])
+        self._layout = _Layout(offsets, 1 if apart else part.shape[2], dtype)
         self._directories = len(offsets) // pages
         self._file = path.open("r+b", buffering=0)
 

@@ -257,9 +257,11 @@ def _thumbnail(ref: ImageRef) -> Image.Image:
 
 
 def _looks_paired(found: Selection) -> bool:
-    """Tell whether the same file names are on both sides, or the files hold both."""
-    a, b = ([ref.path.stem for ref in refs] for refs in found.train.values())
-    return a == b
+    """Tell whether the same file names are on both sides, the files hold both, or the rows of a table do."""
+    a, b = found.train.values()
+    if [ref.path.stem for ref in a] == [ref.path.stem for ref in b]:
+        return True
+    return not any(ref.entry for ref in a) and [ref.key for ref in a] == [ref.key for ref in b]
 
 
 def _fact(ref: ImageRef) -> Fact:

@@ -18,7 +18,7 @@ from instar.core.evenly import evenly
 from instar.core.events import Listener, Worked, ignore
 from instar.core.formats import DomainFormat
 from instar.core.images import resampling, resize, to_typed
-from instar.core.masks import white
+from instar.core.masks import as_mask, white
 from instar.core.reading import UnreadableImage, notes
 from instar.core.samples import is_sparse
 from instar.data import cache
@@ -105,7 +105,8 @@ def decode(
         UnreadableImage: the file is broken or has other bands, or the image would become too large.
     """
     try:
-        with ref.decoded() as image:
+        with ref.decoded() as found:
+            image = as_mask(found) if mask else found
             array = to_typed(image, form)
             height, width = fit(*array.shape[:2])
             _check_fitted(ref, array.shape[:2], (height, width))

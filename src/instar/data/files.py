@@ -12,7 +12,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from instar.core.listing import beginning, composed
+from instar.core.listing import beginning, composed, without_suffix
 from instar.data.refs import ImageRef, Row
 
 
@@ -46,7 +46,7 @@ class Files(Sequence[ImageRef]):
         first, slash, _ = text.partition("/")
         path = Path(self._begin + inside)
         label = composed(first) if slash else None
-        return ImageRef(path, label=label, key=text.removesuffix(path.suffix))
+        return ImageRef(path, label=label, key=without_suffix(text))
 
     def __iter__(self) -> Iterator[ImageRef]:
         return (self[i] for i in range(len(self.inside)))

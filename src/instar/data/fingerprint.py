@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from instar.core.listing import composed
+from instar.core.listing import composed, without_suffix
 from instar.data import contents
 from instar.data.files import Files
 from instar.data.refs import ImageRef
@@ -79,8 +79,10 @@ def _called(ref: ImageRef) -> str:
     array = f" {ref.entry.array}" if ref.entry else ""
     half = f" {ref.half}" if ref.half else ""
     page = "" if ref.page is None else f" page {ref.page + 1}"
-    suffix = "" if ref.key.endswith(ref.path.suffix) or ref.entry else ref.path.suffix
-    return _one_line(f"{ref.key or ref.path.stem}{suffix}{array}{half}{page}{_class(ref.label)}")
+    stem = without_suffix(ref.path.name)
+    own = ref.path.name[len(stem) :]
+    suffix = "" if ref.key.endswith(own) or ref.entry else own
+    return _one_line(f"{ref.key or stem}{suffix}{array}{half}{page}{_class(ref.label)}")
 
 
 def _called_in(inside: str) -> str:

@@ -17,7 +17,7 @@ from instar.core.evenly import evenly
 from instar.core.formats import DomainFormat
 from instar.core.images import centre_square, resampling, to_tensor, to_values
 from instar.core.listing import natural
-from instar.core.masks import MASK, hide, white
+from instar.core.masks import MASK, as_mask, hide, white
 from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
 from instar.data.refs import ImageRef
@@ -126,7 +126,8 @@ def square_pixels(ref: ImageRef, form: DomainFormat, size: int, *, resample: Ima
     Raises:
         UnreadableImage: the file is broken, or its bands or values are none of the format.
     """
-    with ref.decoded() as image:
+    with ref.decoded() as found:
+        image = as_mask(found) if form is MASK else found
         try:
             values = to_values(image, form)
         except UserError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from instar.core.errors import UserError
 from instar.core.formats import DomainFormat
 from instar.core.images import centre_square, resampling, to_tensor, to_typed, to_values
-from instar.core.masks import MASK, hide, white
+from instar.core.masks import MASK, as_mask, hide, largest_of, white
 from instar.core.raster import NotRead, Picture
 from instar.core.reading import UnreadableImage
 from instar.core.windows import ArrayWindows, TiffWindows, open_parts
@@ -46,9 +47,10 @@ class LargeImage:
             raise UnreadableImage(self.ref.path, "it was changed since the training began")
         with windows:
             try:
-                found: NDArray[Any] = np.ascontiguousarray(
-                    to_typed(windows.window(top, left, bottom, right), self.form)
-                )
+                part = windows.window(top, left, bottom, right)
+                if self.form is MASK:
+                    part = as_mask(part, _largest(self.ref))
+                found: NDArray[Any] = np.ascontiguousarray(to_typed(part, self.form))
             except (NotRead, UserError) as error:
                 raise UnreadableImage(self.ref.path, str(error)) from error
         return found
@@ -95,11 +97,14 @@ def _middle(ref: ImageRef, form: DomainFormat, size: int, resample: Image.Resamp
     windows = _opened(ref)
     if windows is None or min(windows.header.height, windows.header.width) < size:
         with ref.decoded() as image:
-            return _cut(ref, image, form, size, resample)
+            return _cut(ref, as_mask(image) if form is MASK else image, form, size, resample)
     with windows:
         top, left = (windows.header.height - size) // 2, (windows.header.width - size) // 2
         try:
-            return _cut(ref, windows.window(top, left, top + size, left + size), form, size, resample)
+            part = windows.window(top, left, top + size, left + size)
+            if form is MASK:
+                part = as_mask(part, largest_of(windows))
+            return _cut(ref, part, form, size, resample)
         except NotRead as error:
             raise UnreadableImage(ref.path, str(error)) from error
 
@@ -111,6 +116,16 @@ def _cut(ref: ImageRef, image: Picture, form: DomainFormat, size: int, resample:
     except UserError as error:
         raise UnreadableImage(ref.path, error.message.raw) from error
     return to_tensor(centre_square(values, size, resampling(image) if resample is None else resample))
+
+
+@lru_cache(maxsize=4096)
+def _largest(ref: ImageRef) -> int:
+    """Return the largest value of a mask. Errors as of its windows."""
+    windows = _opened(ref)
+    if windows is None:
+        return 0
+    with windows:
+        return largest_of(windows)
 
 
 def _opened(ref: ImageRef) -> TiffWindows | ArrayWindows | None:

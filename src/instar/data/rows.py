@@ -101,15 +101,17 @@ def hold_out(orders: list[Rows], most: int, notes: list[str], *, spread: bool) -
     if all(order.test for order in orders):
         return orders
     counts = [0 if order.test else min(most, len(order.train) // 10) for order in orders]
+    paired = all(len(order.names) > 1 for order in orders)
     if not any(counts):
         few = ", and too few images to keep some from training" if most else ""
-        notes.append(f"there are no test images{few}")
+        notes.append(f"there are no test {'pairs' if paired else 'images'}{few}")
     elif spread:
         what = f"{_count(counts[0], 'image')}, spread over all,"
         notes.append(f"no test folder: {what} kept from training for the sample pictures")
     else:
-        what = _listed(orders, counts)
-        notes.append(f"no test folder: the last {what} are kept from training for the sample pictures")
+        what = f"{_listed(orders, counts)} {'is' if sum(counts) == 1 else 'are'}"
+        missing = "no test pairs" if paired else "no test folder"
+        notes.append(f"{missing}: the last {what} kept from training for the sample pictures")
     kept = []
     for order, count in zip(orders, counts, strict=True):
         cut = len(order.train) - count

@@ -14,7 +14,7 @@ from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
 from instar.core.formats import DomainFormat
 from instar.core.images import to_tensor
-from instar.core.listing import composed, left_out_notes, listed, natural
+from instar.core.listing import composed, left_out_notes, listed, natural, without_suffix
 from instar.core.pairing import paired
 from instar.core.raster import Array
 from instar.core.reading import UnreadableImage
@@ -160,7 +160,7 @@ def _refs(folder: Path, parameter: str, left_out: list[str]) -> list[ImageRef]:
     for path in sorted(listing.images, key=natural):
         inside = path.relative_to(folder)
         label = composed(inside.parts[0]) if inside.parts[1:] else None
-        refs.append(ImageRef(path, label=label, key=inside.with_suffix("").as_posix()))
+        refs.append(ImageRef(path, label=label, key=without_suffix(inside.as_posix())))
     return refs
 
 

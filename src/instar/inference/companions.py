@@ -1,34 +1,38 @@
-"""Masks and label maps of inputs: files of the same names in a folder of their own."""
+"""Masks and label maps of inputs: files of the same names in a folder of their own, with a page for each of theirs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from typing_extensions import Self
 
+from instar.core.config import Pages
 from instar.core.errors import UserError, setting
 from instar.core.files import write_atomically
 from instar.core.formats import FULL, DomainFormat
 from instar.core.images import to_array
-from instar.core.listing import composed, listed
-from instar.core.masks import white
+from instar.core.listing import composed, listed, without_suffix
+from instar.core.masks import as_mask, largest_of, white
 from instar.core.raster import NotRead, Picture, Raster
 from instar.core.rasters import as_raster
-from instar.core.reading import UnreadableImage, probe, read
+from instar.core.reading import UnreadableImage, page_count, probe, read
 from instar.core.samples import WIDE
 from instar.core.stack import Stack
-from instar.core.windows import ArrayWindows, TiffWindows, open_parts
+from instar.core.windows import open_parts
 from instar.inference.jobs import Job, is_file
 from instar.inference.request import TranslationRequest
-from instar.inference.results import Result, Single
+from instar.inference.results import Paged, Result, Single
 from instar.inference.variants import Variant
+
+T = TypeVar("T")
 
 _DIRECT = ("L", "LA", "RGB", "RGBA", "CMYK")
 """Modes whose numbers may be mixed as they are."""
@@ -52,7 +56,7 @@ class Companions:
         self.folder = folder
         self._files: dict[str, Path] = {}
         for path in listed(folder).images:
-            key = composed(path.relative_to(folder).with_suffix("").as_posix())
+            key = composed(without_suffix(path.relative_to(folder).as_posix()))
             other = self._files.setdefault(key, path)
             if other != path:
                 raise UserError(f"{setting(given_as, folder)}: {other.name} and {path.name} would belong to one image")
@@ -81,6 +85,7 @@ class Finish:
         labels_out: Path,
         translations: frozenset[int],
         hides: DomainFormat | None = None,
+        pages: Pages = "first",
     ) -> None:
         """Make one.
 
@@ -90,38 +95,62 @@ class Finish:
             labels_out: where to.
             translations: numbers of the variants that are translations, not pictures about them.
             hides: what the inputs are, for a model that has never seen what lies outside of masks; None for others.
+            pages: of the inputs that are translated.
         """
         self._masks, self._labels, self.labels_out, self._translations = masks, labels, labels_out, translations
-        self._hides = hides
+        self._hides, self._pages = hides, pages
 
     def shown(self, job: Job, given: Picture | Stack) -> Picture | Stack:
         """Return what the network is to see of an input. Errors as of calling it."""
-        if self._hides is None or self._masks is None or isinstance(given, Stack):
+        masks = self._read_masks(job, given) if self._hides else []
+        if self._hides is None or not masks:
             return given
-        return hidden(given, read_companion(self._masks.of(job), given), self._hides)
+        if isinstance(given, Stack):
+            pages = zip(given.pages, masks, strict=True)
+            return replace(given, pages=tuple(hidden(page, mask, self._hides) for page, mask in pages))
+        return hidden(given, masks[0], self._hides)
 
     def __call__(self, job: Job, given: Picture | Stack, result: Result) -> Result:
         """Return the result as it is to be written.
 
         Raises:
-            UserError: the mask or the label map is missing, cannot be read, or is of another size.
+            UserError: the mask or the label map is missing, cannot be read, or is of another size or number of pages.
         """
-        if job.variant not in self._translations or not isinstance(result, Single) or isinstance(given, Stack):
+        if job.variant not in self._translations or not isinstance(result, (Single, Paged)):
             return result
-        if self._labels:
-            labels = self._labels.of(job)
-            read_companion(labels, given)
+        labels = self._labels.of(job) if self._labels else None
+        if labels:
+            read_companion(labels, given, self._pages)
+        finished = self._outside_kept(job, given, result)
+        if labels:
             self._copy(labels, job)
-        if not self._masks:
-            return result
-        return Single(outside_kept(given, result.image, read_companion(self._masks.of(job), given)))
+        return finished
 
-    def of_windows(self, job: Job, size: tuple[int, int]) -> WindowedMask | None:
+    def _outside_kept(self, job: Job, given: Picture | Stack, result: Single | Paged) -> Result:
+        masks = self._read_masks(job, given)
+        if not masks:
+            return result
+        if isinstance(result, Paged) and isinstance(given, Stack):
+            pages = zip(given.pages, result.stack.pages, masks, strict=True)
+            kept = tuple(outside_kept(page, made, mask) for page, made, mask in pages)
+            return Paged(replace(result.stack, pages=kept))
+        assert isinstance(result, Single)
+        assert not isinstance(given, Stack)
+        return Single(outside_kept(given, result.image, masks[0]))
+
+    def _read_masks(self, job: Job, given: Picture | Stack) -> list[Picture]:
+        """Return the masks of an input, one for each of its pages; none if none were given."""
+        if self._masks is None:
+            return []
+        return [as_mask(page) for page in read_companion(self._masks.of(job), given, self._pages)]
+
+    def of_windows(self, job: Job, size: tuple[int, int], pages: int) -> WindowedMask | None:
         """Return the mask of an image that is translated window by window, and copy its label map.
 
         Args:
             job: of the image.
             size: its width and height.
+            pages: how many of its pages are translated.
 
         Raises:
             UserError: as calling it; of a label map only its header is read.
@@ -130,15 +159,17 @@ class Finish:
             return None
         if self._labels:
             labels = self._labels.of(job)
-            try:
-                _check_size(labels, probe(labels)[:2], size)
-            except UnreadableImage as error:
-                raise UserError(error.message.raw) from error
+            for number in set(_numbers(labels, self._pages, pages)):
+                _check_size(labels, _told(partial(probe, labels, number))[:2], size)
             self._copy(labels, job)
-        return WindowedMask.of(self._masks.of(job), size, self._hides) if self._masks else None
+        if not self._masks:
+            return None
+        mask = self._masks.of(job)
+        return WindowedMask(mask, _numbers(mask, self._pages, pages), size, self._hides)
 
     def _copy(self, labels: Path, job: Job) -> None:
-        target = (self.labels_out / job.output).with_suffix(labels.suffix)
+        suffix = labels.name[len(without_suffix(labels.name)) :]
+        target = self.labels_out / f"{without_suffix(job.output)}{suffix}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, labels.read_bytes())
@@ -164,27 +195,27 @@ def finish_of(request: TranslationRequest, made: Sequence[Variant], hides: Domai
     if labels and os.path.realpath(beside) == os.path.realpath(labels.folder):
         why = f"they would be written over themselves; choose another {setting('out')}"
         raise UserError(f"{setting('labels', labels.folder)}: {why}")
-    return Finish(masks, labels, beside, frozenset(n for n, one in enumerate(made) if not one.naming.suffix), hides)
+    translations = frozenset(number for number, one in enumerate(made) if not one.naming.suffix)
+    return Finish(masks, labels, beside, translations, hides, request.pages)
 
 
 class WindowedMask:
-    """A mask of which parts are read: a TIFF or NumPy file that allows it, else it is in memory as a whole."""
+    """A mask of which parts are read: a TIFF or NumPy file that allows it, else a page of it is in memory."""
 
-    def __init__(self, parts: TiffWindows | ArrayWindows | None, whole: Picture | None, hides: DomainFormat | None):
-        """Make one of `of`."""
-        self._parts, self._whole, self._hides = parts, whole, hides
+    def __init__(self, path: Path, numbers: Sequence[int], size: tuple[int, int], hides: DomainFormat | None) -> None:
+        """Open a mask.
 
-    @classmethod
-    def of(cls, path: Path, size: tuple[int, int], hides: DomainFormat | None) -> Self:
-        """Open a mask of an image of a width and height. Errors as of calling a `Finish`."""
-        parts = open_parts(path)
-        try:
-            whole = None if parts else read(path)
-        except UnreadableImage as error:
-            raise UserError(error.message.raw) from error
-        found = parts.header[:2] if parts else whole.size if whole else size
-        _check_size(path, found, size)
-        return cls(parts, whole, hides)
+        Args:
+            path: of the mask.
+            numbers: of the pages of it that belong to those of the image, from 0.
+            size: of the image, width and height.
+            hides: as of `Finish`.
+
+        Raises:
+            UserError: as of calling a `Finish`.
+        """
+        self._path, self._numbers, self._size, self._hides = path, numbers, size, hides
+        self._open(numbers[0])
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +223,12 @@ class WindowedMask:
     def __exit__(self, *raised: Any) -> None:
         if self._parts:
             self._parts.__exit__(*raised)
+
+    def turn_to(self, page: int) -> None:
+        """Go to what belongs to a page of the image, counted from 0."""
+        if self._numbers[page] != self._number:
+            self.__exit__(None, None, None)
+            self._open(self._numbers[page])
 
     def shown(self, given: Picture, top: int, left: int) -> Picture:
         """Return what the network is to see of the part of an input that begins at a row and a column."""
@@ -201,15 +238,26 @@ class WindowedMask:
         """Return a part of a translation that is its input where the mask is black."""
         return outside_kept(given, made, self._part(given, top, left))
 
+    def _open(self, number: int) -> None:
+        self._number = number
+        self._parts = open_parts(self._path, number)
+        self._whole = None if self._parts else as_mask(_told(partial(read, self._path, number)))
+        found = self._parts.header[:2] if self._parts else self._whole.size if self._whole else self._size
+        _check_size(self._path, found, self._size)
+        try:
+            self._largest = largest_of(self._parts) if self._parts else 0
+        except NotRead as error:
+            raise UserError(f"{self._path}: {error}") from error
+
     def _part(self, like: Picture, top: int, left: int) -> Picture:
         right, bottom = left + like.width, top + like.height
         if self._whole:
             return self._whole.crop((left, top, right, bottom))
         assert self._parts
         try:
-            return self._parts.window(top, left, bottom, right)
+            return as_mask(self._parts.window(top, left, bottom, right), self._largest)
         except NotRead as error:
-            raise UserError(str(error)) from error
+            raise UserError(f"{self._path}: {error}") from error
 
 
 def outside_kept(given: Picture, made: Picture, mask: Picture) -> Picture:
@@ -308,18 +356,42 @@ def _mixed(one: NDArray[Any], other: NDArray[Any], weight: NDArray[np.float64]) 
     return np.where(kept, one, mixed.astype(one.dtype))
 
 
-def read_companion(path: Path, given: Picture) -> Picture:
-    """Read a mask or a label map of an image.
+def read_companion(path: Path, given: Picture | Stack, chosen: Pages = "first") -> list[Picture]:
+    """Read a mask or a label map of an image: for each page that is translated its own, or one for all of them.
+
+    Args:
+        path: of the file.
+        given: the image, or its pages.
+        chosen: which of its pages these are.
 
     Raises:
-        UserError: it cannot be read, or is of another size.
+        UserError: it cannot be read, or is of another size or number of pages.
     """
+    numbers = _numbers(path, chosen, len(given.pages) if isinstance(given, Stack) else 1)
+    pages = {number: _told(partial(read, path, number)) for number in dict.fromkeys(numbers)}
+    for page in pages.values():
+        _check_size(path, page.size, given.size)
+    return [pages[number] for number in numbers]
+
+
+def _numbers(path: Path, chosen: Pages, wanted: int) -> list[int]:
+    """Return for each page of an image that is translated the number of what belongs to it in a companion, from 0."""
+    there = _told(partial(page_count, path))
+    if there == 1:
+        return [0] * wanted
+    if chosen == "all":
+        if there != wanted:
+            raise UserError(f"{path} has {there} pages, its image {wanted}: give it as many, or one for all of them")
+        return list(range(there))
+    return [chosen - 1 if isinstance(chosen, int) else 0]
+
+
+def _told(look: Callable[[], T]) -> T:
+    """Look at a companion; that it cannot be read is said with its own name."""
     try:
-        found = read(path)
+        return look()
     except UnreadableImage as error:
         raise UserError(error.message.raw) from error
-    _check_size(path, found.size, given.size)
-    return found
 
 
 def _check_size(path: Path, found: tuple[int, ...], size: tuple[int, int]) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from PIL import Image
 
 from instar.core.board import TILE, board, tile
+from instar.core.config import Pages
 from instar.core.errors import UserError, setting
 from instar.core.formats import DomainFormat
 from instar.core.images import save, viewable
 from instar.core.member import File
 from instar.core.raster import NotRead, Picture
-from instar.core.reading import UnreadableImage, read
+from instar.core.reading import UnreadableImage, page_count, read
 from instar.core.windows import LARGE_FILE, open_windows, smaller
 from instar.inference.jobs import Job, Naming
 
@@ -35,8 +36,9 @@ def write_grid(
     references: Sequence[Path | None],
     out: Path,
     forms: tuple[DomainFormat, DomainFormat],
+    pages: Pages = "first",
 ) -> Path | None:
-    """Write the grid of the first inputs that have all their results, under the references.
+    """Write the grid of the first inputs, or of their pages, that have all their results, under the references.
 
     Args:
         jobs: all, an input's in one row.
@@ -44,11 +46,12 @@ def write_grid(
         references: for each variant the image whose style it takes, if it is one's.
         out: folder of the results.
         forms: of the inputs and of the results.
+        pages: of the inputs that were translated; of all pages each has its row.
 
     Returns:
         its file; None if no input has all its results.
     """
-    rows = _rows(jobs, out, forms)
+    rows = _rows(jobs, out, forms, pages)
     if not rows:
         return None
     if any(references):
@@ -59,24 +62,36 @@ def write_grid(
     return out / GRID
 
 
-def _rows(jobs: Sequence[Job], out: Path, forms: tuple[DomainFormat, DomainFormat]) -> list[list[Image.Image]]:
+def _rows(
+    jobs: Sequence[Job], out: Path, forms: tuple[DomainFormat, DomainFormat], pages: Pages
+) -> list[list[Image.Image]]:
     rows: list[list[Image.Image]] = []
-    for file, found in groupby((job for job in jobs if job.output), key=lambda job: job.file):
+    for file, group in groupby((job for job in jobs if job.output), key=lambda job: job.file):
+        found = list(group)
         try:
-            results = [tile(viewable(_seen(out / job.output), forms[1])) for job in found]
-            rows.append([tile(viewable(_seen(file), forms[0])), *results])
+            for given, made in _numbers(file, pages):
+                results = [tile(viewable(_seen(out / job.output, made), forms[1])) for job in found]
+                rows.append([tile(viewable(_seen(file, given), forms[0])), *results])
+                if len(rows) == ROWS:
+                    return rows
         except (UnreadableImage, NotRead):
             continue  # it failed, as the manifest says
-        if len(rows) == ROWS:
-            break
     return rows
 
 
-def _seen(file: File) -> Picture:
-    """Read a picture, of a large file one that is made smaller without reading all of it."""
+def _numbers(file: File, pages: Pages) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of pages of an input, from 0, each with that of its result."""
+    if pages == "all":
+        yield from ((number, number) for number in range(page_count(file)))
+    else:
+        yield pages - 1 if isinstance(pages, int) else 0, 0
+
+
+def _seen(file: File, page: int) -> Picture:
+    """Read a page, of a large file one that is made smaller without reading all of it."""
     large = isinstance(file, Path) and file.is_file() and file.stat().st_size > LARGE_FILE
-    windows = open_windows(file) if large else None
+    windows = open_windows(file, page) if large else None
     if windows is None:
-        return read(file)
+        return read(file, page)
     with windows:
         return smaller(windows, 2 * TILE)

@@ -22,7 +22,7 @@ from instar.core.listing import (
     left_out_notes,
     listed,
     natural,
-    suffix_of,
+    without_suffix,
 )
 from instar.core.member import File, Member
 from instar.core.packed import is_packed, parts
@@ -75,11 +75,11 @@ class Naming(NamedTuple):
     def of(self, output: str) -> str:
         """Return the path of the result for an input's path."""
         path = PurePosixPath(output)
-        own = suffix_of(path)
-        suffix = self.suffix or path.name[len(path.name) - len(own) :]
+        stem = without_suffix(path.name)
+        suffix = self.suffix or path.name[len(stem) :]
         if self.held is not None and suffix.lower() in SUFFIXES - self.held:
             suffix = TIFF
-        return path.with_name(f"{path.name[: len(path.name) - len(own)]}{self.ending}{suffix}").as_posix()
+        return path.with_name(f"{stem}{self.ending}{suffix}").as_posix()
 
 
 def collect(
@@ -153,7 +153,7 @@ def image_files(inputs: Sequence[str]) -> list[Job]:
 def _named(job: Job, variants: Sequence[Naming]) -> list[Job]:
     if not job.output:
         return [job]
-    key = PurePosixPath(job.output).with_suffix("").as_posix()
+    key = without_suffix(job.output)
     return [
         job._replace(output=naming.of(job.output), variant=number, key=key) for number, naming in enumerate(variants)
     ]

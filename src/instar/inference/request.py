@@ -69,17 +69,21 @@ class TranslationRequest(Settings):
     heatmap: bool = False
     """Write also where the model looks, laid over the input: cat_heatmap.png."""
     grid: bool = False
-    """Write also grid.png: the first 20 inputs, a row for each, with all their results."""
+    """Write also grid.png: the first 20 inputs, a row for each, with all their results; with `pages` all, the first 20
+    pages."""
     pages: Pages = "first"
     """Of files of several pages or frames (TIFF, GIF, APNG, WebP): all, which gives files of as many, with their times;
     the first; or the number of one, from 1."""
+    video_range: tuple[float, float] | None = None
+    """Values of the inputs' domain that are black and white in videos, such as 0 4095; the ends of the range of the
+    domain if not given. For models of other values than 8 or 16 bits of gray or colour. Give the inputs before it."""
     metadata: Literal["strip", "keep"] = "strip"
     """What becomes of EXIF data (place, date, camera), XMP data, resolution and georeference of the inputs: strip
     leaves them out, keep puts them into results whose format can hold them. Colour profiles are always kept."""
 
     keep_outside: Path | None = None
     """Folder of masks, of the names of the inputs: where a mask is black the result is the input, bit for bit; gray
-    mixes both."""
+    mixes both. Of pages each has its own, or one is for all."""
     labels: Path | None = None
     """Folder of label maps, of the names of the inputs, which the translation leaves as they are: each is copied, for
     each result under its name, into a folder beside the results, such as translated_labels."""
@@ -88,6 +92,8 @@ class TranslationRequest(Settings):
         super().__post_init__()
         check_tile(self.tile, self.tile_statistics)
         check_pages("pages", self.pages)
+        if self.video_range and self.video_range[0] == self.video_range[1]:
+            raise UserError(f"{setting('video_range', self.video_range)}: black and white must differ")
         if not self.inputs:
             raise UserError("nothing to translate: give images, folders, or patterns such as 'photos/*.jpg'")
         stems = [reference.stem for reference in self.reference]
@@ -103,7 +109,7 @@ class TranslationRequest(Settings):
             first, second = sorted(["interpolate", other])
             raise UserError(f"{setting(first)} and {setting(second)}: give one of the two; {why}")
 
-        names = ("interpolate", "landmarks", "heatmap", "grid", "keep_outside", "labels")
+        names = ("interpolate", "landmarks", "heatmap")
         if self.pages == "all" and any(getattr(self, name) for name in names):
             other = next(name for name in names if getattr(self, name))
             both = f"{setting('pages', 'all')} and {setting(other)}"

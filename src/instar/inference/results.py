@@ -65,8 +65,9 @@ class Paged:
         fitted = [fit_for(page, path) for page in self.stack.pages]
         # Frames of a GIF are colours when they are read, and a palette again here: nothing is lost.
         words = () if path.suffix.lower() == ".gif" else dict.fromkeys(word for _, said in fitted for word in said)
-        save_all(replace(self.stack, pages=tuple(page for page, _ in fitted)), path)
-        return *words, *saved_with(self.stack.pages[0], path)[1]
+        pages = tuple(page for page, _ in fitted)
+        save_all(replace(self.stack, pages=pages), path)
+        return *words, *saved_with(pages[0], path)[1]
 
     def rows(self, file: str) -> Iterable[Sequence[object]]:
         """Return nothing."""

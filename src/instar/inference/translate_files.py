@@ -35,7 +35,7 @@ from instar.inference.load import load
 from instar.inference.manifest import Failure, Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.variants import Variant, variants
-from instar.inference.video_jobs import check_videos, work_videos
+from instar.inference.video_jobs import told, values_of, work_videos
 
 LANDMARKS = "landmarks.csv"
 WORK = "translating images"
@@ -118,8 +118,11 @@ def translate_files(
     jobs = collect(request.inputs, request.out, [variant.naming for variant in made], tell)
     if request.grid:
         check_grid(jobs)
-    forms = _given(request, translator), translator.format_of(translator.domain(request.domain))
-    check_videos(request, [job for job in jobs if job.video], forms)
+    forms = _forms(request, translator)
+    videos = [job for job in jobs if job.video]
+    values = values_of(request, videos, forms)
+    if videos and (line := told(values)):
+        tell(line)
     finish = finishing(request, made, translator)
     total = sum(bool(job.output or job.lost) for job in jobs)
 
@@ -150,7 +153,7 @@ def translate_files(
         stopped=tally.ok + len(tally.failed) < total,
         manifest=manifest,
         landmarks=landmarks,
-        grid=_grid(jobs, made, folder, forms) if request.grid else None,
+        grid=_grid(jobs, made, folder, forms, request.pages) if request.grid else None,
         labels=finish.labels_out if request.labels else None,
         notes=tuple(one.text for one in hear.notes),
     )
@@ -200,6 +203,11 @@ def _reader(pages: Pages, form: DomainFormat) -> Callable[[File], Read]:
     return reader if form.plain else loaded
 
 
+def _forms(request: TranslationRequest, translator: BaseTranslator) -> tuple[DomainFormat, DomainFormat]:
+    """Return what the inputs and the results are."""
+    return _given(request, translator), translator.format_of(translator.domain(request.domain))
+
+
 def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFormat:
     """Return what the inputs are."""
     source = request.source or translator.source_of(request.domain)
@@ -208,7 +216,11 @@ def _given(request: TranslationRequest, translator: BaseTranslator) -> DomainFor
 
 def finishing(request: TranslationRequest, made: Sequence[Variant], translator: BaseTranslator) -> Finish:
     """Return what is done with results before they are written. Errors as of `finish_of`."""
-    return finish_of(request, made, _given(request, translator) if translator.config.data.masks else None)
+    given, result = _forms(request, translator)
+    if request.keep_outside and not given.plain and (given.bands, given.type) != (result.bands, result.type):
+        kinds = f"inputs of this model are {given.bands} x {given.dtype}, its results {result.bands} x {result.dtype}"
+        raise UserError(f"{setting('keep_outside')}: {kinds}: one cannot stand in for the other")
+    return finish_of(request, made, given if translator.config.data.masks else None)
 
 
 class Order(NamedTuple):
@@ -277,7 +289,8 @@ def work_through(
             stopped=stopped,
         )
     first += len(windowed)
-    work_videos(videos, first, out, made, tally, request=request, device=device, hear=hear, stopped=stopped)
+    values = values_of(request, videos, _forms(request, translator))
+    work_videos(videos, first, out, made, tally, values, request=request, device=device, hear=hear, stopped=stopped)
 
 
 def divided(
@@ -294,10 +307,10 @@ def divided(
 
 
 def _grid(
-    jobs: Sequence[Job], made: Sequence[Variant], out: Path, forms: tuple[DomainFormat, DomainFormat]
+    jobs: Sequence[Job], made: Sequence[Variant], out: Path, forms: tuple[DomainFormat, DomainFormat], pages: Pages
 ) -> Path | None:
     namings, references = [variant.naming for variant in made], [variant.reference for variant in made]
-    return write_grid(jobs, namings, references, out, forms)
+    return write_grid(jobs, namings, references, out, forms, pages)
 
 
 def looker(request: TranslationRequest, translator: BaseTranslator, hear: Listener) -> Callable[[Job, Size], None]:

@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from instar.core.errors import UserError
 from instar.core.files import temporary_beside
-from instar.core.images import eight_bit, to_array
-from instar.core.raster import Picture, Raster
 from instar.inference.flicker import Flicker
 from instar.inference.jobs import VIDEOS
 from instar.inference.results import Result, Single
+from instar.inference.video_values import Pixels, VideoValues
 
 _RATE, _BASE = Fraction(25), Fraction(1, 90_000)
 """Frames a second, and units of time, where a file says none."""
@@ -35,11 +33,12 @@ _USUAL = (_X264, {"crf": "17"})
 """Codec and settings of the others. Little is lost beside what the network changes."""
 _DEEP = "10le"
 """End of the names of FFmpeg's formats of pixels with 10 bits a channel."""
-_COLOURS = ("color_range", "colorspace", "color_primaries", "color_trc")
+_COLOURS = ("colorspace", "color_primaries", "color_trc")
+_FULL_RANGE = 2
+"""FFmpeg's number for black and white at the ends of all values; others have them at 16 and 235 of 255."""
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Network = Callable[[list[Any]], Sequence[Result]]
-"""Makes results of pictures: PIL images, or rasters of 16 bits for videos of more than 8."""
+"""Makes results of pictures of the inputs' domain."""
 
 
 class Stopped(Exception):  # noqa: N818  (nothing is wrong)
@@ -76,6 +75,7 @@ def translate_video(
     source: Path,
     target: Path,
     network: Network,
+    values: VideoValues,
     *,
     batch: Callable[[int, int], int],
     tick: Callable[[int, int], None],
@@ -87,6 +87,7 @@ def translate_video(
         source: the video.
         target: file of the result; its suffix says the format.
         network: makes pictures of frames of one size.
+        values: between frames and what the network takes and makes.
         batch: how many frames of a width and height go together.
         tick: told how many frames are done, and how many there are, 0 if that is not known.
         stopped: asked after each batch.
@@ -102,7 +103,7 @@ def translate_video(
         first = _first_frame(av, source)
         with av.open(str(source)) as clip, av.open(str(part), "w", format=VIDEOS[target.suffix.lower()]) as out:
             writer = _Writer(av, clip, out, first, target.suffix.lower())
-            found = _through(writer, network, batch, tick, stopped)
+            found = _through(writer, network, values, batch, tick, stopped)
         part.replace(target)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
@@ -115,6 +116,7 @@ def translate_video(
 def _through(
     writer: _Writer,
     network: Network,
+    values: VideoValues,
     batch: Callable[[int, int], int],
     tick: Callable[[int, int], None],
     stopped: Callable[[], bool],
@@ -122,7 +124,7 @@ def _through(
     done, flicker = 0, Flicker()
     for frames in _batches(writer.frames(), batch(writer.width, writer.height)):
         given = [_upright(frame, deep=writer.deep) for frame in frames]
-        for frame, one, other in zip(frames, given, _made(network, given), strict=True):
+        for frame, one, other in zip(frames, given, _made(network, values, given), strict=True):
             flicker.add(_shallow(one), _shallow(other))
             writer.write(frame, other)
         done += len(frames)
@@ -130,7 +132,7 @@ def _through(
         if stopped():
             raise Stopped
     writer.finish()
-    return Clip(writer.width, writer.height, done, float(writer.rate), flicker, tuple(writer.notes))
+    return Clip(writer.width, writer.height, done, float(writer.rate), flicker, (*writer.notes, *values.notes))
 
 
 class _Writer:
@@ -147,6 +149,8 @@ class _Writer:
         self._size = first.width, first.height
         self._base = self._video.time_base or _BASE
         self._space = first.colorspace
+        # Of MPEG-4 in .avi nobody could tell.
+        self._full = self._video.codec_context.color_range == _FULL_RANGE and suffix != ".avi"
         self._last: int | None = None
         self._depth = max(component.bits for component in first.format.components)
         self.deep = self._depth > 8 and _holds_10_bits(av, suffix)
@@ -170,7 +174,8 @@ class _Writer:
     def write(self, frame: Any, pixels: Pixels) -> None:
         """Write the translation of a frame at its time."""
         made = self._av.VideoFrame.from_ndarray(pixels, format=_layout(deep=self.deep))
-        made = made.reformat(format=self._stream.pix_fmt, dst_colorspace=self._space)
+        ends = {"dst_color_range": _FULL_RANGE} if self._full else {}
+        made = made.reformat(format=self._stream.pix_fmt, dst_colorspace=self._space, **ends)
         made.pts, made.time_base = self._time(frame), self._base
         self._put(self._stream.encode(made))
 
@@ -203,6 +208,8 @@ class _Writer:
             stream.codec_context.sample_aspect_ratio = given.sample_aspect_ratio
         for name in _COLOURS:
             setattr(stream.codec_context, name, getattr(given, name))
+        if self._full or given.color_range != _FULL_RANGE:
+            stream.codec_context.color_range = given.color_range
         if odd:
             self.notes.append("of odd width or height: colours are written at full size, which not all players show")
         return stream
@@ -258,17 +265,10 @@ def _upright(frame: Any, *, deep: bool) -> Pixels:
     return upright
 
 
-def _made(network: Network, frames: Sequence[Pixels]) -> list[Pixels]:
-    deep = frames[0].dtype == np.uint16
-    results = network([Raster(pixels) if deep else Image.fromarray(pixels) for pixels in frames])
+def _made(network: Network, values: VideoValues, frames: Sequence[Pixels]) -> list[Pixels]:
+    results = network([values.to_domain(pixels) for pixels in frames])
     pictures = [result.image for result in results if isinstance(result, Single)]
-    return [_in_16_bits(picture) if deep else eight_bit(picture) for picture in pictures]
-
-
-def _in_16_bits(picture: Picture) -> NDArray[np.uint16]:
-    """Return the colours (H, W, 3) of a picture over the whole range of 16 bits."""
-    pixels = to_array(picture, 3)
-    return pixels.astype(np.uint16) * np.uint16(257) if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
+    return [values.to_video(picture, deep=frames[0].dtype == np.uint16) for picture in pictures]
 
 
 def _batches(frames: Iterator[Any], count: int) -> Iterator[list[Any]]:

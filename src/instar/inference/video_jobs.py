@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from instar.core.errors import UserError, setting
@@ -14,10 +15,13 @@ from instar.inference.manifest import Tally
 from instar.inference.request import TranslationRequest
 from instar.inference.variants import Variant
 from instar.inference.video import Stopped, translate_video
+from instar.inference.video_values import VideoValues, is_seen
 
 
-def check_videos(request: TranslationRequest, videos: Sequence[Job], forms: tuple[DomainFormat, DomainFormat]) -> None:
-    """Refuse what is not made of videos.
+def values_of(
+    request: TranslationRequest, videos: Sequence[Job], forms: tuple[DomainFormat, DomainFormat]
+) -> VideoValues:
+    """Return what black and white of videos mean, and refuse what is not made of them.
 
     Args:
         request: what is asked for.
@@ -28,10 +32,12 @@ def check_videos(request: TranslationRequest, videos: Sequence[Job], forms: tupl
         UserError: it names the setting, or what videos do not hold.
     """
     for what, form in zip(("inputs", "translations"), forms, strict=True):
-        if videos and not _is_seen(form):
-            holds = "a video holds gray or colour over its whole range"
-            others = f"{form.bands} x {form.dtype} from {form.low:g} to {form.high:g}"
-            raise UserError(f"{videos[0].source}: {holds}, {what} of this model are {others}; give its frames as files")
+        if videos and not form.plain and form.bands not in (1, 3):
+            holds = f"a video holds gray or colour, {what} of this model have {form.bands} bands"
+            raise UserError(f"{videos[0].source}: {holds}; give its frames as files")
+    if request.video_range and forms[0].plain:
+        why = "images of this model are gray or colour of 8 or 16 bits, of which videos have the whole range"
+        raise UserError(f"{setting('video_range', request.video_range)}: {why}")
     pictures = {
         "interpolate": request.interpolate,
         "landmarks": request.landmarks,
@@ -44,11 +50,21 @@ def check_videos(request: TranslationRequest, videos: Sequence[Job], forms: tupl
     for name, given in pictures.items():
         if videos and given:
             raise UserError(f"{setting(name)}: {videos[0].source} is a video, of which there is only the translation")
+    return VideoValues(*forms, request.video_range)
 
 
-def _is_seen(form: DomainFormat) -> bool:
-    """Tell whether images of a domain are gray or colour over the whole range of their type, as those of videos."""
-    return form.plain or (form.whole_type and form.bands in (1, 3) and not form.inverted)
+def told(values: VideoValues) -> str:
+    """Return in a line what black and white of videos are taken for; nothing where that is what they look like."""
+    given, made = values.given, values.made
+    if is_seen(given) and is_seen(made) and not values.ends:
+        return ""
+    choice = "" if values.ends else f" ({setting('video_range')} sets others)"
+    taken = _ends([values.ends] if values.ends else given.ranges)
+    return f"black and white of videos are {taken} of the inputs{choice}; those of the results are {_ends(made.ranges)}"
+
+
+def _ends(ranges: Sequence[tuple[float, float]]) -> str:
+    return " and ".join(", ".join(f"{one:g}" for one in side) for side in zip(*ranges, strict=True))
 
 
 def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
@@ -57,6 +73,7 @@ def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
     out: Path,
     made: Sequence[Variant],
     tally: Tally,
+    values: VideoValues,
     *,
     request: TranslationRequest,
     device: str,
@@ -71,6 +88,7 @@ def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
         out: folder for the results.
         made: the variants.
         tally: told what became of each.
+        values: from `values_of`.
         request: says how.
         device: that computes.
         hear: told of frames and of flicker.
@@ -88,6 +106,7 @@ def work_videos(  # noqa: PLR0913  (what `work` takes, for another kind of job)
                 Path(job.source),
                 out / job.output,
                 made[job.variant].make,
+                replace(values, notes={}),
                 batch=batch,
                 tick=lambda done, total: hear(Worked(FRAMES, done, total)),
                 stopped=stopped,

@@ -17,8 +17,8 @@ from instar.core.events import Event, Listener, note
 from instar.core.files import temporary_beside
 from instar.core.formats import DomainFormat
 from instar.core.images import clipping_notes
-from instar.core.metadata import CHANNELS, give, saved_with
-from instar.core.raster import Header, NotRead, Picture, Raster
+from instar.core.metadata import give, saved_with
+from instar.core.raster import Header, NotRead, Picture
 from instar.core.rasters import as_raster
 from instar.core.reading import bytes_to_read, too_large
 from instar.core.samples import pages_lost
@@ -169,11 +169,11 @@ class _Translation:
         self.writing.write(box.top, box.left, made, self.page)
 
     def _begun(self, like: Picture) -> TiffWriting:
-        options = {"icc_profile": like.info.get("icc_profile"), **saved_with(as_raster(like), self.out)[0]}
-        self.notes |= dict.fromkeys(saved_with(like, self.out)[1])
-        if not isinstance(like, Raster):
-            options.pop(CHANNELS, None)
-        return TiffWriting(self.part, (self.shape[-2], self.shape[-1]), like, options, self.pages)
+        raster = as_raster(like)
+        told, lost = saved_with(raster, self.out)
+        options = {"icc_profile": like.info.get("icc_profile"), **told}
+        self.notes |= dict.fromkeys(lost)
+        return TiffWriting(self.part, (self.shape[-2], self.shape[-1]), raster, options, self.pages)
 
     def _picture(self, box: Box) -> Picture:
         try:
@@ -257,7 +257,7 @@ def _translated(
     try:
         with ExitStack() as stack:
             stack.enter_context(first)
-            mask = finish.of_windows(job, (header.width, header.height))
+            mask = finish.of_windows(job, (header.width, header.height), pages)
             if mask:
                 stack.enter_context(mask)
             source, form, keep = model.format_into(to), model.format_of(to), request.metadata == "keep"
@@ -266,6 +266,8 @@ def _translated(
             for one.page in range(pages):
                 if one.page:
                     one.windows = stack.enter_context(_opened(job, one.page))
+                if mask:
+                    mask.turn_to(one.page)
                 model.translate_windows(one, to, one.write, seed=request.seed, style=drawn, fitting=fitting)
             facts = {"width": header.width, "height": header.height, "mode": mode}
             facts |= {"pages": pages} if pages > 1 else {}

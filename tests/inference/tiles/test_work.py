@@ -76,3 +76,37 @@ def test_a_norm_after_a_convolution_reads_it_once() -> None:
     assert work.strips == 8
     work.tensor(out.current())
     assert work.strips == 16
+
+
+@torch.no_grad()
+def test_what_is_soon_computed_is_not_written_to_disk() -> None:
+    """The first convolution and the last but one are as large as the image and cheap; what is computed is the same."""
+    x = torch.rand(1, 3, 96, 64)
+    net = ResnetGenerator(3, 16, 2).eval()
+    channels = net(x).shape[1]
+    whole = [work_for(x, 8, memory) for memory in (2**30, 0)]
+    found = []
+    for work in whole:
+        out = net(tiled_of(x, work))
+        found.append(work.tensor(out.current()))
+        del out
+        gc.collect()
+    assert found[0].shape[1] == channels
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+    assert whole[0].space.most_on_disk == 0
+    large = 16 * 96 * 64 * 4
+    assert 0 < whole[1].space.most_on_disk < whole[0].space.most_in_memory - large / 2
+
+
+@torch.no_grad()
+def test_costly_features_are_kept_on_disk() -> None:
+    """A convolution of many channels is computed once: it takes longer than a disk."""
+    x = torch.rand(1, 3, 64, 48)
+    for inner, kept in ((4, 0), (64, 128 * 64 * 48 * 4)):
+        work = work_for(x, 8, 0)
+        net = nn.Sequential(nn.Conv2d(3, inner, 1), nn.Conv2d(inner, 128, 3, padding=1))
+        out = net(tiled_of(x, work))
+        assert work.space.on_disk == kept
+        assert torch.allclose(work.tensor(out.current()), net(x), atol=1e-5)
+        del out
+        gc.collect()

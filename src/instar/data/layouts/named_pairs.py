@@ -7,7 +7,7 @@ from typing import final
 
 from instar.core.config import DataConfig
 from instar.core.errors import UserError, setting
-from instar.core.listing import LeftOut, Listing, Why, composed, listed, sub_folders
+from instar.core.listing import LeftOut, Listing, Why, composed, listed, sub_folders, without_suffix
 from instar.data.dataset import DataSet, Splits
 from instar.data.layouts import tree
 from instar.data.layouts.layout import Layout
@@ -63,9 +63,10 @@ def _by_side(folder: Path | None, expression: str) -> tuple[dict[str, list[Image
     sides: dict[str, list[ImageRef]] = {}
     left = {one.path: one for one in found.left_out}
     for path in found.images:
-        name = composed(path.stem)
+        stem = without_suffix(path.name)
+        name = composed(stem)
         if pair_of(expression, name) is None:
             left[path] = LeftOut(path, Why.UNMATCHED)
         else:
-            sides.setdefault(side_of(expression, name) or NAMELESS, []).append(ImageRef(path, key=path.stem))
+            sides.setdefault(side_of(expression, name) or NAMELESS, []).append(ImageRef(path, key=stem))
     return sides, left

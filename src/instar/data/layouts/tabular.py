@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from instar.core import packed
 from instar.core.errors import UserError
-from instar.core.listing import LeftOut
+from instar.core.listing import LeftOut, without_suffix
 from instar.core.member import File
 from instar.core.packed import Part, Row
 from instar.data.dataset import DataSet, Split, Splits
@@ -116,8 +116,8 @@ def _keyed(images: Sequence[_Image]) -> list[_Image]:
 def _key(file: File, folder: str = "") -> str:
     if isinstance(file, Path):
         place = Path(os.path.relpath(file, folder) if folder else file.name)
-        return place.with_suffix("").as_posix()
-    return PurePosixPath(file.inside).with_suffix("").as_posix()
+        return without_suffix(place.as_posix())
+    return without_suffix(file.inside)
 
 
 def _split(part: Part, row: Row, parts: Sequence[Part]) -> tuple[Split, str]:

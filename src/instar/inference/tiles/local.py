@@ -57,6 +57,21 @@ class Rows(ABC):
         """Return what is read, all in all, when a strip is computed."""
         return {source for one in self.inputs for source in one.sources()} if self.inputs else {self}
 
+    def passed(self) -> set[Rows]:
+        """Return what is read when a strip is computed, and convolutions on the way."""
+        found = {one for below in self.inputs for one in below.passed()}
+        return found if self.inputs and not self.multiplications else {*found, self}
+
+    @property
+    def multiplications(self) -> float:
+        """How many each number takes, without those of what it is computed from."""
+        return 0.0
+
+    @property
+    def cost(self) -> float:
+        """Multiplications for all numbers, from what is kept on."""
+        return self.multiplications * self.shape.numel() + sum(one.cost for one in self.inputs)
+
 
 @dataclass(frozen=True, eq=False)
 class Given(Rows):
@@ -139,6 +154,11 @@ class Convolution(_OfOne):
     dilation: tuple[int, int]
     groups: int
 
+    @property
+    @override
+    def multiplications(self) -> float:
+        return self.weight[0].numel()
+
     @override
     def rows(self, first: int, last: int) -> Tensor:
         reach = self.dilation[0] * (self.weight.shape[2] - 1) + 1
@@ -161,6 +181,11 @@ class TransposedConvolution(_OfOne):
     dilation: tuple[int, int]
     groups: int
     output_padding: tuple[int, int]
+
+    @property
+    @override
+    def multiplications(self) -> float:
+        return self.weight[:, 0].numel() / (self.groups * self.stride[0] * self.stride[1])
 
     @override
     def rows(self, first: int, last: int) -> Tensor:

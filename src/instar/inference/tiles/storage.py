@@ -28,9 +28,13 @@ class Space:
     most_in_memory: int = 0
     most_on_disk: int = 0
 
+    def fits(self, size: int) -> bool:
+        """Tell whether so many bytes would be kept in memory."""
+        return self.in_memory + size <= self.memory
+
     def take(self, size: int) -> bool:
         """Count what is to be kept, and return whether that is in memory."""
-        fits = self.in_memory + size <= self.memory
+        fits = self.fits(size)
         if fits:
             self.in_memory += size
         else:

@@ -16,6 +16,8 @@ from instar.inference.tiles.storage import Space, Storage
 
 THIN = 8
 """Parts of at most so many rows or columns are tensors."""
+CHEAP = 300
+"""Multiplications that take a core as long as a disk takes to write a number and to read it."""
 COPIES = 4
 """Times the strips that an operation reads and writes which it has in memory: padded, normalised, reordered."""
 
@@ -47,7 +49,9 @@ class Work:
     _edges: WeakKeyDictionary[Rows, Tensor] = field(default_factory=WeakKeyDictionary)
 
     def kept(self, features: Rows) -> Rows:
-        """Compute features and keep them, with their moments."""
+        """Compute features and keep them, with their moments; or leave them to be computed whenever they are read."""
+        if self._better_computed_again(features):
+            return features
         *channels, height, width = features.shape
         shape = (torch.Size(channels).numel(), height, width)
         storage = Storage(shape, features.dtype, self.space, empty=self.counts_only)
@@ -59,6 +63,13 @@ class Work:
         stored = Stored(features.shape, features.dtype, storage, self.device)
         self._moments[stored] = found or _no_moments(features)
         return stored
+
+    def _better_computed_again(self, features: Rows) -> bool:
+        """Tell whether features would lie on disk, take more of it than their source, and are soon computed."""
+        source, *others = features.sources()
+        size = features.height * features.row_bytes
+        larger = not others and size > source.height * source.row_bytes
+        return larger and not self.space.fits(size) and features.cost <= CHEAP * features.shape.numel()
 
     def moments(self, features: Rows) -> Moments:
         """Return the moments of each channel over the whole image."""
@@ -118,7 +129,7 @@ class Work:
 
     def _count(self, features: Rows, rows: int) -> None:
         total = rows * features.row_bytes
-        for source in features.sources():
+        for source in features.passed() - {features}:
             total += (rows * source.height // features.height + THIN) * source.row_bytes
         self.strip_bytes = max(self.strip_bytes, COPIES * total)
 
