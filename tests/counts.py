@@ -19,12 +19,11 @@ from typing import Any
 import torch
 from engine.device import META, pretend, steps_on_meta
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from instar.core import registry
 from instar.core.progress import Progress
 from instar.engine.steps import Steps
+from instar.testing.products import Products
 from instar.testing.runs import tiny
 
 TABLE = Path(__file__).resolve().parent / "counts.json"
@@ -52,24 +51,6 @@ def of_method(name: str) -> dict[str, Any]:
         "averages": steps.averages.state(),
     }
     return {"steps": phases, "checkpoint bytes": {part: size_of(state) for part, state in states.items()}}
-
-
-class Products(TorchDispatchMode):
-    """Counts convolutions and products of matrices, forward and backward, and what they multiply and add.
-
-    Not PyTorch's FlopCounterMode: that does not go with penalties on gradients.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.number = self.operations = 0
-
-    def __torch_dispatch__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if func.overloadpacket in flop_registry:
-            self.number += 1
-            self.operations += flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=out)
-        return out
 
 
 def of_step(steps: Steps) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 import pytest
 
-from instar.core.batch import Paired, Unlabelled, Unpaired
+from instar.core.batch import ManyDomains, Paired, Unlabelled, Unpaired
 from instar.core.sheet import sheet_rows
 
 
@@ -16,3 +16,14 @@ from instar.core.sheet import sheet_rows
 )
 def test_rows(kind: type, targets: tuple[str, ...], styles: int, expected: list[str]) -> None:
     assert [f"{row.what} {row.domain}" for row in sheet_rows(kind, targets, styles)] == expected
+
+
+@pytest.mark.parametrize(("domains", "rows"), [(2, 8), (3, 21), (4, 16), (6, 36), (7, 36), (60, 36)])
+def test_rows_of_many_domains_are_few_enough_to_look_at(domains: int, rows: int) -> None:
+    kind = ManyDomains.of(domains)
+    found = sheet_rows(kind, tuple(kind.parts), 3)
+    assert len(found) == rows
+    inputs = [row.source for row in found if row.what == "input"]
+    assert inputs == [domain for domain in kind.parts if domain in inputs]
+    assert inputs[0] == "a"
+    assert {row.domain for row in found} == set(inputs)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from instar.core.batch import Batch, Labelled, Paired, Part, Unlabelled, Unpaired
+from instar.core.batch import Batch, Labelled, ManyDomains, Paired, Part, Unlabelled, Unpaired
 from instar.core.errors import UserError
 from instar.data.loader import TrainLoader
 from instar.data.store import ImageStore
@@ -278,3 +278,100 @@ def test_an_error_in_the_thread_reaches_the_consumer() -> None:
     with pytest.raises(OSError, match="disk gone"):
         next(stream)
     assert threading.active_count() == before
+
+
+def mixed(counts: tuple[int, ...], **settings: object) -> TrainLoader:
+    kind = ManyDomains.of(len(counts))
+    stores = {
+        domain: store(count, seed=number) for number, (domain, count) in enumerate(zip(kind.parts, counts, strict=True))
+    }
+    known = {"kind": kind, "size": 16, "flip": True, "batch_size": 6, "seed": 5}
+    return TrainLoader(stores=stores, **(known | settings))  # type: ignore[arg-type]
+
+
+def fields_of(batch: ManyDomains) -> list[Tensor]:
+    return [batch.x, batch.y, batch.x_ref, batch.x_ref2, batch.y_ref]
+
+
+def equal(one: ManyDomains, other: ManyDomains) -> bool:
+    same_tensors = all(torch.equal(a, b) for a, b in zip(fields_of(one), fields_of(other), strict=True))
+    return same_tensors and one.names == other.names
+
+
+def test_batches_of_many_domains_are_functions_of_seed_and_step() -> None:
+    first, second = mixed((10, 3, 7)), mixed((10, 3, 7))
+    wanted = [first.batch(step) for step in range(9)]
+    for step in (8, 3, 3, 0):
+        assert equal(second.batch(step), wanted[step])
+    assert not equal(mixed((10, 3, 7), seed=6).batch(0), wanted[0])
+    with first.stream(4) as stream:  # a run that is resumed
+        assert [equal(next(stream), batch) for batch in wanted[4:]] == [True] * 5
+
+
+def test_a_batch_of_many_domains_says_what_its_images_are() -> None:
+    """Names are `seed/number` of the stores, so that they say domain and image."""
+    for step in range(5):
+        batch = mixed((10, 3, 7)).batch(step)
+        assert isinstance(batch, ManyDomains)
+        x, ref, ref2 = (batch.names[start : start + 6] for start in (0, 6, 12))
+        assert [int(name.split("/")[0]) for name in x] == batch.y.tolist()
+        assert [int(name.split("/")[0]) for name in ref] == batch.y_ref.tolist()
+        assert [int(name.split("/")[0]) for name in ref2] == batch.y_ref.tolist()
+        assert all(one != other for one, other in zip(ref, ref2, strict=True))
+        assert Counter(batch.y.tolist()) == Counter(batch.y_ref.tolist()) == {0: 2, 1: 2, 2: 2}
+        assert {domain: len(images) for domain, images in batch.images.items()} == {"a": 2, "b": 2, "c": 2}
+
+
+def test_crops_of_many_domains_are_cut_as_the_documents_say() -> None:
+    data = mixed((4, 4))
+    for step in (0, 5):
+        batch = data.batch(step)
+        draws = np.random.default_rng([5, 2, step]).random((3, 6, 3))
+        for column, images in enumerate((batch.x, batch.x_ref, batch.x_ref2)):
+            for row, name in enumerate(batch.names[column * 6 : column * 6 + 6]):
+                number, image = map(int, name.split("/"))
+                whole = store(4, seed=number)[image]
+                down, right, mirror = draws[column, row]
+                top, left = (int(x * (side - 15)) for x, side in zip((down, right), whole.shape, strict=False))
+                crop = whole[top : top + 16, left : left + 16]
+                crop = (crop[:, ::-1] if mirror < 0.5 else crop).transpose(2, 0, 1) / np.float32(127.5) - 1
+                np.testing.assert_array_equal(images[row].numpy(), crop)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_and_parts_see_the_batch_of_many_domains(world: int) -> None:
+    whole = mixed((10, 3))
+    ranks = [replace(whole, rank=rank, world=world) for rank in range(world)]
+    for step in range(3):
+        batch = whole.batch(step)
+        for parts in ([rank.batch(step) for rank in ranks], batch.split(world)):
+            for field in ("x", "y", "x_ref", "x_ref2", "y_ref"):
+                assert torch.equal(torch.cat([getattr(part, field) for part in parts]), getattr(batch, field))
+            share = 6 // world
+            assert sum((part.names[share : 2 * share] for part in parts), ()) == batch.names[6:12]
+
+
+def test_folders_with_few_images_are_drawn_from_as_often_as_others() -> None:
+    """No batch needs as many images as it has places; one image is too few for two references."""
+    data = mixed((40, 2), batch_size=8)
+    names = Counter(name for step in range(10) for name in data.batch(step).names[:8])
+    assert {names["1/0"], names["1/1"]} == {20}
+    assert data.epoch_length == 10
+    with pytest.raises(UserError, match=r"^b has 1 training image: two references of one domain need two; add some"):
+        mixed((40, 1))
+
+
+def test_crops_of_many_domains_show_the_foreground() -> None:
+    """Images are black but for their left third; nearly all crops of half the width then lie there."""
+
+    def striped(count: int) -> ImageStore:
+        arrays = [np.zeros((16, 48, 3), np.uint8) for _ in range(count)]
+        for array in arrays:
+            array[::2, :16] = 255
+        return ImageStore([str(i) for i in range(count)], [], [], 1, arrays.__getitem__)
+
+    stores = {"a": striped(4), "b": striped(4)}
+    known = {"kind": ManyDomains.of(2), "stores": stores, "size": 16, "flip": False, "batch_size": 4, "seed": 5}
+    shown = {share: TrainLoader(**known, foreground=share).batch(0) for share in (0.0, 0.5)}  # type: ignore[arg-type]
+    bright = {share: (torch.cat([b.x, b.x_ref, b.x_ref2]) > 0).float().mean() for share, b in shown.items()}
+    assert bright[0.5] > bright[0.0] + 0.1

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from instar.core.batch import Paired, Unpaired
-from instar.core.config import DataConfig
+from instar.core.batch import ManyDomains, Paired, Unpaired
+from instar.core.config import DataConfig, ManyDomainsConfig, MethodConfig, RunConfig, TrainConfig
 from instar.core.errors import UserError
 from instar.data import DataSet, ImageRef, Splits
-from instar.data.selection import select
+from instar.data.selection import find, select, with_number_of_domains
 
 from .searching import search
 
@@ -49,3 +49,32 @@ def test_images_by_split_and_rows(make) -> None:
     alone = search(make("other/A/1.png", "other/B/2.png") / "other")
     assert alone.shown == alone.train
     assert [len(rows) for rows in alone.rows(alone.train)] == [1, 1]
+
+
+def counted(data: DataConfig, domains: int | None = None) -> MethodConfig:
+    config = RunConfig(name="x", preset="x", method=ManyDomainsConfig(domains=domains), data=data, train=TrainConfig())
+    return with_number_of_domains(config).method
+
+
+@pytest.mark.parametrize("layout", ["train/{}/1.png", "{}/1.png", "train{}/1.png"])
+def test_any_number_of_domains_is_that_of_the_folders(make, layout: str) -> None:
+    root = make(*(layout.format(name) for name in ("cat", "dog", "eel", "fox")))
+    data = DataConfig(roots=(root,))
+    assert counted(data) == ManyDomainsConfig(domains=4)
+    assert counted(data, 7) == ManyDomainsConfig(domains=7)
+    found = find(data, ManyDomains.of(4))
+    assert list(found.names.values()) == ["cat", "dog", "eel", "fox"]
+    assert list(found.train) == list(ManyDomains.of(4).parts)
+
+
+def test_domains_that_are_named_are_counted(make) -> None:
+    root = make("train/cat/1.png", "train/dog/1.png", "train/eel/1.png", "train/fox/1.png")
+    assert counted(DataConfig(roots=(root,), domains=("fox", "cat", "eel"))) == ManyDomainsConfig(domains=3)
+    assert counted(DataConfig(roots=(root,), source="fox", target="cat")) == ManyDomainsConfig(domains=2)
+    several = tuple(root / "train" / name for name in ("eel", "dog"))
+    assert counted(DataConfig(roots=several)) == ManyDomainsConfig(domains=2)
+    assert counted(DataConfig()) == ManyDomainsConfig()
+    with pytest.raises(UserError, match="holds one domain only"):
+        counted(DataConfig(roots=(make("alone/cat/1.png") / "alone",)))
+    with pytest.raises(UserError, match=r"4 domains \(cat, dog, eel, fox\), not 3: set method\.domains=4, or choose 3"):
+        find(DataConfig(roots=(root,)), ManyDomains.of(3))

@@ -124,7 +124,9 @@ def _training_images(model: Translator, to: Domain) -> list[Picture]:
 
     found: list[Picture] = []
     if model.config.data.roots:
-        refs = find(model.config.data, registry.get(model.name).data).train[model.keys.opposite(to)]
+        refs = find(model.config.data, registry.get(model.name).kind_of(model.config.method)).train[
+            model.keys.opposite(to)
+        ]
         for ref in evenly(refs, MEASURED):
             with suppress(UnreadableImage):
                 found.append(ref.read())
@@ -161,7 +163,7 @@ def _images(model: Translator, to: Domain) -> tuple[Sequence[Picture], str]:
     held_out: Sequence[ImageRef] = []
     if data.roots:
         with suppress(UserError):  # the images are not where they were
-            held_out = find(data, registry.get(model.name).data).test[source]
+            held_out = find(data, registry.get(model.name).kind_of(model.config.method)).test[source]
     found: list[Picture] = []
     for ref in held_out:
         if len(found) < IMAGES:

@@ -131,7 +131,9 @@ def fit_config(
 ) -> FitResult:
     """Do what `fit` does, for complete settings."""
     from instar.core.device import has_bf16, pick_device
+    from instar.data import with_number_of_domains
 
+    config = with_number_of_domains(config)
     device = pick_device(config.train.device)
     present = ["32"] if has_bf16(device) is False else ["32", "bf16"]
     rows: list[Fitted] = []

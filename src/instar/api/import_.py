@@ -91,7 +91,7 @@ def import_checkpoint(
     weights, averages = _weights(found, config, given[0])
     _write(config, folder, weights, averages)
     method, _ = load_method(folder)
-    names = Domains.of(config, method.data.parts, method.targets).names
+    names = Domains.of(config, method.kind_of(config.method).parts, method.targets).names
     return ImportResult(
         folder,
         found.method,

@@ -36,7 +36,7 @@ from instar.core.files import write_atomically
 from instar.core.formats import DomainFormat
 from instar.core.method import Method, build
 from instar.core.run import CONFIG, IMAGES, read_config, run_of, write_config
-from instar.data import Data, open_data
+from instar.data import Data, open_data, with_number_of_domains
 from instar.data.fingerprint import fingerprint
 from instar.engine import parallel
 from instar.engine.checkpoint import processes_of
@@ -85,6 +85,7 @@ def begin(
     folder = Path(out)
     if parallel.is_main(config.train):
         directory.check_unused(folder)
+    config = with_number_of_domains(config)
     said: tuple[str, ...] = ()
     if budget is not None:
         on_event(Worked("measuring steps", 0, 0))
@@ -250,15 +251,15 @@ def _train(job: processes.Job, on_event: Listener, stop: Stop) -> None:
 
 def opened(config: RunConfig, fabric: Fabric, on_event: Listener, *, fresh: bool) -> Data:
     """Return the images of a run, this process's part of each batch; `fresh` if their formats are to be found."""
-    kind = registry.get(config.name)
+    kind = registry.get(config.name).kind_of(config.method)
     roots, rank, world = config.data.roots, fabric.global_rank, fabric.world_size
     if not roots:
         raise UserError("no data set given: name its folder, or one folder per domain")
     cfg = config.train
     return open_data(
         config.data,
-        {domain: config.method.channels_of(domain) for domain in kind.data.parts},
-        kind.data,
+        {domain: config.method.channels_of(domain) for domain in kind.parts},
+        kind,
         cfg.batch,
         cfg.seed,
         rank=rank,

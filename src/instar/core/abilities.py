@@ -19,8 +19,14 @@ AbilityT = TypeVar("AbilityT")
 class Styled(Protocol):
     """One input has many translations: a style chooses among them."""
 
-    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
-        """Draw n styles (n, S) from the prior, on the method's device; the global generator draws if there is none."""
+    def sample_style(self, n: int, generator: Generator | None = None, *, to: Domain = "b") -> Tensor:
+        """Draw n styles (n, S) of a domain from the prior, on the method's device.
+
+        Args:
+            n: their number.
+            generator: on the CPU; the global one if None.
+            to: domain that is drawn in; the prior of most methods is the same for all.
+        """
 
     def translate(
         self, x: Tensor, *, to: Domain = "b", style: Tensor | None = None, generator: Generator | None = None

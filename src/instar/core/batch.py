@@ -19,7 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from itertools import chain
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from typing_extensions import Self
@@ -119,12 +121,17 @@ class Batch:
 
     def _names(self, part: int, parts: int) -> tuple[str, ...]:
         """Return the names of the files of one of several equal parts."""
-        domains = len(self.sources())
-        each, rest = divmod(len(self.names), domains * parts)
+        groups = self._name_groups
+        each, rest = divmod(len(self.names), groups * parts)
         if rest:  # not one for each image
             return self.names
-        starts = (each * (domain * parts + part) for domain in range(domains))
+        starts = (each * (group * parts + part) for group in range(groups))
         return tuple(chain.from_iterable(self.names[start : start + each] for start in starts))
+
+    @property
+    def _name_groups(self) -> int:
+        """How many groups of names there are one after the other, each with one name for each row of the tensors."""
+        return len(self.sources())
 
     @classmethod
     def collate(
@@ -241,6 +248,85 @@ class Paired(TwoDomains):
 
     needs = "pairs"
     parts = {"a": Part(side=0), "b": Part(side=1)}
+
+
+FEWEST_DOMAINS = 2
+"""Of a kind of any number of them, where nobody has said how many there are."""
+
+
+@dataclass(frozen=True)
+class ManyDomains(Batch):
+    """Images of any number of domains mixed, and two references for each: images of a domain to translate it into.
+
+    Domains are numbered from 0 in the order of `parts`. Their numbers are drawn in rounds, each of which has every
+    domain once, so that batches are balanced whatever the folders hold. Those of images and of references know nothing
+    of each other: an image may be given references of its own domain.
+
+    Attributes:
+        x: images (N, C, H, W) float in [-1, 1].
+        y: numbers (N,) int64 of their domains.
+        x_ref: references (N, C, H, W).
+        x_ref2: other references (N, C, H, W) of the same domains.
+        y_ref: numbers (N,) int64 of the domains of the references.
+        names: the files of `x`, then those of `x_ref`, then those of `x_ref2`.
+    """
+
+    x: Tensor
+    y: Tensor
+    x_ref: Tensor
+    x_ref2: Tensor
+    y_ref: Tensor
+    names: tuple[str, ...] = ()
+
+    needs = "two folders or more, unpaired"
+    parts = {"a": Part(order=0, crop=0), "b": Part(order=1, crop=1)}
+
+    @classmethod
+    def of(cls, count: int) -> type[ManyDomains]:
+        """Return this kind for so many domains, with keys a, b, c, ..., z, aa, ab, ..."""
+        return _kind_of(count)
+
+    @property
+    def images(self) -> dict[Domain, Tensor]:
+        """The images by domain, without the references."""
+        return {domain: self.x[self.y == number] for number, domain in enumerate(self.parts)}
+
+    @property
+    def _name_groups(self) -> int:
+        return 3
+
+    @classmethod
+    def collate(
+        cls, images: Mapping[Domain, Tensor], names: Mapping[Domain, Sequence[str]], labels: Mapping[Domain, Tensor]
+    ) -> Self:
+        """Make a batch of all images of the domains, as many of each: samples, where nothing is drawn.
+
+        The references of an image are those of the domain after its own, and the ones after them.
+        """
+        import torch  # noqa: PLC0415
+
+        x, counts = torch.cat(list(images.values())), [len(of_domain) for of_domain in images.values()]
+        y = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+        files = list(chain.from_iterable(names[domain] for domain in cls.parts))
+        after = torch.arange(len(x)).roll(-counts[0])
+        second = torch.cat([places.roll(-1) for places in torch.arange(len(x)).tensor_split(len(counts))])[after]
+        places = [*range(len(x)), *after.tolist(), *second.tolist()]
+        named = tuple(files[i] for i in places) if len(files) == len(x) else tuple(files)
+        return cls(x, y, x[after], x[second], y[after], named)
+
+
+@lru_cache
+def _kind_of(count: int) -> type[ManyDomains]:
+    if count < FEWEST_DOMAINS:
+        raise ValueError(f"{count} domains: there must be {FEWEST_DOMAINS} or more")
+    parts = {_key(number): Part(order=number, crop=number) for number in range(count)}
+    return type(f"ManyDomains{count}", (ManyDomains,), {"parts": parts, "__doc__": ManyDomains.__doc__})
+
+
+def _key(number: int) -> Domain:
+    """Return the key of a domain by its number: a to z, then aa, ab, ..."""
+    first, last = divmod(number, len(ascii_lowercase))
+    return (_key(first - 1) if first else "") + ascii_lowercase[last]
 
 
 BatchT = TypeVar("BatchT", bound=Batch)

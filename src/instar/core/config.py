@@ -86,6 +86,14 @@ class MethodConfig(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManyDomainsConfig(MethodConfig):
+    """What methods have that take any number of domains (`instar.core.batch.ManyDomains`)."""
+
+    domains: Annotated[int, Bounds(2, 1000)] | None = None
+    """Number of domains; as many as the data set has if not given. `train.batch` counts the images of all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig(Settings):
     """Which images, and how they are cut."""
 

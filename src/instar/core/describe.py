@@ -9,6 +9,7 @@ from torch import nn
 
 from instar.core import registry
 from instar.core.abilities import Attentive, Classifying, Clustered, Coded, Landmarked, Styled, abilities
+from instar.core.batch import ManyDomains
 from instar.core.description import Description
 from instar.core.method import Method, defaults, outline
 
@@ -45,6 +46,8 @@ def describe(name: str) -> Description:
 
 
 def _directions(method: Method[Any]) -> str:
+    if issubclass(method.data, ManyDomains):
+        return "among all domains"
     if len(method.data.sources()) == 1:
         return "any to any"
     return {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")

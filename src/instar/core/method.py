@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from instar.core.batch import Batch, BatchT, Domain
-from instar.core.config import MethodConfig, Optim, Preset, RunConfig, under_preset
+from instar.core.batch import FEWEST_DOMAINS, Batch, BatchT, Domain, ManyDomains
+from instar.core.config import ManyDomainsConfig, MethodConfig, Optim, Preset, RunConfig, under_preset
 from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
 from instar.core.errors import UserError, setting
 from instar.core.memory import memory
@@ -46,7 +46,7 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     also: ClassVar[Mapping[str, str]] = {}
     """Other published methods that are presets of this one: by their names in the literature, the presets."""
     data: ClassVar[type[Batch]]
-    """Kind of the batches that it is given."""
+    """Kind of the batches that it is given; of any number of domains, `kind_of` is that for as many as there are."""
     targets: tuple[Domain, ...]
     """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others. Set by
     `__init__` where it depends on the settings, as all facts that are no `ClassVar`."""
@@ -64,6 +64,8 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     holds_input: ClassVar[Mapping[str, Held]] = {}
     """Options, by name, whose weight holds translations to their inputs, the strongest first, and what of them each
     holds. Advice names these: to lower them where translations are copies, to raise them where too much is lost."""
+    normal_styles: ClassVar[bool] = True
+    """Of a method with styles, whether these are normal numbers: the way between two of them is then an arc."""
     one_number_of_channels: ClassVar[str] = "its networks take one number of channels"
     """Why the images of both domains must have as many channels (`method.target_channels`); "" if they need not."""
     exempt: ClassVar[Mapping[str, str]] = {}
@@ -104,6 +106,13 @@ class Method(nn.Module, ABC, Generic[BatchT]):
 
         Pure: called in eval mode, it changes nothing, and the same input and seed give the same output.
         """
+
+    @classmethod
+    def kind_of(cls, cfg: MethodConfig) -> type[Batch]:
+        """Return the kind of the batches that it is given with these settings."""
+        if isinstance(cfg, ManyDomainsConfig) and issubclass(cls.data, ManyDomains):
+            return cls.data.of(cfg.domains or FEWEST_DOMAINS)
+        return cls.data
 
     def phase(self, at: Progress) -> str:
         """Name the phase that `at` belongs to."""

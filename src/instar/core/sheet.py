@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from instar.core.batch import Batch, Domain
+from instar.core.evenly import evenly
 
 PADDING = 2
 """White pixels around each image of a sample picture."""
 STYLES = 3
 """Translations shown of each image by a method with styles, the same styles at all times."""
+FEW, MOST = 3, 6
+"""Domains up to which all styles are shown, and that are shown at most: rows grow with the square of their number."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,18 @@ class SheetRow:
 def sheet_rows(kind: type[Batch], targets: Sequence[Domain], styles: int) -> list[SheetRow]:
     """Return the rows from above: for each domain its images, and below them what is made of them.
 
+    Of more than `FEW` domains one style is shown, and of more than `MOST` so many of them, spread evenly over all.
+
     Args:
         kind: of the samples.
         targets: domains that the method translates into.
         styles: translations of each image.
     """
     rows = []
-    for source in kind.parts:
-        others = [to for to in sorted(targets) if to != source]
+    shown = evenly(list(kind.parts), MOST)
+    styles = styles if len(kind.parts) <= FEW else 1
+    for source in shown:
+        others = [to for to in shown if to in targets and to != source]
         rows += [SheetRow("input", source, source)] if others else []
         for to in others:
             rows += [SheetRow("translation", to, source, number) for number in range(styles)]

@@ -8,3 +8,4 @@ from instar.data.open import open_data as open_data
 from instar.data.refs import ImageRef as ImageRef
 from instar.data.selection import Selection as Selection
 from instar.data.selection import find as find
+from instar.data.selection import with_number_of_domains as with_number_of_domains

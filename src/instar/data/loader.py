@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Self
 
-from instar.core.batch import Batch, Domain
+from instar.core.batch import Batch, Domain, ManyDomains
 from instar.core.errors import UserError, setting
 from instar.core.masks import hide, white
 from instar.data.foreground import TRIES, Foregrounds
 from instar.data.many import LostImage
+from instar.data.mixing import COLUMNS, Mixture
 from instar.data.store import ImageStore
 
 _CROPS = 2
@@ -74,9 +75,15 @@ class TrainLoader:
         if self.batch_size % self.world:
             raise ValueError(f"a batch of {self.batch_size} cannot be shared by {self.world} ranks")
         for domain, store in self.stores.items():
-            if len(store) < self.batch_size and not store.large:
+            name, count = self.names.get(domain, domain), len(store)
+            if issubclass(self.kind, ManyDomains):
+                if count < 2:
+                    raise UserError(
+                        f"{name} has {count} training image: two references of one domain need two; add some"
+                    )
+            elif count < self.batch_size and not store.large:
                 raise UserError(
-                    f"{self.names.get(domain, domain)} has {len(store)} training images, fewer than "
+                    f"{name} has {count} training images, fewer than "
                     f"{setting('train.batch', self.batch_size)}: lower {setting('train.batch')} or add images"
                 )
 
@@ -90,7 +97,9 @@ class TrainLoader:
     @property
     def epoch_length(self) -> int:
         """Steps in which the larger domain is seen once."""
-        return -(-max(len(store) for store in self.stores.values()) // self.batch_size)
+        largest = max(len(store) for store in self.stores.values())
+        shared = len(self.stores) if issubclass(self.kind, ManyDomains) else 1
+        return -(-largest * shared // self.batch_size)
 
     def batch(self, step: int) -> Batch:
         """Return this rank's part of the batch of `step`: images (N, C, size, size) in [-1, 1] and what they have.
@@ -116,6 +125,8 @@ class TrainLoader:
 
     def _batch(self, step: int) -> Batch:
         mine = slice(self.rank * self.batch_size // self.world, (self.rank + 1) * self.batch_size // self.world)
+        if issubclass(self.kind, ManyDomains):
+            return self._mixed(self.kind, step, mine)
         stores, parts = self.stores, self.kind.parts
         crops = 1 + max(part.crop for part in parts.values())
         # One more crop leaves the others as they are: numbers are drawn crop by crop.
@@ -130,6 +141,27 @@ class TrainLoader:
             {domain: [stores[domain].names[i] for i in picks[domain]] for domain in parts},
             {domain: numbers[picks[domain]] for domain, numbers in self.labels.items()},
         )
+
+    def _mixed(self, kind: type[ManyDomains], step: int, mine: slice) -> ManyDomains:
+        """Return this rank's part of a batch of many domains."""
+        keys, columns = list(kind.parts), self._mixture.picks(step)
+        draws = np.random.default_rng([self.seed, _CROPS, step]).random((COLUMNS, self.batch_size, 3))[:, mine]
+        tried = self._tried(draws, step, mine) if self.foreground else None
+        images: list[Tensor] = []
+        names: list[str] = []
+        for number, column in enumerate(columns):
+            picks = [(keys[domain], self.stores[keys[domain]].readable(i)) for domain, i in column[mine]]
+            places = draws[number]
+            if tried is not None:
+                places = np.concatenate([self._best(picks, tried[:, number]), places[:, 2:]], axis=1)
+            images.append(self._cut(picks, places))
+            names += [self.stores[domain].names[i] for domain, i in picks]
+        y, y_ref = (torch.tensor([domain for domain, _ in column[mine]]) for column in columns[:2])
+        return kind(images[0], y, images[1], images[2], y_ref, tuple(names))
+
+    @cached_property
+    def _mixture(self) -> Mixture:
+        return Mixture(self.seed, tuple(len(self.stores[domain]) for domain in self.kind.parts), self.batch_size)
 
     def stream(self, start_step: int) -> Stream:
         """Yield the batches from `start_step` on, without end. Close it, or use it in a `with` statement."""
@@ -148,18 +180,24 @@ class TrainLoader:
 
         Images of one row are cut at the same place: the first of them says which.
         """
-        more = np.random.default_rng([self.seed, _PLACES, step])
-        others = more.random((TRIES - 1, len(draws), self.batch_size, 2))[:, :, mine]
-        tried = np.concatenate([draws[None, ..., :2], others])
+        tried = self._tried(draws, step, mine)
         chosen: dict[tuple[int, int], NDArray[np.float64]] = {}
         for domain, part in self.kind.parts.items():
             key = part.order, part.crop
             if key not in chosen:
-                places = [
-                    self._place(self.stores[domain], i, tried[:, part.crop, row]) for row, i in enumerate(picks[domain])
-                ]
-                chosen[key] = np.concatenate([np.array(places), draws[part.crop, :, 2:]], axis=1)
+                places = self._best([(domain, i) for i in picks[domain]], tried[:, part.crop])
+                chosen[key] = np.concatenate([places, draws[part.crop, :, 2:]], axis=1)
         return {domain: chosen[part.order, part.crop] for domain, part in self.kind.parts.items()}
+
+    def _tried(self, draws: NDArray[np.float64], step: int, mine: slice) -> NDArray[np.float64]:
+        """Return the places (`TRIES`, crops, N, 2) that are tried for each crop, that of `draws` first."""
+        more = np.random.default_rng([self.seed, _PLACES, step])
+        others = more.random((TRIES - 1, len(draws), self.batch_size, 2))[:, :, mine]
+        return np.concatenate([draws[None, ..., :2], others])
+
+    def _best(self, images: Sequence[tuple[Domain, int]], tried: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return for each of N images the best (N, 2) of the places (tries, N, 2) that are tried."""
+        return np.array([self._place(self.stores[d], i, tried[:, row]) for row, (d, i) in enumerate(images)])
 
     def _place(self, store: ImageStore, i: int, tried: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the first place (2,) of those tried that shows enough of an image, or that which shows most."""
@@ -177,11 +215,16 @@ class TrainLoader:
         return best
 
     def _crops(self, domain: Domain, picks: list[int], draws: NDArray[np.float64]) -> Tensor:
-        store, masks = self.stores[domain], self.masks.get(domain, ())
+        return self._cut([(domain, i) for i in picks], draws)
+
+    def _cut(self, picks: Sequence[tuple[Domain, int]], draws: NDArray[np.float64]) -> Tensor:
+        """Return crops of images, each of a domain; `draws` (N, 3) say where they are, and which are mirrored."""
         # In numpy and image by image: it stays in the processor's cache, and off the threads that torch trains with.
-        first = store[picks[0]]
+        domain, i = picks[0]
+        first = self.stores[domain][i]
         out = np.empty((len(picks), first.shape[2], self.size, self.size), np.float32)
-        for row, (i, (down, right, mirror)) in enumerate(zip(picks, draws, strict=True)):
+        for row, ((domain, i), (down, right, mirror)) in enumerate(zip(picks, draws, strict=True)):
+            store, masks = self.stores[domain], self.masks.get(domain, ())
             image = store[i] if row else first  # which may have to be decoded each time
             height, width = image.shape[:2]
             if min(height, width) < self.size:

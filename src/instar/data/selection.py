@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from instar.core.batch import Batch, Domain
-from instar.core.config import DataConfig
+from instar.core.batch import Batch, Domain, ManyDomains
+from instar.core.config import DataConfig, ManyDomainsConfig, RunConfig
 from instar.core.errors import Message, UserError, nearest, setting
 from instar.core.listing import LeftOut, composed, left_out_notes
 from instar.data import layouts
@@ -62,6 +62,26 @@ def find(cfg: DataConfig, kind: type[Batch]) -> Selection:
         UserError: there are not the domains or pairs that the kind needs; one line with the remedy.
     """
     return select(read(cfg, kind), cfg, kind)
+
+
+def with_number_of_domains(config: RunConfig) -> RunConfig:
+    """Return the settings with the number of domains that the images have, for a method of any number of them.
+
+    Raises:
+        UserError: the images are not there, or of one domain only.
+    """
+    method, data = config.method, config.data
+    if not isinstance(method, ManyDomainsConfig) or method.domains is not None or not data.roots:
+        return config
+    if data.domains:
+        count = len(data.domains)
+    elif len(data.roots) > 1:
+        count = len(data.roots)
+    elif data.source and data.target:
+        count = 2
+    else:
+        count = len(layouts.read(data, ManyDomains).domains)
+    return replace(config, method=replace(method, domains=count))
 
 
 def read(cfg: DataConfig, kind: type[Batch]) -> DataSet:
@@ -121,6 +141,11 @@ def _chosen(data: DataSet, cfg: DataConfig, kind: type[Batch]) -> dict[Domain, s
         if name is not None and _folded(name) not in known:
             raise UserError(f"{setting(mention[domain], name)}: no such domain in {root}{nearest(name, names)}")
         chosen[domain] = None if name is None else known[_folded(name)]
+    if issubclass(kind, ManyDomains) and len(names) != len(chosen) and None in chosen.values():
+        listed, count = ", ".join(names), len(names)
+        number = setting("method.domains", count)
+        choice = f"set {number}" + (f", or choose {len(chosen)} with {setting('data.domains')}" if count > 2 else "")
+        raise UserError(f"{root} holds {count} domains ({listed}), not {len(chosen)}: {choice}")
     return _complete(chosen, names, root, list(dict.fromkeys(mention.values())))
 
 

@@ -195,7 +195,13 @@ def _attempt(futures: list[Future[Found]]) -> Attempt[list[Found]]:
 
 
 def held_out(
-    config: RunConfig, roots: tuple[Path, ...], to: Domain, *, pairs: bool = False, size: int | None = None
+    config: RunConfig,
+    roots: tuple[Path, ...],
+    to: Domain,
+    *,
+    source: Domain | None = None,
+    pairs: bool = False,
+    size: int | None = None,
 ) -> HeldOut:
     """Find the test images for a run.
 
@@ -203,6 +209,7 @@ def held_out(
         config: of the run.
         roots: where they are, laid out as for training; the run's own data if empty.
         to: the direction of the translation.
+        source: domain of the inputs; the first one that is not `to` if None.
         pairs: take the test images as pairs even if the method is trained without.
         size: side of the squares; that of the training if None.
 
@@ -210,7 +217,7 @@ def held_out(
         UserError: there are no test images, no pairs where they are needed, or the domains are other ones than those
             of the training.
     """
-    trained = get(config.name).data
+    trained = get(config.name).kind_of(config.method)
     cfg = replace(config.data, roots=roots or config.data.roots)
     one = len(trained.sources()) == 1
     if one and pairs:
@@ -218,7 +225,7 @@ def held_out(
         raise UserError(f"{config.name} takes one folder, so that no side is label maps: {unfit}")
     # One folder is the domain, whatever it is called: another one may be scored than that of the training.
     found = find(cfg.unnamed() if one else cfg, Paired if pairs else trained)
-    source = next(domain for domain in found.kind.parts if domain != to)
+    source = source or next(domain for domain in found.kind.parts if domain != to)
     a, b = found.test[source], found.test[to]
     names, training = (found.names[source], found.names[to]), (found.train[source], found.train[to])
     if not a or not b:
@@ -243,7 +250,7 @@ def held_out(
 def _leaks(test: Sequence[ImageRef], config: RunConfig) -> list[str]:
     """Return a sentence if test images are among those of the training, or if that cannot be told."""
     try:
-        trained = find(config.data, get(config.name).data)
+        trained = find(config.data, get(config.name).kind_of(config.method))
     except UserError:
         return ["the training images are not where they were: whether test images are among them is not known"]
     return leak_notes(test, list(chain.from_iterable(trained.train.values())), "test images")

@@ -181,7 +181,7 @@ def _images(
     config: RunConfig, roots: tuple[Path, ...], to: Domain
 ) -> tuple[Sequence[ImageRef], Sequence[ImageRef], Sequence[ImageRef], list[str]]:
     """Return inputs to translate, then the images of training and of test whose styles are read, and notes."""
-    kind = get(config.name).data
+    kind = get(config.name).kind_of(config.method)
     cfg = replace(config.data, roots=roots or config.data.roots, holdout=0, validation=0)
     one = len(kind.sources()) == 1
     found = find(cfg.unnamed() if one else cfg, kind)  # one folder may have any name

@@ -13,16 +13,18 @@ import torch
 from torch import Tensor
 
 from instar.core.abilities import Classifying, Clustered, supports
-from instar.core.batch import Domain
+from instar.core.batch import Domain, ManyDomains
 from instar.core.errors import Message, UserError, setting
 from instar.core.events import Listener, ignore
 from instar.core.images import colour
+from instar.core.registry import get
 from instar.core.run import checkpoints, find_checkpoint, load_method, read_config, read_training
 from instar.evaluation.by_class import agreement
 from instar.evaluation.evaluator import Evaluator, Translation
 from instar.evaluation.held_out import HeldOut, held_out
 from instar.evaluation.label_maps import LabelTask
 from instar.evaluation.own_features import refuse_own_features
+from instar.evaluation.pairs import over_pairs
 from instar.evaluation.progress import counted
 from instar.evaluation.report import BEST, COPY, LAST, REAL, Column, Report
 from instar.evaluation.sanity import lost_notes
@@ -71,7 +73,8 @@ def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and wh
         roots: the images, laid out as for training; the run's own test images if empty.
         extractor: of the features in which distances are taken; None for a classifier of digits that is scored by
             its accuracy alone, and for a method that finds domains, by how these agree with classes.
-        to: domain to translate into, as for `translate`.
+        to: domain to translate into, as for `translate`; among many domains translations into all of them are scored
+            if None, from each of the others.
         every: score all checkpoints that were kept, not the last alone.
         extras: what is measured only if it is asked for.
         device: where to compute.
@@ -89,8 +92,35 @@ def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and wh
     if extras.size and supports(translator.method, Classifying):
         size = setting("size", extras.size)
         raise UserError(f"{size}: these networks take {config.data.size} px; leave it out")
-    images = held_out(config, tuple(roots), translator.domain(to), pairs=extras.labels is not None, size=extras.size)
     scored = _checkpoints(path, last, every)
+    if not extractor or not issubclass(get(config.name).kind_of(config.method), ManyDomains):
+        images = held_out(
+            config, tuple(roots), translator.domain(to), pairs=extras.labels is not None, size=extras.size
+        )
+        return _report(path, translator, images, scored, extractor, to, extras, on_event)
+    if extras.labels:
+        unfit = f"leave out {setting('palette')}, {setting('segmenter')}"
+        raise UserError(f"{config.name} translates among any domains, of which none is label maps: {unfit}")
+    into = translator.keys.targets if to is None else (translator.domain(to),)
+    reports = []
+    for target, source in ((target, source) for target in into for source in translator.keys.names if source != target):
+        images = held_out(config, tuple(roots), target, source=source, size=extras.size)
+        name = translator.keys.names[target]
+        reports.append(_report(path, translator, images, scored, extractor, name, extras, on_event))
+    return over_pairs(reports, extractor.title("KID"))
+
+
+def _report(
+    path: Path,
+    translator: Translator,
+    images: HeldOut,
+    scored: Sequence[_Checkpoint],
+    extractor: Extractor | None,
+    to: str | None,
+    extras: Extras,
+    on_event: Listener,
+) -> Report:
+    """Score a run on held-out images of one direction."""
     protocol = f"centre squares at {images.size} px; {len(images.inputs)} inputs"
     columns: list[Column] = []
     notes: list[str] = []
@@ -100,14 +130,14 @@ def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and wh
         protocol = evaluator.protocol(translator)
         notes += lost_notes(images.inputs, evaluator.read, f"test images of {images.names[0]}")
     if supports(translator.method, Classifying):
-        columns += accuracies(path if last != path else last, images, on_event=on_event)
+        columns += accuracies(path, images, on_event=on_event)
     elif supports(translator.method, Clustered) and not extractor:
         columns, notes = _clusters(translator, images, scored, on_event)
     elif not extractor:
         raise UserError(f"distances need an extractor: {setting('extractor', 'inception')}, or another one")
     direction = f"{images.names[0]} -> {images.names[1]}"
     told = [Message(note) for note in [*images.notes, *notes]]
-    return Report(str(path), config.name, direction, protocol, columns, told)
+    return Report(str(path), translator.name, direction, protocol, columns, told)
 
 
 def _distances(
@@ -161,7 +191,7 @@ def spread_of_styles(
 
     BicycleGAN's protocol (Zhu et al. 2017); the same 20 styles for all images.
     """
-    styles = translator.styles(SAMPLES)
+    styles = translator.styles(SAMPLES, to=translator.keys.names[to])
 
     def translations() -> Iterator[Tensor]:
         inputs = islice((one[None] for x, _ in images.batches() for one in x), INPUTS)

@@ -63,7 +63,7 @@ def card_of(
     styles: tuple[tuple[float, ...], ...] = ()
     of_domains: tuple[tuple[float, ...] | None, ...] = ()
     if supports(method, Styled):
-        drawn = torch.cat([method.sample_style(1, generator(0, number)) for number in range(STYLES)])
+        drawn = torch.cat([method.sample_style(1, generator(0, number), to=to) for number in range(STYLES)])
         normal = torch.cat([torch.randn(1, drawn.shape[1], generator=generator(0, n)) for n in range(STYLES)])
         style_size = drawn.shape[1]
         if not torch.equal(drawn.cpu(), normal):

@@ -49,7 +49,7 @@ def to_int8(model: Translator, to: str, file: Path, images: Sequence[Picture]) -
     given = []
     for number, image in enumerate(images):
         x = fitted(image, form, size, size).numpy()
-        style = model.styles(1, seed=number).numpy() if supports(model.method, Styled) else None
+        style = model.styles(1, seed=number, to=to).numpy() if supports(model.method, Styled) else None
         given.append(exported.given(x, style, exported.noise(x.shape, number)))
     try:
         with quiet():

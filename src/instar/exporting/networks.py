@@ -105,7 +105,7 @@ def example(name: str, method: Method[Any], to: Domain, channels: int) -> Exampl
     height, width = [method.fixed_size or divisor * blocks * count for count in BLOCKS]
     planes = torch.rand(BATCH, channels, height, width, generator=generator(0))
     if supports(method, Styled):
-        return Example(planes, method.sample_style(BATCH, generator(0)), (), ())
+        return Example(planes, method.sample_style(BATCH, generator(0), to=to), (), ())
     if not method.stochastic:
         return Example(planes, None, (), ())
     recorded = _Recorded(generator(0))

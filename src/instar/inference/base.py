@@ -152,8 +152,11 @@ class BaseTranslator(ABC):
         return len(self.styles(1)[0])
 
     @abstractmethod
-    def styles(self, count: int, *, seed: int = 0) -> Any:
-        """Draw styles (count, S). The first is the one that `translate` draws from this seed."""
+    def styles(self, count: int, *, seed: int = 0, to: str | None = None) -> Any:
+        """Draw styles (count, S) of a domain, by its name; of the target of training if None.
+
+        The first is the one that `translate` draws from this seed.
+        """
 
     @abstractmethod
     def domain_styles(self) -> Sequence[Style | None]:

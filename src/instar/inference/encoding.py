@@ -15,12 +15,12 @@ from instar.inference.model import Model, without_gradients
 
 
 @without_gradients()
-def drawn_styles(model: Model, count: int, seed: int) -> Tensor:
-    """Draw styles (count, S), each from a generator of its own: the first ones do not depend on `count`."""
+def drawn_styles(model: Model, count: int, seed: int, to: Domain) -> Tensor:
+    """Draw styles (count, S) of a domain, each from a generator of its own: the first ones do not depend on `count`."""
     method = _styled(model)
     Bounds(1).check("count", count)
     Bounds(0).check("seed", seed)
-    return torch.cat([method.sample_style(1, generator(seed, number)) for number in range(count)])
+    return torch.cat([method.sample_style(1, generator(seed, number), to=to) for number in range(count)])
 
 
 @without_gradients()

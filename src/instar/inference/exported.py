@@ -49,6 +49,7 @@ class ExportedMethod:
 
     def __init__(self, card: Card) -> None:
         self.size_divisor, self.fixed_size = card.size_divisor, card.fixed_size
+        self.normal_styles = card.style_prior == "normal"
         lacking = [*([] if card.style_size else [Styled]), *([] if any(card.domain_styles) else [Clustered])]
         self.without = frozenset(lacking)
 
@@ -109,8 +110,8 @@ class ExportedTranslator(BaseTranslator):
             raise UserError(f"{self.name} has no styles: it has one translation for an image")
         return self.card.style_size
 
-    def styles(self, count: int, *, seed: int = 0) -> NDArray[np.float32]:
-        """Draw styles (count, S). The first is the one that `translate` draws from this seed.
+    def styles(self, count: int, *, seed: int = 0, to: str | None = None) -> NDArray[np.float32]:
+        """Draw styles (count, S) of its domain. The first is the one that `translate` draws from this seed.
 
         Where a style is a normal vector these are the run's, up to rounding; else they are some of those in the card.
         """

@@ -63,7 +63,7 @@ class Model(BaseTranslator):
     def __init__(
         self, method: Method[Any], config: RunConfig, device: str = "auto", precision: Precision = "32"
     ) -> None:
-        super().__init__(config, Domains.of(config, method.data.parts, method.targets))
+        super().__init__(config, Domains.of(config, method.kind_of(config.method).parts, method.targets))
         self.device = torch.device(pick_device(device))
         self.method = method.eval().requires_grad_(False).to(self.device)
         self.precision = precision

@@ -66,10 +66,10 @@ def style_of_own_domain(model: BaseTranslator, to: str | None) -> Style | None:
 def style_path(model: BaseTranslator, first: Any, last: Any, count: int) -> list[Any]:
     """Return `count` styles (S,) on the way from one to another, both ends among them.
 
-    Under a normal prior it is an arc, on which all are as likely as the ends. Styles that are read from images, as
-    those of a model that found its domains, are not normal: the way between two of them is straight.
+    Under a normal prior it is an arc, on which all are as likely as the ends. Styles that are read from images, or that
+    a network has made, are not normal: the way between two of them is straight.
     """
-    curve = lerp if supports(model.method, Clustered) else slerp
+    curve = slerp if model.method.normal_styles else lerp
     return [curve(first, last, number / (count - 1)) for number in range(count)]
 
 

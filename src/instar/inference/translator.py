@@ -21,9 +21,9 @@ from instar.inference.styles import Style, checked_style
 class Translator(Model):
     """A trained model with all that its networks know of images."""
 
-    def styles(self, count: int, *, seed: int = 0) -> Tensor:
-        """Draw styles (count, S). The first is the one that `translate` draws from this seed."""
-        return drawn_styles(self, count, seed)
+    def styles(self, count: int, *, seed: int = 0, to: str | None = None) -> Tensor:
+        """Draw styles (count, S) of a domain. The first is the one that `translate` draws from this seed."""
+        return drawn_styles(self, count, seed, self.domain(to))
 
     def style_of(self, reference: Given, to: str | None = None) -> Tensor:
         """Return the style (S,) of a picture of the domain translated into, at the size of the training."""

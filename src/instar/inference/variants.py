@@ -98,7 +98,7 @@ def _translations(request: TranslationRequest, model: BaseTranslator, images: Im
         return [styled(f"_domain{number}", model.style_to(str(number))) for number in model.own_domains()]
     if request.interpolate:
         return [_strip(request, model, images, request.interpolate)]
-    drawn = model.styles(request.samples, seed=request.seed) if request.samples else ()
+    drawn = model.styles(request.samples, seed=request.seed, to=request.to) if request.samples else ()
     found = [styled(f"_seed{request.seed}-{number}", style) for number, style in enumerate(drawn)]
     likes = [(path, model.style_of(path, request.to)) for path in request.reference]
     return [*found, *(styled(f"_like-{path.stem}", style, path) for path, style in likes)]
@@ -145,7 +145,7 @@ def _ends(
     """Return the names and styles of both ends: those given, before them style 0, after it a domain's or style 1."""
     if len(given) == 2:
         return given
-    first, second = model.styles(2, seed=request.seed)
+    first, second = model.styles(2, seed=request.seed, to=request.to)
     own = model.style_to(request.to)
     last = (f"seed{request.seed}-1", second) if own is None else (f"domain{request.to}", own)
     return [(f"seed{request.seed}-0", first), *(given or [last])]

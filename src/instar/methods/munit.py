@@ -238,7 +238,7 @@ class MUNIT(Method[Unpaired]):
             loss += w.perceptual * term("perceptual_b", self.vgg.distance(fake_b, a))
         return loss
 
-    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None, *, to: Domain = "b") -> Tensor:
         """Draw styles (n, style_dim) from N(0, I)."""
         weight = self.G_a.style.head.weight
         return moved(torch.randn(n, self.cfg.style_dim, dtype=weight.dtype, generator=generator), weight.device)

@@ -181,8 +181,9 @@ def _sheet(run: Path, config: RunConfig, samples: Sequence[Mapping[str, Any]]) -
     """Return where the images lie in a sample picture, and what its rows are; None if there is none that tells."""
     kind = registry.get(config.name)
     method = outline(kind, config.method)
-    rows = sheet_rows(kind.data, method.targets, STYLES if supports(method, Styled) else 1)
-    names = {key: name or key.upper() for key, name in config.data.names(tuple(kind.data.parts)).items()}
+    batches = kind.kind_of(config.method)
+    rows = sheet_rows(batches, method.targets, STYLES if supports(method, Styled) else 1)
+    names = {key: name or key.upper() for key, name in config.data.names(tuple(batches.parts)).items()}
     for sample in reversed(samples):
         path = run / "samples" / f"step-{sample['step']:09d}.png"
         with suppress(OSError), read_own(path) as file, Image.open(file, formats=("PNG",)) as image:

@@ -19,7 +19,7 @@ from instar.core.method import defaults
 from instar.core.plain import read_yaml
 from instar.core.run import CONFIG, checkpoints, is_unused, read_config, read_training
 from instar.core.settings import from_dict
-from instar.data import find
+from instar.data import find, with_number_of_domains
 from instar.evaluation.own_features import refuse_own_features
 from instar.evaluation.validation import LEAST
 
@@ -254,7 +254,8 @@ def _check_images(jobs: list[Job], path: Path) -> None:
     for job in jobs:
         cfg = job.config.data
         try:
-            found = find(cfg, registry.get(job.config.name).data)
+            method = with_number_of_domains(job.config).method
+            found = find(cfg, registry.get(job.config.name).kind_of(method))
         except UserError as error:
             raise UserError(f"{path}, {job.data}/{job.name}: {error.message.raw}") from error
         if not all(found.test.values()):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from instar.core import registry
-from instar.core.batch import Batch, Domain
+from instar.core.batch import Batch, Domain, ManyDomains
 from instar.core.config import MethodConfig, RunConfig, TrainConfig
 from instar.core.events import Listener, Listeners
 from instar.core.method import Method, defaults
@@ -96,11 +96,13 @@ def build(config: RunConfig, seed: int = 0) -> Method[Any]:
 
 def source_for(config: RunConfig, **changes: Any) -> Noise:
     """Return a source of the batches that a run needs; `changes` are of fields of `Noise`."""
-    kind, method = registry.get(config.name).data, config.method
+    method = config.method
+    kind = registry.get(config.name).kind_of(method)
     channels = (
         method.channels if method.equal_channels else {domain: method.channels_of(domain) for domain in kind.parts}
     )
-    return replace(Noise(kind, channels, config.data.size, config.train.batch), **changes)
+    shared = len(kind.parts) if issubclass(kind, ManyDomains) else 1
+    return replace(Noise(kind, channels, config.data.size, max(1, config.train.batch // shared)), **changes)
 
 
 def trainer(

@@ -298,7 +298,7 @@ class BicycleGAN(Method[Paired]):
             return self.D(encoded), self.D2(random)
         return halves(self.D(torch.cat([encoded, random])))
 
-    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None, *, to: Domain = "b") -> Tensor:
         """Draw n styles (n, S) from N(0, 1)."""
         like = next(self.G.parameters())
         place = like.device if generator is None else generator.device

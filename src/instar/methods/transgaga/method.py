@@ -334,7 +334,7 @@ class TransGaGa(Method[Unpaired]):
         """Return the landmarks (N, K, 2) of images (N, C, H, W) of a domain, x to the right, y down, in (-1, 1)."""
         return self.pipeline.points(domain, x)
 
-    def sample_style(self, n: int, generator: Generator | None = None) -> Tensor:
+    def sample_style(self, n: int, generator: Generator | None = None, *, to: Domain = "b") -> Tensor:
         """Draw appearances (n, S) from N(0, I)."""
         mean = self.pca.a.mean
         return moved(torch.randn(n, self.cfg.code, generator=generator).to(mean.dtype), mean.device)

@@ -138,6 +138,7 @@ class TUNIT(Method[Unlabelled]):
         "https://arxiv.org/abs/2006.06500",
     )
     data = Unlabelled
+    normal_styles = False
     targets = ("b",)
     translators = ("G",)
     presets = {
@@ -345,7 +346,7 @@ class TUNIT(Method[Unlabelled]):
         """Return a random view of each image."""
         return random_view(images, self.cfg.colour, self.cfg.area)
 
-    def sample_style(self, n: int, generator: Chance | None = None) -> Tensor:
+    def sample_style(self, n: int, generator: Chance | None = None, *, to: Domain = "b") -> Tensor:
         """Draw the styles (n, style_dim) of n of the last training images; normal numbers before there are any."""
         return self.gallery.sample(n, generator)
 

@@ -73,7 +73,7 @@ def translated(model: BaseTranslator, image: Path, wanted: Wanted) -> tuple[Pict
     except UnreadableImage as error:
         raise UserError(f"the image cannot be read ({error})") from error
     if wanted.count > 1:
-        styles = model.styles(min(wanted.count, STYLES), seed=wanted.seed)
+        styles = model.styles(min(wanted.count, STYLES), seed=wanted.seed, to=wanted.to)
         return picture, [model.translate(picture, wanted.to, seed=wanted.seed, style=style) for style in styles]
     return picture, [model.translate(picture, wanted.to, seed=wanted.seed)]
 

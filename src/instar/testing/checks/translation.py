@@ -69,8 +69,9 @@ def pure(case: Case) -> None:
 
 @torch.inference_mode()
 def batch_independent(case: Case) -> None:
-    """An image has one translation, whatever else is in the batch."""
-    images = _images(case)
+    """An image has one translation, whatever else is in the batch: in float64, where rounding is no difference."""
+    images = _images(case).double()
+    case.method.double()
     for to in case.method.targets:
         together = _translate(case.method, images, to)
         alone = torch.cat([_translate(case.method, image[None], to) for image in images])
@@ -104,12 +105,12 @@ def averaged_networks_are_those_that_translate(case: Case) -> None:
 
 @torch.inference_mode()
 def styles(case: Case) -> None:
-    """A style decides the picture: drawn or read from an image, another one gives another picture."""
-    images, method = _images(case), case.method
+    """A style decides the picture: drawn or read from an image, another one gives another picture. In float64."""
+    images, method = _images(case).double(), case.method.double()
     if not supports(method, Styled):
         return
     for to in method.targets:
-        drawn = method.sample_style(2)
+        drawn = method.sample_style(2, to=to)
         assert not torch.equal(*drawn)
         if supports(method, StyleEncoding):
             assert drawn.shape == method.encode_style(images, domain=to).shape
