@@ -93,11 +93,14 @@ def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and wh
         size = setting("size", extras.size)
         raise UserError(f"{size}: these networks take {config.data.size} px; leave it out")
     scored = _checkpoints(path, last, every)
+    report = partial(
+        _report, path, translator, scored, extractor, extras=extras, device=device, on_event=on_event, spread=spread
+    )
     if not extractor or not issubclass(get(config.name).kind_of(config.method), ManyDomains):
         images = held_out(
             config, tuple(roots), translator.domain(to), pairs=extras.labels is not None, size=extras.size
         )
-        return _report(path, translator, images, scored, extractor, to, extras, on_event)
+        return report(images, to)
     if extras.labels:
         unfit = f"leave out {setting('palette')}, {setting('segmenter')}"
         raise UserError(f"{config.name} translates among any domains, of which none is label maps: {unfit}")
@@ -106,19 +109,22 @@ def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and wh
     for target, source in ((target, source) for target in into for source in translator.keys.names if source != target):
         images = held_out(config, tuple(roots), target, source=source, size=extras.size)
         name = translator.keys.names[target]
-        reports.append(_report(path, translator, images, scored, extractor, name, extras, on_event))
+        reports.append(report(images, name))
     return over_pairs(reports, extractor.title("KID"))
 
 
-def _report(
+def _report(  # noqa: PLR0913  (as `evaluate_run`)
     path: Path,
     translator: Translator,
-    images: HeldOut,
     scored: Sequence[_Checkpoint],
     extractor: Extractor | None,
+    images: HeldOut,
     to: str | None,
+    *,
     extras: Extras,
+    device: str,
     on_event: Listener,
+    spread: Spread,
 ) -> Report:
     """Score a run on held-out images of one direction."""
     protocol = f"centre squares at {images.size} px; {len(images.inputs)} inputs"
