@@ -33,7 +33,7 @@ from instar.data.packing import unpack
 from instar.data.refs import ImageRef, Row
 from instar.data.threads import in_threads
 
-_VERSION = 4
+_VERSION = 5
 _TEMPORARY = ".part-"
 _ALIGN = 16
 _STALE_SECONDS = 86_400
