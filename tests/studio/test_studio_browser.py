@@ -31,7 +31,8 @@ def test_from_a_folder_to_a_translation(root: Path, tmp_path: Path) -> None:
         person.open(server.address)
 
         # The images: what was found, pictures, and a method.
-        assert browser.find_element("css selector", "#images-folder input").get_attribute("value") == "masks"
+        (folder,) = until(lambda: person.find("#images-folder input"), "the folders")
+        assert folder.get_attribute("value") == "masks"
         person.click("look")
         person.said("images-said", "problem")
         assert "A: 24 images" in person.text("#findings")

@@ -278,7 +278,7 @@ class ManyDomains(Batch):
     y_ref: Tensor
     names: tuple[str, ...] = ()
 
-    needs = "two folders or more, unpaired"
+    needs = "folders, unpaired"
     parts = {"a": Part(order=0, crop=0), "b": Part(order=1, crop=1)}
 
     @classmethod
