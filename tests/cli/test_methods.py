@@ -2,7 +2,7 @@ import pytest
 
 from instar.cli import main
 from instar.core import registry
-from instar.core.batch import Paired, Unlabelled
+from instar.core.batch import ManyDomains, Paired, Unlabelled
 from instar.core.method import defaults, outline
 
 
@@ -22,10 +22,13 @@ def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
         method = registry.get(name)
         assert (str(method.paper.year) if method.paper else "no paper") in row
         assert ("pairs" in row) == issubclass(method.data, Paired)
-        assert ["two folders" in row, "pairs" in row, "one folder" in row].count(True) == 1
-        assert ("one folder" in row) == ("any to any" in row) == issubclass(method.data, Unlabelled)
+        many = "  folders, unpaired" in row
+        assert many == issubclass(method.data, ManyDomains)
+        assert ["two folders" in row, "pairs" in row, "one folder" in row, many].count(True) == 1
+        assert ("one folder" in row) == issubclass(method.data, Unlabelled)
+        assert ("any to any" in row) == issubclass(method.data, Unlabelled | ManyDomains)
         by_default = outline(method, defaults(name, method, None).method)
-        assert ("both ways" in row) == (len(by_default.targets) == 2)
+        assert ("both ways" in row) == (len(by_default.targets) == 2 and not many)
         assert ["one way" in row, "both ways" in row, "any to any" in row].count(True) == 1
     for name, words in (
         ("cut", "Park et al. 2020|two folders|one way"),

@@ -46,9 +46,7 @@ def describe(name: str) -> Description:
 
 
 def _directions(method: Method[Any]) -> str:
-    if issubclass(method.data, ManyDomains):
-        return "all pairs"
-    if len(method.data.sources()) == 1:
+    if issubclass(method.data, ManyDomains) or len(method.data.sources()) == 1:
         return "any to any"
     return {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
 
