@@ -72,6 +72,8 @@ CASES = {
     "unit/tied": "unit --method.discriminator tied --method.normed",
     "unit-adaptation": "unit-adaptation",
     "unit-adaptation/small": "unit-adaptation --channels 1 --method.gray none --method.alike --method.warp 1",
+    "unsb": "unsb",
+    "unsb/small": "unsb --method.skip --method.patch-norm spectral --method.blocks 3 --method.nce-y 0",
 }
 """Command lines of `instar train` by name, less the images, the preset and what follows from it."""
 
