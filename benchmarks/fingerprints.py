@@ -55,6 +55,8 @@ CASES = {
     "spade": "spade",
     "spade/instance": "spade --method.norm instance --method.patch-layers 3",
     "starganv2": "starganv2",
+    "stegogan": "stegogan",
+    "stegogan/small": "stegogan --method.identity 0 --method.skip --method.patch-norm spectral --method.antialias",
     "transgaga": "transgaga",
     "transgaga/shared": "transgaga --method.shared --method.inject concat",
     "transgaga/paper": "transgaga --method.anchor 0 --method.equivariance 0 --method.no-swap",

@@ -32,7 +32,7 @@ SEVERAL_PASSES = ("i2sb", "unsb")
 """Each pass of a translation sees what the one before has left outside."""
 ADVERSARIAL = (
     *("bicyclegan", "cut", "cyclegan", "dclgan", "distancegan", "gcgan"),
-    *("pix2pix", "quick", "santa", "spade", "ugatit", "unsb"),
+    *("pix2pix", "quick", "santa", "spade", "stegogan", "ugatit", "unsb"),
 )
 MASKED = (*ADVERSARIAL, *WITHOUT_DISCRIMINATOR)
 AUGMENTED = ("quick",)

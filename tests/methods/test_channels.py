@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dclgan": {"identity": 0.0},
     "distancegan": {"identity": 0.0},
     "gcgan": {"identity": 0.0, "cycle": 10.0},
+    "stegogan": {"identity": 0.0},
     "ugatit": {"identity": 0.0, "cam": 0.0},
 }
 """What takes the terms away that compare images of both domains."""

@@ -19,11 +19,21 @@ def test_colours_are_those_with_most_pixels_sorted() -> None:
     torch.testing.assert_close(colours.colours, torch.tensor([SKY, ROAD]) / 127.5 - 1)
 
 
-def test_colours_that_are_about_the_same_are_one() -> None:
-    near = (SKY[0] + 9, SKY[1] - 20, SKY[2])
-    colours = LabelColours(3, 3)
-    assert colours.fit([painted(SKY, SKY, near, ROAD)]) == 2
-    torch.testing.assert_close(colours.colours[:2], torch.tensor([SKY, ROAD]) / 127.5 - 1)
+def test_of_many_colours_those_that_are_about_the_same_are_one() -> None:
+    """As JPEG makes them: around each of two colours there are some hundred others."""
+    colours, noise = LabelColours(3, 3), torch.Generator().manual_seed(0)
+    maps = painted(*[SKY] * 40, *[ROAD] * 40)
+    maps = maps + (torch.rand(maps.shape, generator=noise) - 0.5) * 20 / 127.5
+    assert colours.fit([maps]) == 2
+    torch.testing.assert_close(colours.colours[:2], torch.tensor([SKY, ROAD]) / 127.5 - 1, atol=10 / 127.5, rtol=0)
+
+
+def test_few_colours_are_taken_as_they_are() -> None:
+    """As maps have them that hold the numbers of classes."""
+    colours = LabelColours(4, 3)
+    maps = painted(*[(i, i, i) for i in (0, 1, 2, 11)])
+    assert colours.fit([maps]) == 4
+    assert colours(maps).argmax(1)[0, :, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_maps_become_one_hot_by_the_nearest_colour() -> None:

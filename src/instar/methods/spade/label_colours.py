@@ -15,7 +15,9 @@ from instar.core.precision import full_precision, without_autocast
 SEEN = 200
 """Images from which the colours are taken."""
 APART = 24.0 / 127.5
-"""Colours of which no channel differs by more, of 255 24, are one: what JPEG and resizing make of it."""
+"""Colours of which no channel differs by more, 24 of 255, are one where there are many: JPEG and resizing make them."""
+FEW = 256
+"""Up to so many colours are taken as they are: maps may hold numbers of classes, 0, 1, 2, ..."""
 NOWHERE = 10.0
 """What stands for a colour that is not there: far from all of [-1, 1]."""
 
@@ -58,10 +60,11 @@ class LabelColours(nn.Module):
 
     def _most(self, found: dict[tuple[int, ...], int]) -> Tensor:
         """Return the colours (K, C) with most pixels of which no two are about the same, sorted by their numbers."""
+        apart = APART if len(found) > FEW else 0.0
         kept: list[Tensor] = []
         for colour in sorted(found, key=lambda one: (-found[one], one)):
             here = torch.tensor(colour) / 127.5 - 1
-            if all((here - other).abs().max() > APART for other in kept):
+            if all((here - other).abs().max() > apart for other in kept):
                 kept.append(here)
             if len(kept) == len(self.colours):
                 break
