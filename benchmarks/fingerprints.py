@@ -41,6 +41,7 @@ CASES = {
     "distancegan/self": "distancegan --method.between top-bottom --method.no-two-sided",
     "distancegan/one-sided": "distancegan --method.no-two-sided --method.cycle 0 --method.identity 0 --method.pool 0"
     " --method.patch-norm spectral",
+    "funit": "funit",
     "gcgan": "gcgan",
     "gcgan/separate": "gcgan --method.no-shared --method.mix random",
     "gcgan/one-way": "gcgan --method.cycle 0 --method.maps hflip --method.patch-norm spectral",

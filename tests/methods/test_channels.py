@@ -15,7 +15,7 @@ from instar.core.settings import with_changes
 from instar.testing.runs import build, source_for, tiny, trainer
 
 DIGITS = ("unit-adaptation",)
-EQUAL = ("cut", "i2sb", "quick", "santa", "starganv2", "transgaga", "tunit", "unsb", *DIGITS)
+EQUAL = ("cut", "funit", "i2sb", "quick", "santa", "starganv2", "transgaga", "tunit", "unsb", *DIGITS)
 OPTIONS: dict[str, dict[str, Any]] = {
     "cyclegan": {"identity": 0.0},
     "dclgan": {"identity": 0.0},
