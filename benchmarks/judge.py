@@ -151,6 +151,8 @@ def interval(statistic: Callable[[NDArray[np.intp]], float], count: int) -> tupl
 
 
 def line(name: str, label: str, x: Numbers, y: Numbers) -> str:
+    if len(set(y.tolist())) < 2:
+        return f"| {name} | {label} | all labels are alike | |"
     low, high = interval(lambda drawn: spearman(x[drawn], y[drawn]), len(x))
     return f"| {name} | {label} | {spearman(x, y):+.2f} | {low:+.2f} to {high:+.2f} |"
 
@@ -283,6 +285,8 @@ def _pictures(single: dict[str, Numbers], labels: dict[str, Numbers]) -> Iterato
         ("none", (eye == 0) & (labels["ruin"] == 0)),
         ("ruin", labels["ruin"] == 1),
     ):
+        if not where.any():
+            continue
         yield f"| {said} | {where.sum()} | {single[PROBE][where].mean():.2f} | {single[TARGET][where].mean():.2f} |"
 
 
