@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, make_dataclass, replace
+from dataclasses import MISSING, fields, make_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -70,13 +70,14 @@ def run(arguments: Sequence[str]) -> int:
     args = parse(_flags(), arguments, "instar translate")
     screen = console()
     tell = partial(say, screen)
-    request = TranslationRequest(**{one.name: getattr(args, one.name) for one in fields(TranslationRequest)})
-    if not request.inputs:
+    given = {one.name: getattr(args, one.name) for one in fields(TranslationRequest)}
+    if not args.inputs:
         own = examples(args.run)
         if own is None:
             raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
         tell(f"note: no images given: these are the drawn pictures that come with {args.run}")
-        request = replace(request, inputs=(str(own),))
+        given["inputs"] = (str(own),)
+    request = TranslationRequest(**given)
     do = _translating(args.ray)
     stop = threading.Event()
     with stop_on_signals(stop), _bar(screen) as move:

@@ -20,9 +20,10 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.seed import seeded
 
-_DRAWN = frozenset({torch.empty, torch.rand, torch.randn})
-_MAKING = _DRAWN | {torch.zeros, torch.ones, torch.full}
-"""By which layers make their weights and buffers, and those of them whose numbers are random, or still to be drawn."""
+_MAKING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
+"""By which layers make their weights and buffers."""
+_DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+"""By which they draw the numbers of weights."""
 _BYTES = 4
 """Of a number."""
 Held = Literal["all", "colours", "shapes"]
@@ -199,23 +200,24 @@ def build(method: type[Method[Any]], cfg: MethodConfig, seed: int, copies: int =
 
 
 def unfilled(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:
-    """Return a method on the CPU whose weights are to come from a file: those with random numbers have no memory yet.
+    """Return a method on the CPU whose weights are to come from a file: where they are drawn, they hold anything.
 
-    Buffers that no file holds have theirs.
+    As long as nobody touches these they take addresses and no memory. The meta device would do as well, but its first
+    operation loads a second's worth of PyTorch's code.
 
     Raises:
         UserError: the weights would not fit into the memory of this machine.
     """
-    with seeded(0, 0), _Fitting(method.__name__, copies=1, drawn_on="meta"):
+    with seeded(0, 0), _Fitting(method.__name__, copies=1, filled=False):
         return method(cfg)
 
 
 class _Fitting(TorchFunctionMode):
     """Within this context new tensors are refused once all that were made take more memory than there is."""
 
-    def __init__(self, name: str, copies: int, drawn_on: str | None = None) -> None:
+    def __init__(self, name: str, copies: int, *, filled: bool = True) -> None:
         super().__init__()
-        self._name, self._copies, self._drawn_on, self._needed = name, copies, drawn_on, 0
+        self._name, self._copies, self._filled, self._needed = name, copies, filled, 0
 
     def __torch_function__(
         self, function: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -230,8 +232,8 @@ class _Fitting(TorchFunctionMode):
                     f"{self._name} with these settings takes more than {there} for its weights alone: "
                     "make its networks smaller"
                 )
-        if self._drawn_on and function in _DRAWN:
-            kwargs = {**kwargs, "device": self._drawn_on}
+        if not self._filled and function in _DRAWS and isinstance(args[0], nn.Parameter):
+            return args[0]
         return function(*args, **kwargs)
 
 

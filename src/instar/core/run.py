@@ -238,8 +238,8 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
         own = method.state_dict()
         try:
             method.load_state_dict(
-                {name: tensor.to(own[name].dtype, copy=True) for name, tensor in weights.items()},  # no view of a file
-                assign=True,
+                {name: tensor.to(own[name].dtype, copy=True) for name, tensor in weights.items()},
+                assign=True,  # each has its memory once; of the file, which may change, there is a copy
             )
         except RuntimeError as error:
             raise other_networks(config, folder) from error
