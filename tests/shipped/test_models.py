@@ -86,7 +86,7 @@ def test_the_examples_are_drawn_pictures(name: str) -> None:
 def test_the_first_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "first"
     assert run(["translate", "demo:coat", "-o", str(out), "--grid"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().err.split())
     assert "no images given: these are the drawn pictures that come with demo:coat" in said
     assert "translated 8 of 8 images" in said
     assert {f"{number + 1}.png" for number in range(8)} | {"grid.png"} <= {path.name for path in out.iterdir()}
