@@ -33,9 +33,12 @@ def used_by_translating(method: Method[Any], weight: str) -> bool:
 
 
 def without_training(method: Method[Any], run: Path) -> None:
-    """Take all children out of a method that only training uses. Using one is a `UserError` then."""
-    for name, _ in list(method.named_children()):
-        if not used_by_translating(method, f"{name}."):
+    """Take all children with weights or other state out of a method that only training uses.
+
+    Using one is a `UserError` then.
+    """
+    for name, child in list(method.named_children()):
+        if child.state_dict() and not used_by_translating(method, f"{name}."):
             said = f"{run}: this needs {name}, which only training should; `also_used` of its method does not name it"
             setattr(method, name, _Missing(said))
 
