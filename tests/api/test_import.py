@@ -23,8 +23,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import instar
+from instar.core import registry
+from instar.core.config import RunConfig
 from instar.core.errors import UserError
-from instar.core.run import CONFIG, find_checkpoint, load_method, read_config, write_config
+from instar.core.method import build
+from instar.core.run import AVERAGES, CONFIG, METHOD, find_checkpoint, read_config, write_config
+from instar.core.tensors import read_tensors
 from instar.data import shapes as drawn
 
 Saved = Callable[[str, Any], str]
@@ -38,6 +42,17 @@ def saved(tmp_path: Path) -> Saved:
 
     torch.manual_seed(0)
     return save
+
+
+def whole(run: Path, *, averaged: bool = True) -> tuple[Any, RunConfig]:
+    """The method of a run with the networks that train it, too."""
+    checkpoint = find_checkpoint(run)
+    config = read_config(checkpoint / CONFIG)
+    method = build(registry.get(config.name), config.method, 0)
+    weights = read_tensors(checkpoint / METHOD)
+    averages = read_tensors(checkpoint / AVERAGES) if averaged and (checkpoint / AVERAGES).exists() else {}
+    method.load_state_dict({**weights, **averages}, strict=False)
+    return method.eval().requires_grad_(False), config
 
 
 def image(side: int = 64) -> Tensor:
@@ -61,7 +76,7 @@ def test_cyclegan(saved: Saved, tmp_path: Path, kept: bool, parallel: bool) -> N
     ]
     result = instar.import_checkpoint("cyclegan", files, out=tmp_path / "run", source="horse", target="zebra")
     assert (result.absent, result.targets) == ((), ("horse", "zebra"))
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     method.double()
     assert (config.method.blocks, config.method.width, config.method.antialias) == (6, 4, False)
     x = image()
@@ -96,9 +111,14 @@ def test_a_file_that_lost_a_network_is_still_damaged(run_directory: Callable[...
         if file.name != "SHA256SUMS":
             (copied / file.name).write_bytes(file.read_bytes())
     tensors = load_file(copied / "method.safetensors")
-    save_file({k: v for k, v in tensors.items() if not k.startswith("D_X.")}, copied / "method.safetensors")
+    (copied / "averages.safetensors").unlink()
+    for name in ("D_X.", "G."):
+        tensors = {k: v for k, v in tensors.items() if not k.startswith(name)}
+        save_file(tensors, copied / "method.safetensors")
+        if name == "D_X.":
+            instar.load(copied, "cpu")  # which needs no discriminator
     with pytest.raises(UserError, match="not the weights of cyclegan"):
-        load_method(copied)
+        instar.load(copied, "cpu")
 
 
 def train_on(run: Path, tmp_path: Path, steps: int = 2) -> instar.TrainResult:
@@ -124,9 +144,9 @@ def test_an_imported_run_is_trained_on_and_started_from(saved: Saved, tmp_path: 
     nets = {"G_A": resnet(blocks=1), "G_B": resnet(blocks=1), "D_A": patchgan(), "D_B": patchgan()}
     files = [saved(f"latest_net_{name}.pth", shaken(net)) for name, net in nets.items()]
     instar.import_checkpoint("cyclegan", files, out=tmp_path / "run")
-    before = load_method(tmp_path / "run")[0].state_dict()
+    before = whole(tmp_path / "run")[0].state_dict()
     assert train_on(tmp_path / "run", tmp_path).step == 2
-    after = load_method(tmp_path / "run")[0].state_dict()
+    after = whole(tmp_path / "run")[0].state_dict()
     moved = (after["G.encoder.stem.0.weight"] - before["G.encoder.stem.0.weight"]).abs().max()
     assert 0 < moved < 1e-3
     result = instar.train(
@@ -150,7 +170,7 @@ def test_cut(saved: Saved, tmp_path: Path, blurred: bool) -> None:
         setattr(heads, f"mlp_{number}", layers)
     files = [saved(f"200_net_{name}.pth", net) for name, net in {"F": heads, "G": G, "D": D}.items()]
     result = instar.import_checkpoint("fastcut", files, out=tmp_path / "run")
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     assert (config.name, config.preset, config.method.antialias, config.method.nce_y) == ("cut", "fastcut", blurred, 0)
     method.double()
     x = image()
@@ -169,7 +189,7 @@ def test_gcgan(saved: Saved, tmp_path: Path) -> None:
     files = [saved(f"latest_net_{name}.pth", shaken(net)) for name, net in nets.items()]
     result = instar.import_checkpoint("gcgan", files, out=tmp_path / "run")
     assert (result.absent, result.targets) == ((), ("B",))
-    method = load_method(tmp_path / "run")[0].double()
+    method = whole(tmp_path / "run")[0].double()
     x = image()
     equal(method.translate(x), nets["G_AB"].double()(x))
     equal(method.D_fY["vflip"](x), nets["D_vf_B"].double()(x))
@@ -181,7 +201,7 @@ def test_pix2pix(saved: Saved, tmp_path: Path, batch: bool) -> None:
     G, D = shaken(unet(batch=batch)), shaken(patchgan(6, batch=batch))
     files = [saved("latest_net_G.pth", G), saved("latest_net_D.pth", D)]
     result = instar.import_checkpoint("pix2pix", files, out=tmp_path / "run")
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     method.double()
     assert (config.method.norm, config.method.downs) == ("batch" if batch else "instance", 6)
     assert config.method.dropout_at == (2,)
@@ -195,7 +215,7 @@ def test_pix2pix(saved: Saved, tmp_path: Path, batch: bool) -> None:
 def test_gray_inputs_are_those_that_the_authors_make_of_colour(saved: Saved, tmp_path: Path) -> None:
     G = shaken(unet(cin=1))
     instar.import_checkpoint("pix2pix", saved("latest_net_G.pth", G), out=tmp_path / "run")
-    method = load_method(tmp_path / "run")[0].double()
+    method = whole(tmp_path / "run")[0].double()
     x = image()
     gray = (x * torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]).sum(1, keepdim=True)
     equal(method.G(x, noise=False), G.double()(gray), 1e-5)
@@ -211,7 +231,7 @@ def test_bicyclegan(saved: Saved, tmp_path: Path) -> None:
     D |= authors.shapes("model_1.", {"0": (2, 3, 4, 4), "2": (4, 2, 4, 4), "5": (8, 4, 4, 4), "8": (1, 8, 4, 4)})
     files = [saved("x_net_G.pth", G), *(saved(f"x_net_{name}.pth", net) for name, net in (("E", E), ("D", D)))]
     result = instar.import_checkpoint("bicyclegan", files, out=tmp_path / "run")
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     assert result.absent == ()
     assert (config.method.downs, config.method.style, config.method.inject, config.method.same_d) == (6, 8, "all", True)
     assert config.method.patch_layers == 2
@@ -245,7 +265,7 @@ def test_ugatit(saved: Saved, tmp_path: Path, side: int | None) -> None:
         net.eval()
     file = saved("selfie_params_0001000.pt", {name: net.state_dict() for name, net in nets.items()})
     result = instar.import_checkpoint("ugatit", file, out=tmp_path / "run")
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     method.double()
     assert result.absent == ()
     assert config.preset == ("light" if side is None else "paper")
@@ -309,7 +329,7 @@ def test_munit(saved: Saved, tmp_path: Path) -> None:
     dis = {domain: munit_discriminator() for domain in "ab"}
     files = [saved("dis_00001000.pt", dis), saved("gen_00001000.pt", gen)]
     result = instar.import_checkpoint("munit", files, out=tmp_path / "run")
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     shown = config.method
     assert (shown.style_dim, shown.mlp, shown.width, shown.blocks, shown.scales) == (3, 6, 4, 2, 2)
     assert (result.absent, result.targets) == ((), ("A", "B"))
@@ -325,7 +345,7 @@ def test_unit(saved: Saved, tmp_path: Path) -> None:
     instar.import_checkpoint(
         "unit", [saved("gen_1.pt", gen), saved("dis_1.pt", dis)], out=tmp_path / "run", source="day", target="night"
     )
-    method, config = load_method(tmp_path / "run")
+    method, config = whole(tmp_path / "run")
     assert (config.preset, config.method.generator, config.method.scales) == ("head", "munit", 2)
     for domain in "ab":
         in_order(method.G.front[domain], gen[domain], ["enc"])
@@ -399,8 +419,8 @@ def test_tunit(saved: Saved, tmp_path: Path, side: int) -> None:
     held = tunit_file(side)
     result = instar.import_checkpoint("tunit", saved("model_7.ckpt", held), out=tmp_path / "run")
     assert result.absent == ()
-    averaged, config = load_method(tmp_path / "run")
-    trained, _ = load_method(tmp_path / "run", averaged=False)
+    averaged, config = whole(tmp_path / "run")
+    trained, _ = whole(tmp_path / "run", averaged=False)
     assert (config.data.size, config.method.side, config.method.domains, config.method.style_dim) == (side, side, 3, 5)
     in_order(averaged.G, held["G_EMA_state_dict"])
     in_order(trained.G, held["G_state_dict"])
@@ -499,4 +519,4 @@ def test_dropout_is_found_and_named(saved: Saved, tmp_path: Path) -> None:
     result = instar.import_checkpoint("cyclegan", saved("latest_net_G_A.pth", net), out=tmp_path / "run")
     assert "dropout" in result.notes[0]
     x = image()
-    equal(load_method(tmp_path / "run")[0].double().translate(x), net.double()(x))
+    equal(whole(tmp_path / "run")[0].double().translate(x), net.double()(x))

@@ -14,10 +14,10 @@ from instar.core.run import (
     is_unused,
     load_method,
     read_config,
-    read_tensors,
     run_of,
     write_config,
 )
+from instar.core.tensors import read_tensors
 from instar.testing.runs import build, source_for, tiny, trainer
 
 

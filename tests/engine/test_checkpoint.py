@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from instar.core import tensors
 from instar.core.digests import SUMS, check_sum, listed
 from instar.core.errors import UserError
 from instar.core.run import checkpoints
@@ -83,23 +84,23 @@ class Disk:
 
     def __init__(self, run: Path, room: int, error: type[Exception]) -> None:
         self.run, self.room, self.error = run, room, error
-        self.real = checkpoint.save_file
+        self.real = tensors.save_file
         self.most_at_once: list[list[str]] = []
 
-    def __call__(self, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    def __call__(self, content: dict[str, torch.Tensor], path: Path) -> None:
         there = [one for one in (self.run / "checkpoints").glob("*step-*/optimizers.safetensors") if one != path]
         if path.name == "optimizers.safetensors" and len(there) >= self.room:
             self.most_at_once.append(names(self.run))
             path.write_bytes(b"half")
             raise SafetensorError(FULL) if self.error is SafetensorError else OSError(28, "No space left on device")
-        self.real(tensors, path)
+        self.real(content, path)
 
 
 @pytest.mark.parametrize("error", [OSError, SafetensorError])
 def test_on_a_full_disk_the_oldest_goes_first(
     error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "save_file", disk := Disk(tmp_path, 2, error))
+    monkeypatch.setattr(tensors, "save_file", disk := Disk(tmp_path, 2, error))
     play(tmp_path, steps=8, keep=2).fit()
     assert names(tmp_path) == ["step-000000006", "step-000000008"]
     assert len(disk.most_at_once) == 2, "it was full at steps 6 and 8"
@@ -108,7 +109,7 @@ def test_on_a_full_disk_the_oldest_goes_first(
 @pytest.mark.parametrize("keep", [0, 1, 2])
 def test_what_is_to_be_kept_is_kept_on_a_full_disk(keep: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last whole checkpoint is never removed before the next one is whole; `keep` 0 keeps all."""
-    monkeypatch.setattr(checkpoint, "save_file", Disk(tmp_path, 1, SafetensorError))
+    monkeypatch.setattr(tensors, "save_file", Disk(tmp_path, 1, SafetensorError))
     with pytest.raises(UserError, match=r"checkpoint of step 4 could not be written.*No space left.*make room, then"):
         play(tmp_path, steps=8, keep=keep).fit()
     assert names(tmp_path) == ["step-000000002"], "nothing of the failed one is left to fill the disk"

@@ -15,11 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from engine.heard import Heard
 from instar.cli.flags import spell
+from instar.core import tensors
 from instar.core.errors import UserError, call
 from instar.core.events import Logged, Pictured, Scored, Started, Watched, note, warning
 from instar.core.objective import Objective, term
 from instar.core.run import checkpoints, find_checkpoint, load_method
-from instar.engine import checkpoint
 from instar.engine.meter import Meter
 from instar.engine.trainer import Trainer
 from instar.engine.writers import Board, Log, Metrics, Writer
@@ -181,14 +181,14 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     play = trainer(config, tmp_path, build(config), source_for(config))
     written = []
 
-    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    def full(content: dict[str, torch.Tensor], path: Path) -> None:
         written.append(path.name)
         if len(written) > 4:
             raise OSError(28, "No space left on device")
-        real(tensors, path)
+        real(content, path)
 
-    real = checkpoint.save_file
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    real = tensors.save_file
+    monkeypatch.setattr(tensors, "save_file", full)
     with pytest.raises(UserError, match=r"step 4 could not be written.*No space left.*instar\.resume\("):
         play.fit()
     assert [path.name for path in checkpoints(tmp_path)] == ["step-000000002"]

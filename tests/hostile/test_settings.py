@@ -19,7 +19,8 @@ from hostile.forks import Forks, Limits
 from hostile.runs import trained
 from hostile.sampling import chance, times
 from instar.core.errors import UserError
-from instar.core.run import checkpoints, read_tensors
+from instar.core.run import checkpoints
+from instar.core.tensors import read_tensors
 
 Campaign = Callable[[str], AbstractContextManager[Found]]
 Place = tuple[str | int, ...]

@@ -18,7 +18,7 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.core.run import load_method
 from instar.core.schedule import halving
-from instar.engine.checkpoint import read_tensors
+from instar.core.tensors import read_tensors
 from instar.methods.munit import MUNIT, Config
 from instar.testing.runs import Noise, build, source_for, tiny, trainer
 from methods.parts import count, scramble, values

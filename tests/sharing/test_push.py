@@ -16,15 +16,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 
 import instar
+from instar.core import registry
+from instar.core.digests import write_sums
 from instar.core.errors import UserError
 from instar.core.run import CONFIG, read_config, write_config
 from instar.core.store import FILES
+from instar.data import shapes
 
 Runs = Callable[..., Path]
+SHARED = {*FILES, "README.md", "samples.png"} - {"averages.safetensors"}
 PIXELS = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
 
 
@@ -131,7 +137,7 @@ def test_a_store_of_files(run: Path, tmp_path: Path) -> None:
     address = (tmp_path / "store" / "a zebra").as_uri()
     done = instar.push(run, address, data="Drawn horses.", license="cc0-1.0", scores=tmp_path / "scores.json")
     assert done.address == address
-    assert set(done.files) == {*FILES, "README.md", "samples.png"}
+    assert set(done.files) == SHARED
     ours = instar.load(run, "cpu").translate(PIXELS)
     assert np.array_equal(instar.load(address, "cpu").translate(PIXELS), ours)
     Image.fromarray(PIXELS).save(tmp_path / "in.png")
@@ -147,6 +153,59 @@ def test_a_store_of_files(run: Path, tmp_path: Path) -> None:
     assert "![inputs and their translations](samples.png)" in card
     with pytest.raises(UserError, match="exists already"):
         instar.push(run, address)
+
+
+@pytest.mark.parametrize("kind", ["bicyclegan", "cut", "cyclegan", "tunit", "transgaga"])
+def test_only_what_translates_is_shared(kind: str, run_directory: Runs, tmp_path: Path) -> None:
+    """Averages in place of what is trained, no discriminators and pools; and it is all that styles and domains need."""
+    run = run_directory(kind)
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    instar.push(run, (tmp_path / "shared").as_uri())
+    shared = load_file(tmp_path / "shared" / "method.safetensors")
+    method = registry.get(kind)(read_config(checkpoint / CONFIG).method)
+    used = {*method.translators, *method.also_used, *method.fitted}
+    assert {name.split(".")[0] for name in shared} == used
+    averages = load_file(checkpoint / "averages.safetensors")
+    assert all(torch.equal(shared[name], value) for name, value in averages.items())
+    one, other = (instar.load(path, "cpu").method.state_dict() for path in (run, tmp_path / "shared"))
+    assert all(torch.equal(other[name], value) for name, value in one.items())
+    assert one.keys() == other.keys() == shared.keys()
+
+
+def test_a_model_of_an_earlier_version_loads(run: Path, tmp_path: Path) -> None:
+    """It holds the weights of all networks, and the averages beside them."""
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    shutil.copytree(checkpoint, tmp_path / "old", ignore=shutil.ignore_patterns("optimizers*", "images.txt"))
+    write_sums(tmp_path / "old")
+    ours = instar.load(run, "cpu").translate(PIXELS)
+    assert np.array_equal(instar.load((tmp_path / "old").as_uri(), "cpu").translate(PIXELS), ours)
+    instar.push(tmp_path / "old", (tmp_path / "again").as_uri())
+    assert np.array_equal(instar.load(tmp_path / "again", "cpu").translate(PIXELS), ours)
+
+
+def test_a_shared_model_cannot_be_trained_on(run: Path, tmp_path: Path) -> None:
+    address = (tmp_path / "shared").as_uri()
+    instar.push(run, address)
+    for given in (address, tmp_path / "shared", "hf://ann/zebra", "demo:coat"):
+        with pytest.raises(
+            UserError, match=r"a shared model, which cannot be trained on: .*train\.start_from"
+        ) as caught:
+            instar.resume(given)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_run_starts_from_a_shared_model(run: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    shapes.write(images, 6, 2)
+    address = (tmp_path / "shared").as_uri()
+    instar.push(run, address)
+    common: dict[str, Any] = {"preset": "tiny", "steps": 1, "device": "cpu"}
+    done = instar.train("cut", images, out=tmp_path / "new", **common, train={"start_from": address})
+    (said,) = (note for note in done.notes if "networks of" in note)
+    assert "G; left out: D: it is not there" in said
+    asked = {"start_from": address, "start_with": ("D",)}
+    with pytest.raises(UserError, match=r"train\.start_with.*does not fit, it is not there"):
+        instar.train("cut", images, out=tmp_path / "other", **common, train=asked)
 
 
 def test_what_is_damaged_is_refused_at_both_ends(run: Path, tmp_path: Path) -> None:
@@ -184,7 +243,7 @@ def test_a_hub(run: Path, hub: str, tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     push = "print(instar.push(sys.argv[1], 'hf://ann/zebra', license='cc0-1.0').address)"
     assert asked(push, hub, tmp_path / "one", run) == "hf://ann/zebra"
-    assert set(Hub.files["ann/zebra"]) == {*FILES, "README.md", "samples.png"}
+    assert set(Hub.files["ann/zebra"]) == SHARED
     Hub.files["ann/zebra"] |= {"evil.py": b"raise SystemExit", "evil.pkl": b"."}
 
     np.save(tmp_path / "in.npy", PIXELS)

@@ -67,7 +67,7 @@ def import_checkpoint(
         UserError: a file cannot be read, holds other networks than `kind` has, or `out` cannot be used. Nothing is
             written then.
     """
-    from instar.core.run import load_method
+    from instar.core.run import declared_absent, find_checkpoint, load_method
     from instar.importing.formats import FORMATS
     from instar.importing.imported import labelled
     from instar.inference.domains import Domains
@@ -96,7 +96,7 @@ def import_checkpoint(
         folder,
         found.method,
         tuple(found.networks),
-        tuple(sorted(method.absent)),
+        tuple(sorted(declared_absent(find_checkpoint(folder)))),
         tuple(names[to] for to in names if to in method.targets),
         [Message(line) for line in found.notes],
     )

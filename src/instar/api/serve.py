@@ -68,6 +68,7 @@ def application(
 
 def _named(models: Paths) -> dict[str, Path]:
     """Return the models by name, all of which are there."""
+    from instar.core.store import DEMO
     from instar.inference.exported import is_exported
 
     found: dict[str, Path] = {}
@@ -75,7 +76,9 @@ def _named(models: Paths) -> dict[str, Path]:
     for one in map(str, given):
         name, equals, rest = one.partition("=")
         path = Path(rest if equals and not Path(one).exists() else one)
-        name = name if equals and not Path(one).exists() else path.absolute().name.removesuffix(".onnx")
+        name = (
+            name if equals and not Path(one).exists() else path.absolute().name.removesuffix(".onnx").removeprefix(DEMO)
+        )
         if name in found:
             raise UserError(f"{path}: {found[name]} has the name {name!r} already; give NAME={path}")
         if not is_exported(path):

@@ -18,6 +18,7 @@ from instar.core.config import RunConfig
 from instar.core.errors import SHORT, UserError, nearest, setting, shown
 from instar.core.method import Method, defaults
 from instar.core.run import read_config
+from instar.core.store import absolute
 
 SECTIONS = ("method", "data", "train")
 Images = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -65,7 +66,7 @@ def config_of(
         check_code(base, setting("config") if isinstance(config, RunConfig) else Path(config))
     made = {name: changed(getattr(base, name), changes[name], name) for name in SECTIONS}
     start = made["train"].start_from
-    train = replace(made["train"], start_from=start and _absolute(start))
+    train = replace(made["train"], start_from=start and absolute(start))
     return replace(base, formats=(), method=made["method"], data=replace(made["data"], roots=roots), train=train)
 
 

@@ -18,6 +18,7 @@ from instar.core import registry
 from instar.core.duration import seconds_of
 from instar.core.errors import UserError, setting
 from instar.core.settings import PositiveInt, with_changes
+from instar.core.store import absolute
 
 if TYPE_CHECKING:  # NumPy, which help and refusals can do without
     from instar.core.config import RunConfig
@@ -160,7 +161,7 @@ def parse_method(
     # Unlike resolve(), this keeps the name of a symbolic link: a folder's name is its domain's.
     roots = tuple(Path(os.path.abspath(path)) for path in args.roots)  # noqa: PTH100
     data, train, chosen = (without_flags(getattr(args, name)) for name in sections)
-    source = Path(os.path.abspath(train.start_from)) if train.start_from else None  # noqa: PTH100
+    source = absolute(train.start_from) if train.start_from else None
     # Only now, after help and wrong flags: the class checks what its settings say together, and brings PyTorch.
     checked = with_changes(registry.get(name).options(), asdict(chosen))
     config = replace(base, data=replace(data, roots=roots), train=replace(train, start_from=source), method=checked)

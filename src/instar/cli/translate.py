@@ -24,6 +24,7 @@ from instar.core.config import Device, Precision
 from instar.core.errors import Mention, UserError
 from instar.core.events import Event, Noted, Worked
 from instar.core.settings import field_docs
+from instar.core.store import examples
 from instar.inference.jobs import FRAMES
 from instar.inference.request import TranslationRequest
 from instar.inference.tiles.sizes import TILES
@@ -35,7 +36,10 @@ ABOUT = (
     "Translate images and videos: each gives one of the same name, size, depth, mode and format. Exit code 1 if any "
     "failed."
 )
-RUN = "Run directory (its last checkpoint is used) or one checkpoint."
+RUN = (
+    "Run directory (its last checkpoint is used), one checkpoint, an exported file, or the address of a model: "
+    "hf://OWNER/NAME, file:///PATH, or demo:NAME of those that come with Instar, with pictures to translate."
+)
 DEVICE = "Where to compute; auto takes the first of cuda, mps, cpu that is there."
 PRECISION = (
     "32: float32. bf16: half of the time where the device has it; results change by some gray levels in a few pixels. "
@@ -64,12 +68,17 @@ NAMES: dict[str, dict[str, Any]] = {
 def run(arguments: Sequence[str]) -> int:
     """Translate, and return 0 if all went well, 1 if some failed, 130 if it was stopped."""
     args = parse(_flags(), arguments, "instar translate")
-    if not args.inputs:
-        raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
-    request = TranslationRequest(**{one.name: getattr(args, one.name) for one in fields(TranslationRequest)})
-    do = _translating(args.ray)
     screen = console()
     tell = partial(say, screen)
+    given = {one.name: getattr(args, one.name) for one in fields(TranslationRequest)}
+    if not args.inputs:
+        own = examples(args.run)
+        if own is None:
+            raise UserError("nothing to translate: instar translate RUN INPUT... -o OUT")
+        tell(f"note: no images given: these are the drawn pictures that come with {args.run}")
+        given["inputs"] = (str(own),)
+    request = TranslationRequest(**given)
+    do = _translating(args.ray)
     stop = threading.Event()
     with stop_on_signals(stop), _bar(screen) as move:
 

@@ -1,4 +1,4 @@
-"""Methods without some of their networks, as files of generators alone leave them."""
+"""Methods without some of their networks: those that only training needs, or that an imported file did not hold."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ def networks_of(method: Method[Any]) -> list[str]:
     return [name for name, net in method.named_children() if any(True for _ in net.parameters())]
 
 
+def used_by_translating(method: Method[Any], weight: str) -> bool:
+    """Return whether translating, or another ability, uses a tensor of the state dict, as its name tells."""
+    child, dot, _ = weight.partition(".")
+    return not dot or child in (*method.translators, *method.also_used, *method.fitted)
+
+
+def without_training(method: Method[Any], run: Path) -> None:
+    """Take all children with weights or other state out of a method that only training uses.
+
+    Using one is a `UserError` then.
+    """
+    for name, child in list(method.named_children()):
+        if child.state_dict() and not used_by_translating(method, f"{name}."):
+            said = f"{run}: this needs {name}, which only training should; `also_used` of its method does not name it"
+            setattr(method, name, _Missing(said))
+
+
 def without(method: Method[Any], absent: Iterable[str], config: RunConfig, run: Path) -> None:
     """Make the use of some networks a `UserError`, and take away the targets that need them.
 
@@ -36,26 +53,33 @@ def without(method: Method[Any], absent: Iterable[str], config: RunConfig, run: 
         run: for the message.
     """
     method.absent = frozenset(absent)
-    _guard(method, method.absent, run)
+    _take_out(method, method.absent, run)
     if method.absent & set(method.translators):
         tried = outline(type(method), config.method)
-        _guard(tried, method.absent, run)
+        _take_out(tried, method.absent, run)
         method.targets = tuple(to for to in method.targets if _reaches(tried, to, config.method.channels))
 
 
-def _guard(method: Method[Any], absent: frozenset[str], run: Path) -> None:
+def _take_out(method: Method[Any], absent: frozenset[str], run: Path) -> None:
     for name in absent:
         said = f"{run}: this needs the network {name}, without which the run was imported"
-        for part in method.get_submodule(name).modules():
-            part.register_forward_pre_hook(_Refusal(said))
+        setattr(method, name, _Missing(said))
 
 
-class _Refusal:
+class _Missing(torch.nn.Module):
+    """Stands where a network was: any use is an `AbsentError`."""
+
     def __init__(self, said: str) -> None:
-        self.said = said
+        super().__init__()
+        self._said = said
 
-    def __call__(self, *_: Any) -> None:
-        raise AbsentError(self.said)
+    def forward(self, *_: Any, **__: Any) -> None:
+        raise AbsentError(self._said)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # which Python and PyTorch ask any module for
+            return super().__getattr__(name)
+        raise AbsentError(self._said)
 
 
 def _reaches(method: Method[Any], to: Domain, channels: int) -> bool:

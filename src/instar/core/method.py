@@ -22,6 +22,8 @@ from instar.core.seed import seeded
 
 _MAKING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 """By which layers make their weights and buffers."""
+_DRAWS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+"""By which they draw the numbers of weights."""
 _BYTES = 4
 """Of a number."""
 Held = Literal["all", "colours", "shapes"]
@@ -52,6 +54,9 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     `__init__` where it depends on the settings, as all facts that are no `ClassVar`."""
     translators: tuple[str, ...]
     """Names of the networks that `translate` uses: the engine keeps averages of these."""
+    also_used: ClassVar[tuple[str, ...]] = ()
+    """Other children that abilities use, such as one that reads styles: beside `translators` and `fitted` they are what
+    a shared model holds, and what is read to translate."""
     presets: ClassVar[Mapping[str, Preset]]
     """By name; the first is the default, and holds the paper's numbers if there is one. "tiny" and "small" must be
     there."""
@@ -185,8 +190,7 @@ def build(method: type[Method[Any]], cfg: MethodConfig, seed: int, copies: int =
         method: its class.
         cfg: its settings.
         seed: of the run.
-        copies: of all weights that will be needed: two where others are read from a file, four for Adam on the CPU,
-            with gradients and two averages.
+        copies: of all weights that will be needed: four for Adam on the CPU, with gradients and two averages.
 
     Raises:
         UserError: they do not fit into the memory of this machine.
@@ -195,12 +199,25 @@ def build(method: type[Method[Any]], cfg: MethodConfig, seed: int, copies: int =
         return method(cfg)
 
 
+def unfilled(method: type[Method[Any]], cfg: MethodConfig) -> Method[Any]:
+    """Return a method on the CPU whose weights are to come from a file: where they are drawn, they hold anything.
+
+    As long as nobody touches these they take addresses and no memory. The meta device would do as well, but its first
+    operation loads a second's worth of PyTorch's code.
+
+    Raises:
+        UserError: the weights would not fit into the memory of this machine.
+    """
+    with seeded(0, 0), _Fitting(method.__name__, copies=1, filled=False):
+        return method(cfg)
+
+
 class _Fitting(TorchFunctionMode):
     """Within this context new tensors are refused once all that were made take more memory than there is."""
 
-    def __init__(self, name: str, copies: int) -> None:
+    def __init__(self, name: str, copies: int, *, filled: bool = True) -> None:
         super().__init__()
-        self._name, self._copies, self._needed = name, copies, 0
+        self._name, self._copies, self._filled, self._needed = name, copies, filled, 0
 
     def __torch_function__(
         self, function: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -215,6 +232,8 @@ class _Fitting(TorchFunctionMode):
                     f"{self._name} with these settings takes more than {there} for its weights alone: "
                     "make its networks smaller"
                 )
+        if not self._filled and function in _DRAWS and isinstance(args[0], nn.Parameter):
+            return args[0]
         return function(*args, **kwargs)
 
 

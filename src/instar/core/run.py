@@ -26,19 +26,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors.torch import load, load_file
 from torch import Tensor
 
 from instar.core import registry
-from instar.core.absent import networks_of, without
+from instar.core.absent import networks_of, used_by_translating, without, without_training
 from instar.core.config import DataConfig, RunConfig, TrainConfig, to_yaml
 from instar.core.digests import DamagedError, check_sum, listed
-from instar.core.errors import UserError, call, nearest, shown
+from instar.core.errors import UserError, call, nearest, setting, shown
 from instar.core.files import is_temporary, lock, read_own, write_atomically
 from instar.core.formats import DomainFormat
-from instar.core.method import Method, build
+from instar.core.method import Method, unfilled
 from instar.core.plain import read_json, read_yaml
 from instar.core.settings import from_dict
+from instar.core.store import local, place
+from instar.core.tensors import read_tensors, tensor_names
 
 CONFIG, METHOD, AVERAGES, OPTIMIZERS = (
     "config.yaml",
@@ -128,8 +129,16 @@ def run_of(path: Path) -> tuple[Path, Path | None]:
     """Return the run that is meant by a run directory, or by one of its checkpoints, and that checkpoint.
 
     Raises:
-        UserError: it is none of both.
+        UserError: it is none of both, or a shared model.
     """
+    where = place(path)
+    if not isinstance(where, Path) or (_is_there(where / METHOD) and not _STEP.fullmatch(where.absolute().name)):
+        begin = setting("train.start_from", path)
+        raise UserError(
+            f"{path}: a shared model, which cannot be trained on: it holds what translates, not what a training "
+            f"goes on with; begin a new run with its networks: {begin}"
+        )
+    path = where
     if _STEP.fullmatch(path.absolute().name) and path.absolute().parent.name == CHECKPOINTS:
         run = path.parent.parent if len(path.parts) > 2 else path.absolute().parent.parent
         if not path.is_dir():
@@ -142,7 +151,8 @@ def run_of(path: Path) -> tuple[Path, Path | None]:
 
 
 def find_checkpoint(path: Path) -> Path:
-    """Return the checkpoint meant by `path`: itself, or the last one of the run."""
+    """Return the checkpoint meant by `path`: itself, the last one of the run, or that of the model at an address."""
+    path = local(path)
     if _is_there(path / METHOD) or _STEP.fullmatch(path.name):
         return path
     found = checkpoints(path)
@@ -151,21 +161,6 @@ def find_checkpoint(path: Path) -> Path:
     if not _is_there(path / CONFIG):
         raise UserError(f"{path}: not a run directory (it has no {CONFIG})")
     raise UserError(f"{path}: this run has no checkpoint yet; train it on with: {call('resume', path)}")
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file onto the CPU. A damaged one, or numbers that are not finite, are a `UserError`."""
-    check_sum(path)
-    try:
-        with read_own(path) as file:  # of a file that may not be read, safetensors says that there is none
-            tensors = load_file(path) if _is_unicode(path) else load(file.read())  # it opens no other names
-    except Exception as error:  # whatever the library makes of bytes that could be anything
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DamagedError(f"{path}: cannot be read ({why})") from error
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise DamagedError(f"{path}: {name} holds numbers that are not finite")
-    return tensors
 
 
 def read_training(checkpoint: Path) -> dict[str, Any]:
@@ -217,10 +212,13 @@ def naming_the_last_whole(checkpoint: Path) -> Iterator[None]:
 
 
 def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunConfig]:
-    """Build the method of a run or checkpoint, with its weights, in eval mode, on the CPU.
+    """Build the method of a run or checkpoint, with the weights that translate, in eval mode, on the CPU.
+
+    Networks that only training needs are not read and cannot be used, nor those that a run was imported without
+    (`core.absent`).
 
     Args:
-        path: a run directory (its last checkpoint is taken) or one checkpoint.
+        path: a run directory (its last checkpoint is taken), one checkpoint, or the address of a shared model.
         averaged: put the averaged weights into the networks that translate, if the run kept any.
 
     Raises:
@@ -229,32 +227,55 @@ def load_method(path: Path, *, averaged: bool = True) -> tuple[Method[Any], RunC
     folder = find_checkpoint(path)
     with naming_the_last_whole(folder):
         config = read_config(folder / CONFIG)
-        method = build(registry.get(config.name), config.method, config.train.seed)
-        weights = read_tensors(folder / METHOD)
-        if averaged and (os.path.lexists(folder / AVERAGES) or AVERAGES in listed(folder)):
-            weights |= read_tensors(folder / AVERAGES)
-        fill(method, weights, config, folder)
+        method = unfilled(registry.get(config.name), config.method)
+        weights = translating_weights(folder, method, config, averaged=averaged)
+        there = {name.partition(".")[0] for name in weights}
+        used = (name for name in networks_of(method) if used_by_translating(method, f"{name}."))
+        lacking = [name for name in used if name not in there]
+        without_training(method, folder)
+        if lacking:
+            without(method, set(lacking) & set(declared_absent(folder)), config, folder)
+        own = method.state_dict()
+        try:
+            method.load_state_dict(
+                {name: tensor.to(own[name].dtype, copy=True) for name, tensor in weights.items()},
+                assign=True,  # each has its memory once; of the file, which may change, there is a copy
+            )
+        except RuntimeError as error:
+            raise other_networks(config, folder) from error
     return method.eval().requires_grad_(False), config
 
 
-def fill(method: Method[Any], weights: Mapping[str, Tensor], config: RunConfig, checkpoint: Path) -> None:
-    """Put the weights of a checkpoint into its method. Those of other networks are a `UserError`.
+def translating_weights(
+    checkpoint: Path, method: Method[Any], config: RunConfig, *, averaged: bool = True
+) -> dict[str, Tensor]:
+    """Read what translates out of a checkpoint: averages, and of the weights only what has none.
 
-    Networks that a run was imported without stay as they are and cannot be used (`core.absent`).
+    Args:
+        checkpoint: its folder.
+        method: as its settings describe it; its own weights do not count.
+        config: these settings.
+        averaged: take averages, if there are any.
+
+    Raises:
+        DamagedError: it cannot be read, or holds other networks than the method has.
     """
-    lacking = [name for name in networks_of(method) if not any(key.startswith(f"{name}.") for key in weights)]
-    absent = [name for name in lacking if name in _declared_absent(checkpoint)] if lacking else []
-    initial = {key: value for key, value in method.state_dict().items() if key.split(".")[0] in absent}
-    try:
-        method.load_state_dict({**initial, **weights})
-    except RuntimeError as error:
-        said = f"these are not the weights of {config.name} as its {CONFIG} describes it"
-        raise DamagedError(f"{checkpoint}: {said}") from error
-    if absent:
-        without(method, absent, config, checkpoint)
+    has_averages = os.path.lexists(checkpoint / AVERAGES) or AVERAGES in listed(checkpoint)
+    weights = read_tensors(checkpoint / AVERAGES) if averaged and has_averages else {}
+    there = tensor_names(checkpoint / METHOD)
+    if not {*there, *weights} <= method.state_dict().keys():
+        raise other_networks(config, checkpoint)
+    whole = {name.partition(".")[0] for name in weights}
+    rest = {name for name in there if used_by_translating(method, name) and name.partition(".")[0] not in whole}
+    return {**weights, **(read_tensors(checkpoint / METHOD, rest) if rest else {})}
 
 
-def _declared_absent(checkpoint: Path) -> tuple[str, ...]:
+def other_networks(config: RunConfig, checkpoint: Path) -> DamagedError:
+    """Return the error that the weights of a checkpoint are not those of its method."""
+    return DamagedError(f"{checkpoint}: these are not the weights of {config.name} as its {CONFIG} describes it")
+
+
+def declared_absent(checkpoint: Path) -> tuple[str, ...]:
     """Return the networks that a checkpoint says it does not have."""
     try:
         return tuple(read_training(checkpoint).get("absent", ()))
@@ -280,14 +301,6 @@ def _is_training(training: Any) -> bool:
 def _parts(checkpoint: Path) -> list[str]:
     """Return the files of tensors that a checkpoint without digests should have."""
     return [METHOD, OPTIMIZERS, *([AVERAGES] if (checkpoint / AVERAGES).exists() else [])]
-
-
-def _is_unicode(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_there(path: Path) -> bool:

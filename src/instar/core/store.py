@@ -1,4 +1,4 @@
-"""Where a model lies: a path, a store of files (file://) or a hub of models (hf://).
+"""Where a model lies: a path, a store of files (file://), a hub of models (hf://), or this package (demo:).
 
 What is there is a stranger's: only files of a checkpoint are fetched, weights as safetensors and settings as data, and
 they are read as those of any run (docs/decisions/0024). No code is fetched.
@@ -17,7 +17,13 @@ from urllib.parse import unquote, urlsplit
 from instar.core.errors import UserError, shown
 
 FILES = ("config.yaml", "method.safetensors", "averages.safetensors", "training.json", "SHA256SUMS")
-"""Of a shared model: those of a checkpoint that translate, without optimisers and names of images."""
+"""Of a shared model: those of a checkpoint that translate, without optimisers and names of images. Averages of their
+own have only those that earlier versions have shared."""
+SHIPPED = Path(__file__).parent.parent / "shipped"
+"""Trained models that are part of the package, a folder each."""
+EXAMPLES = "examples"
+"""Folder of pictures that a shipped model has never seen."""
+DEMO = "demo:"
 _HUB = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?/?")
 _FILE = re.compile(r"file:/+.*", re.DOTALL)
 
@@ -35,7 +41,7 @@ class Repository(NamedTuple):
 
 
 def place(given: str | PathLike[str]) -> Path | Repository:
-    """Return what a text means: hf://OWNER/NAME, hf://OWNER/NAME@REVISION, file:///PATH, or a path.
+    """Return what a text means: hf://OWNER/NAME, hf://OWNER/NAME@REVISION, file:///PATH, demo:NAME, or a path.
 
     A path that was made of such a text, where two slashes are one, means the same.
 
@@ -43,6 +49,8 @@ def place(given: str | PathLike[str]) -> Path | Repository:
         UserError: it begins like an address and is none.
     """
     text = os.fspath(given)
+    if text.startswith(DEMO):
+        return _shipped(text.removeprefix(DEMO))
     if text.startswith("hf:/"):
         found = _HUB.fullmatch(text)
         if not found:
@@ -61,6 +69,30 @@ def local(given: str | PathLike[str]) -> Path:
     """
     where = place(given)
     return where if isinstance(where, Path) else _fetched(where)
+
+
+def absolute(given: str | PathLike[str]) -> Path:
+    """Return an address as it is, and a path from the root on, with the names of its links."""
+    is_address = os.fspath(given).startswith(("hf:/", "file:/", DEMO))
+    return Path(given) if is_address else Path(os.path.abspath(given))  # noqa: PTH100
+
+
+def shipped() -> list[str]:
+    """Return the names of the models that come with Instar."""
+    return sorted(folder.parent.name for folder in SHIPPED.glob(f"*/{FILES[0]}"))
+
+
+def examples(given: str | PathLike[str]) -> Path | None:
+    """Return the folder of pictures that come with a model, if it is one of Instar's own."""
+    name = os.fspath(given)
+    return _shipped(name.removeprefix(DEMO)) / EXAMPLES if name.startswith(DEMO) else None
+
+
+def _shipped(name: str) -> Path:
+    if name not in shipped():
+        there = ", ".join(f"{DEMO}{one}" for one in shipped())
+        raise UserError(f"{shown(f'{DEMO}{name}')}: no such model comes with Instar; there is: {there}")
+    return SHIPPED / name
 
 
 def _fetched(where: Repository) -> Path:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,8 +16,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from instar.core import registry
@@ -36,12 +33,13 @@ from instar.core.run import (
     OPTIMIZERS,
     TRAINING,
     checkpoints,
-    fill,
+    declared_absent,
     naming_the_last_whole,
-    read_tensors,
+    other_networks,
     read_training,
     write_config,
 )
+from instar.core.tensors import read_tensors, write_tensors
 from instar.engine.averages import Averages
 from instar.engine.optimizers import Optimizers
 
@@ -150,15 +148,18 @@ def load(fabric: Fabric, folder: Path, live: Live) -> dict[str, Any]:
     """
     with naming_the_last_whole(folder):
         training = read_training(folder)
-        weights = read_tensors(folder / METHOD)
-        if not fabric.is_global_zero and (folder / _own_buffers(fabric)).is_file():
-            weights |= read_tensors(folder / _own_buffers(fabric))
-        fill(live.method, weights, live.config, folder)
-        if live.method.absent:
-            names, begin = ", ".join(sorted(live.method.absent)), setting("train.start_from", folder)
+        if absent := declared_absent(folder):
+            names, begin = ", ".join(sorted(absent)), setting("train.start_from", folder)
             raise UserError(
                 f"{folder}: imported without {names}: it cannot be trained on; begin a new run with {begin}"
             )
+        weights = read_tensors(folder / METHOD)
+        if not fabric.is_global_zero and (folder / _own_buffers(fabric)).is_file():
+            weights |= read_tensors(folder / _own_buffers(fabric))
+        try:
+            live.method.load_state_dict(weights)
+        except RuntimeError as error:
+            raise other_networks(live.config, folder) from error
         moments = read_tensors(folder / OPTIMIZERS)
         averages = read_tensors(folder / AVERAGES) if live.averages.of else {}
         try:
@@ -239,15 +240,8 @@ def _own_buffers(fabric: Fabric) -> str:
     return f"process-{fabric.global_rank}.safetensors"
 
 
-def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:  # its way to say that the disk is full, or anything else of the system's
-        found = re.search(r"os error (\d+)", str(error))
-        number = int(found[1]) if found else errno.EIO
-        raise OSError(number, os.strerror(number) if found else str(error), str(path)) from error
-    path.chmod((path.parent / CONFIG).stat().st_mode & 0o777)  # the library makes files for their owner alone
-    sync(path)
+def _write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    write_tensors(tensors, path, mode=(path.parent / CONFIG).stat().st_mode & 0o777)
 
 
 def _sweep(folder: Path) -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from instar.core.config import RunConfig
 from instar.core.errors import UserError, nearest, setting
 from instar.core.method import Method
-from instar.core.run import METHOD, find_checkpoint, naming_the_last_whole, read_tensors
+from instar.core.run import METHOD, find_checkpoint, naming_the_last_whole
+from instar.core.tensors import read_tensors
 
 ALL = "all"
 

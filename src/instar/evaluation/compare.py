@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from instar.core import registry
 from instar.core.config import RunConfig, to_yaml
 from instar.core.errors import Message, UserError, setting
 from instar.core.evenly import evenly
 from instar.core.events import Listener, ignore
-from instar.core.run import find_checkpoint, load_method, read_config, read_training
+from instar.core.method import outline
+from instar.core.run import find_checkpoint, read_config, read_training
 from instar.evaluation.held_out import held_out
 from instar.evaluation.own_features import refuse_own_features
 from instar.evaluation.progress import part_of
@@ -199,7 +201,7 @@ def _row(
     best = [next((column for column in report.columns if BEST in column.title), None) for report in reports]
     there = [column for column in best if column is not None]
     folders = [find_checkpoint(Path(report.run)) for report in reports]
-    method, _ = load_method(folders[0], averaged=False)
+    method = outline(registry.get(configs[0].name), configs[0].method)
     peaks = [read_training(folder).get("memory", 0) for folder in folders]
     return Row(
         title=title,

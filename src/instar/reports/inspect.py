@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torchvision.transforms.functional import to_pil_image
 from instar.core import images
 from instar.core.evenly import evenly
 from instar.core.formats import DomainFormat
+from instar.core.run import CHECKPOINTS
 from instar.data import ImageRef
 from instar.data.labels import numbers, square
 from instar.evaluation import inspect_map
@@ -47,9 +49,11 @@ class Table:
 
 def page(found: Inspection) -> str:
     """Return the page as HTML."""
+    name = _name(Path(found.run).absolute())
     return render(
         "inspect.html",
-        title=f"{found.run}: styles and domains" if found.seen.sizes else f"{found.run}: styles",
+        title=f"{name}: styles and domains" if found.seen.sizes else f"{name}: styles",
+        name=name,
         found=found,
         counted=_counted(found),
         domains=[_domain(found, domain, size) for domain, size in enumerate(found.seen.sizes)],
@@ -64,6 +68,11 @@ def page(found: Inspection) -> str:
 def colour(i: int) -> str:
     """Return the colour of domain or class i, which can be told from the others on white and on black."""
     return PALETTE[i] if i < len(PALETTE) else f"hsl({i * 137.5 % 360:.0f} 60% 50%)"
+
+
+def _name(run: Path) -> str:
+    """Return the name of a run's folder, without where it lies on this machine."""
+    return run.parent.parent.name if run.parent.name == CHECKPOINTS else run.name
 
 
 def _counted(found: Inspection) -> str:

@@ -8,25 +8,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from instar.core import registry
 from instar.core.config import RunConfig
 from instar.core.description import description
-from instar.core.digests import check_sum, write_sums
+from instar.core.digests import write_sums
 from instar.core.errors import UserError, setting
 from instar.core.files import read_own, write_atomically
+from instar.core.method import outline
 from instar.core.plain import read_json
 from instar.core.run import (
-    AVERAGES,
     CONFIG,
     METHOD,
     TRAINING,
     find_checkpoint,
     naming_the_last_whole,
     read_config,
-    read_tensors,
     read_training,
+    translating_weights,
     write_config,
 )
+from instar.core.tensors import write_tensors
 from instar.sharing.card import PICTURE, ModelCard
 
 CARD = "README.md"
@@ -51,35 +55,36 @@ class Words:
     picture: Path | None = None
 
 
-def write_shared(run: Path, out: Path, name: str, words: Words) -> ModelCard:
+def write_shared(run: Path, out: Path, name: str, words: Words, dtype: torch.dtype = torch.float32) -> ModelCard:
     """Write the files of a shared model into an empty folder.
 
-    Settings lose what tells of this machine: the paths of images and of other runs. No optimiser, no name of an image
-    and no code is written.
+    Of the weights only those are written that translate, as averages where these were kept. Settings lose what tells
+    of this machine: the paths of images and of other runs. No optimiser, no name of an image and no code is written.
 
     Args:
         run: directory of a run, or one checkpoint.
         out: the folder.
         name: what the model is to be called.
         words: what a run cannot tell.
+        dtype: in which weights are stored; they compute in float32 whatever it is.
 
     Raises:
-        UserError: there is no whole checkpoint, its method is code of one's own, or a file cannot be read.
+        UserError: there is no whole checkpoint, a weight is too large for `dtype`, its method is code of one's own, or
+            a file cannot be read.
     """
     checkpoint = find_checkpoint(run)
     with naming_the_last_whole(checkpoint):
         config = read_config(checkpoint / CONFIG)
         if registry.code(config.name):
             raise UserError(f"{run}: its method {config.name} is code of your own, which is not shared")
-        weights = [name for name in (METHOD, AVERAGES) if (checkpoint / name).exists()]
-        for one in weights:
-            read_tensors(checkpoint / one)  # damaged ones are not shared
-            shutil.copyfile(checkpoint / one, out / one)
+        method = outline(registry.get(config.name), config.method)
+        weights = translating_weights(checkpoint, method, config)
         training = read_training(checkpoint)
-    check_sum(checkpoint / TRAINING)
-    shutil.copyfile(checkpoint / TRAINING, out / TRAINING)
     shared = _without_places(config)
     write_config(shared, out)
+    rights = (out / CONFIG).stat().st_mode & 0o777
+    write_tensors({name: _stored(tensor, dtype) for name, tensor in weights.items()}, out / METHOD, rights)
+    shutil.copyfile(checkpoint / TRAINING, out / TRAINING)
     write_sums(out)
     picture = words.picture or _newest(run)
     card = ModelCard(
@@ -96,6 +101,15 @@ def write_shared(run: Path, out: Path, name: str, words: Words) -> ModelCard:
         _copy_picture(picture, out / PICTURE)
     write_atomically(out / CARD, card.text().encode())
     return card
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    stored = tensor.to(dtype)
+    if not bool(stored.isfinite().all()):
+        raise UserError(f"a weight is too large for {dtype}")
+    return stored
 
 
 def _without_places(config: RunConfig) -> RunConfig:

@@ -111,6 +111,7 @@ class BicycleGAN(Method[Paired]):
     data = Paired
     targets = ("b",)
     translators = ("G",)
+    also_used = ("E",)
     presets = {
         "paper": Preset(
             about="256 px as the paper makes photos (A) of maps (B); a day on a GPU",

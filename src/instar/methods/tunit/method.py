@@ -141,6 +141,7 @@ class TUNIT(Method[Unlabelled]):
     normal_styles = False
     targets = ("b",)
     translators = ("G",)
+    also_used = ("C_ema", "H_ema", "gallery")
     presets = {
         "paper": Preset(
             about="128 px, ten domains, as the paper trains on animal faces; days on a GPU",

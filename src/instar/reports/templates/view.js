@@ -215,7 +215,8 @@ function chart(one) {
   let low = Math.min(...values.map(scale)), high = Math.max(...values.map(scale));
   if (!values.length) { low = 0; high = 1; }
   if (high - low < 1e-9) { const room = Math.abs(high) * 0.1 || 1; low -= room; high += room; }
-  const first = Math.min(...lines.flatMap(each => each.points[0][0]), 0), last = Math.max(...lines.map(each => each.points.at(-1)[0]), 1);
+  const alone = lines.every(each => each.points.length === 1) ? 2 : 1;  // single points lie in the middle, not in a corner
+  const first = Math.min(...lines.flatMap(each => each.points[0][0]), 0), last = alone * Math.max(...lines.map(each => each.points.at(-1)[0]), 1);
   const x = step => left + (W - left - right) * (step - first) / (last - first || 1);
   const y = value => top + (H - top - bottom) * (high - scale(value)) / (high - low);
   const drawing = svg("svg", {viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": one.title + " over steps"});

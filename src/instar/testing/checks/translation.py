@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from instar.core.abilities import Attentive, Coded, Landmarked, Styled, StyleEncoding, supports
+from instar.core.abilities import Attentive, Classifying, Clustered, Coded, Landmarked, Styled, StyleEncoding, supports
+from instar.core.absent import without_training
 from instar.core.batch import Domain
 from instar.core.method import Method
 from instar.core.seed import generator, seeded
@@ -101,6 +102,36 @@ def averaged_networks_are_those_that_translate(case: Case) -> None:
         zeroed = [_translate(method, images, to) for to in method.targets]
     assert all(not torch.equal(a, b) for a, b in zip(plain, zeroed, strict=True))
     assert set(method.translators) <= {name for name, _ in method.named_children()}
+
+
+@torch.inference_mode()
+def abilities_need_no_other_networks(case: Case) -> None:
+    """Without the networks that only training needs, nothing changes: `also_used` names what abilities use."""
+    images, method = _images(case), case.method
+
+    def everything() -> list[Tensor]:
+        made = [_translate(method, images, to) for to in method.targets]
+        if supports(method, StyleEncoding):
+            made += [method.encode_style(images, domain=to) for to in method.targets]
+        if supports(method, Styled):
+            with seeded(0, 0):
+                made += [method.sample_style(2, to=to) for to in method.targets]
+        if supports(method, Clustered):
+            made += [method.cluster(images), method.cluster_styles()]
+        if supports(method, Coded):
+            made += [method.decode(method.encode(images, domain=source), to=to) for to, source in _WAYS]
+        if supports(method, Attentive):
+            made += [method.attention(images, to=to) for to in method.targets]
+        if supports(method, Classifying):
+            made += [method.classify(images, "a"), method.classify(images, "b")]
+        if supports(method, Landmarked):
+            made += [method.landmarks(images, domain=source) for _, source in _WAYS]
+        return made
+
+    before = everything()
+    without_training(method, case.folder)
+    for a, b in zip(before, everything(), strict=True):
+        torch.testing.assert_close(a, b, atol=0, rtol=0, equal_nan=True)
 
 
 @torch.inference_mode()
