@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.precision import full_precision
 from instar.methods.ugatit.adalin import LIN, AdaLIN
 from instar.modules.init import normal
 from instar.modules.masked import Masked
@@ -167,7 +168,7 @@ class Generator(Masked):
         if not self.adaptive:
             return ()
         read = self.read(features.flatten(1) if self.side else features.mean((2, 3)))
-        return self.gamma(read), self.beta(read)
+        return full_precision(self.gamma(read)), full_precision(self.beta(read))  # once for all blocks
 
     def heat_map(self, x: Tensor) -> Tensor:
         """Return where the generator looks in x: maps (N, H/4, W/4), each stretched to [0, 1]; a flat one is 0."""
