@@ -58,9 +58,11 @@ class LIN(nn.Module):
 @torch.no_grad()
 def clip_rho(net: nn.Module, top: float = 1.0) -> None:
     """Put every learned ρ of `net` back into [0, 1], those of `AdaLIN` into [0, top]; nothing else moves."""
-    for module in net.modules():
-        if isinstance(module, (AdaLIN, LIN)) and isinstance(module.rho, nn.Parameter):
-            module.rho.clamp_(0.0, top if isinstance(module, AdaLIN) else 1.0)
+    for kind, bound in ((AdaLIN, top), (LIN, 1.0)):
+        found = [part.rho for part in net.modules() if isinstance(part, kind) and isinstance(part.rho, nn.Parameter)]
+        if found:
+            torch._foreach_clamp_min_(found, 0.0)
+            torch._foreach_clamp_max_(found, bound)
 
 
 def _set_rho(layer: nn.Module, channels: int, rho: float, fixed: bool) -> None:
