@@ -29,15 +29,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import instar
 from instar.core.config import RunConfig
 from instar.core.method import defaults
-from instar.core.progress import Progress
 from instar.core.settings import with_changes
 
 SIZES = {"munit": 256, "tunit": 128, "transgaga": 128}
 """Sides in the papers where they are not 256."""
-FREE = frozenset(
-    "empty empty_like empty_strided new_empty new_empty_strided empty_permuted detach alias lift_fresh _unsafe_view "
-    "_reshape_alias promote_types result_type _record_function_enter_new _record_function_exit _version".split()
-)
+FREE = {
+    *("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"),
+    *("detach", "alias", "lift_fresh", "_unsafe_view", "_reshape_alias", "promote_types", "result_type", "_version"),
+    *("_record_function_enter_new", "_record_function_exit"),
+}
 """Operations that start nothing on a GPU, besides views."""
 
 
@@ -59,8 +59,10 @@ class Started(TorchDispatchMode):
 def kernels(name: str, args: Sequence[Any]) -> int:
     """Return 1; where lists go together that do not fit each other, as many as they have tensors."""
     lists = [part for part in args if isinstance(part, (list, tuple)) and part and isinstance(part[0], Tensor)]
-    fit = all(one.shape == other.shape for one, other in zip(*lists[:2])) if len(lists) > 1 else True
-    return 1 if fit or not name.startswith("_foreach") else len(lists[0])
+    if not name.startswith("_foreach") or len(lists) == 1:
+        return 1
+    fit = all(one.shape == other.shape for one, other in zip(*lists[:2], strict=True))
+    return 1 if fit else len(lists[0])
 
 
 def main() -> None:
@@ -87,16 +89,14 @@ def of_checkout(place: Path, method: str) -> dict[str, int]:
     """Return the operations of a method's step in a checkout, counted in a process of its own."""
     search = os.pathsep.join(str(place.resolve() / part) for part in ("src", "tests", "benchmarks"))
     command = [sys.executable, __file__, "--methods", method, "--json"]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": search}
-    )
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": search})
     found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
     return found[method]
 
 
 def counted(case: str) -> dict[str, int]:
     """Return how many operations of each name the third step of a run starts."""
-    from engine.device import META, pretend, steps_on_meta  # noqa: PLC0415  (of the checkout that is counted)
+    from engine.device import META, pretend, steps_on_meta  # of the checkout that is counted
 
     pretend(setattr)
     as_on_a_gpu()
@@ -125,7 +125,7 @@ def counted(case: str) -> dict[str, int]:
 
 def as_on_a_gpu() -> None:
     """Let what asks for a GPU find one, and lists of tensors be worked on together."""
-    setattr(Tensor, "is_cuda", property(lambda _: True))
+    Tensor.is_cuda = property(lambda _: True)  # type: ignore[assignment,method-assign]
     supported = _foreach_utils._get_foreach_kernels_supported_devices()
     _foreach_utils._get_foreach_kernels_supported_devices = lambda: [*supported, "meta"]
 

@@ -72,13 +72,21 @@ def several() -> list[nn.Conv2d | nn.Linear]:
     return [layer.train() for layer in made]
 
 
+def every(layers: list[nn.Conv2d | nn.Linear]) -> list[Tensor]:
+    return [vector for layer in layers for vector in moves(layer)]
+
+
+def same(some: list[Tensor], others: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
 def test_all_at_once_is_each_alone_by_pytorch() -> None:
     ours, theirs = several(), several()
     of_ours, of_theirs = ([layer.parametrizations.weight.original for layer in layers] for layers in (ours, theirs))
     for _ in range(3):
         weights, expected = weights_of(ours), [layer.weight for layer in theirs]
         torch.testing.assert_close(weights, expected)
-        assert all(torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(moves(x), moves(y)))
+        assert same(every(ours), every(theirs))
         slopes = [torch.randn_like(weight) for weight in weights]
         found = torch.autograd.grad(weights, of_ours, slopes)
         torch.testing.assert_close(found, torch.autograd.grad(expected, of_theirs, slopes))
@@ -99,6 +107,6 @@ def test_two_passes_before_their_gradients() -> None:
 
 def test_in_eval_nothing_moves() -> None:
     layers = [layer.eval() for layer in several()]
-    before = [moves(layer) for layer in layers]
+    before = every(layers)
     torch.testing.assert_close(weights_of(layers), [layer.weight for layer in layers])
-    assert all(torch.equal(a, b) for kept, layer in zip(before, layers, strict=True) for a, b in zip(kept, moves(layer)))
+    assert same(before, every(layers))
