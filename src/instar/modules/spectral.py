@@ -39,7 +39,7 @@ def weights_of(layers: Sequence[nn.Conv2d | nn.Linear]) -> list[Tensor]:
     with torch.autocast(next(layers[0].parameters()).device.type, enabled=False):
         if not layers[0].training:
             return [layer.weight for layer in layers]
-        parametrizations = [layer.parametrizations.weight for layer in layers]
+        parametrizations: list[Any] = [layer.get_submodule("parametrizations.weight") for layer in layers]
         weights: list[Tensor] = [one.original for one in parametrizations]
         vectors = _iterated([weight.detach().flatten(1) for weight in weights], [one[0] for one in parametrizations])
         return list(_Divided.apply(*vectors, *weights))
@@ -70,10 +70,10 @@ def _iterated(matrices: Sequence[Tensor], norms: Sequence[Any]) -> tuple[Tensor,
     return *left, *right, *largest
 
 
-def _units(vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def _units(vectors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Return vectors of length 1, and the lengths that they had."""
-    lengths: list[Tensor] = list(torch._foreach_norm(vectors))
-    return list(torch._foreach_div(vectors, torch._foreach_clamp_min(lengths, EPS))), lengths
+    lengths = torch._foreach_norm(vectors)
+    return list(torch._foreach_div(vectors, torch._foreach_clamp_min(lengths, EPS))), list(lengths)
 
 
 def _alternating(one: Iterable[Tensor], other: Iterable[Tensor]) -> list[Tensor]:

@@ -59,7 +59,8 @@ class LIN(nn.Module):
 def clip_rho(net: nn.Module, top: float = 1.0) -> None:
     """Put every learned ρ of `net` back into [0, 1], those of `AdaLIN` into [0, top]; nothing else moves."""
     for kind, bound in ((AdaLIN, top), (LIN, 1.0)):
-        found = [part.rho for part in net.modules() if isinstance(part, kind) and isinstance(part.rho, nn.Parameter)]
+        layers = [part for part in net.modules() if isinstance(part, kind)]
+        found = [layer.rho.detach() for layer in layers if isinstance(layer.rho, nn.Parameter)]
         if found:
             torch._foreach_clamp_min_(found, 0.0)
             torch._foreach_clamp_max_(found, bound)

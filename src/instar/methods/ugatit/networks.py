@@ -229,9 +229,10 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Outputs:
         """Map images (N, C, H, W) to raw outputs: 256 px give 6 x 6 patches with 5 halvings and 30 x 30 with 3."""
         classifiers = self.cam.classifiers if self.cam else []
-        weights = weights_of([*self.body[::2], *classifiers, self.last])  # type: ignore[list-item]  (its convolutions)
+        convolutions = [layer for layer in self.body if isinstance(layer, SpectralConv2d)]
+        weights = weights_of([*convolutions, *classifiers, self.last])
         features = x
-        for conv, weight in zip(self.body[::2], weights, strict=False):
+        for conv, weight in zip(convolutions, weights, strict=False):
             features = nnf.leaky_relu_(conv(features, weight), 0.2)
         if self.cam is None:
             return Outputs(self.last(features, weights[-1]), features.new_empty(len(x), 0))
