@@ -37,7 +37,7 @@ def weights_of(layers: Sequence[nn.Conv2d | nn.Linear]) -> list[Tensor]:
         layers: made by `spectral`; all in training, or none.
     """
     with torch.autocast(next(layers[0].parameters()).device.type, enabled=False):
-        if not layers[0].training:
+        if not layers[0].training or len(layers) == 1:  # one alone has nothing to share
             return [layer.weight for layer in layers]
         parametrizations: list[Any] = [layer.get_submodule("parametrizations.weight") for layer in layers]
         weights: list[Tensor] = [one.original for one in parametrizations]
