@@ -28,6 +28,7 @@ check: $(STAMP) ## check style, types, the direction of imports, and the documen
 	$(RUN) ruff check --no-cache .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) mypy --config-file benchmarks/mypy.ini benchmarks tools examples
 	$(RUN) pytest tests/test_architecture.py
 	$(RUN) zensical build --strict
 

@@ -20,6 +20,7 @@ import instar
 from instar.core.run import checkpoints, read_config
 from instar.data import open_data
 from instar.evaluation.evaluator import translated
+from instar.inference.translator import Translator
 from instar.metrics.features import MobileNetFeatures, extract
 from instar.metrics.frechet import frechet_distance
 from instar.metrics.kid import kernel_distance, kernel_distance_interval
@@ -71,6 +72,7 @@ def main() -> None:
     for checkpoint in found[-1:] if args.last else found:
         training = json.loads((checkpoint / "training.json").read_text())
         translator = instar.load(checkpoint)
+        assert isinstance(translator, Translator)  # a run is no exported model
         images = torch.cat(
             [
                 translated(translator, source[i : i + 20], to, range(len(source))[i : i + 20])

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def draw(folder: Path) -> tuple[Path, Path]:
     write(folder / "animals", 24, 8)
     rng = np.random.default_rng(0)
     for name in ("plain", "bold"):
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for split, count in (("train", 64), ("test", 16)):
             arrays[f"x_{split}"] = rng.integers(0, 256, (count, 28, 28), np.uint8)
             arrays[f"y_{split}"] = np.arange(count, dtype=np.uint8) % 10

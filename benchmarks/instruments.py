@@ -35,7 +35,7 @@ def main() -> None:
     if made.keys() != truth.keys():
         raise SystemExit(f"{len(made)} translations for {len(truth)} test images")
     everywhere = np.broadcast_to(learned.mean((0, 1)), learned.shape)
-    guesses = {"translations": made, "mean image": dict.fromkeys(truth, learned)}
+    guesses: dict[str, dict[str, Any]] = {"translations": made, "mean image": dict.fromkeys(truth, learned)}
     guesses["one value"] = dict.fromkeys(truth, everywhere)
     ends = f"{min(one.min() for one in truth.values()):.4g} to {max(one.max() for one in truth.values()):.4g}"
     print(f"{args.data}, {len(truth)} test images, {ends}")

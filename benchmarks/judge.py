@@ -1,11 +1,14 @@
 """How well the scores agree with the eye, on the labelled sheets of docs/results.
 
-    python benchmarks/judge.py DATA [--extractor mobilenet --weights FILE.npz | --extractor efficientnet]
+    python benchmarks/judge.py DATA [--extractor mobilenet --weights FILE.npz] [--labels FILE]
+    python benchmarks/judge.py DATA --extractor efficientnet [--labels FILE]
 
-DATA holds cat2dog and day2night, each with trainA, trainB, testA and testB. `benchmarks/labels/sheets.csv` says of
-every translation on the sheets, by eye and before any score was seen: whether it shows the target (0, 0.5, 1), is a
-ruin, has spots, or a cast of colour. Prints Markdown: Spearman's rank correlations with 95 % intervals by bootstrap,
-over the rows of sheets (a method and its settings each) and over single translations, and the verdict of every row.
+DATA holds the sets that the labels name, each with trainA, trainB, testA and testB. `benchmarks/labels/sheets.csv` says
+of every translation on the sheets of cat2dog and day2night, by eye and before any score was seen: whether it shows the
+target (0, 0.5, 1), is a ruin, has spots, or a cast of colour; `benchmarks/labels/kinds.csv` does so of drawn sets,
+and was written when all limits of the scores stood. Prints Markdown: Spearman's rank correlations, their 95 % intervals
+by bootstrap, over the rows of sheets (a method and its settings each) and over single translations, and the verdict of
+every row.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +41,7 @@ from instar.evaluation.appearance import (
     TRAINING,
     Appearance,
 )
+from instar.evaluation.folders import COLOUR
 from instar.evaluation.held_out import squares
 from instar.evaluation.references import real_features
 from instar.evaluation.score import by_name
@@ -49,7 +54,8 @@ from instar.metrics.target import TargetDetector
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = ROOT / "benchmarks/labels/sheets.csv"
 SIDE = 64
-SETS = ("cat2dog", "day2night")
+PHOTOGRAPHS = "cat2dog"
+"""The set that has tables of its own."""
 DRAWS = 5000
 Numbers = NDArray[np.float64]
 
@@ -73,9 +79,9 @@ class Cells:
         return [(row["set"], row["method"]) for row in self.rows]
 
 
-def cells() -> Cells:
+def cells(labels: Path) -> Cells:
     """Cut the labelled translations and their inputs, which are in the first row, out of the sheets."""
-    with LABELS.open() as file:
+    with labels.open() as file:
         rows = list(csv.DictReader(file))
     sheets = {
         name: np.asarray(Image.open(ROOT / name).convert("RGB")) for name in dict.fromkeys(r["file"] for r in rows)
@@ -98,6 +104,7 @@ class RealSet:
     """The real images of one set."""
 
     scorer: Scorer
+    appearance: Appearance
     copy: dict[str, float]
     real: dict[str, float]
     inputs: torch.Tensor
@@ -112,20 +119,21 @@ class RealSet:
             for part in ("trainA", "trainB", "testA", "testB")
         }
 
-        def features(part: str, count: int) -> Numbers:
-            return real_features(extractor, evenly(refs[part], count), 3, SIDE).features
+        def features(part: str, count: int) -> NDArray[np.floating[Any]]:
+            return real_features(extractor, evenly(refs[part], count), COLOUR, SIDE).features
 
         def pixels(part: str, count: int) -> torch.Tensor:
-            return torch.cat(list(squares(evenly(refs[part], count), 3, SIDE)))
+            return torch.cat(list(squares(evenly(refs[part], count), COLOUR, SIDE)))
 
         inputs, real = features("testA", 10**6), features("testB", 10**6)
         target = TargetDetector.fit(features("trainA", TRAINING), features("trainB", TRAINING), inputs, real)
         artefacts = ArtefactDetector(pixels("trainA", LOOKED_AT), pixels("trainB", LOOKED_AT))
-        scorer = Scorer(extractor, real, None, Appearance(target, artefacts))
+        appearance = Appearance(target, artefacts)
+        scorer = Scorer(extractor, real, None, appearance)
         x, y = pixels("testA", 10**6), pixels("testB", 10**6)
         pairs = min(len(x), len(y))
         copy = by_name(scorer.scores(zip(x.split(20), x.split(20), [None] * len(x), strict=False))[0])
-        return cls(scorer, copy, by_name(scorer.appearance.ceiling(real, [(x[:pairs], y[:pairs])])), x, y)
+        return cls(scorer, appearance, copy, by_name(appearance.ceiling(real, [(x[:pairs], y[:pairs])])), x, y)
 
 
 def spearman(x: Numbers, y: Numbers) -> float:
@@ -152,9 +160,9 @@ def shown(words: str, share: float) -> float:
     return share if words.startswith("target in") else 0.0
 
 
-def tables(extractor: Extractor, data: Path) -> Iterator[str]:
-    found = cells()
-    sets = {name: RealSet.of(extractor, data / name) for name in SETS}
+def tables(extractor: Extractor, data: Path, labelled: Path) -> Iterator[str]:
+    found = cells(labelled)
+    sets = {name: RealSet.of(extractor, data / name) for name in dict.fromkeys(row["set"] for row in found.rows)}
     eye = found.label("target") * (1 - found.label("ruin"))
     labels = {"target, ruins are none": eye, "ruin": found.label("ruin"), "spots": found.label("spots")}
     labels["cast"] = found.label("cast")
@@ -173,10 +181,10 @@ def tables(extractor: Extractor, data: Path) -> Iterator[str]:
         x, y = found.inputs[where], found.outputs[where]
         values = by_name(known.scorer.scores([(x, y, None)])[0])
         said = verdict(values, known.copy, known.real)
-        read = known.scorer.appearance.target.read(extractor.features([y]))
+        read = known.appearance.target.read(extractor.features([y]))
         for key, each in (
             *zip((PROBE, TARGET, RUINS, REALISM), (read.probe, read.target, read.ruin, read.realism), strict=True),
-            *((key, each.numpy()) for key, each in known.scorer.appearance.artefacts_in(x, y).items()),
+            *((key, each.numpy()) for key, each in known.appearance.artefacts_in(x, y).items()),
         ):
             if key in single:
                 single[key][where] = each
@@ -192,13 +200,14 @@ def tables(extractor: Extractor, data: Path) -> Iterator[str]:
     yield from _correlations(
         f"{len(groups)} rows", kernel, scores, words, {k: _means(v, places) for k, v in labels.items()}
     )
-    cats = [i for i, (name, _) in enumerate(groups) if name == "cat2dog"]
-    some = {key: _means(value, places)[cats] for key, value in labels.items()}
-    yield from _correlations(
-        f"{len(cats)} rows of cat2dog", kernel, [scores[i] for i in cats], [words[i] for i in cats], some
-    )
+    if cats := [i for i, (name, _) in enumerate(groups) if name == PHOTOGRAPHS]:
+        some = {key: _means(value, places)[cats] for key, value in labels.items()}
+        yield from _correlations(
+            f"{len(cats)} rows of {PHOTOGRAPHS}", kernel, [scores[i] for i in cats], [words[i] for i in cats], some
+        )
     yield from _pictures(single, labels)
-    yield from made(sets["cat2dog"])
+    if PHOTOGRAPHS in sets:
+        yield from made(sets[PHOTOGRAPHS])
 
 
 def made(known: RealSet) -> Iterator[str]:
@@ -282,8 +291,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--extractor", default="mobilenet")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--labels", type=Path, default=LABELS)
     args = parser.parse_args()
-    for text in tables(load_extractor(args.extractor, args.weights), args.data):
+    for text in tables(load_extractor(args.extractor, args.weights), args.data, args.labels):
         print(text, flush=True)
 
 

@@ -68,7 +68,7 @@ def seconds_of_a_step(config: RunConfig) -> float:
     config = replace(config, train=replace(config.train, steps=WARM + TIMED))
     method, source = build(config), source_for(config)
     with tempfile.TemporaryDirectory() as folder:
-        training = trainer(config, Path(folder), method, source, config.train.precision)
+        training = trainer(config, Path(folder), method, source)
         for step in range(WARM):
             training.train_step(source.batch(step))
         began = time.process_time()

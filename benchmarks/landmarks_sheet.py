@@ -41,19 +41,26 @@ def main() -> None:
     model = instar.load(args.run)
     first, second = model.domains
     tiles = []
-    for source, to, x in ((first, second, samples.a), (second, first, samples.b)):
+    for source, to, x in ((first, second, samples.images["a"]), (second, first, samples.images["b"])):
         inputs = [to_pil_image(one.add(1).div(2)) for one in x[: args.columns]]
         out, there = model.moved(inputs, to, source=source)
         looks = [model.style_of(inputs[(i + 1) % len(inputs)], source) for i in range(len(inputs))]
         found = [model.landmarks(image, source) for image in inputs]
-        tiles += [numbered(*pair) for pair in zip(inputs, found, strict=True)]
-        tiles += [numbered(*pair) for pair in zip(out, there, strict=True)]
-        tiles += [model.moved([i], source, source=source, style=s)[0][0] for i, s in zip(inputs, looks, strict=True)]
-    sheet = torch.stack([to_tensor(image.resize((TILE, TILE), Image.Resampling.BICUBIC)) for image in tiles])
+        own = [model.moved([i], source, source=source, style=s)[0][0] for i, s in zip(inputs, looks, strict=True)]
+        for images, points in ((inputs, found), (out, there)):
+            tiles += [numbered(image(one), at) for one, at in zip(images, points, strict=True)]
+        tiles += [image(one) for one in own]
+    sheet = torch.stack([to_tensor(one.resize((TILE, TILE), Image.Resampling.BICUBIC)) for one in tiles])
     picture = make_grid(sheet, nrow=args.columns, padding=4, pad_value=1.0)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     to_pil_image(picture).save(args.out, quality=80)
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
+
+
+def image(picture: object) -> Image.Image:
+    """Return a picture of 8 bits, as all are here."""
+    assert isinstance(picture, Image.Image)
+    return picture
 
 
 if __name__ == "__main__":

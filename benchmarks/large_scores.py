@@ -47,12 +47,9 @@ def main() -> None:
                 f"{one['seconds']:16.2f}{one['gigabytes']:7.2f}" if one else f"{'-':>16}{'-':>7}" for one in found
             )
             print(f"{count:8} {score:<22}{cells}", flush=True)
-            if (
-                len(found) == 2
-                and all(found)
-                and not np.allclose(found[0]["value"], found[1]["value"], rtol=1e-7, atol=1e-7)
-            ):
-                sys.exit(f"{score}: {found[0]['value']} here, {found[1]['value']} there")
+            values = [one["value"] for one in found if one]
+            if len(values) == 2 and not np.allclose(values[0], values[1], rtol=1e-7, atol=1e-7):
+                sys.exit(f"{score}: {values[0]} here, {values[1]} there")
 
 
 def in_process(checkout: Path, score: str, count: int, dimensions: int) -> dict[str, Any] | None:

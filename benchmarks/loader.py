@@ -47,9 +47,9 @@ def main() -> None:
         for batch in args.batch:
             loader = opened(batch).train
             steps = iter(range(10**9))
-            direct = rate(lambda loader=loader, steps=steps: loader.batch(next(steps)), batch, args.seconds)
+            direct = rate(map(loader.batch, steps).__next__, batch, args.seconds)
             with loader.stream(0) as stream:
-                ahead = rate(lambda stream=stream: next(stream), batch, args.seconds)
+                ahead = rate(stream.__next__, batch, args.seconds)
             need = 2 * batch / STEP_SECONDS
             print(
                 f"batch {batch:>3}: {direct:8.0f} images/s asked for, {ahead:8.0f} prepared ahead; "

@@ -30,6 +30,7 @@ from PIL import Image, ImageOps
 
 from instar.core.listing import list_images
 from instar.data import ImageRef
+from instar.evaluation.folders import COLOUR
 from instar.evaluation.references import features_of
 from instar.metrics.extractors import Extractor, load_extractor
 
@@ -53,7 +54,7 @@ def main() -> None:
         files = write(Path(folder) / "images", given.count, given.images, given.format)
         refs = [ImageRef(path) for path in files]
         programs: dict[str, Callable[[], object]] = {
-            "instar": lambda: features_of(ours, refs, 3, SIDE),
+            "instar": lambda: features_of(ours, refs, COLOUR, SIDE),
             "pytorch-fid": lambda: activations(files, theirs),
         }
         rates: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
@@ -89,7 +90,7 @@ def other_network(weights: Path) -> Any:
         inception = importlib.import_module("pytorch_fid.inception")
     except ImportError as error:
         raise SystemExit(f"{error}: pip install pytorch-fid") from error
-    inception.load_state_dict_from_url = lambda *_, **__: torch.load(weights, weights_only=True)
+    vars(inception)["load_state_dict_from_url"] = lambda *_, **__: torch.load(weights, weights_only=True)
     network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
     return network.eval()
 
@@ -97,7 +98,7 @@ def other_network(weights: Path) -> Any:
 def activations(files: list[Path], network: Any) -> object:
     """Return the features as pytorch-fid takes them."""
     fid_score = importlib.import_module("pytorch_fid.fid_score")
-    fid_score.tqdm = lambda batches: batches
+    vars(fid_score)["tqdm"] = lambda batches: batches
     return fid_score.get_activations(files, network, 50, 2048, "cpu", min(os.cpu_count() or 1, 8))
 
 

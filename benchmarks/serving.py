@@ -55,8 +55,8 @@ def main() -> None:
         after = counts(port)
         size = (after["images"] - before["images"]) / max(1, after["batches"] - before["batches"])
         row(str(clients), took, args.seconds, f"{size:.1f}", memory(process.pid), answers)
-    answers = garbage(port, args.garbage)
-    print(f"\ngarbage: {args.garbage} requests, {dict(answers)}; {memory(process.pid)} MB")
+    refused = garbage(port, args.garbage)
+    print(f"\ngarbage: {args.garbage} requests, {dict(refused)}; {memory(process.pid)} MB")
     print(f"an image after that: {ask(port, contents[0])}")
     stopped(process, port, contents)
 
@@ -65,7 +65,8 @@ def alone(run: str, images: list[Image.Image], seconds: float) -> None:
     """Translate one image after the other with the library."""
     model = instar.load(run, "cpu")
     model.translate(images[0])
-    took, end = [], time.monotonic() + seconds
+    took: list[float] = []
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.monotonic()
         model.translate(images[len(took) % len(images)])
@@ -164,7 +165,8 @@ def memory(pid: int) -> int:
 
 def garbage(port: int, count: int) -> Counter[str]:
     """Send what is no request, or one that ends in the middle."""
-    chance, found, lock = random.Random(0), Counter(), threading.Lock()
+    chance, lock = random.Random(0), threading.Lock()
+    found: Counter[str] = Counter()
     heads = [b"POST /v1/translate HTTP/1.1\r\nContent-Length: 50\r\n\r\n", b"GET /", b"", b"\x16\x03"]
     thrown = [chance.choice(heads) + chance.randbytes(chance.randrange(300)) for _ in range(count)]
 

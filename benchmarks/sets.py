@@ -275,8 +275,8 @@ def written(root: Path, photos: Path, count: int, side: int) -> Path:
             )
             down, right = int(rng.integers(3 * height)), int(rng.integers(3 * width))
             pixels = photo[top : top + height, left : left + width] + noise[down : down + height, right : right + width]
-            image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-            image.save(root / f"train{domain}" / f"img_{number}.jpg", quality=90)
+            part_of = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            part_of.save(root / f"train{domain}" / f"img_{number}.jpg", quality=90)
     (root / "done").touch()
     return root
 

@@ -1,11 +1,11 @@
 """A sheet of held-out images and their translations, for a results page.
 
     python benchmarks/sheet.py RUN DATA -o SHEET.jpg [--to A|B] [--columns 10] [--styles 1]
-                               [--references N] [--size PX] [--brighten]
+                               [--references N] [--size PX] [--brighten] [--also RUN ...]
 
 Rows: input, translation (one for each style, the same styles for all columns), translations in the styles of real
 images of the target, which stand at the left, and for pairs the truth; all spread evenly over the held-out files, not
-chosen.
+chosen. With `--also` a row more for each further run that was trained on the same data.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=0, help="rows in the styles of held-out images of the target")
     parser.add_argument("--size", type=int, default=None, help="of the images; that of the training if not given")
     parser.add_argument("--brighten", action="store_true", help="show inputs from their least to their largest value")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], help="further runs: the same inputs, a row each")
     args = parser.parse_args()
 
     config = read_config(args.run / "config.yaml")
@@ -54,6 +55,7 @@ def main() -> None:
     styles = translator.styles(args.styles) if args.styles > 1 else [None]
     styles = [*styles, *(translator.style_of(to_pil_image(one.add(1).div(2)), to) for one in shown)]
     made = [translator.tensors(source, to, style=style) for style in styles]
+    made += [other.tensors(source, other.domain(args.to)) for other in map(instar.load, args.also)]
     rows = [colour(row) for row in (source, *made, *([truth] if samples.paired(origin, to) else []))]
     if args.brighten:
         rows[0] = (rows[0] - rows[0].min()) / (rows[0].max() - rows[0].min()) * 2 - 1

@@ -165,8 +165,8 @@ class Built:
 
     def step(self, number: int) -> None:
         """Do all objectives of a step."""
-        x, y = self.images
-        rounds = self.method.objectives(self.method.data(x, y), Progress(number, 100))
+        batch: Any = self.method.data  # of two domains, whichever kind
+        rounds = self.method.objectives(batch(*self.images), Progress(number, 100))
         while True:
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
                 objective = next(rounds, None)

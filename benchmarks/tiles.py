@@ -69,7 +69,8 @@ def measure(size: int, tile: str, free: float, args: argparse.Namespace) -> dict
     """Translate an image of noise and return the largest memory in GB, the processor's seconds and the estimate."""
     torch.set_num_threads(args.threads)
     if tile != "none":
-        whole.free_bytes = memory.free_bytes = approximate.free_bytes = lambda _: int(free * 2**30)
+        for module in (whole, memory, approximate):
+            vars(module)["free_bytes"] = lambda _: int(free * 2**30)
     kind = instar.get("cyclegan")
     config = defaults("cyclegan", kind, "paper")
     torch.manual_seed(0)

@@ -33,5 +33,9 @@ class PairsList(Layout):
             found[words[0]].append((first, second))
         if not found["train"]:
             raise UserError(f"{file} names no pair to train on: a line such as 'train photos/1.jpg drawings/1.png'")
-        sides = ({split: [pair[side] for pair in pairs] for split, pairs in found.items()} for side in (0, 1))
-        return DataSet({name: Splits(**side) for name, side in zip(("first", "second"), sides, strict=True)})
+
+        def side(of: int) -> Splits:
+            train, test, val = ([pair[of] for pair in found[split]] for split in ("train", "test", "val"))
+            return Splits(train=train, test=test, val=val)
+
+        return DataSet({"first": side(0), "second": side(1)})

@@ -65,7 +65,7 @@ def signature(name: str, value: Any) -> str:
 
 def parameter(one: inspect.Parameter) -> str:
     """Return a parameter as code. What a default is called counts, not how it looks."""
-    stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
+    stars = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
     value = json.dumps(one.default) if isinstance(one.default, str) else repr(one.default)
     default = "" if one.default is one.empty else f" = {getattr(one.default, '__name__', value)}"
     kind = str(one.annotation).replace("'", '"')  # postponed annotations come back with single quotes
