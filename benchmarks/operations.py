@@ -113,7 +113,7 @@ def counted(case: str) -> dict[str, int]:
     def moved(names: Sequence[str], *_: Any) -> None:
         started.found["_fused_adam_"] += sum(len(steps.optimizers.by_name[name].param_groups) for name in names)
 
-    steps.optimizers.step = moved  # type: ignore[method-assign]  (which is not fused on that device)
+    steps.optimizers.step = moved  # type: ignore[method-assign]
     batch = steps.source.batch(0).to(META)
     for _ in range(2):
         steps.take(batch)
