@@ -42,6 +42,7 @@ CASES = {
     "distancegan/self": "distancegan --method.between top-bottom --method.no-two-sided",
     "distancegan/one-sided": "distancegan --method.no-two-sided --method.cycle 0 --method.identity 0 --method.pool 0"
     " --method.patch-norm spectral",
+    "funit": "funit",
     "gcgan": "gcgan",
     "gcgan/separate": "gcgan --method.no-shared --method.mix random",
     "gcgan/one-way": "gcgan --method.cycle 0 --method.maps hflip --method.patch-norm spectral",
@@ -53,6 +54,11 @@ CASES = {
     "pix2pix/running": "pix2pix --method.norm running --method.no-test-noise --batch 2",
     "santa": "santa",
     "santa/small": "santa --method.path 0.1 --method.skip --method.patch-norm spectral --method.blocks 3",
+    "spade": "spade",
+    "spade/instance": "spade --method.norm instance --method.patch-layers 3",
+    "starganv2": "starganv2",
+    "stegogan": "stegogan",
+    "stegogan/small": "stegogan --method.identity 0 --method.skip --method.patch-norm spectral --method.antialias",
     "transgaga": "transgaga",
     "transgaga/shared": "transgaga --method.shared --method.inject concat",
     "transgaga/paper": "transgaga --method.anchor 0 --method.equivariance 0 --method.no-swap",
@@ -70,6 +76,8 @@ CASES = {
     "unit/tied": "unit --method.discriminator tied --method.normed",
     "unit-adaptation": "unit-adaptation",
     "unit-adaptation/small": "unit-adaptation --channels 1 --method.gray none --method.alike --method.warp 1",
+    "unsb": "unsb",
+    "unsb/small": "unsb --method.skip --method.patch-norm spectral --method.blocks 3 --method.nce-y 0",
 }
 """Command lines of `instar train` by name, less the images, the preset and what follows from it."""
 

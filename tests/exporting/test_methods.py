@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime")
 
 Runs = Callable[..., Path]
 FAST = "cut"
-OPTIONS = {"i2sb": {"noise": False}}
+OPTIONS = {"i2sb": {"noise": False}, "unsb": {"test_noise": False}}
 """Without which a method cannot be exported."""
 SHAPES = [(1, 32, 32), (3, 45, 71), (2, 9, 70), (1, 64, 33), (2, 5, 7)]
 """Batch, height and width: multiples, none, less than is needed, one block and several."""

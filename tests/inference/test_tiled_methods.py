@@ -20,8 +20,10 @@ CANNOT = dict.fromkeys(("i2sb", "transgaga"), "this method cannot be run in tile
 """Attention looks at all places; landmarks are means over a softmax of all pixels."""
 ONE_SIZE = ("unit-adaptation",)
 """Takes squares of one size, to which images are squeezed: there is nothing to tile."""
+INSTEAD: dict[str, dict[str, Any]] = {"spade": {"norm": "instance"}}
+"""Of methods whose pictures are black and white where their running averages are of no training."""
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in registry.names() if name not in CANNOT),
+    *((name, INSTEAD.get(name, {})) for name in registry.names() if name not in CANNOT),
     ("cyclegan", {"antialias": True, "skip": True}),
     ("pix2pix", {"test_noise": True}),
     ("pix2pix", {"test_noise": False, "norm": "instance"}),

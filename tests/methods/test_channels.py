@@ -15,12 +15,13 @@ from instar.core.settings import with_changes
 from instar.testing.runs import build, source_for, tiny, trainer
 
 DIGITS = ("unit-adaptation",)
-EQUAL = ("cut", "i2sb", "quick", "santa", "starganv2", "transgaga", "tunit", *DIGITS)
+EQUAL = ("cut", "funit", "i2sb", "quick", "santa", "starganv2", "transgaga", "tunit", "unsb", *DIGITS)
 OPTIONS: dict[str, dict[str, Any]] = {
     "cyclegan": {"identity": 0.0},
     "dclgan": {"identity": 0.0},
     "distancegan": {"identity": 0.0},
     "gcgan": {"identity": 0.0, "cycle": 10.0},
+    "stegogan": {"identity": 0.0},
     "ugatit": {"identity": 0.0, "cam": 0.0},
 }
 """What takes the terms away that compare images of both domains."""

@@ -42,3 +42,17 @@ def test_inputs_that_resemble_the_target_are_no_ruins() -> None:
     near = TargetDetector.fit(domain(0), domain(0, seed=3), domain(0, 50, seed=1), domain(0, 50, seed=4))
     assert near.farthest_input >= near.farthest_real
     assert near.read(domain(0, 50, seed=5)).ruin.mean() < 0.15
+
+
+def test_a_little_softness_is_forgiven_where_real_images_are_nearly_alike() -> None:
+    rng = np.random.default_rng(0)
+    alike = domain(10)[:1] + 0.1 * rng.normal(size=(150, 12))
+    found = TargetDetector.fit(domain(0), alike[:100], domain(0, 50, seed=1), alike[100:])
+    farthest = found.farthest_real
+    inputs = found.read(domain(0, 50, seed=1)).realism
+    assert farthest == pytest.approx((1 + np.median(inputs)) / 2)
+    softer = alike[100:] - 0.3 * (alike[100:] - domain(0, 50, seed=6))
+    assert found.read(softer).realism.min() > found.read(alike[100:]).realism.max(), "farther than any real one"
+    assert found.read(softer).target.mean() > 0.9
+    half_made = alike[100:] - 0.8 * (alike[100:] - domain(0, 50, seed=6))
+    assert found.read(half_made).target.mean() < 0.1

@@ -20,7 +20,8 @@ from instar.metrics.probe import LinearProbe, fit_probe
 from instar.metrics.realism import realism_ratios
 
 _REAL = 0.99
-"""An image looks real if it is no farther from real ones than this share of real images are."""
+"""An image looks real if it is no farther from real ones than this share of real images are, or half as far beyond what
+is usual between those as most inputs are."""
 _FAR = 0.95
 """A ruin is farther from real ones than this share of the inputs, which are of another domain."""
 
@@ -31,7 +32,7 @@ class TargetReadings(NamedTuple):
     probe: NDArray[np.bool_]
     """(N,), whether the probe takes it for the target."""
     target: NDArray[np.bool_]
-    """(N,), whether it also is as near to real images of the target as real ones are."""
+    """(N,), whether it also is near enough to real images of the target to look real."""
     ruin: NDArray[np.bool_]
     """(N,), whether it is farther from them than nearly all inputs are."""
     realism: NDArray[np.float64]
@@ -67,7 +68,11 @@ class TargetDetector:
                 real images are alike.
         """
         of_real, of_inputs = (realism_ratios(x, target, real) for x in (real, inputs))
-        farthest_real, farthest_input = float(np.quantile(of_real, _REAL)), float(np.quantile(of_inputs, _FAR))
+        farthest_input = float(np.quantile(of_inputs, _FAR))
+        # Where real images are nearly alike, a translation that is a little softer is farther from them than any of
+        # themselves: there it looks real if it has come half of the way from the inputs to what is usual, which is 1.
+        half_way = (1 + float(np.median(of_inputs))) / 2
+        farthest_real = max(float(np.quantile(of_real, _REAL)), half_way)
         # Where the domains resemble each other the inputs are no farther than real images: these are no ruins.
         return cls(fit_probe(source, target), target, real, farthest_real, max(farthest_real, farthest_input))
 

@@ -48,15 +48,9 @@ class ResnetGenerator(Masked):
         """
         super().__init__()
         self.skip = skip
-        deep = 4 * width
         layers = encoder_layers(channels, width, blocks, antialias)
         self.encoder = nn.Sequential(OrderedDict((name, layer) for name, layer, _ in layers))
-        self.decoder = nn.Sequential(
-            _up(deep, 2 * width, antialias),
-            _up(2 * width, width, antialias),
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(width, channels if out is None else out, 7),
-        )
+        self.decoder = nn.Sequential(*decoder_layers(channels if out is None else out, width, antialias))
         self.channels = {name: count for name, _, count in layers}
         """Channels of each encoder layer's output, by name."""
 
@@ -123,6 +117,17 @@ def encoder_layers(channels: int, width: int, blocks: int, antialias: bool) -> l
         ("down2", _down(2 * width, deep, antialias), deep),
         ("act2", _finish_down(antialias), deep),
         *((f"block{i + 1}", ResidualBlock(deep), deep) for i in range(blocks)),
+    ]
+
+
+def decoder_layers(channels: int, width: int, antialias: bool) -> list[nn.Module]:
+    """Return the layers from (N, 4 * width, H / 4, W / 4) to images (N, channels, H, W) before the tanh."""
+    deep = 4 * width
+    return [
+        _up(deep, 2 * width, antialias),
+        _up(2 * width, width, antialias),
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(width, channels, 7),
     ]
 
 

@@ -1,12 +1,10 @@
 """The U-Net that knows the time."""
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from instar.methods.i2sb.network import Attention, Block, TimedUNet, group_norm, waves
+from instar.methods.i2sb.network import Attention, Block, TimedUNet, group_norm
 from methods.parts import count, scramble
 
 
@@ -20,13 +18,6 @@ def test_weights_of_guided_diffusion() -> None:
     with torch.device("meta"):
         net = TimedUNet(3, 256, (1, 1, 2, 2, 4, 4), blocks=2, attention=3, patch=1, condition=False)
     assert count(net) + 3 * 256 * 9 + 3 == 552_814_086
-
-
-def test_waves() -> None:
-    found = waves(torch.tensor([0, 500]), 4)
-    slow = 10_000 ** (-1 / 2)
-    expected = [math.cos(500), math.cos(500 * slow), math.sin(500), math.sin(500 * slow)]
-    torch.testing.assert_close(found, torch.tensor([[1.0, 1.0, 0.0, 0.0], expected]), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(4, 1), (8, 2), (48, 12), (128, 32), (512, 32), (132, 22)])

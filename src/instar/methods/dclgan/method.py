@@ -111,7 +111,6 @@ class DCLGAN(Method[Unpaired]):
     )
     data = Unpaired
     holds_input = {"nce": "shapes", "identity": "colours"}
-    holds_input = {"nce": "shapes", "identity": "colours"}
     targets = ("a", "b")
     one_number_of_channels = ""
     translators = ("G", "F")

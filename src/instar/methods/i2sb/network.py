@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.modules.masked import Masked
+from instar.modules.waves import waves
 
 HEAD = 64
 """Channels of a head of attention."""
-SLOWEST = 10_000
-"""Wavelength of the slowest wave that stands for a time, by 2π."""
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -33,14 +31,6 @@ def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
-
-
-def waves(time: Tensor, channels: int) -> Tensor:
-    """Return cosines and sines (B, channels) of times (B,), as in transformers; channels even."""
-    half = channels // 2
-    steps = torch.arange(half, dtype=torch.float32, device=time.device)
-    angles = time.float()[:, None] * torch.exp(-math.log(SLOWEST) / half * steps)
-    return torch.cat([angles.cos(), angles.sin()], 1)
 
 
 class Block(nn.Module):

@@ -78,7 +78,6 @@ class SANTA(Method[Unpaired]):
     )
     data = Unpaired
     holds_input = {"path": "all", "identity": "colours"}
-    holds_input = {"path": "all", "identity": "colours"}
     one_number_of_channels = "its generator draws images of both domains"
     targets = ("b",)
     translators = ("G",)

@@ -24,9 +24,9 @@ from instar.methods.tunit.clustering import cluster_sizes, clusters_in_use, iic,
 from instar.methods.tunit.head_restarts import restart_head
 from instar.methods.tunit.labels import visible_labels
 from instar.methods.tunit.networks import Discriminator, Generator, GuidingNetwork, linear
-from instar.methods.tunit.style_memory import StyleMemory
 from instar.methods.tunit.views import random_view
 from instar.modules.ema import Average
+from instar.modules.style_memory import StyleMemory
 from instar.modules.vector_queue import VectorQueue
 
 

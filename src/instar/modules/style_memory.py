@@ -29,9 +29,10 @@ class StyleMemory(nn.Module):
         """Take in styles (N, dim) and the numbers (N,) of their domains; the oldest go."""
         self.rows.push(torch.cat([styles, nnf.one_hot(domain, self.domains).to(styles)], 1))
 
-    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
-        """Draw n styles (n, dim): those of images, or normal numbers while it is empty."""
-        known = self.rows.vectors()[:, : self.dim]
+    def sample(self, n: int, generator: Generator | None = None, domain: int | None = None) -> Tensor:
+        """Draw n styles (n, dim): those of images, of a domain if one is given, or normal numbers if there are none."""
+        rows = self.rows.vectors()
+        known = (rows if domain is None else rows[rows[:, self.dim + domain] > 0])[:, : self.dim]
         if not len(known):
             return moved(torch.randn(n, self.dim, dtype=known.dtype, generator=generator), known.device)
         return known[moved(torch.randint(len(known), (n,), generator=generator), known.device)]
