@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from instar.modules.spectral import SpectralConv2d, spectral, weight_of
+from instar.modules.spectral import SpectralConv2d, spectral, weights_of
 
 
 @pytest.fixture
@@ -60,6 +60,53 @@ def test_full_precision_under_autocast(conv: nn.Conv2d) -> None:
     plain = copy.deepcopy(conv)
     with torch.autocast("cpu", torch.bfloat16):
         assert conv(torch.rand(1, 3, 8, 8)).dtype == torch.bfloat16
-        weight = weight_of(conv)
+        (weight,) = weights_of([conv])
     plain(torch.rand(1, 3, 8, 8))
-    assert torch.equal(weight, weight_of(plain))
+    assert torch.equal(weight, weights_of([plain])[0])
+
+
+def several() -> list[nn.Conv2d | nn.Linear]:
+    torch.manual_seed(0)
+    layers = [SpectralConv2d(3, 8, 4), nn.Linear(30, 1, bias=False), SpectralConv2d(8, 16, 4, 2, 1)]
+    made = [spectral(layer.double(), std=1.0) for layer in layers]
+    return [layer.train() for layer in made]
+
+
+def every(layers: list[nn.Conv2d | nn.Linear]) -> list[Tensor]:
+    return [vector for layer in layers for vector in moves(layer)]
+
+
+def same(some: list[Tensor], others: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+def test_all_at_once_is_each_alone_by_pytorch() -> None:
+    ours, theirs = several(), several()
+    of_ours, of_theirs = ([layer.parametrizations.weight.original for layer in layers] for layers in (ours, theirs))
+    for _ in range(3):
+        weights, expected = weights_of(ours), [layer.weight for layer in theirs]
+        torch.testing.assert_close(weights, expected)
+        assert same(every(ours), every(theirs))
+        slopes = [torch.randn_like(weight) for weight in weights]
+        found = torch.autograd.grad(weights, of_ours, slopes)
+        torch.testing.assert_close(found, torch.autograd.grad(expected, of_theirs, slopes))
+
+
+def test_two_passes_before_their_gradients() -> None:
+    """The vectors move on; what the first pass needs of them is kept."""
+    ours, theirs = several(), several()
+    both = [[*weights_of(ours), *weights_of(ours)], [layer.weight for _ in range(2) for layer in theirs]]
+    found = [
+        torch.autograd.grad(
+            sum((weight**2).sum() for weight in weights), [layer.parametrizations.weight.original for layer in layers]
+        )
+        for weights, layers in zip(both, (ours, theirs), strict=True)
+    ]
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_in_eval_nothing_moves() -> None:
+    layers = [layer.eval() for layer in several()]
+    before = every(layers)
+    torch.testing.assert_close(weights_of(layers), [layer.weight for layer in layers])
+    assert same(before, every(layers))

@@ -37,6 +37,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
     segmenter: str | None = None,
     size: int | None = None,
     device: str = "auto",
+    devices: int = 1,
     ray: str | None = None,
     on_event: Listener | None = None,
 ) -> Report:
@@ -61,6 +62,8 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
             real training pairs (minutes, once), or "module.path:callable" of your own.
         size: side of the centre squares that are compared, 8 or more; that of the training if None.
         device: where to compute: auto, cpu, cuda or mps.
+        devices: processes of this machine that translate and compute features: GPUs, or CPU processes that share the
+            processors. The scores are the same.
         ray: translate, and compute features, by all machines of a Ray cluster: "auto", "HOST:PORT", "ray://HOST:PORT",
             or "local" for this machine alone. The scores are the same.
         on_event: told of all that is measured (`Worked`). If it raises, the work ends.
@@ -83,7 +86,7 @@ def evaluate(  # noqa: PLR0913  (one for each thing that may be measured, as the
         _labels(palette, segmenter),
         size,
     )
-    with _spread(ray, device, run) as spread:
+    with _spread(ray, device, devices, run) as spread:
         return evaluate_run(
             Path(run),
             several(data),
@@ -109,6 +112,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
     reference_labels: AnyPath | None = None,
     palette: AnyPath | None = None,
     segmenter: str | None = None,
+    devices: int = 1,
     ray: str | None = None,
     on_event: Listener | None = None,
 ) -> Report:
@@ -130,6 +134,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
         palette: file of the colours of `labels`, as of `evaluate`; None or "auto" takes those that they have.
         segmenter: "unet" (also if None), which is trained on every other image with its labels and asked on the rest
             (minutes), or "module.path:callable" of your own.
+        devices: as of `evaluate`; on the CPU.
         ray: as of `evaluate`.
         on_event: told of all that is measured (`Worked`). If it raises, the work ends.
 
@@ -145,7 +150,7 @@ def evaluate_folders(  # noqa: PLR0913  (as `evaluate`)
         if value is not None and labels is None:
             raise UserError(f"{setting(name, value)}: give also {setting('labels', 'DIR')}, the label maps")
     found = extractor_of(extractor, path_or_none(weights))
-    with _spread(ray, "cpu") as spread:
+    with _spread(ray, "cpu", devices) as spread:
         return folders.evaluate_folders(
             Path(images),
             Path(reference),
@@ -214,17 +219,25 @@ def _extractor(run: Path, extractor: str | Extractor | None, weights: Path | Non
     return extractor_of(extractor, weights)
 
 
-def _spread(ray: str | None, device: str, run: AnyPath | None = None) -> AbstractContextManager[Spread]:
-    """Return where images are scored: by a cluster, if it is asked for."""
+def _spread(ray: str | None, device: str, devices: int, run: AnyPath | None = None) -> AbstractContextManager[Spread]:
+    """Return where images are scored: by several processes or a cluster, if that is asked for."""
     from instar.core.run import find_checkpoint, read_config
+    from instar.core.settings import Bounds
     from instar.evaluation.spread import here
 
-    if not ray:
+    Bounds(1).check("devices", devices)
+    if ray and devices > 1:
+        raise UserError(f"{setting('ray', ray)} and {setting('devices', devices)}: give one of the two")
+    if not ray and devices == 1:
         return nullcontext(here)
-    from instar.cluster.evaluating import spread_over
-
     method = None if run is None else read_config(find_checkpoint(Path(run)) / "config.yaml").name
-    return spread_over(ray, device=device, method=method)
+    if ray:
+        from instar.cluster.evaluating import spread_over
+
+        return spread_over(ray, device=device, method=method)
+    from instar.api.parts import spread_over_processes
+
+    return spread_over_processes(devices, device=device, method=method)
 
 
 def _labels(palette: AnyPath | None, segmenter: str | None) -> LabelTask | None:

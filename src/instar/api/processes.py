@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import pickle
 import queue
-import signal
 import socket
 import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import yaml
 
+from instar.api.workers import Ended, Failed, Gone, RemoteError, Worker, shared_out
 from instar.core import registry
 from instar.core.config import RunConfig, to_yaml
 from instar.core.errors import Speller, UserError, call, setting
@@ -92,31 +86,7 @@ class Job:
         )
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A process has done its part."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A process has raised."""
-
-    error: Exception
-    traceback: str
-
-
-@dataclass(frozen=True)
-class Gone:
-    """A process has ended without a word."""
-
-    code: int
-
-
 Item = Event | Ended | Failed | Gone
-
-
-class _RemoteError(Exception):
-    """Shows the traceback of another process as the cause of an error."""
 
 
 def run(job: Job, on_event: Listener, stop: Stop) -> None:
@@ -144,7 +114,7 @@ def run(job: Job, on_event: Listener, stop: Stop) -> None:
             if not told and (stop.is_set() or listeners.error):
                 told = True
                 for worker in workers:
-                    worker.stop()
+                    worker.send(STOP)
             try:
                 rank, item = items.get(timeout=POLL)
             except queue.Empty:
@@ -161,79 +131,19 @@ def run(job: Job, on_event: Listener, stop: Stop) -> None:
     listeners.raise_error()
 
 
-class _Worker:
-    """One of the processes."""
-
-    def __init__(self, rank: int, count: int, port: int, items: queue.Queue[tuple[int, Item]]) -> None:
-        self.rank = rank
-        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `end`)
-        ranks = {"RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": 0, "GROUP_RANK": 0, "WORLD_SIZE": count}
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        # A session of its own: Ctrl-C in a terminal is for the process that decides what it means.
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "instar.api.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            start_new_session=True,
-            env={**os.environ, **{name: str(value) for name, value in {**ranks, **where}.items()}, "PYTHONPATH": path},
-        )
-        self.reader = threading.Thread(target=self._read, args=(items,), name="instar-worker", daemon=True)
-        self.reader.start()
-
-    def send(self, line: bytes) -> None:
-        """Write a line to it, if it still lives."""
-        stdin = self.process.stdin
-        assert stdin is not None
-        with suppress(OSError):
-            stdin.write(line)
-            stdin.flush()
-
-    def stop(self) -> None:
-        """Ask it to finish its step and save."""
-        self.send(STOP)
-
-    def last_words(self) -> str:
-        """Return the last line that it wrote to stderr."""
-        self.errors.seek(0)
-        lines = self.errors.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-    def end(self) -> None:
-        """End it if it has not ended, and free what it held."""
-        with suppress(OSError):
-            self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        for stream in (self.process.stdin, self.process.stdout, self.errors):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-
-    def _read(self, items: queue.Queue[tuple[int, Item]]) -> None:
-        stdout = self.process.stdout
-        assert stdout is not None
-        item: Any = None
-        with suppress(EOFError, pickle.UnpicklingError, OSError, ValueError):
-            while not isinstance(item, (Ended, Failed)):
-                item = pickle.load(stdout)
-                items.put((self.rank, item))
-        if not isinstance(item, (Ended, Failed)):
-            items.put((self.rank, Gone(self.process.wait())))
-
-
 @contextmanager
-def _started(job: bytes, count: int) -> Iterator[tuple[list[_Worker], queue.Queue[tuple[int, Item]]]]:
+def _started(job: bytes, count: int) -> Iterator[tuple[list[Worker], queue.Queue[tuple[int, Item]]]]:
     """Start the processes and give them the job. Afterwards none is left."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     items: queue.Queue[tuple[int, Item]] = queue.Queue()
-    workers: list[_Worker] = []
+    workers: list[Worker] = []
     try:
         for rank in range(count):
-            workers.append(_Worker(rank, count, port, items))
+            ranks = {"RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": 0, "GROUP_RANK": 0, "WORLD_SIZE": count}
+            where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            workers.append(Worker(rank, "instar.api.worker", {**shared_out(count), **ranks, **where}, items))
         for worker in workers:
             worker.send(job)
         yield workers, items
@@ -245,20 +155,19 @@ def _started(job: bytes, count: int) -> Iterator[tuple[list[_Worker], queue.Queu
             worker.end()
 
 
-def _raise(failures: dict[int, Failed | Gone], workers: list[_Worker], job: Job) -> None:
+def _raise(failures: dict[int, Failed | Gone], workers: list[Worker], job: Job) -> None:
     """Raise what explains the end best: the user's error, else a process that went, else the first other error."""
     raised = [failure for failure in failures.values() if isinstance(failure, Failed)]
     errors = [failure for failure in raised if isinstance(failure.error, UserError)]
     gone = [(rank, failure) for rank, failure in failures.items() if isinstance(failure, Gone)]
     if gone and not errors:
         rank, failure = gone[0]
-        raise UserError(_gone(rank, failure.code, workers[rank].last_words(), job))
+        raise UserError(_gone(rank, failure, workers[rank].last_words(), job))
     chosen = (errors or raised)[0]
-    raise chosen.error from _RemoteError(chosen.traceback)
+    raise chosen.error from RemoteError(chosen.traceback)
 
 
-def _gone(rank: int, code: int, last_words: str, job: Job) -> str:
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+def _gone(rank: int, how: Gone, last_words: str, job: Job) -> str:
     said = f": {last_words}" if last_words else ""
     after = f"; go on with: {call('resume', job.out)}" if (job.out / CONFIG).is_file() else ""
     return f"process {rank + 1} of {job.config.train.devices} {how}{said}; the others were ended too{after}"

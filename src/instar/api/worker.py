@@ -9,7 +9,8 @@ import threading
 import traceback
 from typing import IO
 
-from instar.api.processes import STOP, Ended, Failed, Item, Job
+from instar.api.processes import STOP, Job
+from instar.api.workers import Ended, Failed
 from instar.core.events import Event, ignore
 
 
@@ -23,8 +24,8 @@ class Sender:
         """Send an event."""
         self.send(event)
 
-    def send(self, item: Item) -> None:
-        """Send anything that `processes.run` understands."""
+    def send(self, item: object) -> None:
+        """Send anything that the other side understands."""
         try:
             pickle.dump(item, self._stream)
             self._stream.flush()
@@ -41,12 +42,19 @@ class Sender:
         self.send(Failed(error, lines))
 
 
+def own_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """Return what comes from the process that started this one, and what goes there.
+
+    Whatever else prints, in this process or a library's C code, goes to stderr instead.
+    """
+    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False), results
+
+
 def main() -> int:
     """Do the job that comes on stdin; the exit code is 0 if it was done or stopped."""
-    # Whatever else prints, in this process or a library's C code, must not get between the events.
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    words = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    words, events = own_streams()
     stop = threading.Event()
     send = Sender(events, stop)
     try:

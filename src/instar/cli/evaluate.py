@@ -16,6 +16,7 @@ from instar.cli.flags import spell
 from instar.cli.parser import console, parse
 from instar.cli.progress import Screen
 from instar.core.errors import Message, UserError
+from instar.core.settings import PositiveInt
 
 if TYPE_CHECKING:
     from instar.core.events import Listener
@@ -65,6 +66,9 @@ class Evaluate:
     side of the first one."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
+    devices: PositiveInt = 1
+    """Processes of this machine that translate and compute features: GPUs, or CPU processes that share the processors.
+    The scores are the same."""
     ray: Annotated[str | None, arg(metavar="ADDRESS")] = None
     """Translate, and compute features, by all machines of a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for
     this machine alone. The scores are the same."""
@@ -122,6 +126,7 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
             reference_labels=args.reference_labels,
             palette=args.palette,
             segmenter=args.segmenter,
+            devices=args.devices,
             ray=args.ray,
             on_event=on_event,
         )
@@ -138,6 +143,7 @@ def _report(args: Evaluate, on_event: Listener) -> Report:
         segmenter=args.segmenter,
         size=args.size,
         device=args.device,
+        devices=args.devices,
         ray=args.ray,
         on_event=on_event,
     )

@@ -45,3 +45,11 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 def constant(values: Sequence[float] | Sequence[Sequence[float]], like: Tensor) -> Tensor:
     """Return numbers as a tensor of the type and on the device of another one, without waiting."""
     return moved(torch.tensor(values, dtype=like.dtype), like.device)
+
+
+@torch.no_grad()
+def copy_all(into: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
+    """Copy tensors into others of their shapes and types, on a GPU those of one type together."""
+    for kind in {tensor.dtype for tensor in tensors}:
+        pairs = [(to, one) for to, one in zip(into, tensors, strict=True) if one.dtype == kind]
+        torch._foreach_copy_([to for to, _ in pairs], [one for _, one in pairs])

@@ -39,7 +39,7 @@ class Loss:
 
     def total(self) -> Tensor:
         """Return the scalar to minimise. A term of weight 0 takes no part, not even as 0 * nan."""
-        weighted = [t.weight * t.value for t in self.terms if t.weight != 0]
+        weighted = [t.value if t.weight == 1 else t.weight * t.value for t in self.terms if t.weight != 0]
         return torch.stack(weighted).sum() if weighted else torch.zeros(())
 
 

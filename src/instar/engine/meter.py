@@ -21,11 +21,14 @@ class Meter:
 
     def add(self, objective: Objective, total: Tensor, norm: Tensor) -> None:
         """Take in every term, the total, and the gradient norm of a minimised objective."""
-        values = {term.name: term.value for term in objective.loss.terms}
-        for name, value in {**values, "total": total, "grad_norm": norm}.items():
-            key = f"{objective.name}/{name}"
-            detached = value.detach().float()
-            self.sums[key] = self.sums[key] + detached if key in self.sums else detached
+        values = {term.name: term.value for term in objective.loss.terms} | {"total": total, "grad_norm": norm}
+        added = {f"{objective.name}/{name}": value.detach().float() for name, value in values.items()}
+        known = [key for key in added if key in self.sums]
+        if known:
+            sums = torch._foreach_add([self.sums[key] for key in known], [added[key] for key in known])
+            added |= zip(known, sums, strict=True)
+        self.sums |= added
+        for key in added:
             self.counts[key] = self.counts.get(key, 0) + 1
 
     def mark(self) -> Callable[[], None]:

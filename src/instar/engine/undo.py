@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from instar.core.device import copy_all
 from instar.modules.pool import ImagePool
 from instar.modules.vector_queue import VectorQueue
 
@@ -40,13 +41,12 @@ class Undo:
         """
         tensors = [buffer for part in self._parts for buffer in part.buffers(recurse=False)]
         tensors += [*self._frozen, *self._averages] if whole else []
-        kept = [tensor.detach().clone() for tensor in tensors]
+        kept = [torch.empty_like(tensor) for tensor in tensors]
+        copy_all(kept, tensors)
         steps = [part.begin_journal() for part in self._journals]
 
         def back() -> None:
-            with torch.no_grad():
-                for tensor, before in zip(tensors, kept, strict=True):
-                    tensor.copy_(before)
+            copy_all(tensors, kept)
             for step in steps:
                 step()
 

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from instar.core.device import copy_all
+
 NetT = TypeVar("NetT", bound=nn.Module)
 
 
@@ -24,8 +26,8 @@ class Average(nn.Module, Generic[NetT]):
         mine: list[Tensor] = list(self.net.parameters())
         theirs: list[Tensor] = list(net.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
-        for kept, new in zip(self.net.buffers(), net.buffers(), strict=True) if buffers else ():
-            kept.copy_(new)
+        if buffers:
+            copy_all(list(self.net.buffers()), list(net.buffers()))
 
 
 def decay_of(half_life: float) -> float:

@@ -36,7 +36,7 @@ def as_batch(x: Tensor) -> Tensor:
     channels = x.reshape(1, n * c, *sides)
     # Not by nn.functional, which refuses channels of one number.
     out = torch.batch_norm(channels, None, None, None, None, True, 0.0, EPS, torch.backends.cudnn.enabled)
-    return out.view(x.shape)
+    return _in_shape(out, x)
 
 
 class BatchNorm(nn.Module):
@@ -80,7 +80,16 @@ def adaptive_instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         return nnf.group_norm(x, c) * scale[:, :, None, None] + shift[:, :, None, None]
     # One image of N * C groups: normalisation, scale and shift in one kernel, as in `InstanceNorm`.
     out = nnf.group_norm(x.reshape(1, n * c, *sides), n * c, scale.reshape(-1), shift.reshape(-1))
-    return out.view(x.shape)
+    return _in_shape(out, x)
+
+
+def _in_shape(out: Tensor, x: Tensor) -> Tensor:
+    """Return what a norm has made, which is held nowhere else, in the shape of x.
+
+    Not as a view: an activation in place would copy the whole gradient, three times, for the sake of the other shape.
+    """
+    reshaped: Tensor = torch.ops.aten._unsafe_view(out, x.shape)
+    return reshaped
 
 
 class LayerNorm(nn.Module):

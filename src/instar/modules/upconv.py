@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
@@ -11,7 +13,8 @@ class UpConv(nn.Conv2d):
     """Repeat every pixel 2 x 2, pad by reflection, convolve 3 x 3, without a bias.
 
     Two of three neighbours in a row are copies of one pixel. So each of the four pixels that come from one is a
-    convolution 2 x 2 of the small map with sums of the weights: 4/9 of the work, and no large map to keep.
+    convolution 2 x 2 of the small map with sums of the weights: 4/9 of the work, and no large map to keep. All four are
+    one transposed convolution, with a kernel 4 x 4.
     """
 
     def __init__(self, cin: int, cout: int) -> None:
@@ -19,20 +22,11 @@ class UpConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', 2H, 2W)."""
-        height, width = x.shape[2:]
         padded = nnf.pad(x, (1, 1, 1, 1), mode="replicate")  # of the small map: the same as reflecting the large one
-        cells = [
-            nnf.conv2d(padded[..., r : r + height + 1, c : c + width + 1], torch.stack(halves, 3))
-            for r, rows in enumerate(_halves(self.weight, 2))
-            for c, halves in enumerate(_halves(torch.stack(rows, 2), 3))
-        ]
-        return nnf.pixel_shuffle(torch.stack(cells, 2).flatten(1, 2), 2)
-
-
-def _halves(weight: Tensor, axis: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Return what three taps over doubled pixels add up to: at the first of the two copies, and at the second."""
-    before, here, after = weight.unbind(axis)
-    return (before, here + after), (before + here, after)
+        turned = self.weight.transpose(0, 1).flip(2, 3)
+        # Sums of the taps that fall on the same pixel; not by a convolution, since autocast would round them first.
+        kernel = nnf.avg_pool2d(turned, 2, stride=1, padding=1, divisor_override=1)
+        return nnf.conv_transpose2d(padded, kernel, stride=2, padding=3)
 
 
 class UpConv5(nn.Conv2d):
@@ -55,12 +49,7 @@ class UpConv5(nn.Conv2d):
         bias = None if self.bias is None else self.bias.repeat_interleave(4)
         repeated = nnf.pad(x, (1, 1, 1, 1), mode="replicate")
         out = nnf.pixel_shuffle(nnf.conv2d(repeated, kernel.reshape(4 * cout, cin, 3, 3), bias), 2)
-        first, last, left, right = self._edges(x)
-        out[:, :, :1] += first
-        out[:, :, -1:] += last
-        out[..., :1] += left
-        out[..., -1:] += right
-        return out
+        return _with_edges(out, *self._edges(x))
 
     def _edges(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what mirroring adds to repeating, for the first and last row, the first and last column."""
@@ -75,6 +64,31 @@ class UpConv5(nn.Conv2d):
             nnf.conv2d(columns[..., :1], w[..., :1]),
             nnf.conv2d(columns[..., 1:], w[..., 4:]),
         )
+
+
+def _with_edges(out: Tensor, first: Tensor, last: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Add to the first and last row of a map (N, C, H, W), to its first and last column, and return it."""
+    if torch.is_grad_enabled() and out.requires_grad and not torch.compiler.is_compiling():
+        edged: Tensor = _WithEdges.apply(out, first, last, left, right)
+        return edged
+    out[:, :, :1] += first
+    out[:, :, -1:] += last
+    out[..., :1] += left
+    out[..., -1:] += right
+    return out
+
+
+class _WithEdges(torch.autograd.Function):
+    """The same for training: by itself each of the four sums in place would copy the gradient of the whole map."""
+
+    @staticmethod
+    def forward(ctx: Any, out: Tensor, *edges: Tensor) -> Tensor:
+        ctx.mark_dirty(out)
+        return _with_edges(out, *edges)
+
+    @staticmethod
+    def backward(ctx: Any, to_out: Tensor) -> tuple[Tensor, ...]:
+        return to_out, to_out[:, :, :1], to_out[:, :, -1:], to_out[..., :1], to_out[..., -1:]
 
 
 def _fold(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,46 @@ def test_gradients_are_those_of_the_equation(x: Tensor) -> None:
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 6, 4), (1, 3, 1, 1), (3, 1, 2, 2)])
+def test_gradients_of_what_is_learned_are_those_of_the_equation(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    layer = LIN(shape[1], 0.3).double()
+    with torch.no_grad():
+        layer.gamma.normal_()
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn_like(x)
+    of = (x, layer.rho, layer.gamma, layer.beta)
+    found = torch.autograd.grad((layer(x) * weights).sum(), of)
+    if shape[2:] == (1, 1):  # whose variance is 0 here, and is not a number there
+        expected = torch.autograd.grad((by_hand(x, layer) * weights).sum(), of)
+    else:
+        wide = [parameter[:, None, None] for parameter in of[1:]]
+        expected = torch.autograd.grad((by_the_equation(x, *wide) * weights).sum(), of)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def by_hand(x: Tensor, layer: LIN) -> Tensor:
+    """LIN of maps of one pixel: of the instance norm nothing is left."""
+    centred = x - x.mean((1, 2, 3), keepdim=True)
+    of_layer = centred / (x.var((1, 2, 3), correction=1, keepdim=True) + 1e-5).sqrt()
+    rho, gamma, beta = (parameter[:, None, None] for parameter in (layer.rho, layer.gamma, layer.beta))
+    return gamma * (rho * (x - x) + (1 - rho) * of_layer) + beta
+
+
+def test_bfloat16_is_kept_as_it_came() -> None:
+    layer, x = LIN(4, 0.5), torch.randn(1, 4, 8, 8).bfloat16().requires_grad_()
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        out = layer(x)
+    assert {t.dtype for t in kept if t.dim() == 4} == {torch.bfloat16}
+    weights = torch.randn_like(out)
+    (found,) = torch.autograd.grad((out * weights).sum(), x)
+    full = x.detach().float().requires_grad_()
+    (expected,) = torch.autograd.grad((layer(full) * weights).sum(), full)
+    torch.testing.assert_close(found, expected.bfloat16())
+
+
 def test_the_two_ends(x: Tensor) -> None:
     """Those of PyTorch, but for the variance, which is biased there: eps apart, a factor for the whole map."""
     ones, zeros = torch.ones(2, 5, dtype=torch.float64), torch.zeros(2, 5, dtype=torch.float64)

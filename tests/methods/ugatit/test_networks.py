@@ -1,9 +1,11 @@
+import copy
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
+from torch.nn.utils.parametrize import is_parametrized
 
 from instar.methods.ugatit.adalin import LIN, AdaLIN
 from instar.methods.ugatit.networks import CAM, Discriminator, Generator
@@ -176,12 +178,15 @@ def test_spectral_norm_is_everywhere_but_in_the_mixing_convolution() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_one_power_iteration_a_pass(shared: bool) -> None:
     """Though the attention takes its weights twice, for the logit and for the map."""
-    net, readings = Discriminator(3, 4, 2, shared_cam=shared), []
-    for name, module in net.named_modules():
-        if name.endswith("parametrizations.weight"):
-            module.register_forward_hook(lambda *_, name=name: readings.append(name))
+    net = Discriminator(3, 4, 2, shared_cam=shared)
+    once = copy.deepcopy(net)
     net(torch.rand(1, 3, 24, 24))
-    assert len(readings) == len(set(readings)) == (5 if shared else 6)
+    layers = [module for module in once.modules() if is_parametrized(module, "weight")]
+    assert len(layers) == (5 if shared else 6)
+    for layer in layers:
+        _ = layer.weight
+    for (name, moved), (_, expected) in zip(net.named_buffers(), once.named_buffers(), strict=True):
+        assert torch.equal(moved, expected), name
 
 
 @pytest.mark.parametrize("shared", [False, True])

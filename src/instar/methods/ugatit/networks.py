@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import gcd
 from typing import Literal, NamedTuple
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+from instar.core.precision import full_precision
 from instar.methods.ugatit.adalin import LIN, AdaLIN
 from instar.modules.init import normal
 from instar.modules.masked import Masked
 from instar.modules.norms import InstanceNorm
-from instar.modules.spectral import SpectralConv2d, spectral, weight_of
+from instar.modules.spectral import SpectralConv2d, spectral, weights_of
 from instar.modules.upconv import UpConv
 
 DecoderNorm = Literal["adalin", "adain", "instance", "layer", "group"]
@@ -36,15 +38,28 @@ class CAM(nn.Module):
             spectral_norm: normalise the classifiers' weights, for discriminators.
         """
         super().__init__()
-        self.spectral_norm = spectral_norm
-        self.average = self._classifier(channels, shared)
-        self.maximum = None if shared else self._classifier(channels, shared)
+        self.average = _classifier(channels, shared, spectral_norm)
+        self.maximum = None if shared else _classifier(channels, shared, spectral_norm)
         self.mix = nn.Conv2d(2 * channels, channels, 1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the attended map (N, C, H, W), before its activation, and the logits (N, 2) of x (N, C, H, W)."""
-        by_average = self._weights(self.average)
-        by_maximum = by_average if self.maximum is None else self._weights(self.maximum)
+    @property
+    def classifiers(self) -> list[nn.Linear]:
+        """That of the average, and that of the maximum if it has its own."""
+        return [self.average] if self.maximum is None else [self.average, self.maximum]
+
+    def forward(self, x: Tensor, weights: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
+        """Return the attended map (N, C, H, W), before its activation, and the logits (N, 2).
+
+        Args:
+            x: a map (N, C, H, W).
+            weights: of the classifiers (1, C), where they are normalised.
+        """
+        weights = weights or [one.weight for one in self.classifiers]
+        found = [
+            (weight,) if one.bias is None else (weight, one.bias)
+            for one, weight in zip(self.classifiers, weights, strict=True)
+        ]
+        by_average, by_maximum = found[0], found[-1]
         with torch.autocast(x.device.type, enabled=False):
             full = x.to(by_average[0].dtype)
             pooled = full.mean((2, 3)), full.amax((2, 3))
@@ -53,15 +68,6 @@ class CAM(nn.Module):
         first, second = self.mix.weight.flatten(1).chunk(2, 1)
         kernel = first * sum(by_average) + second * sum(by_maximum)
         return nnf.conv2d(x, kernel[..., None, None], self.mix.bias), torch.cat(logits, 1)
-
-    def _classifier(self, channels: int, shared: bool) -> nn.Linear:
-        layer = nn.Linear(channels, 1, bias=shared)
-        return spectral(layer) if self.spectral_norm else layer
-
-    def _weights(self, classifier: nn.Linear) -> tuple[Tensor, ...]:
-        """Return weight (1, C) and, if there is one, bias (1). Read once: each reading is a power iteration."""
-        weight = weight_of(classifier) if self.spectral_norm else classifier.weight
-        return (weight,) if classifier.bias is None else (weight, classifier.bias)
 
 
 class Block(nn.Module):
@@ -167,7 +173,7 @@ class Generator(Masked):
         if not self.adaptive:
             return ()
         read = self.read(features.flatten(1) if self.side else features.mean((2, 3)))
-        return self.gamma(read), self.beta(read)
+        return full_precision(self.gamma(read)), full_precision(self.beta(read))  # once for all blocks
 
     def heat_map(self, x: Tensor) -> Tensor:
         """Return where the generator looks in x: maps (N, H/4, W/4), each stretched to [0, 1]; a flat one is 0."""
@@ -222,11 +228,16 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Outputs:
         """Map images (N, C, H, W) to raw outputs: 256 px give 6 x 6 patches with 5 halvings and 30 x 30 with 3."""
-        features = self.body(x)
+        classifiers = self.cam.classifiers if self.cam else []
+        convolutions = [layer for layer in self.body if isinstance(layer, SpectralConv2d)]
+        weights = weights_of([*convolutions, *classifiers, self.last])
+        features = x
+        for conv, weight in zip(convolutions, weights, strict=False):
+            features = nnf.leaky_relu_(conv(features, weight), 0.2)
         if self.cam is None:
-            return Outputs(self.last(features), features.new_empty(len(x), 0))
-        attended, logits = self.cam(features)
-        return Outputs(self.last(nnf.leaky_relu_(attended, 0.2)), logits)
+            return Outputs(self.last(features, weights[-1]), features.new_empty(len(x), 0))
+        attended, logits = self.cam(features, weights[-1 - len(classifiers) : -1])
+        return Outputs(self.last(nnf.leaky_relu_(attended, 0.2), weights[-1]), logits)
 
 
 def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -235,6 +246,11 @@ def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 
 def _linear(cin: int, cout: int) -> nn.Linear:
     return nn.Linear(cin, cout, bias=False)
+
+
+def _classifier(channels: int, biased: bool, spectral_norm: bool) -> nn.Linear:
+    layer = nn.Linear(channels, 1, bias=biased)
+    return spectral(layer) if spectral_norm else layer
 
 
 def _spectral_conv(cin: int, cout: int, stride: int, *, bias: bool = True) -> nn.Conv2d:
