@@ -89,6 +89,7 @@ class FUNIT(Method[ManyDomains]):
     normal_styles = False
     holds_input = {"recon": "all"}
     translators = ("G",)
+    also_used = ("codes",)
     one_number_of_channels = "its generator draws images of all domains"
     exempt = {"directions_differ": "before the first step no domain has a class code, and all are drawn alike"}
     presets = {
