@@ -95,7 +95,8 @@ class _Divided(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *to_divided: Tensor) -> tuple[Tensor | None, ...]:
         count = len(to_divided)
-        left, right, largest, divided = (ctx.saved_tensors[i * count : (i + 1) * count] for i in range(4))
+        saved = ctx.saved_tensors  # asked for once: where steps are computed twice it is not there a second time
+        left, right, largest, divided = (saved[i * count : (i + 1) * count] for i in range(4))
         shares = [torch.dot(to.flatten(), one.flatten()) for to, one in zip(to_divided, divided, strict=True)]
         found = [
             torch.addr(to.flatten(1), u, v, alpha=-1).view_as(to)
