@@ -27,14 +27,19 @@ class Chance:
 
     def z(self, size: int, like: Tensor) -> Tensor:
         """Return noise (rows, size) for the generator, of the type and on the device of a tensor."""
-        return like.new_ones(1, size) if self.still else self._drawn(like, size)
+        if self.still:
+            return like.new_ones(1, size)
+        return moved(torch.randn(self.rows, size, generator=self.generator, dtype=like.dtype), like.device)
 
     def along(self, x: Tensor) -> Tensor:
         """Return noise (rows, C, H, W) for a stride of images (N, C, H, W)."""
-        return torch.zeros_like(x[:1]) if self.still else self._drawn(x, *x.shape[1:])
-
-    def _drawn(self, like: Tensor, *shape: int) -> Tensor:
-        return moved(torch.randn(self.rows, *shape, generator=self.generator, dtype=like.dtype), like.device)
+        if self.still:
+            return torch.zeros_like(x[:1])
+        device = "cpu" if self.generator is None else self.generator.device
+        # In one order, whatever that of x in memory; of a part of an image it is that of the whole.
+        like = x if self.rows == len(x) else x[:1].expand(self.rows, -1, -1, -1)
+        drawn = torch.empty_like(like, device=device, memory_format=torch.contiguous_format)
+        return moved(drawn.normal_(generator=self.generator), x.device)
 
 
 def places(intervals: int) -> list[float]:
