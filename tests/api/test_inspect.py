@@ -29,7 +29,7 @@ def test_a_page_and_none(run_directory: Runs, tmp_path: Path, capfd: pytest.Capt
         *(Worked("reading styles", done, 11) for done in (0, 11)),
         *(Worked("translating", done, 8) for done in range(9)),
     ]
-    assert f"{run.name}" in out.read_text()
+    assert run.name in out.read_text()
     assert str(run) not in out.read_text(), "a page goes to others: the path of a server is nobody's business"
     assert [path.name for path in out.parent.iterdir()] == ["page.html"]
 
