@@ -61,7 +61,7 @@ def test_copies_name_the_weights_that_hold_the_input() -> None:
 
 
 def test_weights_that_are_off_are_not_lowered() -> None:
-    (line,) = told(config("cut", "light"), *lasting(COPY))
+    (line,) = told(config("cut", "small"), *lasting(COPY))
     assert "lower method.nce_x (0.2 now), or" in line
     assert "nce_y" not in line
     (line,) = told(config("pix2pix"), *lasting(COPY))
@@ -94,9 +94,9 @@ def test_swapped_light_and_dark() -> None:
 
 def test_discs() -> None:
     spotted = {**FINE, SPOTS: SPOTTED + 0.01}
-    (line,) = told(config("cut"), *lasting(spotted))
-    assert "have light or dark spots, such as discs, on 31% of the pictures: preset=light has a generator" in line
-    for run in (config("cut", "light"), config("quick"), config("unit")):
+    (line,) = told(config("cut", "paper"), *lasting(spotted))
+    assert "have light or dark spots, such as discs, on 31% of the pictures: preset=small has a generator" in line
+    for run in (config("cut", "small"), config("quick"), config("unit")):
         (line,) = told(run, *lasting(spotted))
         assert "preset" not in line
     assert told(config(), *lasting({name: value for name, value in FINE.items() if name != SPOTS})) == []

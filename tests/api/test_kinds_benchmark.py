@@ -48,9 +48,9 @@ def test_two_of_its_runs_end_in_a_table_with_the_oracles_scores(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parent.parent), prepend=os.pathsep)  # the extractor
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name in ("quick", "cut-light"):
+    for name in ("quick", "cut"):
         spec["runs"][name]["train"]["steps"] = 2
-    spec["runs"] = {name: spec["runs"][name] for name in ("quick", "cut-light")}
+    spec["runs"] = {name: spec["runs"][name] for name in ("quick", "cut")}
     spec |= {"data": {"mask-easy": str(drawn)}, "out": "runs", "score": {"extractor": "evaluation.parts:colours"}}
     spec["common"]["train"]["precision"] = "32"
     path = tmp_path / "kinds.yaml"

@@ -75,7 +75,7 @@ def test_sides() -> None:
     for side in (16, 48, 200):
         with pytest.raises(UserError, match=rf"light={side}: take 0, 32, 64, 128 or 256"):
             LightConfig(light=side)
-    config = defaults("cut", CUT, "light")
+    config = defaults("cut", CUT, "small")
     assert check_light(config, 64) == ""
     assert check_light(config, 0) == ""
     with pytest.raises(UserError, match=r"size=64: these networks take 128 px; .*another method.light"):

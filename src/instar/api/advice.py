@@ -17,6 +17,8 @@ from instar.evaluation.watching import CONTRAST
 
 SETTLED, EARLY = 0.6, 0.3
 """Shares of a run before which copies, and faults, are no surprise: they often pass."""
+WITHOUT_NORMS = {"light", "quick"}
+"""Settings of methods with which their generator has no norms."""
 SWAPPED = -0.2
 """Luminance correlation below which light and dark are swapped; a mean of 16 images near 0 may be chance."""
 SPOTTED = 0.3
@@ -91,9 +93,12 @@ class Advice:
         share = values.get(SPOTS, 0.0)
         if share < SPOTTED:
             return ""
-        light = setting("preset", "light")
-        has = "light" in self._method.presets and self._config.preset != "light"
-        remedy = f"{light} has a generator without norms, which draws few" if has else self._other_seed()
+        small = self._method.presets.get("small")
+        without_norms = small is not None and not WITHOUT_NORMS.isdisjoint(small.method)
+        if without_norms and self._config.preset != "small":
+            remedy = f"{setting('preset', 'small')} has a generator without norms, which draws few"
+        else:
+            remedy = self._other_seed()
         return f"have light or dark spots, such as discs, on {share:.0%} of the pictures: {remedy}"
 
     def _flat(self, values: Values) -> str:

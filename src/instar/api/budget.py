@@ -78,7 +78,9 @@ def _each(cost: Cost, config: RunConfig) -> float:
 def _said(config: RunConfig, steps: int, seconds: float, cost: Cost) -> list[Message]:
     asked = setting("budget", written(seconds))
     lines = [f"{asked}: a step takes {spoken(cost.step)} here, so that the run has {setting('train.steps', steps)}"]
-    usual = defaults(config.name, get(config.name), config.preset).train.steps
+    kind = get(config.name)
+    # The settings may be those of an older run, from a preset that is no longer there.
+    usual = defaults(config.name, kind, config.preset).train.steps if config.preset in kind.presets else 0
     if steps < LITTLE * usual:
         lines.append(
             f"{asked}: that is {steps / usual:.1%} of the {usual:,} steps of the preset {config.preset!r}: too few for "

@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from instar.core.config import Optim, RunConfig
 from instar.core.errors import UserError, setting
 from instar.core.method import same_side
+from instar.core.objective import Loss, term
 from instar.core.settings import Bounds
+from instar.losses.gan import r1
+from instar.losses.relativistic import more_real
 from instar.modules.diffaug import diffaug
 from instar.networks.blend import BlendGenerator
 from instar.networks.resnet_patchgan import ResnetConfig
@@ -30,8 +33,12 @@ SOURCE = 0.5
 """Weight of the inputs among the discriminator's fakes."""
 PENALTY = 0.2
 """γ of the penalties on the discriminator's gradient, at 64 px."""
-LIGHT: Mapping[str, Any] = {"light": 64, "optim": {"lr": 1e-3, "betas": (0.0, 0.99), "hold": 0.75}}
+OPTIM: Mapping[str, Any] = {"lr": 1e-3, "betas": (0.0, 0.99), "hold": 0.75}
+LIGHT: Mapping[str, Any] = {"light": 64, "optim": OPTIM}
 """Options for a few thousand steps at 64 px."""
+DATA: Mapping[str, Any] = {"size": 64, "zoom": 1.0}
+TRAIN: Mapping[str, Any] = {"batch": 4, "ema": 1500, "save_every": 1000, "preview_every": 1000}
+"""Data and training of the presets with these networks; a method adds the steps that take half an hour or less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +51,19 @@ class LightConfig(ResnetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.light & (self.light - 1) or 0 < self.light < 32:
-            raise UserError(f"{setting('method.light', self.light)}: take 0, 32, 64, 128 or 256")
+        check_side("light", self.light)
 
 
-def check_light(config: RunConfig, light: int) -> str:
-    """Refuse images of another side than light networks are built for."""
-    if light:
-        same_side(config, light, "light")
+def check_side(name: str, side: int) -> None:
+    """Refuse a side that light networks cannot be built for; `name` is that of the setting."""
+    if side & (side - 1) or 0 < side < 32:
+        raise UserError(f"{setting(f'method.{name}', side)}: take 0, 32, 64, 128 or 256")
+
+
+def check_light(config: RunConfig, side: int, name: str = "light") -> str:
+    """Refuse images of another side than light networks are built for; `name` is that of the method's setting."""
+    if side:
+        same_side(config, side, name)
     return ""
 
 
@@ -80,6 +92,24 @@ def at_leaves(D: nn.Module, *images: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Return D's raw outputs (N,) and images as it sees them, which require a gradient, for each of several batches."""
     seen = [augment(one.detach()).requires_grad_() for one in images]
     return [(D(one), one) for one in seen]
+
+
+def pairs_loss(real: Tensor, fake: Tensor, source: Tensor, *, of: str = "") -> Loss:
+    """Return the loss of D, given its raw outputs, of one shape, for real images, made ones, and what they are made of.
+
+    `of` is put before the names of the terms, `fake` and `source`.
+    """
+    return term(f"{of}fake", more_real(real, fake)) + SOURCE * term(f"{of}source", more_real(real, source))
+
+
+def penalties(D: nn.Module, real: Tensor, fake: Tensor, *, of: str = "") -> Loss:
+    """Return the penalties on D's gradient at images, real and made, due every `LAZY` steps.
+
+    `of` is put before the names of the terms, `r1` and `r2`.
+    """
+    at_real, at_fake = at_leaves(D, real, fake)
+    weight = LAZY * PENALTY / 2
+    return weight * term(f"{of}r1", r1(*at_real)) + weight * term(f"{of}r2", r1(*at_fake))
 
 
 def lazy_rate(given: Optim) -> Optim:
