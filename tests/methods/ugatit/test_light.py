@@ -47,7 +47,7 @@ def test_networks_fit_their_side(channels: int) -> None:
     assert maps.shape == (2, 16, 16)
     assert maps.flatten(1).amin(1).tolist() == [0, 0]
     assert maps.flatten(1).amax(1).tolist() == [1, 1]
-    assert LightDiscriminator(channels, 64)(x).shape == (2, 3)
+    assert LightDiscriminator(channels, 64)(x).shape == (2,)
 
 
 def test_norms_are_those_of_the_layer_at_first() -> None:

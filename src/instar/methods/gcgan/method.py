@@ -153,7 +153,7 @@ class GcGAN(Method[Unpaired]):
             train={"steps": 49_600, "batch": 12},
         ),
         "small": Preset(
-            about="a light generator, 64 px on a CPU: twenty minutes on one core with bf16",
+            about="a light generator, 64 px on a CPU: half an hour on one core with bf16",
             method={**LIGHT, "geometry": 1.0, "gan_f": 0.0, "identity": 0.0},
             data=DATA,
             train={**TRAIN, "steps": 8000},

@@ -117,7 +117,7 @@ class UGATIT(Method[Unpaired]):
         D/t_global_cam: its classifiers η_Dt on the same
         D/t_local: D_t, local
         D/t_local_cam: its classifiers
-        D/s_fake: of light networks, E f(D_s(s) - D_s(G_ts(t))), f(t) = log(1 + exp(-t)); D_s and its classifiers
+        D/s_fake: of light networks, E f(D_s(s) - D_s(G_ts(t))), f(t) = log(1 + exp(-t)), D_s with its classifiers
         D/s_source: of light networks, E f(D_s(s) - D_s(t))
         D/t_fake: of light networks, E f(D_t(t) - D_t(G_st(s)))
         D/t_source: of light networks, E f(D_t(t) - D_t(s))
