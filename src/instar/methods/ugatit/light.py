@@ -117,4 +117,5 @@ class LightDiscriminator(WholeDiscriminator):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, side, side) to raw outputs (N,): that for the image as a whole, and of both classifiers, added."""
         attended, logits = self.cam(activate(self.features(x)))
-        return (self.score_of(attended) + logits.sum(1)) / math.sqrt(3)
+        out: Tensor = (self.score_of(attended) + logits.sum(1)) / math.sqrt(3)
+        return out
