@@ -5,7 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from instar.core.objective import Loss, term
 from instar.core.precision import full_precision
+from instar.losses.gan import r1
+
+SOURCE = 0.5
+"""Weight of the inputs among the discriminator's fakes."""
 
 
 def more_real(real: Tensor, fake: Tensor) -> Tensor:
@@ -16,3 +21,19 @@ def more_real(real: Tensor, fake: Tensor) -> Tensor:
     gradient at real and at made images the game converges locally (Huang et al. 2024). In float32 or better.
     """
     return nnf.softplus(full_precision(fake) - full_precision(real)).mean()
+
+
+def pairs_loss(real: Tensor, fake: Tensor, source: Tensor, *, of: str = "") -> Loss:
+    """Return the loss of D, given its raw outputs, of one shape, for real images, made ones, and what they are made of.
+
+    `of` is put before the names of the terms, `fake` and `source`.
+    """
+    return term(f"{of}fake", more_real(real, fake)) + SOURCE * term(f"{of}source", more_real(real, source))
+
+
+def penalties(real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], weight: float, *, of: str = "") -> Loss:
+    """Return the penalties on D's gradient at real images and at made ones: raw outputs, and the images of each.
+
+    `of` is put before the names of the terms, `r1` and `r2`.
+    """
+    return weight * term(f"{of}r1", r1(*real)) + weight * term(f"{of}r2", r1(*fake))

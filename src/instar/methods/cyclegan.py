@@ -18,23 +18,23 @@ from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt
 from instar.losses.gan import lsgan as gan
-from instar.losses.relativistic import more_real
+from instar.losses.relativistic import more_real, pairs_loss, penalties
 from instar.modules.init import normal
 from instar.modules.pool import ImagePool
 from instar.networks.blend import BlendGenerator
 from instar.networks.light import (
     DATA,
+    EACH_PENALTY,
     LAZY,
     LIGHT,
     TRAIN,
     LightConfig,
+    at_leaves,
     augment,
     check_light,
     lazy_rate,
     light_generator,
     outputs,
-    pairs_loss,
-    penalties,
     whole_discriminator,
 )
 from instar.networks.resnet import ResnetGenerator
@@ -169,7 +169,8 @@ class CycleGAN(Method[Unpaired]):
         loss = pairs_loss(*seen_y, of="y_") + pairs_loss(*seen_x, of="x_")
         yield Objective("D", over=(self.D_X, self.D_Y), loss=loss)
         if at.step % LAZY == 0:
-            loss = penalties(self.D_Y, y, fake_y, of="y_") + penalties(self.D_X, x, fake_x, of="x_")
+            loss = penalties(*at_leaves(self.D_Y, y, fake_y), EACH_PENALTY, of="y_")
+            loss += penalties(*at_leaves(self.D_X, x, fake_x), EACH_PENALTY, of="x_")
             yield Objective("R", over=(self.D_X, self.D_Y), loss=loss)
         loss = self.generator_loss(x, y, fake_x, fake_y, same_x, same_y, seen_x[0].detach(), seen_y[0].detach())
         yield Objective("G", over=(self.G, self.F), loss=loss)

@@ -16,10 +16,7 @@ from torch import Tensor, nn
 from instar.core.config import Optim, RunConfig
 from instar.core.errors import UserError, setting
 from instar.core.method import same_side
-from instar.core.objective import Loss, term
 from instar.core.settings import Bounds
-from instar.losses.gan import r1
-from instar.losses.relativistic import more_real
 from instar.modules.diffaug import diffaug
 from instar.networks.blend import BlendGenerator
 from instar.networks.resnet_patchgan import ResnetConfig
@@ -29,10 +26,10 @@ LAZY = 8
 """Steps between two penalties, which then weigh as much as eight (Karras et al. 2020, appendix B)."""
 RATE_D = 2.0
 """The discriminator's rate, in rates of the generator: the two time scales of Heusel et al. 2017."""
-SOURCE = 0.5
-"""Weight of the inputs among the discriminator's fakes."""
 PENALTY = 0.2
 """γ of the penalties on the discriminator's gradient, at 64 px."""
+EACH_PENALTY = LAZY * PENALTY / 2
+"""Weight of a penalty that comes every LAZY steps."""
 OPTIM: Mapping[str, Any] = {"lr": 1e-3, "betas": (0.0, 0.99), "hold": 0.75}
 LIGHT: Mapping[str, Any] = {"light": 64, "optim": OPTIM}
 """Options for a few thousand steps at 64 px."""
@@ -92,24 +89,6 @@ def at_leaves(D: nn.Module, *images: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Return D's raw outputs (N,) and images as it sees them, which require a gradient, for each of several batches."""
     seen = [augment(one.detach()).requires_grad_() for one in images]
     return [(D(one), one) for one in seen]
-
-
-def pairs_loss(real: Tensor, fake: Tensor, source: Tensor, *, of: str = "") -> Loss:
-    """Return the loss of D, given its raw outputs, of one shape, for real images, made ones, and what they are made of.
-
-    `of` is put before the names of the terms, `fake` and `source`.
-    """
-    return term(f"{of}fake", more_real(real, fake)) + SOURCE * term(f"{of}source", more_real(real, source))
-
-
-def penalties(D: nn.Module, real: Tensor, fake: Tensor, *, of: str = "") -> Loss:
-    """Return the penalties on D's gradient at images, real and made, due every `LAZY` steps.
-
-    `of` is put before the names of the terms, `r1` and `r2`.
-    """
-    at_real, at_fake = at_leaves(D, real, fake)
-    weight = LAZY * PENALTY / 2
-    return weight * term(f"{of}r1", r1(*at_real)) + weight * term(f"{of}r2", r1(*at_fake))
 
 
 def lazy_rate(given: Optim) -> Optim:

@@ -18,7 +18,7 @@ from instar.core.progress import Progress
 from instar.core.settings import Bounds, NonNegativeFloat, PositiveInt
 from instar.losses.contrastive import Negatives, patch_nce
 from instar.losses.gan import lsgan as gan
-from instar.losses.relativistic import more_real
+from instar.losses.relativistic import more_real, pairs_loss, penalties
 from instar.methods.cut.attention import ATTENDED, select
 from instar.methods.cut.contrasts import hard_nce, modulated_nce, relation_consistency
 from instar.modules.ema import Average
@@ -27,17 +27,17 @@ from instar.modules.vector_queue import VectorQueue
 from instar.networks.blend import BlendGenerator
 from instar.networks.light import (
     DATA,
+    EACH_PENALTY,
     LAZY,
     LIGHT,
     TRAIN,
     LightConfig,
+    at_leaves,
     augment,
     check_light,
     lazy_rate,
     light_generator,
     outputs,
-    pairs_loss,
-    penalties,
     whole_discriminator,
 )
 from instar.networks.patch_heads import PatchHeads, sample_places
@@ -263,7 +263,7 @@ class CUT(Method[Unpaired]):
             real, made, source = outputs(self.D, y, fake.detach(), x)
             yield Objective("D", over=(self.D,), loss=pairs_loss(real, made, source))
             if at.step % LAZY == 0:
-                yield Objective("R", over=(self.D,), loss=penalties(self.D, y, fake))
+                yield Objective("R", over=(self.D,), loss=penalties(*at_leaves(self.D, y, fake), EACH_PENALTY))
         else:
             yield Objective("D", over=(self.D,), loss=self.discriminator_loss(y, fake.detach()))
 

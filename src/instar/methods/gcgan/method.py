@@ -18,24 +18,24 @@ from instar.core.objective import Loss, Objective, term
 from instar.core.progress import Progress
 from instar.core.settings import NonNegativeFloat, NonNegativeInt
 from instar.losses.gan import lsgan as gan
-from instar.losses.relativistic import more_real
+from instar.losses.relativistic import SOURCE, more_real, penalties
 from instar.methods.gcgan.geometry import Map, geometry_consistency, transform
 from instar.modules.init import xavier
 from instar.modules.pool import ImagePool
 from instar.networks.blend import BlendGenerator
 from instar.networks.light import (
     DATA,
+    EACH_PENALTY,
     LAZY,
     LIGHT,
-    SOURCE,
     TRAIN,
     LightConfig,
+    at_leaves,
     augment,
     check_light,
     lazy_rate,
     light_generator,
     outputs,
-    penalties,
     whole_discriminator,
 )
 from instar.networks.resnet import ResnetGenerator
@@ -225,7 +225,7 @@ class GcGAN(Method[Unpaired]):
         loss = term("y_pair", more_real(real, made)) + SOURCE * term("y_source", more_real(real, source))
         yield Objective("D", over=(self.D_Y,), loss=loss)
         if at.step % LAZY == 0:
-            yield Objective("R", over=(self.D_Y,), loss=penalties(self.D_Y, y[0], fake_y[0]))
+            yield Objective("R", over=(self.D_Y,), loss=penalties(*at_leaves(self.D_Y, y[0], fake_y[0]), EACH_PENALTY))
         yield Objective("G", over=(self.G,), loss=self.loss_of_g(maps, y, fake_y, same_y, real.detach()))
 
     def draw_maps(self) -> Maps:

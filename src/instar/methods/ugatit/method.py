@@ -20,23 +20,23 @@ from instar.core.progress import Progress
 from instar.core.settings import Blocks, Bounds, Depth, Fraction, NonNegativeFloat, Width
 from instar.losses.gan import lsgan as gan
 from instar.losses.gan import vanilla as cross_entropy
-from instar.losses.relativistic import more_real
+from instar.losses.relativistic import more_real, pairs_loss, penalties
 from instar.methods.ugatit.adalin import clip_rho
 from instar.methods.ugatit.light import LightDiscriminator, LightGenerator
 from instar.methods.ugatit.networks import DecoderNorm, Discriminator, Generator
 from instar.modules.init import normal
 from instar.networks.light import (
     DATA,
+    EACH_PENALTY,
     LAZY,
     OPTIM,
     TRAIN,
+    at_leaves,
     augment,
     check_light,
     check_side,
     lazy_rate,
     outputs,
-    pairs_loss,
-    penalties,
 )
 
 
@@ -283,7 +283,8 @@ class UGATIT(Method[Unpaired]):
         loss = pairs_loss(*seen_s, of="s_") + pairs_loss(*seen_t, of="t_")
         yield Objective("D", over=(self.D_s, self.D_t), loss=loss)
         if at.step % LAZY == 0:
-            loss = penalties(D_s, s, fake_s, of="s_") + penalties(D_t, t, fake_t, of="t_")
+            loss = penalties(*at_leaves(D_s, s, fake_s), EACH_PENALTY, of="s_")
+            loss += penalties(*at_leaves(D_t, t, fake_t), EACH_PENALTY, of="t_")
             yield Objective("R", over=(self.D_s, self.D_t), loss=loss)
         gan_s = more_real(D_s(augment(fake_s)), seen_s[0].detach())
         gan_t = more_real(D_t(augment(fake_t)), seen_t[0].detach())
