@@ -14,11 +14,10 @@ from instar.evaluation.appearance import SPOTS
 from instar.evaluation.between import CHANGE, COLOURS, LUMINANCE
 from instar.evaluation.verdict import COLOUR_ONLY, COLOURED, KEPT, NEARLY_A_COPY, is_copy
 from instar.evaluation.watching import CONTRAST
+from instar.networks.light import LightConfig
 
 SETTLED, EARLY = 0.6, 0.3
 """Shares of a run before which copies, and faults, are no surprise: they often pass."""
-WITHOUT_NORMS = {"light", "quick"}
-"""Settings of methods with which their generator has no norms."""
 SWAPPED = -0.2
 """Luminance correlation below which light and dark are swapped; a mean of 16 images near 0 may be chance."""
 SPOTTED = 0.3
@@ -93,9 +92,7 @@ class Advice:
         share = values.get(SPOTS, 0.0)
         if share < SPOTTED:
             return ""
-        small = self._method.presets.get("small")
-        without_norms = small is not None and not WITHOUT_NORMS.isdisjoint(small.method)
-        if without_norms and self._config.preset != "small":
+        if issubclass(self._method.options, LightConfig) and self._config.preset != "small":
             remedy = f"{setting('preset', 'small')} has a generator without norms, which draws few"
         else:
             remedy = self._other_seed()
