@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 from torch.nn import functional as nnf
 
@@ -31,9 +33,10 @@ def pairs_loss(real: Tensor, fake: Tensor, source: Tensor, *, of: str = "") -> L
     return term(f"{of}fake", more_real(real, fake)) + SOURCE * term(f"{of}source", more_real(real, source))
 
 
-def penalties(real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], weight: float, *, of: str = "") -> Loss:
-    """Return the penalties on D's gradient at real images and at made ones: raw outputs, and the images of each.
+def penalties(seen: Sequence[tuple[Tensor, Tensor]], weight: float, *, of: str = "") -> Loss:
+    """Return the penalties on D's gradient at real images, then at made ones: raw outputs, and the images of each.
 
     `of` is put before the names of the terms, `r1` and `r2`.
     """
+    real, fake = seen
     return weight * term(f"{of}r1", r1(*real)) + weight * term(f"{of}r2", r1(*fake))

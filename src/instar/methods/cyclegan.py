@@ -169,8 +169,8 @@ class CycleGAN(Method[Unpaired]):
         loss = pairs_loss(*seen_y, of="y_") + pairs_loss(*seen_x, of="x_")
         yield Objective("D", over=(self.D_X, self.D_Y), loss=loss)
         if at.step % LAZY == 0:
-            loss = penalties(*at_leaves(self.D_Y, y, fake_y), EACH_PENALTY, of="y_")
-            loss += penalties(*at_leaves(self.D_X, x, fake_x), EACH_PENALTY, of="x_")
+            loss = penalties(at_leaves(self.D_Y, y, fake_y), EACH_PENALTY, of="y_")
+            loss += penalties(at_leaves(self.D_X, x, fake_x), EACH_PENALTY, of="x_")
             yield Objective("R", over=(self.D_X, self.D_Y), loss=loss)
         loss = self.generator_loss(x, y, fake_x, fake_y, same_x, same_y, seen_x[0].detach(), seen_y[0].detach())
         yield Objective("G", over=(self.G, self.F), loss=loss)

@@ -263,7 +263,7 @@ class CUT(Method[Unpaired]):
             real, made, source = outputs(self.D, y, fake.detach(), x)
             yield Objective("D", over=(self.D,), loss=pairs_loss(real, made, source))
             if at.step % LAZY == 0:
-                yield Objective("R", over=(self.D,), loss=penalties(*at_leaves(self.D, y, fake), EACH_PENALTY))
+                yield Objective("R", over=(self.D,), loss=penalties(at_leaves(self.D, y, fake), EACH_PENALTY))
         else:
             yield Objective("D", over=(self.D,), loss=self.discriminator_loss(y, fake.detach()))
 

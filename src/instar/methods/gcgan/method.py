@@ -225,7 +225,7 @@ class GcGAN(Method[Unpaired]):
         loss = term("y_pair", more_real(real, made)) + SOURCE * term("y_source", more_real(real, source))
         yield Objective("D", over=(self.D_Y,), loss=loss)
         if at.step % LAZY == 0:
-            yield Objective("R", over=(self.D_Y,), loss=penalties(*at_leaves(self.D_Y, y[0], fake_y[0]), EACH_PENALTY))
+            yield Objective("R", over=(self.D_Y,), loss=penalties(at_leaves(self.D_Y, y[0], fake_y[0]), EACH_PENALTY))
         yield Objective("G", over=(self.G,), loss=self.loss_of_g(maps, y, fake_y, same_y, real.detach()))
 
     def draw_maps(self) -> Maps:

@@ -299,8 +299,8 @@ class UGATIT(Method[Unpaired]):
         loss = pairs_loss(*seen_s, of="s_") + pairs_loss(*seen_t, of="t_")
         yield Objective("D", over=(self.D_s, self.D_t), loss=loss)
         if at.step % LAZY == 0:
-            loss = penalties(*at_leaves(D_s, s, fake_s), EACH_PENALTY, of="s_")
-            loss += penalties(*at_leaves(D_t, t, fake_t), EACH_PENALTY, of="t_")
+            loss = penalties(at_leaves(D_s, s, fake_s), EACH_PENALTY, of="s_")
+            loss += penalties(at_leaves(D_t, t, fake_t), EACH_PENALTY, of="t_")
             yield Objective("R", over=(self.D_s, self.D_t), loss=loss)
         gan_s = more_real(D_s(augment(fake_s)), seen_s[0].detach())
         gan_t = more_real(D_t(augment(fake_t)), seen_t[0].detach())
