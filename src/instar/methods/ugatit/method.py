@@ -83,7 +83,7 @@ class Config(MethodConfig):
             multiple = f"a multiple of {Generator.size_divisor}"
             raise UserError(f"{setting('method.side')} must be {multiple}, not {self.side}")
         check_side("quick", self.quick)
-        fixed = {"identity": 0.0, "attention": "both", "norm": "adalin", "shared_cam": False}
+        fixed = {"attention": "both", "norm": "adalin", "shared_cam": False}
         if self.quick and any(getattr(self, name) != value for name, value in fixed.items()):
             only = ", ".join(str(setting(f"method.{name}", value)) for name, value in fixed.items())
             raise UserError(f"{setting('method.quick', self.quick)} takes {only}")
@@ -308,6 +308,9 @@ class UGATIT(Method[Unpaired]):
         if w.cycle:
             loss += w.cycle * term("cycle_s", l1(G_ts(fake_t), s))
             loss += w.cycle * term("cycle_t", l1(G_st(fake_s), t))
+        if w.identity:
+            loss += w.identity * term("identity_s", l1(G_ts(s), s))
+            loss += w.identity * term("identity_t", l1(G_st(t), t))
         if w.cam:
             loss += w.cam * term("cam_st", source_or_target(logits_t))
             loss += w.cam * term("cam_ts", source_or_target(logits_s))
