@@ -65,8 +65,8 @@ def set_up(
         recompute_calls(networks[name])
     config, chosen = _with_precision(fabric, method, config, source, run)
     said = [chosen] if chosen else []
-    for asked, other_way in ((config.train.compile, _compiled), (config.train.cuda_graphs, _recorded)):
-        if asked:
+    for is_asked, other_way in ((config.train.compile, _compiled), (config.train.cuda_graphs, _recorded)):
+        if is_asked:
             said.append(other_way([*networks.values()], _FirstStep(fabric, method, config, source, run)))
     return config, said
 

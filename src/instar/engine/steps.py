@@ -127,7 +127,7 @@ class Steps:
     def begin_graphs(self) -> None:
         """Let CUDA graphs overwrite what they gave in the step before: nothing keeps it longer."""
         if self.lags and self.cfg.cuda_graphs:
-            torch.compiler.cudagraph_mark_step_begin()
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     def enter_phase(self, at: Progress) -> None:
         """Let the method prepare a phase that it has just entered."""
