@@ -52,6 +52,8 @@ CASES = {
     "pix2pix": "pix2pix",
     "pix2pix/augment": "pix2pix --method.augment",
     "pix2pix/running": "pix2pix --method.norm running --method.no-test-noise --batch 2",
+    "quick": "quick",
+    "quick/bf16": "quick --precision bf16 --size 64 --method.side 64 --method.penalty 0.5 --method.structure 0",
     "santa": "santa",
     "santa/small": "santa --method.path 0.1 --method.skip --method.patch-norm spectral --method.blocks 3",
     "spade": "spade",

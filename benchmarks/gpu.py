@@ -1,12 +1,13 @@
 """All that is to be measured on a GPU, in minutes: `python benchmarks/gpu.py OUT [--minutes 8] [--train DATA]`.
 
 Steps of every method at its paper's size, at batch 1 and at the batch with the most images a second, in bf16 and in
-float32 (TF32 where the card has it); then in bf16 with networks and images channels last, compiled (`train.compile`) or
-computed twice (`train.activation_checkpointing`): images a second, memory, kernels and waits of the processor for the
-GPU in a step, share of the card's peak. With `--authors` and `--ugatit`, checkouts of CUT's repository and of
-U-GAT-IT's, their steps too. Then, with `--train`, CUT and CycleGAN at 128 px on a data set with the time that is left,
-each scored. OUT/gpu.json and OUT/gpu.md are written after every case: what does not fit into `--minutes` is named
-there. A step is that of `benchmarks/step.py`: all objectives and optimisers, images on the GPU.
+float32 (TF32 where the card has it); then in bf16 with networks as CUDA graphs (`train.cuda_graphs`), with networks and
+images channels last, compiled (`train.compile`) or computed twice (`train.activation_checkpointing`): images a second,
+memory, kernels and waits of the processor for the GPU in a step, share of the card's peak. With `--authors` and
+`--ugatit`, checkouts of CUT's repository and of U-GAT-IT's, their steps too. Then, with `--train`, CUT and CycleGAN at
+128 px on a data set with the time that is left, each scored. OUT/gpu.json and OUT/gpu.md are written after every case:
+what does not fit into `--minutes` is named there. A step is that of `benchmarks/step.py`: all objectives and
+optimisers, images on the GPU.
 
 `--device cpu --small` tries the script itself, without a GPU.
 """
@@ -40,6 +41,7 @@ BATCHES = (1, 4, 16, 64)
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Floating point operations a second in bf16 without sparsity, by the makers' data sheets."""
 OTHER_WAYS = {
+    "bf16+graphs": ("cyclegan", "pix2pix", "bicyclegan", "ugatit", "unit", "munit", "distancegan", "gcgan", "cut"),
     "bf16+channels-last": ("cyclegan", "cut", "ugatit", "munit", "tunit"),
     "bf16+compiled": ("cyclegan", "cut", "ugatit"),
     "bf16+recomputed": ("cyclegan",),

@@ -114,6 +114,7 @@ def counted(case: str) -> dict[str, int]:
         started.found["_fused_adam_"] += sum(len(steps.optimizers.by_name[name].param_groups) for name in names)
 
     steps.optimizers.step = moved  # type: ignore[method-assign]
+    steps.phase = steps.method.phase(steps.at)  # whose preparation is no part of a step, and may ask for numbers
     batch = steps.source.batch(0).to(META)
     for _ in range(2):
         steps.take(batch)

@@ -35,7 +35,7 @@ import instar
 from instar.core.memory import keep_freed_memory
 from instar.core.method import defaults
 from instar.core.progress import Progress
-from instar.engine.calls import compile_calls, outermost, recompute_calls
+from instar.engine.calls import compile_calls, graph_calls, outermost, recompute_calls
 from instar.engine.optimizers import Optimizers
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -138,7 +138,7 @@ def measure(case: str, size: int, batch: int, repeat: int, way: str, threads: in
 
 
 class Built:
-    """A method under a preset with images in memory, ready for steps."""
+    """A method under a preset with images in memory, ready for steps, on a GPU in one more way: with CUDA graphs."""
 
     def __init__(self, case: str, size: int, batch: int, way: str = "32", device: str = "cpu") -> None:
         name = "cut" if case == "fastcut" else case
@@ -150,7 +150,7 @@ class Built:
         self.method = kind(config).to(device)
         self.optimizers = Optimizers(self.method)
         self.precision, _, other = way.partition("+")
-        self.device = device
+        self.device, self.graphs = device, other == "graphs"
         self.batch = batch + batch % 2 if name == "bicyclegan" else batch  # half of its batch is encoded
         self.images = [*(torch.rand(2, self.batch, 3, size, size).to(device) * 2 - 1)]
         if other == "channels-last":
@@ -162,9 +162,13 @@ class Built:
                 recompute_calls(network)
         elif other == "compiled":
             compile_calls(outermost(networks, lambda: self.step(0)))
+        elif other == "graphs":
+            graph_calls(outermost(networks, lambda: self.step(0)))
 
     def step(self, number: int) -> None:
         """Do all objectives of a step."""
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()
         batch: Any = self.method.data  # of two domains, whichever kind
         rounds = self.method.objectives(batch(*self.images), Progress(number, 100))
         while True:

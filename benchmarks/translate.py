@@ -1,12 +1,14 @@
 """Time and memory of translating files, each run in a process of its own.
 
-    python benchmarks/translate.py RUN IMAGE... [--sides 256 1024] [--precisions 32 bf16] [--against CHECKOUT]
+    python benchmarks/translate.py RUN IMAGE... [--sides 256 1024] [--precisions 32 bf16] [--exported FILE...]
+        [--against CHECKOUT] [--turns 3]
 
 The images are cropped to squares, resized to each side, and written as PNG; each file is decoded, translated and
-encoded as `instar translate` does. Seconds are those of the processor for an image, all threads together, after the
-first image was translated; memory is the peak of the process. Results are compared with those of the first column,
-which is the other checkout if there is one: "equal" to the last bit, or the difference in gray levels, mean and
-largest.
+encoded as `instar translate` does. Rows are the run in each precision, and files that `instar export` has made of it.
+They take turns; numbers are medians over these. Seconds are those of the processor for an image, all threads together,
+after the first image was translated; start is all of the processor until then, Python and imports included; memory is
+the peak of the process. Results are compared with those of the first row, which is the other checkout if there is one:
+"equal" to the last bit, or the difference in gray levels, mean and largest.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -33,27 +37,43 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--count", type=int, default=4, help="images of each side")
     parser.add_argument("--precisions", nargs="+", default=["32"], choices=("32", "bf16"))
+    parser.add_argument("--exported", type=Path, nargs="*", default=[], help="files of the run's model")
     parser.add_argument("--against", type=Path, help="another checkout of Instar")
+    parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         print(json.dumps(measured(given.run, Path(given.one[0]), Path(given.one[1]), given.one[2])))
         return
     here = Path(__file__).parent.parent
-    columns = [(given.against, "32")] * bool(given.against) + [(here, precision) for precision in given.precisions]
-    print("| px | code | precision | CPU s an image | of it in the kernel | GB | results |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    rows = [Row("run, other checkout", given.run, "32", given.against)] * bool(given.against)
+    rows += [Row("run", given.run, precision, here) for precision in given.precisions]
+    rows += [Row(file.name, file, "32", here) for file in given.exported]
+    print("| px | model | precision | CPU s an image | of it in the kernel | to start | GB | results |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for side in given.sides:
         with TemporaryDirectory() as folder:
-            draw(given.images, side, given.count, Path(folder) / "in")
-            first = None
-            for number, (checkout, precision) in enumerate(columns):
-                out = Path(folder) / f"out{number}"
-                found = in_process(checkout, given.run, Path(folder) / "in", out, precision)
-                first = first or out
-                name = "here" if checkout == here else "against"
-                cells = (side, name, precision, *(f"{found[key]:.2f}" for key in ("seconds", "kernel", "gigabytes")))
-                print(f"| {' | '.join(map(str, cells))} | {difference(first, out)} |", flush=True)
+            images, out = Path(folder) / "in", Path(folder)
+            draw(given.images, side, given.count, images)
+            found: list[list[dict[str, float]]] = [[] for _ in rows]
+            for turn in range(given.turns):
+                for number, row in enumerate(rows):
+                    found[number].append(in_process(row, images, out / f"{turn} {number}"))
+            for number, (row, turns) in enumerate(zip(rows, found, strict=True)):
+                taken = (median(one[key] for one in turns) for key in ("seconds", "kernel", "start", "gigabytes"))
+                cells = (side, row.name, row.precision, *(f"{one:.2f}" for one in taken))
+                apart = difference(out / "0 0", out / f"0 {number}")
+                print(f"| {' | '.join(map(str, cells))} | {apart} |", flush=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is measured: a model in a precision, by the code of a checkout."""
+
+    name: str
+    model: Path
+    precision: str
+    checkout: Path
 
 
 def draw(images: list[Path], side: int, count: int, out: Path) -> None:
@@ -64,10 +84,10 @@ def draw(images: list[Path], side: int, count: int, out: Path) -> None:
             ImageOps.fit(image.convert("RGB"), (side, side)).save(out / f"{number:03d}.png")
 
 
-def in_process(checkout: Path, run: Path, images: Path, out: Path, precision: str) -> dict[str, float]:
-    """Measure in a new process with the code of a checkout."""
-    command = [sys.executable, __file__, str(run), "--one", str(images), str(out), precision]
-    environment = {**os.environ, "PYTHONPATH": str(checkout / "src")}
+def in_process(row: Row, images: Path, out: Path) -> dict[str, float]:
+    """Measure in a new process."""
+    command = [sys.executable, __file__, str(row.model), "--one", str(images), str(out), row.precision]
+    environment = {**os.environ, "PYTHONPATH": str(row.checkout / "src")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -89,7 +109,12 @@ def measured(run: Path, images: Path, out: Path, precision: str) -> dict[str, fl
     assert done.translated == len(files) - 1, done.failed
     user, kernel = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
     count = done.translated
-    return {"seconds": (user + kernel) / count, "kernel": kernel / count, "gigabytes": after.ru_maxrss / 1e6}
+    return {
+        "seconds": (user + kernel) / count,
+        "kernel": kernel / count,
+        "start": before.ru_utime + before.ru_stime,
+        "gigabytes": after.ru_maxrss / 1e6,
+    }
 
 
 def difference(first: Path, out: Path) -> str:

@@ -1,13 +1,17 @@
-"""Data sets with masks."""
+"""Data sets with masks, and graphs without a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from engine.graphs import Graphs
+from instar.engine import calls, computing
 
 
 @pytest.fixture
@@ -28,3 +32,14 @@ def make_masked(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graphs]:
+    """As if a CPU had CUDA graphs."""
+    found = Graphs()
+    monkeypatch.setattr(calls, "GRAPHS", found)
+    monkeypatch.setattr(computing, "GRAPHED", "cpu")
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", found.begin)
+    yield found
+    torch.compiler.reset()

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from engine.graphs import Graphs
 from instar.core import registry
 from instar.core.progress import Progress
 from instar.engine import calls
-from instar.engine.calls import Calls, compile_calls, outermost, plain, recompute_calls
+from instar.engine.calls import Calls, compile_calls, graph_calls, outermost, plain, recompute_calls
 from instar.engine.first_step import farthest, slopes
 from instar.engine.parallel import fabric_of
 from instar.engine.steps import Steps
@@ -182,6 +183,29 @@ def test_what_is_compiled_is_called(net: Net) -> None:
     compile_calls([net])
     net(X)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+
+
+@pytest.mark.parametrize("run", [None, half_frozen, penalised])
+def test_graphs_are_close(net: Net, graphs: Graphs, run: Callable[[Net], Tensor] | None) -> None:
+    wanted, state = gradients(copy.deepcopy(net), run)
+    graph_calls([net])
+    found, left = gradients(net, run)
+    assert bool(graphs.recorded) == (run is not penalised)
+    for one, two in zip([*wanted, *state.values()], [*found, *left.values()], strict=True):
+        torch.testing.assert_close(one, two)
+    graphs.begin()
+    assert all(value.isfinite().all() for value in net.state_dict().values()), "weights and statistics are no graph's"
+    assert any(value.isnan().any() for value in found) == (run is not penalised), "what it gave is overwritten"
+
+
+def test_pictures_and_scores_are_computed_as_they_are(net: Net, graphs: Graphs) -> None:
+    graph_calls([net])
+    with torch.inference_mode():
+        net(X)
+    assert graphs.recorded == 0
+    with torch.no_grad():  # as a discriminator's step looks at what the generator makes
+        net(X)
+    assert graphs.recorded > 0
 
 
 def steps_of(name: str, step: int = 0) -> Steps:

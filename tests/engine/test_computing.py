@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from engine.graphs import Graphs
 from instar.core.config import RunConfig, TrainConfig
 from instar.core.errors import UserError
 from instar.core.events import note
@@ -114,6 +116,75 @@ def test_networks_that_are_computed_twice() -> None:
         set_up_run(tiny("cyclegan", {"activation_checkpointing": ("D_Z",)}))
 
 
-def test_compiled_or_computed_twice() -> None:
-    with pytest.raises(UserError, match=r"compile=True and train.activation_checkpointing=.*: give one of the two"):
-        TrainConfig(compile=True, activation_checkpointing=("all",))
+def clock(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    """Let computing the first step take these seconds, one after the other."""
+    left = iter(seconds)
+
+    def taken(work: Callable[[], object], _: torch.device) -> float:
+        work()
+        return next(left)
+
+    monkeypatch.setattr(computing, "seconds_of", taken)
+
+
+def test_networks_become_graphs_where_the_step_calls_them(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock(monkeypatch, 0.09, 0.072, 0.08, 0.03, 0.025, 0.04)
+    method, said = set_up_run(tiny("quick", {"cuda_graphs": True}))
+    parts = changed(method)
+    assert "D" in parts
+    assert not any(one.startswith(f"{other}.") for one in parts for other in parts), "none lies within another"
+    assert graphs.recorded >= 2 * len(parts)
+    assert re.fullmatch(
+        r"train.cuda_graphs=True: \d networks or parts of them in .*; the first step is the same up to 0.0% of .*, "
+        r"and takes 25 ms in place of 72",
+        said,
+    )
+
+
+@pytest.mark.usefixtures("graphs")
+def test_graphs_that_do_not_gain_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock(monkeypatch, *[0.2] * 3, *[0.21] * 3)
+    method, said = set_up_run(tiny("quick", {"cuda_graphs": True}))
+    assert said == (
+        "train.cuda_graphs=True: nothing is recorded, since the first step is then no faster (210 ms in place of 200)"
+    )
+    assert changed(method) == []
+
+
+def test_graphs_that_cannot_be_recorded_are_not_taken(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing\nin a kernel")
+
+    monkeypatch.setattr(graphs, "_graph", broken)
+    method, said = set_up_run(tiny("quick", {"cuda_graphs": True}))
+    assert said.startswith("train.cuda_graphs=True: nothing is recorded, since the first step is then not to be had (")
+    assert "operation not permitted when stream is capturing" in said
+    assert "\n" not in said
+    assert changed(method) == []
+
+
+@pytest.mark.usefixtures("graphs")
+def test_graphs_of_another_step_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computing, "COMPILED", {"32": (-1.0, -1.0)})
+    method, said = set_up_run(tiny("quick", {"cuda_graphs": True}))
+    assert said.startswith("train.cuda_graphs=True: nothing is recorded, since the first step is then another one, by ")
+    assert changed(method) == []
+
+
+def test_a_processor_has_no_graphs() -> None:
+    method, said = set_up_run(tiny("quick", {"cuda_graphs": True}))
+    assert said == ("train.cuda_graphs=True: nothing is recorded; NVIDIA GPUs have such graphs, and this trains on cpu")
+    assert changed(method) == []
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"compile": True, "cuda_graphs": True},
+        {"compile": True, "activation_checkpointing": ("all",)},
+        {"cuda_graphs": True, "activation_checkpointing": ("all",)},
+    ],
+)
+def test_one_way_to_compute(ways: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^train\.\w+=.* and train\.\w+=.*: give one of them"):
+        TrainConfig(**ways)

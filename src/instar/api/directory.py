@@ -34,7 +34,7 @@ FREE = frozenset(
         *("train.steps", "train.device", "train.devices", "train.log_every", "train.preview_every", "train.save_every"),
         *("train.keep", "train.score_every", "train.score_with", "train.keep_best", "train.max_bad_steps"),
         *("train.watch_every", "train.start_from", "train.start_with", "train.logger"),
-        *("train.compile", "train.activation_checkpointing"),
+        *("train.compile", "train.cuda_graphs", "train.activation_checkpointing"),
     }
 )
 """Settings that may change while a run is stopped: it is the same run with other values of them. The

@@ -299,6 +299,9 @@ class TrainConfig(Settings):
     compile: bool = field(default=False, metadata=IF_SET)
     """Compile the networks with torch.compile, which takes minutes, for steps of fewer, larger kernels. Where there is
     no compiler, or the first step comes out another one, they stay as they are."""
+    cuda_graphs: bool = field(default=False, metadata=IF_SET)
+    """Record passes of the networks as CUDA graphs, which start all of their kernels at once: for small batches on
+    NVIDIA GPUs. On other devices, or where the first step is another one or no faster, networks stay as they are."""
     activation_checkpointing: tuple[str, ...] = field(default=(), metadata=IF_SET)
     """Networks, by the names that checkpoints give them, or all, that keep little of a pass and compute it once more
     for its gradient: the same numbers in less memory and more time."""
@@ -340,9 +343,10 @@ class TrainConfig(Settings):
         if self.batch % self.devices:
             batch, devices = setting("train.batch", self.batch), setting("train.devices", self.devices)
             raise UserError(f"{batch} cannot be shared equally by {devices}")
-        if self.compile and self.activation_checkpointing:
-            both = setting("train.activation_checkpointing", self.activation_checkpointing)
-            raise UserError(f"{setting('train.compile', True)} and {both}: give one of the two")
+        ways = ("compile", "cuda_graphs", "activation_checkpointing")
+        asked = [setting(f"train.{way}", getattr(self, way)) for way in ways if getattr(self, way)]
+        if len(asked) > 1:
+            raise UserError(f"{' and '.join(asked)}: give one of them")
         if self.batch % self.parts:
             batch, parts = setting("train.batch", self.batch), setting("train.accumulate", self.accumulate)
             raise UserError(f"{batch} cannot be cut into equal parts by {parts}; take a multiple of {self.parts}")

@@ -1,8 +1,9 @@
-"""Choosing where to compute."""
+"""Choosing where to compute, and what it takes there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -33,6 +34,22 @@ def has_bf16(device: str) -> bool | None:
         return None
     found = torch.cpu.get_capabilities()
     return any(found.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of a piece of work by the clock, what it has started on a device included."""
+    _wait(device)
+    began = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - began
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:

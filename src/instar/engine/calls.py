@@ -1,4 +1,4 @@
-"""Other ways to compute networks in training: compiled, or once more in the backward pass instead of kept."""
+"""Other ways to compute networks in training: compiled, as graphs, or once more for the backward pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-BACKEND = "inductor"
+BACKEND, GRAPHS = "inductor", "cudagraphs"
 VARIANTS = 64
 """Pieces of code that PyTorch may make of one function: it counts all layers of a class together, and stops at 8."""
 Call: TypeAlias = Callable[..., Any]
@@ -102,20 +102,36 @@ def compile_calls(parts: Sequence[nn.Module]) -> Calls:
     """Let modules, none within another, be compiled when they are first called: that takes minutes.
 
     Passes for penalties on gradients stay as they are, since what is compiled cannot be differentiated twice. Such
-    passes have images that require a gradient.
+    passes have images that require a gradient. So do those of pictures and scores, whose sizes are others.
     """
-    torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
-    # Chance as without; shapes are few, and each gets code of its own.
+    # Chance as without.
     options: dict[str, Any] = {"options": {"fallback_random": True}} if BACKEND == "inductor" else {}
+    return _traced_calls(parts, backend=BACKEND, **options)
 
-    def compiled(part: nn.Module, _: Calls) -> Call:
-        compiled_part: Call = torch.compile(plain(part), backend=BACKEND, dynamic=False, **options)
-        return compiled_part
+
+def graph_calls(parts: Sequence[nn.Module]) -> Calls:
+    """Let the passes of modules, none within another, become CUDA graphs: of the same kernels, started all at once.
+
+    The first pass is traced, the second recorded, those after it are played back. What they give is overwritten in the
+    step after it, of which PyTorch has to be told (`torch.compiler.cudagraph_mark_step_begin`). Which passes stay as
+    they are: see `compile_calls`.
+    """
+    return _traced_calls(parts, backend=GRAPHS)
+
+
+def _traced_calls(parts: Sequence[nn.Module], **options: Any) -> Calls:
+    torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
+
+    def traced(part: nn.Module, _: Calls) -> Call:
+        # Shapes are few, and each gets code of its own.
+        traced_part: Call = torch.compile(plain(part), dynamic=False, **options)
+        return traced_part
 
     def applies(*args: Any) -> bool:
-        return not any(isinstance(x, Tensor) and x.is_leaf and x.requires_grad for x in args)
+        penalised = any(isinstance(x, Tensor) and x.is_leaf and x.requires_grad for x in args)
+        return not penalised and not torch.is_inference_mode_enabled()
 
-    return Calls(parts, compiled, applies)
+    return Calls(parts, traced, applies)
 
 
 def recompute_calls(network: nn.Module) -> Calls:

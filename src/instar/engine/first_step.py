@@ -38,6 +38,7 @@ def slopes(steps: Steps, batch: Batch) -> dict[str, Slope]:
         batch: of the step; of `train.accumulate` parts the first one.
     """
     back, phase = steps.undo.mark(whole=True), steps.phase
+    steps.begin_graphs()
     try:
         with seeded(steps.cfg.seed, steps.step):
             steps.enter_phase(steps.at)

@@ -102,6 +102,7 @@ class Steps:
     def attempt(self, batch: Batch) -> Attempt:
         """Do a step as if all gradients were finite."""
         at = self.at
+        self.begin_graphs()
         with seeded(self.cfg.seed, self.step):
             self.enter_phase(at)
             self.trying = attempt = Attempt(self.step, batch, self.undo.mark(whole=self.lags))
@@ -122,6 +123,11 @@ class Steps:
             return
         self.step, self.bad = attempt.step + 1, torch.zeros_like(self.bad)
         self.skip(attempt.undo(), attempt)
+
+    def begin_graphs(self) -> None:
+        """Let CUDA graphs overwrite what they gave in the step before: nothing keeps it longer."""
+        if self.lags and self.cfg.cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     def enter_phase(self, at: Progress) -> None:
         """Let the method prepare a phase that it has just entered."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-import torch
-
+from instar.core.device import seconds_of
 from instar.core.progress import Progress
 from instar.engine.memory import peak_memory
 from instar.engine.trainer import Trainer
@@ -48,13 +46,13 @@ def measure(trainer: Trainer) -> Cost:
     Args:
         trainer: of the run, in a directory and a process of its own. It is of no use afterwards.
     """
-    step = 0.0
+    step, device = 0.0, trainer.fabric.device
     for first, share in _phases(trainer):
         trainer.step, trainer.phase = first, ""
         step += share * _seconds_of_a_step(trainer)
-    picture = _timed(trainer.show, trainer)
-    checkpoint = _timed(trainer.save, trainer)
-    return Cost(step, picture, checkpoint, peak_memory(trainer.fabric.device))
+    picture = seconds_of(trainer.show, device)
+    checkpoint = seconds_of(trainer.save, device)
+    return Cost(step, picture, checkpoint, peak_memory(device))
 
 
 def _phases(trainer: Trainer) -> Iterator[tuple[int, float]]:
@@ -77,26 +75,9 @@ def _seconds_of_a_step(trainer: Trainer) -> float:
                 for _ in range(count):
                     trainer.train_step(trainer.next_batch(stream))
 
-            return _timed(steps, trainer)
+            return seconds_of(steps, trainer.fabric.device)
 
         take(1)
         one = take(WARM_UP - 1)
         count = int(min(MOST, max(LEAST, PATIENCE / max(one, 1e-9))))
         return take(count) / count
-
-
-def _timed(work: Callable[[], None], trainer: Trainer) -> float:
-    """Return the seconds of a piece of work, what it has started on a GPU included."""
-    _wait(trainer)
-    began = time.perf_counter()
-    work()
-    _wait(trainer)
-    return time.perf_counter() - began
-
-
-def _wait(trainer: Trainer) -> None:
-    device = trainer.fabric.device
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

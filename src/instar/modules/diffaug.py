@@ -54,10 +54,12 @@ def _move(x: Tensor, mirrored: bool) -> Tensor:
     height, width = x.shape[2:]
     most = [round(side * SHIFT) for side in (height, width)]
     padded = nnf.pad(x, (most[1], most[1], most[0], most[0]), mode="reflect" if mirrored else "constant")
-    places = zip(*(torch.randint(2 * far + 1, (len(x),)).tolist() for far in most), strict=True)
-    return torch.stack(
-        [one[:, top : top + height, left : left + width] for one, (top, left) in zip(padded, places, strict=True)]
-    )
+    top, left = (moved(torch.randint(2 * far + 1, (len(x), 1)), x.device) for far in most)
+    rows = top + torch.arange(height, device=x.device)
+    columns = left + torch.arange(width, device=x.device)
+    places = (rows[:, :, None] * padded.shape[3] + columns[:, None]).view(len(x), 1, -1)
+    # One look-up for all images: of slices each would have a few operations of its own, and as many for its gradient.
+    return padded.flatten(2).gather(2, places.expand(-1, x.shape[1], -1)).view(x.shape)
 
 
 def _cut(x: Tensor, hole: float, holed: float) -> Tensor:
