@@ -42,6 +42,8 @@ CASES = {
     "distancegan/self": "distancegan --method.between top-bottom --method.no-two-sided",
     "distancegan/one-sided": "distancegan --method.no-two-sided --method.cycle 0 --method.identity 0 --method.pool 0"
     " --method.patch-norm spectral",
+    "drit": "drit",
+    "drit/features": "drit --method.inject features --method.mode-seeking 1",
     "funit": "funit",
     "gcgan": "gcgan",
     "gcgan/separate": "gcgan --method.no-shared --method.mix random",

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from instar.core.batch import Domain
+from instar.modules.by_domain import by_domain
 from instar.modules.init import normal
 
 Side = Literal[28, 32]
@@ -48,7 +49,7 @@ class DigitVAE(nn.Module):
         super().__init__()
         c = width
         # The encoders see each pixel's row and column too.
-        self.own_encoder = _own(channels, lambda n: _down(n + 2, c, 5, 2, 2))
+        self.own_encoder = by_domain(channels, lambda n: _down(n + 2, c, 5, 2, 2))
         self.encoder = nn.Sequential(
             _down(c, 2 * c, 5, 2, 2), _down(2 * c, 4 * c, side // 4, 1, 0), _down(4 * c, 8 * c, 1, 1, 0)
         )
@@ -56,7 +57,7 @@ class DigitVAE(nn.Module):
         self.spread = nn.Conv2d(8 * c, 8 * c, 1)
         start = [_up(8 * c, 8 * c, 4, 1, 0), _up(8 * c, 4 * c, 4, 2, 1)] if side == 32 else [_up(8 * c, 4 * c, 7, 1, 0)]
         self.decoder = nn.Sequential(*start, _up(4 * c, 2 * c, 4, 2, 1))
-        self.own_decoder = _own(
+        self.own_decoder = by_domain(
             channels, lambda n: nn.Sequential(_up(2 * c, c, 4, 2, 1), nn.ConvTranspose2d(c, n, 1), nn.Tanh())
         )
         normal(self)
@@ -150,7 +151,7 @@ def codis32x32(channels: tuple[int, int], width: int = 64, classes: int = 10) ->
         return nn.Sequential(nn.Conv2d(before, after, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
 
     return DigitDiscriminator(
-        _own(channels, lambda n: stage(n, c)),
+        by_domain(channels, lambda n: stage(n, c)),
         [stage(c, 2 * c), stage(2 * c, 4 * c), stage(4 * c, 8 * c)],
         (nn.Conv2d(8 * c, 2, 2), nn.Conv2d(8 * c, classes, 2)),
         (0.1, 0.3, 0.5, 0.5),
@@ -160,7 +161,7 @@ def codis32x32(channels: tuple[int, int], width: int = 64, classes: int = 10) ->
 def codis28x28(channels: tuple[int, int], classes: int = 10) -> DigitDiscriminator:
     """Return CoGAN's discriminator for MNIST and USPS: a LeNet with 20, 50 and 500 channels, without dropout."""
     return DigitDiscriminator(
-        _own(channels, lambda n: nn.Sequential(nn.Conv2d(n, 20, 5), nn.MaxPool2d(2))),
+        by_domain(channels, lambda n: nn.Sequential(nn.Conv2d(n, 20, 5), nn.MaxPool2d(2))),
         [nn.Sequential(nn.Conv2d(20, 50, 5), nn.MaxPool2d(2)), nn.Sequential(nn.Conv2d(50, 500, 4), nn.PReLU())],
         (nn.Conv2d(500, 2, 1), nn.Conv2d(500, classes, 1)),
     )
@@ -173,10 +174,6 @@ def with_coordinates(x: Tensor) -> Tensor:
     columns = torch.arange(width, device=x.device, dtype=x.dtype) * (2 / width) - 1
     grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
     return torch.cat([x, grid.expand(n, -1, -1, -1)], 1)
-
-
-def _own(channels: tuple[int, int], make: Callable[[int], nn.Module]) -> nn.ModuleDict:
-    return nn.ModuleDict({"a": make(channels[0]), "b": make(channels[1])})
 
 
 def _down(before: int, after: int, kernel: int, stride: int, padding: int) -> nn.Module:
