@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from methods.parts import CLASSIFIERS
 from PIL import Image
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ def types_of_convolutions(model: Translator, x: Tensor) -> set[torch.dtype]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if name != "unit-adaptation"])
+@pytest.mark.parametrize("name", [name for name in registry.names() if name not in ("unit-adaptation", *CLASSIFIERS)])
 def test_bfloat16_is_near_float32_for_every_method(name: str, run_directory: Runs) -> None:
     run = run_directory(name)
     full, half = instar.load(run, "cpu"), instar.load(run, "cpu", precision="bf16")

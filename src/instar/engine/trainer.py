@@ -152,6 +152,7 @@ class Trainer(Steps):
         """Tell what the step gave: numbers and a picture when they are due."""
         last = self.step == self.cfg.steps
         logged, shown = (last or self.step % every == 0 for every in (self.cfg.log_every, self.cfg.preview_every))
+        shown &= bool(self.method.targets)
         if logged or shown:
             self.settle()
         self.tell(events.Stepped(self.step, waited))
