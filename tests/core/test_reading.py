@@ -4,6 +4,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -297,6 +298,24 @@ def test_memory_is_reserved_until_the_image_is_done_with(tmp_path: Path, monkeyp
     with pytest.raises(UnreadableImage):
         read(tmp_path / "a.png")
     assert budget._used == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("large.ppm", b"P6\n3000 3000\n255\n"), ("deep.pgm", b"P5\n3000 3000\n65535\n"), ("large.png", b"")],
+)
+def test_an_error_that_is_kept_holds_no_pixels(name: str, header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(header + bytes(100))
+    if not header:
+        Image.effect_noise((600, 600), 90).save(path)
+        path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(UnreadableImage) as raised:
+        read(path)
+    assert isinstance(raised.value.__cause__, Exception)
+    where = {frame.f_code.co_filename: frame.f_locals for frame, _ in walk_tb(raised.value.__cause__.__traceback__)}
+    assert any("PIL" in file for file in where)
+    assert not any(where.values())
 
 
 def test_an_error_of_the_one_who_reads_stays_his(tmp_path: Path) -> None:

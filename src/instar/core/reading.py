@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import clear_frames
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -92,6 +93,9 @@ def decoded(path: File, page: int | None = None) -> Iterator[Picture]:
             give_back_freed_memory()
         try:
             upright = _raster(path, image, page) if isinstance(image, Header) else _loaded(path, image, page)
+        except UnreadableImage as error:
+            _let_go(error)
+            raise
         finally:
             if isinstance(image, Image.Image):
                 image.close()  # with its pixels, of which `upright` is a copy
@@ -317,6 +321,13 @@ def _loaded(path: File, image: Image.Image, page: int | None) -> Image.Image:
     if said:
         upright.info[_NOTES] = tuple(said)
     return upright
+
+
+def _let_go(error: UnreadableImage) -> None:
+    """Free what the frames of an error hold: whoever keeps it, to name it later, would keep pixels, too."""
+    for one in (error, error.__cause__):
+        if one:
+            clear_frames(one.__traceback__)
 
 
 def _unfit(image: Image.Image) -> str:
