@@ -28,6 +28,7 @@ CASES = {
     "bicyclegan/same-d": "bicyclegan --method.same-d --method.conditional --method.inject input",
     "bicyclegan/cvae": "bicyclegan --method.mode cvae",
     "bicyclegan/clr": "bicyclegan --method.mode clr",
+    "cogan": "cogan",
     "cut": "cut",
     "cut/fastcut": "cut --method.nce-y 0 --method.flip --method.nce-x 10",
     "cut/external": "cut --method.negatives both --method.bank 64",
@@ -42,6 +43,9 @@ CASES = {
     "distancegan/self": "distancegan --method.between top-bottom --method.no-two-sided",
     "distancegan/one-sided": "distancegan --method.no-two-sided --method.cycle 0 --method.identity 0 --method.pool 0"
     " --method.patch-norm spectral",
+    "dann": "dann",
+    "drit": "drit",
+    "drit/features": "drit --method.inject features --method.mode-seeking 1",
     "funit": "funit",
     "gcgan": "gcgan",
     "gcgan/separate": "gcgan --method.no-shared --method.mix random",

@@ -81,7 +81,8 @@ def test_wrong_input_is_one_line(arguments: list[str], message: str, capsys: pyt
     assert error.count("\n") == 1
 
 
-def test_accuracy_of_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("method", ["unit-adaptation", "dann", "cogan"])
+def test_accuracy_of_a_classifier(method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     for place, count in (("trainA/{}", 8), ("trainB", 8), ("testA/{}", 3), ("testB/{}", 5)):
         for name, low in (("dark", 0), ("light", 200)):
@@ -92,7 +93,7 @@ def test_accuracy_of_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[
                 Image.fromarray(pixels).save(folder / f"{name}{i}.png")
     run = str(tmp_path / "run")
     flags = "--preset tiny --steps 6 --train.save-every 3 --train.keep 0 --method.classes 2 --device cpu"
-    assert main.run(["train", "unit-adaptation", str(tmp_path / "set"), "-o", run, *flags.split()]) == 0
+    assert main.run(["train", method, str(tmp_path / "set"), "-o", run, *flags.split()]) == 0
     capsys.readouterr()
     out = tmp_path / "scores.json"
     assert main.run(["evaluate", run, "-o", str(out)]) == 0

@@ -29,7 +29,8 @@ def test_one_row_for_each_method(capsys: pytest.CaptureFixture[str]) -> None:
         assert ("any to any" in row) == issubclass(method.data, Unlabelled | ManyDomains)
         by_default = outline(method, defaults(name, method, None).method)
         assert ("both ways" in row) == (len(by_default.targets) == 2 and not many)
-        assert ["one way" in row, "both ways" in row, "any to any" in row].count(True) == 1
+        assert ("nothing" in row) == (not by_default.targets)
+        assert ["one way" in row, "both ways" in row, "any to any" in row, "nothing" in row].count(True) == 1
     for name, words in (
         ("cut", "Park et al. 2020|two folders|one way"),
         ("cyclegan", "Zhu et al. 2017|two folders|both ways"),

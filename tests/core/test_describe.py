@@ -11,6 +11,7 @@ from instar.core.method import Paper
 OWN_PRESETS = {
     "cut": {"FastCUT": "fastcut", "MoNCE": "monce", "hDCE and SRC": "src", "QS-Attn": "qs-attn"},
     "dclgan": {"SimDCL": "simdcl"},
+    "drit": {"DRIT++": "plus"},
 }
 """Methods that are presets of another, by title."""
 
@@ -19,6 +20,7 @@ OWN_PRESETS = {
     ("name", "title", "citation", "directions", "abilities"),
     [
         ("cyclegan", "CycleGAN", "Zhu et al. 2017", "both ways", ()),
+        ("dann", "DANN", "Ganin et al. 2016", "nothing", ("classifies",)),
         ("gcgan", "GcGAN", "Fu et al. 2019", "one way", ()),
         ("distancegan", "DistanceGAN", "Benaim and Wolf 2017", "both ways", ()),
         ("bicyclegan", "BicycleGAN", "Zhu et al. 2017", "one way", ("many styles",)),

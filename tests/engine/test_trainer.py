@@ -12,6 +12,7 @@ from instar.core import registry
 from instar.core.batch import Batch, Unpaired
 from instar.core.config import MethodConfig, Preset
 from instar.core.errors import UserError
+from instar.core.events import Noted
 from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
@@ -242,3 +243,14 @@ def test_the_averaged_weights_are_those_of_the_formula(tmp_path: Path) -> None:
         assert not play.method.training
     assert float(play.method.G.level) == levels[-1]
     assert play.method.training
+
+
+def test_a_method_that_translates_nothing_makes_no_pictures(tmp_path: Path) -> None:
+    heard = Heard()
+    config = tiny("dann", {"steps": 4, "preview_every": 2})
+    play = trainer(config, tmp_path, build(config), source_for(config), on_event=heard)
+    assert play.fit()
+    assert not (tmp_path / "samples").exists()
+    said = [str(event.text) for event in heard.of(Noted)]
+    assert [note for note in said if "score with: instar.evaluate(" in note]
+    assert not [note for note in said if "translate with" in note]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from methods.parts import CLASSIFIERS
 
 import instar
 from instar.core.abilities import Styled, supports
@@ -29,6 +30,7 @@ def methods_and_formats() -> list[object]:
     return [
         pytest.param(name, to, marks=[] if (name, to) == (FAST, "onnx") else [pytest.mark.slow])
         for name in instar.names()
+        if name not in CLASSIFIERS
         for to in FORMATS
     ]
 

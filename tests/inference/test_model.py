@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from methods.parts import CLASSIFIERS
 from PIL import Image
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ def types_of_convolutions(model: Translator, x: Tensor) -> set[torch.dtype]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if name != "unit-adaptation"])
+@pytest.mark.parametrize("name", [name for name in registry.names() if name not in ("unit-adaptation", *CLASSIFIERS)])
 def test_bfloat16_is_near_float32_for_every_method(name: str, run_directory: Runs) -> None:
     run = run_directory(name)
     full, half = instar.load(run, "cpu"), instar.load(run, "cpu", precision="bf16")
@@ -152,3 +153,15 @@ def test_auto_takes_float32_for_tiles(run_directory: Runs, monkeypatch: pytest.M
     model, full = instar.load(run_directory(), "cpu", precision="auto"), instar.load(run_directory(), "cpu")
     assert torch.equal(model.translate(X[:1], tile=64), full.translate(X[:1], tile=64))
     assert model.precision == "32"
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_model_that_translates_nothing_says_so_in_a_line(name: str, run_directory: Runs) -> None:
+    model = instar.load(run_directory(name), "cpu")
+    said = rf"^{name} translates nothing: it names classes, which are scored with instar\.evaluate\('RUN'\)$"
+    assert model.targets == ()
+    for to in (None, "A", "B"):
+        with pytest.raises(UserError, match=said):
+            model.translate(torch.zeros(1, model.channels, 28, 28), to)
+    with pytest.raises(UserError, match=said):
+        instar.export(run_directory(name), "never.onnx")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from methods.parts import CLASSIFIERS
 from PIL import Image
 from torch import Tensor
 
@@ -23,7 +24,7 @@ ONE_SIZE = ("unit-adaptation",)
 INSTEAD: dict[str, dict[str, Any]] = {"spade": {"norm": "instance"}}
 """Of methods whose pictures are black and white where their running averages are of no training."""
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    *((name, INSTEAD.get(name, {})) for name in registry.names() if name not in CANNOT),
+    *((name, INSTEAD.get(name, {})) for name in registry.names() if name not in (*CANNOT, *CLASSIFIERS)),
     ("cyclegan", {"antialias": True, "skip": True}),
     ("pix2pix", {"test_noise": True}),
     ("pix2pix", {"test_noise": False, "norm": "instance"}),

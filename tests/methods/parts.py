@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from instar.core.objective import Objective
 
+CLASSIFIERS = ("cogan", "dann")
+"""Methods that translate nothing."""
+
 
 class Constant(nn.Module):
     """A discriminator that says the same of everything."""

@@ -13,8 +13,9 @@ from instar.core.errors import UserError
 from instar.core.seed import generator
 from instar.core.settings import with_changes
 from instar.testing.runs import build, source_for, tiny, trainer
+from methods.parts import CLASSIFIERS
 
-DIGITS = ("unit-adaptation",)
+DIGITS = ("unit-adaptation", *CLASSIFIERS)
 EQUAL = ("cut", "funit", "i2sb", "quick", "santa", "starganv2", "transgaga", "tunit", "unsb", *DIGITS)
 OPTIONS: dict[str, dict[str, Any]] = {
     "cyclegan": {"identity": 0.0},

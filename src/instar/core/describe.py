@@ -48,7 +48,7 @@ def describe(name: str) -> Description:
 def _directions(method: Method[Any]) -> str:
     if issubclass(method.data, ManyDomains) or len(method.data.sources()) == 1:
         return "any to any"
-    return {1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
+    return {0: "nothing", 1: "one way", 2: "both ways"}.get(len(method.targets), f"to {len(method.targets)} domains")
 
 
 def _kind(net: nn.Module) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from instar.core.batch import FEWEST_DOMAINS, Batch, BatchT, Domain, ManyDomains
+from instar.core.batch import FEWEST_DOMAINS, Batch, BatchT, Domain, Labelled, ManyDomains
 from instar.core.config import ManyDomainsConfig, MethodConfig, Optim, Preset, RunConfig, under_preset
 from instar.core.description import Paper as Paper  # noqa: PLC0414  (files of methods import it from here)
 from instar.core.errors import UserError, setting
@@ -50,10 +50,12 @@ class Method(nn.Module, ABC, Generic[BatchT]):
     data: ClassVar[type[Batch]]
     """Kind of the batches that it is given; of any number of domains, `kind_of` is that for as many as there are."""
     targets: tuple[Domain, ...]
-    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others. Set by
-    `__init__` where it depends on the settings, as all facts that are no `ClassVar`."""
+    """Domains into which it translates: ("b",) one-way, ("a", "b") two-way; it is given images of all others. () for a
+    method that translates nothing and has another ability, such as naming classes. Set by `__init__` where it depends
+    on the settings, as all facts that are no `ClassVar`."""
     translators: tuple[str, ...]
-    """Names of the networks that `translate` uses: the engine keeps averages of these."""
+    """Names of the networks that `translate` uses, or the ability of a method that translates nothing: the engine keeps
+    averages of these."""
     also_used: ClassVar[tuple[str, ...]] = ()
     """Other children that abilities use, such as one that reads styles: beside `translators` and `fitted` they are what
     a shared model holds, and what is read to translate."""
@@ -105,12 +107,16 @@ class Method(nn.Module, ABC, Generic[BatchT]):
         updated networks.
         """
 
-    @abstractmethod
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
         """Translate images (N, C, H, W) in [-1, 1] into domain `to`; same shape and range.
 
-        Pure: called in eval mode, it changes nothing, and the same input and seed give the same output.
+        Pure: called in eval mode, it changes nothing, and the same input and seed give the same output. A method
+        without targets leaves it out.
+
+        Raises:
+            UserError: it translates nothing.
         """
+        raise UserError(f"{self.title or type(self).__name__} translates nothing")
 
     @classmethod
     def kind_of(cls, cfg: MethodConfig) -> type[Batch]:
@@ -167,6 +173,13 @@ def same_side(config: RunConfig, side: int, name: str = "side") -> None:
     if (size := config.data.size) != side:
         fits, other = setting("data.size", side), setting(f"method.{name}")
         raise UserError(f"{setting('data.size', size)}: these networks take {side} px; set {fits} or another {other}")
+
+
+def enough_classes(batch: Labelled, classes: int) -> None:
+    """Refuse labels of more classes than a classifier was built for."""
+    if batch.label_range[1] >= classes:
+        more = setting("method.classes")
+        raise UserError(f"there are {batch.label_range[1] + 1} classes: set {more}, not {classes}")
 
 
 def two_each(config: RunConfig, why: str) -> None:

@@ -120,8 +120,10 @@ class Trainer(Steps):
         """Say how the run stands. Return whether its end was reached."""
         reached = self.step == self.cfg.steps
         if reached:
-            minutes, following = self.seconds / 60, call("translate", self.run)
-            self.tell(events.note(f"done: step {self.step}, {minutes:.1f} min; translate with: {following}"))
+            following = f"translate with: {call('translate', self.run)}"
+            if not self.method.targets:
+                following = f"score with: {call('evaluate', self.run)}"
+            self.tell(events.note(f"done: step {self.step}, {self.seconds / 60:.1f} min; {following}"))
         else:
             self.tell(events.note(f"stopped at step {self.step}; go on with: {self.again}"))
         self.tell(events.Finished(self.step, reached, self.seconds))
@@ -166,8 +168,8 @@ class Trainer(Steps):
             self.show()
 
     def show(self) -> None:
-        """Write the sample picture of this step."""
-        if not self.fabric.is_global_zero:
+        """Write the sample picture of this step, of a method that translates."""
+        if not (self.fabric.is_global_zero and self.method.targets):
             return
         with self.averages.in_place(), self.autocast():
             picture = preview.sheet(self.method, self.samples, self.cfg.seed)

@@ -97,16 +97,19 @@ def evaluate_run(  # noqa: PLR0913  (what is scored, on what, how, where, and wh
         _report, path, translator, scored, extractor, extras=extras, device=device, on_event=on_event, spread=spread
     )
     if not extractor or not issubclass(get(config.name).kind_of(config.method), ManyDomains):
-        images = held_out(
-            config, tuple(roots), translator.domain(to), pairs=extras.labels is not None, size=extras.size
-        )
+        # A classifier that translates nothing is scored by accuracy alone, on the domain without labels.
+        accuracy_alone = not (translator.keys.targets or extractor or to)
+        into = translator.keys.target if accuracy_alone else translator.domain(to)
+        images = held_out(config, tuple(roots), into, pairs=extras.labels is not None, size=extras.size)
         return report(images, to)
     if extras.labels:
         unfit = f"leave out {setting('palette')}, {setting('segmenter')}"
         raise UserError(f"{config.name} translates among any domains, of which none is label maps: {unfit}")
-    into = translator.keys.targets if to is None else (translator.domain(to),)
+    targets = translator.keys.targets if to is None else (translator.domain(to),)
     reports = []
-    for target, source in ((target, source) for target in into for source in translator.keys.names if source != target):
+    for target, source in (
+        (target, source) for target in targets for source in translator.keys.names if source != target
+    ):
         images = held_out(config, tuple(roots), target, source=source, size=extras.size)
         name = translator.keys.names[target]
         reports.append(report(images, name))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from instar.core.abilities import Clustered, Styled, supports
 from instar.core.batch import Domain
 from instar.core.config import Precision, RunConfig
-from instar.core.errors import UserError, setting
+from instar.core.errors import UserError, call, setting
 from instar.core.events import Listener, ignore
 from instar.core.formats import DomainFormat
 from instar.core.raster import Picture
@@ -104,6 +104,9 @@ class BaseTranslator(ABC):
         Raises:
             UserError: the model does not translate into it.
         """
+        if not self.keys.targets:
+            scored = call("evaluate", "RUN")
+            raise UserError(f"{self.config.name} translates nothing: it names classes, which are scored with {scored}")
         if name is None or (name.isdecimal() and supports(self.method, Clustered)):
             return self.keys.target
         key = self.keys.key(name)

@@ -130,12 +130,20 @@ class MunitGenerator(nn.Module):
 class MultiScalePatchGAN(nn.Module):
     """The same discriminator for the image at 1, 1/2, 1/4, ... of its size, each with its own weights.
 
-    Four 4x4 convolutions that halve, LeakyReLU 0.2, no norm, raw outputs. They see patches of 46 px of their image.
+    Four 4x4 convolutions that halve, LeakyReLU, no norm, raw outputs. They see patches of 46 px of their image.
     """
 
-    def __init__(self, channels: int = 3, width: int = 64, scales: int = 3) -> None:
+    def __init__(self, channels: int = 3, width: int = 64, scales: int = 3, slope: float = 0.2) -> None:
+        """Build the discriminators.
+
+        Args:
+            channels: of the images.
+            width: channels after the first convolution, doubled with each halving.
+            scales: number of sizes of an image.
+            slope: of the activations for negative inputs.
+        """
         super().__init__()
-        self.nets = nn.ModuleList(_patches(channels, width) for _ in range(scales))
+        self.nets = nn.ModuleList(_patches(channels, width, slope) for _ in range(scales))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map (N, C, H, W) to one map of raw outputs for each scale: 256 px gives 16 x 16, 8 x 8 and 4 x 4."""
@@ -159,11 +167,11 @@ def upsampling(channels: int, width: int, downs: int) -> nn.Sequential:
     return nn.Sequential(*layers, *_conv(width, channels, 7, 1, _relu() if layers else None), nn.Tanh())
 
 
-def _patches(channels: int, width: int) -> nn.Sequential:
+def _patches(channels: int, width: int, slope: float) -> nn.Sequential:
     layers = _conv(channels, width, 4, 2)
     for cin, cout in pairwise([width, 2 * width, 4 * width, 8 * width]):
-        layers += _conv(cin, cout, 4, 2, _leaky())
-    return nn.Sequential(*layers, _leaky(), nn.Conv2d(8 * width, 1, 1))
+        layers += _conv(cin, cout, 4, 2, _leaky(slope))
+    return nn.Sequential(*layers, _leaky(slope), nn.Conv2d(8 * width, 1, 1))
 
 
 def _conv(cin: int, cout: int, kernel: int, stride: int, act: nn.Module | None = None) -> list[nn.Module]:
@@ -179,5 +187,5 @@ def _relu() -> nn.Module:
     return nn.ReLU(inplace=True)
 
 
-def _leaky() -> nn.Module:
-    return nn.LeakyReLU(0.2, inplace=True)
+def _leaky(slope: float) -> nn.Module:
+    return nn.LeakyReLU(slope, inplace=True)

@@ -16,7 +16,7 @@ from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.core.objective import Objective
 from instar.core.progress import Progress
-from instar.methods.unit_adaptation.method import Config, UNITAdaptation, by_path, entropy, squares
+from instar.methods.unit_adaptation.method import Config, UNITAdaptation, by_path
 from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
 from methods.parts import count, scramble, values
 
@@ -217,9 +217,6 @@ def test_images_through_the_discriminator(changes: dict[str, float], d: list[int
 
 
 def test_small_functions() -> None:
-    x = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
-    assert squares(x, torch.zeros(2, 2)) == 2.5
-    assert entropy(torch.zeros(3, 10), torch.tensor([1, 2, 3])).item() == pytest.approx(math.log(10))
     recon, trans = by_path(torch.tensor([1.0, 2.0, 3.0, 4.0]))  # x_a, y_a, x_b, y_b
     assert (recon.tolist(), trans.tolist()) == ([1, 4], [3, 2])
 

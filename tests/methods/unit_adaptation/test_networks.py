@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from instar.methods.unit_adaptation.networks import DigitVAE, Shift, codis28x28, codis32x32, with_coordinates
+from instar.methods.unit_adaptation.networks import DigitVAE, Shift, codis32x32, with_coordinates
+from instar.networks.digits import codis28x28
 from methods.parts import count
 
 
@@ -30,20 +31,6 @@ def test_shapes(side: int, width: int, code: int) -> None:
         assert mean.shape == std.shape == (4, code, 1, 1)
         in_a, in_b = net.decode_both(mean)
         assert (in_a.shape, in_b.shape) == ((4, 3, side, side), (4, 1, side, side))
-
-
-@pytest.mark.parametrize(("make", "side", "features"), [(codis32x32, 32, (512, 2, 2)), (codis28x28, 28, (500, 1, 1))])
-def test_discriminators(make, side: int, features: tuple[int, ...]) -> None:
-    net = make((3, 1)).eval()
-    a, b = torch.rand(2, 3, side, side), torch.rand(3, 1, side, side)
-    f = net.features(a, b)
-    assert f.shape == (5, *features)
-    assert net.realness(f).shape == (5,)
-    assert net.classes(f).shape == (5, 10)
-    torch.testing.assert_close(net.classify(b, "b"), net.classes(f)[2:])
-    torch.testing.assert_close(net.classify(a, "a"), net.classes(f)[:2])
-    both = net.real(f)[:, :, 0, 0]
-    torch.testing.assert_close(net.realness(f).sigmoid(), both.softmax(1)[:, 1])
 
 
 def test_dropout_is_off_in_eval_and_where_it_is_not_wanted() -> None:

@@ -8,22 +8,23 @@ from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss
 
 from instar.core.batch import Domain, Labelled
 from instar.core.config import MethodConfig, Optim, Preset, RunConfig
 from instar.core.device import constant
 from instar.core.errors import UserError, setting
-from instar.core.method import Method, Objectives, Paper, same_side, two_each
+from instar.core.method import Method, Objectives, Paper, enough_classes, same_side, two_each
 from instar.core.objective import Loss, Objective, term
-from instar.core.precision import full_precision
 from instar.core.progress import Progress
 from instar.core.raster import LUMA
 from instar.core.settings import Bounds, NonNegativeFloat, Width
+from instar.losses.digits import entropy, squares
 from instar.losses.gan import vanilla as gan
 from instar.losses.kl import kl_to_standard
-from instar.methods.unit_adaptation.augment import random_paint, random_warp
-from instar.methods.unit_adaptation.networks import DigitVAE, codis28x28, codis32x32
+from instar.methods.unit_adaptation.augment import random_paint
+from instar.methods.unit_adaptation.networks import DigitVAE, codis32x32
+from instar.modules.warp import random_warp
+from instar.networks.digits import codis28x28
 
 Which = Literal["none", "a", "b"]
 
@@ -195,9 +196,7 @@ class UNITAdaptation(Method[Labelled]):
 
     def objectives(self, batch: Labelled, at: Progress) -> Objectives:
         """Move the discriminator with its classifier, then the generator against it."""
-        if batch.label_range[1] >= self.cfg.classes:
-            classes = setting("method.classes")
-            raise UserError(f"there are {batch.label_range[1] + 1} classes: set {classes}, not {self.cfg.classes}")
+        enough_classes(batch, self.cfg.classes)
         x, y = self.augmented(batch.a, "a"), self.augmented(batch.b, "b")
         mean, std = self.G.encode_both(x, y)
         # The order of the images is that of x, then y, in both domains: x_a and y_a, x_b and y_b.
@@ -289,16 +288,6 @@ class UNITAdaptation(Method[Labelled]):
     def translate(self, x: Tensor, *, to: Domain = "b") -> Tensor:
         """Decode the mean of the code, without noise, into the other domain."""
         return self.decode(self.encode(x, domain="a" if to == "b" else "b"), to=to)
-
-
-def squares(x: Tensor, y: Tensor) -> Tensor:
-    """Return the squared difference of x and y (N, ...), summed over each row, the mean over the rows."""
-    return mse_loss(x, y, reduction="sum") / len(x)
-
-
-def entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross entropy of logits (N, classes), in float32 or better."""
-    return cross_entropy(full_precision(logits), labels)
 
 
 def by_path(values: Tensor) -> tuple[Tensor, Tensor]:

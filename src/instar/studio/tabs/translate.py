@@ -38,7 +38,8 @@ class Facts:
 
     @classmethod
     def of(cls, model: BaseTranslator) -> Facts:
-        """Ask a model."""
+        """Ask a model. One that translates nothing is a `UserError`."""
+        model.domain(None)
         own = list(map(str, model.own_domains())) if supports(model.method, Clustered) else []
         styles = supports(model.method, Styled)
         said = ", with styles" if styles else ""

@@ -11,6 +11,7 @@ from torch import Tensor
 from instar.core.abilities import Attentive, Classifying, Clustered, Coded, Landmarked, Styled, StyleEncoding, supports
 from instar.core.absent import without_training
 from instar.core.batch import Domain
+from instar.core.errors import UserError
 from instar.core.method import Method
 from instar.core.seed import generator, seeded
 from instar.engine.averages import Averages
@@ -28,7 +29,27 @@ def shape_and_range(case: Case) -> None:
         assert out.shape == images.shape
         assert out.isfinite().all()
         assert out.abs().max() <= 1
-    assert "b" in case.method.targets
+    assert "b" in case.method.targets or not case.method.targets
+
+
+@torch.inference_mode()
+def without_targets_it_classifies(case: Case) -> None:
+    """A method that translates nothing says so, and names classes: each image alone, whatever else is in the batch."""
+    images, method = _images(case).double(), case.method.double()
+    if method.targets:
+        return
+    assert supports(method, Classifying)
+    said = ""
+    try:
+        method.translate(images)
+    except UserError as error:
+        said = str(error)
+    assert "translates nothing" in said
+    for domain in ("a", "b"):
+        together = method.classify(images, domain)
+        assert together.dim() == len(images) == len(together)
+        alone = torch.cat([method.classify(image[None], domain) for image in images])
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
 @torch.inference_mode()
@@ -89,7 +110,7 @@ def directions_differ(case: Case) -> None:
 
 @torch.inference_mode()
 def averaged_networks_are_those_that_translate(case: Case) -> None:
-    """With zeroed averages every picture must change: `translators` names what translate uses."""
+    """With zeroed averages every picture must change: `translators` names what translate uses, or naming classes."""
     images, method = _images(case), case.method
     for parameter in method.parameters():
         parameter.add_(0.01)  # some networks put out zeros before they are trained
@@ -97,9 +118,16 @@ def averaged_networks_are_those_that_translate(case: Case) -> None:
     for average in averages.of.values():
         for parameter in average.parameters():
             parameter.zero_()
-    plain = [_translate(method, images, to) for to in method.targets]
+
+    def used() -> list[Tensor]:
+        if not method.targets and supports(method, Classifying):
+            return [method.classify(images, domain) for domain in ("a", "b")]
+        return [_translate(method, images, to) for to in method.targets]
+
+    plain = used()
     with averages.in_place():
-        zeroed = [_translate(method, images, to) for to in method.targets]
+        zeroed = used()
+    assert plain
     assert all(not torch.equal(a, b) for a, b in zip(plain, zeroed, strict=True))
     assert set(method.translators) <= {name for name, _ in method.named_children()}
 
