@@ -51,6 +51,16 @@ class Twice:
         return [(2 * item, os.getpid()) for item in items]
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """Of bytes, each with its own."""
+
+    own: bytes
+
+    def __call__(self, items: Sequence[bytes]) -> list[int]:
+        return [len(self.own) + len(item) for item in items]
+
+
 def test_a_run_has_the_same_scores(run_directory: Runs, tmp_path: Path) -> None:
     data, run = data_set(tmp_path / "set", test=3 * BATCH + 7), run_directory("munit")
     (data / "test/horse/3.png").write_bytes(b"none")
@@ -72,6 +82,12 @@ def test_parts_are_shared_and_come_in_order() -> None:
             assert [number for number, _ in found] == [2 * number for number in range(count)]
             assert len({process for _, process in found}) == 2
             assert os.getpid() not in {process for _, process in found}
+
+
+def test_work_and_parts_may_be_larger_than_a_pipe_holds() -> None:
+    with spread_over_processes(2, device="cpu") as spread:
+        given = [bytes([number]) * 300_000 for number in range(BATCH + 1)]
+        assert list(spread(Lengths(bytes(5_000_000)), given)) == [5_300_000] * len(given)
 
 
 def test_what_was_left_half_done_is_not_taken_for_what_follows() -> None:

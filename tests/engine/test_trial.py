@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from instar.core import registry
+from instar.core import device, registry
 from instar.engine import trial
 from instar.engine.trainer import Trainer
 from instar.testing.runs import build, source_for, tiny, trainer
@@ -41,7 +41,7 @@ def test_each_phase_counts_by_its_length(tmp_path: Path, monkeypatch: pytest.Mon
         play.step += 1
 
     monkeypatch.setattr(play, "train_step", step)
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(device.time, "perf_counter", lambda: now[0])
     cost = trial.measure(play)
     assert set(phases) == set(shares)
     assert len(shares) == 3
@@ -57,6 +57,6 @@ def test_long_steps_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         play.step += 1
 
     monkeypatch.setattr(play, "train_step", step)
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(device.time, "perf_counter", lambda: now[0])
     assert trial.measure(play).step == 60.0
     assert len(taken) == trial.WARM_UP + trial.LEAST

@@ -14,7 +14,6 @@ from instar.evaluation.appearance import SPOTS
 from instar.evaluation.between import CHANGE, COLOURS, LUMINANCE
 from instar.evaluation.verdict import COLOUR_ONLY, COLOURED, KEPT, NEARLY_A_COPY, is_copy
 from instar.evaluation.watching import CONTRAST
-from instar.networks.light import LightConfig
 
 SETTLED, EARLY = 0.6, 0.3
 """Shares of a run before which copies, and faults, are no surprise: they often pass."""
@@ -92,11 +91,15 @@ class Advice:
         share = values.get(SPOTS, 0.0)
         if share < SPOTTED:
             return ""
-        if issubclass(self._method.options, LightConfig) and self._config.preset != "small":
-            remedy = f"{setting('preset', 'small')} has a generator without norms, which draws few"
-        else:
-            remedy = self._other_seed()
+        few = f"{setting('preset', 'small')} has a generator without norms, which draws few"
+        remedy = few if self._small_is_light() else self._other_seed()
         return f"have light or dark spots, such as discs, on {share:.0%} of the pictures: {remedy}"
+
+    def _small_is_light(self) -> bool:
+        """Return whether the preset `small` has the light networks of its side, and the run others."""
+        small = self._method.presets.get("small")
+        light = "light" in small.method and small.method["light"] == small.data.get("size") if small else False
+        return light and not getattr(self._config.method, "light", True)
 
     def _flat(self, values: Values) -> str:
         if values[CONTRAST] > FLAT:

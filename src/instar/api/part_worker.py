@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 import threading
+from typing import cast
 
 from instar.api.parts import Done
 from instar.api.worker import Sender, own_streams
@@ -13,7 +15,8 @@ from instar.core import registry
 
 def main() -> int:
     """Do parts until no more come."""
-    words, results = own_streams()
+    raw, results = own_streams()
+    words = io.BufferedReader(cast(io.RawIOBase, raw))  # a pipe gives less than asked for
     send = Sender(results, threading.Event())
     work = None
     try:

@@ -30,8 +30,7 @@ PENALTY = 0.2
 """γ of the penalties on the discriminator's gradient, at 64 px."""
 EACH_PENALTY = LAZY * PENALTY / 2
 """Weight of a penalty that comes every LAZY steps."""
-OPTIM: Mapping[str, Any] = {"lr": 1e-3, "betas": (0.0, 0.99), "hold": 0.75}
-LIGHT: Mapping[str, Any] = {"light": 64, "optim": OPTIM}
+LIGHT: Mapping[str, Any] = {"light": 64, "optim": {"lr": 1e-3, "betas": (0.0, 0.99), "hold": 0.75}}
 """Options for a few thousand steps at 64 px."""
 DATA: Mapping[str, Any] = {"size": 64, "zoom": 1.0}
 TRAIN: Mapping[str, Any] = {"batch": 4, "ema": 1500, "save_every": 1000, "preview_every": 1000}
@@ -48,19 +47,14 @@ class LightConfig(ResnetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_side("light", self.light)
+        if self.light & (self.light - 1) or 0 < self.light < 32:
+            raise UserError(f"{setting('method.light', self.light)}: take 0, 32, 64, 128 or 256")
 
 
-def check_side(name: str, side: int) -> None:
-    """Refuse a side that light networks cannot be built for; `name` is that of the setting."""
-    if side & (side - 1) or 0 < side < 32:
-        raise UserError(f"{setting(f'method.{name}', side)}: take 0, 32, 64, 128 or 256")
-
-
-def check_light(config: RunConfig, side: int, name: str = "light") -> str:
-    """Refuse images of another side than light networks are built for; `name` is that of the method's setting."""
-    if side:
-        same_side(config, side, name)
+def check_light(config: RunConfig, light: int) -> str:
+    """Refuse images of another side than light networks are built for."""
+    if light:
+        same_side(config, light, "light")
     return ""
 
 

@@ -30,25 +30,15 @@ class WholeDiscriminator(nn.Module):
         widths = [width, width, width, 2 * width, 4 * width, 6 * width][-(halvings + 1) :]
         widths[0] = width
         self.blocks = nn.Sequential(*(Halving(cin, cout) for cin, cout in pairwise(widths)))
-        self.widest = widths[-1]
-        """Channels of the features."""
-        self.last = EqualConv(self.widest, 4 * width)
+        self.last = EqualConv(widths[-1], 4 * width)
         self.score = nn.Linear(4 * width * 16, 1, bias=False)  # only differences of outputs count
         nn.init.normal_(self.score.weight, std=1 / math.sqrt(self.score.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, side, side) to raw outputs (N,), large where an image looks real."""
-        return self.score_of(self.features(x))
-
-    def features(self, x: Tensor) -> Tensor:
-        """Return features (N, widest, 4, 4) of images, before their activation."""
         features = self.folded(nnf.pixel_unshuffle(x, 2)) + self.second(activate(self.first(x)))
-        out: Tensor = self.blocks(features / math.sqrt(2))
-        return out
-
-    def score_of(self, features: Tensor) -> Tensor:
-        """Return the raw outputs (N,) for features (N, widest, 4, 4)."""
-        out: Tensor = self.score(activate(self.last(activate(features))).flatten(1)).squeeze(1)
+        features = self.last(activate(self.blocks(features / math.sqrt(2))))
+        out: Tensor = self.score(activate(features).flatten(1)).squeeze(1)
         return out
 
 

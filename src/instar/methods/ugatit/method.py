@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast, final
+from typing import Annotated, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -20,24 +19,9 @@ from instar.core.progress import Progress
 from instar.core.settings import Blocks, Bounds, Depth, Fraction, NonNegativeFloat, Width
 from instar.losses.gan import lsgan as gan
 from instar.losses.gan import vanilla as cross_entropy
-from instar.losses.relativistic import more_real, pairs_loss, penalties
 from instar.methods.ugatit.adalin import clip_rho
-from instar.methods.ugatit.light import LightDiscriminator, LightGenerator
 from instar.methods.ugatit.networks import DecoderNorm, Discriminator, Generator
 from instar.modules.init import normal
-from instar.networks.light import (
-    DATA,
-    EACH_PENALTY,
-    LAZY,
-    OPTIM,
-    TRAIN,
-    at_leaves,
-    augment,
-    check_light,
-    check_side,
-    lazy_rate,
-    outputs,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +49,6 @@ class Config(MethodConfig):
     """One classifier for average and maximum, as in the authors' TensorFlow code; off, two as in their PyTorch code."""
     rho_max: Fraction = 1.0
     """Upper bound of ρ in the residual blocks; 0.9 is that of the authors' TensorFlow code."""
-    quick: Annotated[int, Bounds(0, 256)] = 0
-    """Side of the images (32, 64, 128 or 256) for which Quick's networks are built, with attention and adaptive norms,
-    and with its loss, penalties and rates; 0 for the paper's networks and loss."""
     width: Width = 64
     """Channels after the first convolution of all networks."""
     blocks: Blocks = 4
@@ -82,11 +63,6 @@ class Config(MethodConfig):
         if self.side % Generator.size_divisor:
             multiple = f"a multiple of {Generator.size_divisor}"
             raise UserError(f"{setting('method.side')} must be {multiple}, not {self.side}")
-        check_side("quick", self.quick)
-        fixed = {"attention": "both", "norm": "adalin", "shared_cam": False}
-        if self.quick and any(getattr(self, name) != value for name, value in fixed.items()):
-            only = ", ".join(str(setting(f"method.{name}", value)) for name, value in fixed.items())
-            raise UserError(f"{setting('method.quick', self.quick)} takes {only}")
 
     @property
     def attentive_generators(self) -> bool:
@@ -117,16 +93,6 @@ class UGATIT(Method[Unpaired]):
         D/t_global_cam: its classifiers η_Dt on the same
         D/t_local: D_t, local
         D/t_local_cam: its classifiers
-        D/s_fake: of light networks, E f(D_s(s) - D_s(G_ts(t))), f(t) = log(1 + exp(-t)), D_s with its classifiers
-        D/s_source: of light networks, E f(D_s(s) - D_s(t))
-        D/t_fake: of light networks, E f(D_t(t) - D_t(G_st(s)))
-        D/t_source: of light networks, E f(D_t(t) - D_t(s))
-        R/s_r1: of light networks, squared gradient of D_s at s
-        R/s_r2: of light networks, squared gradient of D_s at G_ts(t)
-        R/t_r1: of light networks, squared gradient of D_t at t
-        R/t_r2: of light networks, squared gradient of D_t at G_st(s)
-        G/gan_s: of light networks, E f(D_s(G_ts(t)) - D_s(s))
-        G/gan_t: of light networks, E f(D_t(G_st(s)) - D_t(t))
         G/gan_s_global: D_s, global, should take G_ts(t) for real
         G/gan_s_global_cam: its classifiers too
         G/gan_s_local: D_s, local
@@ -156,10 +122,6 @@ class UGATIT(Method[Unpaired]):
         Images are resized by their short side before the crop, not squeezed to a square.
         Ablated norms and attention are our reading: the other norms take over all of the decoder, with their own
         scale and shift except for AdaIN; without attention its 1x1 convolution goes too.
-        The preset `quick` has the networks, adversarial loss, penalties and rates of Quick: generators paint over their
-        inputs and keep attention, classifiers and AdaLIN, on a grid of 16 x 16, with ρ from 0 and the norm beside the
-        way of the features; discriminators see whole images, with attention and its classifiers, where the paper has
-        a global and a local one. Cycles, at a weight of 1, and classifiers stay; there is no identity term.
         Images are resized bicubically, and averaged weights translate (`train.ema` 0 for the trained ones); in the
         authors' code bilinearly, and nothing is averaged.
     """
@@ -201,19 +163,6 @@ class UGATIT(Method[Unpaired]):
             data={"size": 64, "zoom": 1.03},
             train={"steps": 2600, "ema": 5000, "save_every": 400, "preview_every": 400},
         ),
-        "quick": Preset(
-            about="Quick's networks, 64 px on a CPU: half an hour on one core with bf16; not yet trained to its end",
-            method={
-                "quick": 64,
-                "optim": {**OPTIM, "weight_decay": 0.0},
-                # A copy is a perfect cycle and a perfect identity: at the paper's weights they are never left.
-                "cycle": 1.0,
-                "identity": 0.0,
-                "cam": 1.0,
-            },
-            data=DATA,
-            train={**TRAIN, "steps": 3500},
-        ),
         "tiny": Preset(
             about="light, 32 px, for tests: seconds",
             method={"light": True, "width": 4, "blocks": 1, "global_downs": 2, "local_downs": 1},
@@ -221,7 +170,6 @@ class UGATIT(Method[Unpaired]):
             train={"steps": 20, "batch": 1, "ema": 100, "log_every": 5, "preview_every": 10, "save_every": 10},
         ),
     }
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"light": {"quick": 32, "identity": 0.0}}
     exempt = {
         "a_step_leaves_nothing_behind": "each pass through a discriminator is a power iteration of spectral norm, "
         "whose vectors are state that a step is meant to move"
@@ -233,19 +181,18 @@ class UGATIT(Method[Unpaired]):
         super().__init__(cfg)
         compares_domains(cfg, "identity", cfg.identity, "images of a domain with their translations into it")
         attention = cfg.attentive_generators and cfg.cam
-        compares_domains(cfg, "quick", cfg.quick, "the input with what is drawn over it")
         compares_domains(cfg, "cam", attention, "images of both domains by one encoder")
-        self.G_st, self.G_ts = self.generator("a", "b"), self.generator("b", "a")
-        self.D_s, self.D_t = self.discriminators("a"), self.discriminators("b")
+        self.G_st = self.generator("a", "b")
+        self.G_ts = self.generator("b", "a")
+        self.D_s = self.discriminators("a")
+        self.D_t = self.discriminators("b")
         self.size_divisor = self.G_st.size_divisor
         self.fixed_size = self.G_st.side
         self.without = frozenset() if cfg.attentive_generators else frozenset({Attentive})
 
-    def generator(self, source: Domain, to: Domain) -> Generator | LightGenerator:
+    def generator(self, source: Domain, to: Domain) -> Generator:
         """Return a new generator from one domain to the other."""
         w = self.cfg
-        if w.quick:
-            return LightGenerator(w.channels, w.quick).to(memory_format=torch.channels_last)
         net = Generator(
             w.channels_of(source),
             w.width,
@@ -260,11 +207,8 @@ class UGATIT(Method[Unpaired]):
         return normal(net)
 
     def discriminators(self, domain: Domain) -> nn.ModuleDict:
-        """Return a new global and a new local discriminator of a domain, or one of whole images."""
+        """Return a new global and a new local discriminator of a domain."""
         w = self.cfg
-        if w.quick:
-            whole = LightDiscriminator(w.channels, w.quick).to(memory_format=torch.channels_last)
-            return nn.ModuleDict({"whole": whole})
         attention = w.attentive_discriminators
         return nn.ModuleDict(
             {
@@ -276,52 +220,14 @@ class UGATIT(Method[Unpaired]):
     def objectives(self, batch: Unpaired, at: Progress) -> Objectives:
         """Move the discriminators, then the generators; then put every ρ back into its bounds."""
         s, t = batch.a, batch.b
-        if self.cfg.quick:
-            yield from self.light_objectives(s, t, at)
-            return
-        to_t = self.generate(cast(Generator, self.G_st), s, t)
-        to_s = self.generate(cast(Generator, self.G_ts), t, s)
+        to_t = self.generate(self.G_st, s, t)
+        to_s = self.generate(self.G_ts, t, s)
         loss = self.discriminator_loss(s, t, to_s.fake.detach(), to_t.fake.detach())
         yield Objective("D", over=(self.D_s, self.D_t), loss=loss)
         yield Objective("G", over=(self.G_st, self.G_ts), loss=self.generator_loss(s, t, to_s, to_t))
 
         for net in (self.G_st, self.G_ts):
             clip_rho(net, self.cfg.rho_max)
-
-    def light_objectives(self, s: Tensor, t: Tensor, at: Progress) -> Objectives:
-        """Move light discriminators, each eighth step once more for their penalties, then both generators."""
-        w, D_s, D_t = self.cfg, self.D_s["whole"], self.D_t["whole"]
-        G_st, G_ts = cast(LightGenerator, self.G_st), cast(LightGenerator, self.G_ts)
-        fake_t, logits_t = G_st.generate(s, t)
-        fake_s, logits_s = G_ts.generate(t, s)
-        seen_t = outputs(D_t, t, fake_t.detach(), s)
-        seen_s = outputs(D_s, s, fake_s.detach(), t)
-        loss = pairs_loss(*seen_s, of="s_") + pairs_loss(*seen_t, of="t_")
-        yield Objective("D", over=(self.D_s, self.D_t), loss=loss)
-        if at.step % LAZY == 0:
-            loss = penalties(at_leaves(D_s, s, fake_s), EACH_PENALTY, of="s_")
-            loss += penalties(at_leaves(D_t, t, fake_t), EACH_PENALTY, of="t_")
-            yield Objective("R", over=(self.D_s, self.D_t), loss=loss)
-        gan_s = more_real(D_s(augment(fake_s)), seen_s[0].detach())
-        gan_t = more_real(D_t(augment(fake_t)), seen_t[0].detach())
-        loss = term("gan_s", gan_s) + term("gan_t", gan_t)
-        if w.cycle:
-            loss += w.cycle * term("cycle_s", l1(G_ts(fake_t), s))
-            loss += w.cycle * term("cycle_t", l1(G_st(fake_s), t))
-        if w.identity:
-            loss += w.identity * term("identity_s", l1(G_ts(s), s))
-            loss += w.identity * term("identity_t", l1(G_st(t), t))
-        if w.cam:
-            loss += w.cam * term("cam_st", source_or_target(logits_t))
-            loss += w.cam * term("cam_ts", source_or_target(logits_s))
-        yield Objective("G", over=(G_st, G_ts), loss=loss)
-
-        for net in (G_st, G_ts):
-            clip_rho(net, w.rho_max)
-
-    def optim(self, network: str) -> Optim:
-        """Return the settings of all networks, or those of light discriminators, which learn faster."""
-        return lazy_rate(self.cfg.optim) if network in ("D_s", "D_t") and self.cfg.quick else self.cfg.optim
 
     @property
     def learns_cam(self) -> bool:
@@ -412,8 +318,6 @@ class UGATIT(Method[Unpaired]):
     def check(self, config: RunConfig) -> str:
         """Check the size against the networks; for the full model say how much memory its weights take."""
         w, size = self.cfg, config.data.size
-        if w.quick:
-            return check_light(config, w.quick, "quick")
         if self.fixed_size not in (None, size):
             side, light = setting("method.side", self.fixed_size), setting("method.light", True)
             raise UserError(

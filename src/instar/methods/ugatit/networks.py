@@ -177,14 +177,9 @@ class Generator(Masked):
 
     def heat_map(self, x: Tensor) -> Tensor:
         """Return where the generator looks in x: maps (N, H/4, W/4), each stretched to [0, 1]; a flat one is 0."""
-        return heat_map(self.encode(x)[0])
-
-
-def heat_map(attended: Tensor) -> Tensor:
-    """Return the sum of attended features (N, C, h, w): maps (N, h, w), each stretched to [0, 1]; a flat one is 0."""
-    total = attended.float().sum(1)
-    low, high = total.amin((1, 2), keepdim=True), total.amax((1, 2), keepdim=True)
-    return (total - low) / (high - low).clamp_min(torch.finfo(total.dtype).tiny)
+        total = self.encode(x)[0].float().sum(1)
+        low, high = total.amin((1, 2), keepdim=True), total.amax((1, 2), keepdim=True)
+        return (total - low) / (high - low).clamp_min(torch.finfo(total.dtype).tiny)
 
 
 class Outputs(NamedTuple):
