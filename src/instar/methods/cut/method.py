@@ -55,7 +55,7 @@ SMALL: Mapping[str, Any] = {
     "patches": 64,
 }
 """Options of the presets on a CPU, the same for all contrasts."""
-HALF_AN_HOUR: Mapping[str, Any] = {"data": DATA, "train": {**TRAIN, "steps": 9000}}
+HALF_AN_HOUR: Mapping[str, Any] = {"data": DATA, "train": {**TRAIN, "steps": 10_500}}
 """Their data and length."""
 Features = dict[str, Tensor]
 """By the names of layers."""

@@ -156,7 +156,7 @@ class GcGAN(Method[Unpaired]):
             about="a light generator, 64 px on a CPU: half an hour on one core with bf16",
             method={**LIGHT, "geometry": 1.0, "gan_f": 0.0, "identity": 0.0},
             data=DATA,
-            train={**TRAIN, "steps": 8000},
+            train={**TRAIN, "steps": 9000},
         ),
         "tiny": Preset(
             about="32 px, two maps and cycles, for tests: seconds",
