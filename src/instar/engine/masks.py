@@ -23,7 +23,8 @@ def limit_to_masks(method: Method[Any], config: RunConfig) -> None:
     networks: dict[str, nn.Module] = {name: getattr(method, name) for name in method.translators}
     unfit = [name for name, network in networks.items() if not isinstance(network, Masked)]
     if unfit:
-        why = f"{config.name} draws images from codes ({', '.join(unfit)}), which no longer say where a mask is"
+        codes = f"{config.name} draws images from codes ({', '.join(unfit)}), which no longer say where a mask is"
+        why = codes if method.targets else f"{config.name} translates nothing, and its networks read whole images"
         remedy = "take a method that draws over its input, such as cut, cyclegan, quick or pix2pix"
         raise UserError(f"{setting('data.masks', config.data.masks)}: {why}; {remedy}")
     for module in method.modules():
