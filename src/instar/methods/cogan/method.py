@@ -64,7 +64,7 @@ class CoGAN(Method[Labelled]):
         The classifier, losses and weights are those of the authors' code for MNIST and USPS.
         Weight decay leaves biases and activations alone.
         USPS is read as the data set gives it, resized to 28 px; the authors pad its digits first.
-        Translating by a search for an image's code (section 4.4 of the paper's supplement) is not here.
+        Translating by a search for an image's code, as the paper does it, is not here.
         Random warps of all training images (`method.warp`) and the preset `small` are ours.
         Accuracy is that of the last weights; the authors quote the best of all checkpoints on the test set.
     """

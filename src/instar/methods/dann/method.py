@@ -42,7 +42,7 @@ class Config(MethodConfig):
 class DANN(Method[Labelled]):
     """A classifier on features of which another one cannot say which domain they are from. It translates nothing.
 
-    min_{F,C} max_D  CE(C(F(x)), label) - λ_p L(D(F(x, y)), domain),   λ_p = λ (2 / (1 + e^{-10 p}) - 1)     (eq. 9)
+    min_{F,C} max_D  CE(C(F(x)), label) - λ_p L(D(F(x, y)), domain),   λ_p = λ (2 / (1 + e^{-10 p}) - 1)
 
     x is a labelled image of a, y an image of b, p the share of the run that is done. D's gradient is reversed, times
     λ_p, before it reaches F; D learns in the same step.

@@ -100,7 +100,7 @@ class DRIT(Method[Unpaired]):
     """Content is shared, attributes are each domain's own; swapping attributes twice gives both images back.
 
     min_{G,E_c,E_a} max_{D,D_c}  λ L_adv^content + λ_cc L_1^cc + L_adv^domain + λ_rec L_1^recon
-                                 + λ_latent L_1^latent + λ_KL L_KL + λ_ms L_ms     (eq. 5; L_ms is DRIT++'s)
+                                 + λ_latent L_1^latent + λ_KL L_KL + λ_ms L_ms     (L_ms is DRIT++'s)
 
     x and y are images of X and Y. u = G_X(E_c(y), E_a(x)) and v = G_Y(E_c(x), E_a(y)) have swapped attributes; swapped
     again they are x and y. z ~ N(0, 1) are random attributes.
