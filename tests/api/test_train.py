@@ -144,7 +144,7 @@ def test_what_cannot_be_used(case: str, data: Path, tmp_path: Path) -> None:
 def test_methods_and_places_that_cannot_be_used(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no method 'cot'; did you mean 'cut'"):
         instar.train("cot", data, out=tmp_path / "run")
-    with pytest.raises(UserError, match="no method given; there is: bicyclegan, cut"):
+    with pytest.raises(UserError, match="no method given; there is: bicyclegan, cogan, cut"):
         instar.train(out=tmp_path / "run")
     with pytest.raises(UserError, match="no data set given"):
         instar.train("cut", out=tmp_path / "run", **SHORT)

@@ -78,8 +78,8 @@ def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
     [
         (["--help"], 0, "Train and use"),
         (["--version"], 0, "instar "),
-        (["train"], 2, "Methods: bicyclegan, cut, cyclegan, "),
-        (["train", "--help"], 0, "Methods: bicyclegan, cut, cyclegan, "),
+        (["train"], 2, "Methods: bicyclegan, cogan, cut, cyclegan, "),
+        (["train", "--help"], 0, "Methods: bicyclegan, cogan, cut, cyclegan, "),
         (["train", "cyclegam", "data", "-o", "run"], 2, "did you mean 'cyclegan'?"),
         (["trian"], 2, "did you mean 'train'?"),
     ],

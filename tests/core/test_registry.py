@@ -24,7 +24,7 @@ def test_file_names_are_method_names() -> None:
 def test_unknown_method() -> None:
     with pytest.raises(UserError, match="there is no method 'cyclgan'; did you mean 'cyclegan'"):
         registry.get("cyclgan")
-    with pytest.raises(UserError, match="there is: bicyclegan, cut, cyclegan, "):
+    with pytest.raises(UserError, match="there is: bicyclegan, cogan, cut, cyclegan, "):
         registry.get("zzz")
 
 

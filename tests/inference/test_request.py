@@ -41,7 +41,11 @@ def test_what_does_not_go_together(options: dict[str, Any], message: str) -> Non
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cyclegan", {"samples": 3}, "samples: cyclegan cannot do that; methods that can: bicyclegan, funit, munit"),
+        (
+            "cyclegan",
+            {"samples": 3},
+            "samples: cyclegan cannot do that; methods that can: bicyclegan, drit, funit, munit",
+        ),
         ("cyclegan", {"heatmap": True}, "heatmap: cyclegan cannot do that; methods that can: ugatit"),
         ("ugatit", {"tile": 64, "heatmap": True}, "tile and heatmap: give one of the two; the second takes the whole"),
         ("transgaga", {"tile": "auto", "landmarks": True}, "tile and landmarks: give one of the two"),
@@ -102,7 +106,7 @@ def test_all_is_no_domain() -> None:
             "bicyclegan",
             {"mode": "pix2pix"},
             {"reference": (Path("x.png"),)},
-            "reference: bicyclegan cannot do that, as it was trained; methods that can: bicyclegan, funit, munit",
+            "reference: bicyclegan cannot do that, as it was trained; methods that can: bicyclegan, drit, funit, munit",
         ),
     ],
 )
