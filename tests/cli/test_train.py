@@ -273,6 +273,7 @@ FLAGS = {
     "cut DATA -o RUN --channels 2": "has 3 bands, where networks of A have 2 channels: set --channels 3",
     "cut DATA -o RUN --preset smal": "cut has no preset 'smal'; did you mean 'small'?",
     "cut DATA -o RUN --preset=fastcat": "did you mean 'fastcut'?",
+    "cut DATA -o RUN --preset small --method.blocks 4": "--method.blocks 4: light networks (--method.light 64) have",
     "cut DATA -o RUN --method.blocks 4": "with --method.blocks 4 there is no 'block5'",
     "cut DATA -o RUN --preset tiny --method.nce-x 0 --method.nce-y 0": "one of the two contrasts must be on",
     "pix2pix DATA -o RUN --method.gan 0 --method.l1 0": "one of the two losses must be on",

@@ -1,5 +1,4 @@
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.heard import Heard
+from engine.lagging import Broken
 from instar.core import registry
 from instar.core.batch import Batch, Unpaired
 from instar.core.config import MethodConfig, Preset
@@ -17,19 +17,7 @@ from instar.core.method import Method, Objectives, Paper
 from instar.core.objective import Objective, term
 from instar.core.progress import Progress
 from instar.engine.trainer import Trainer
-from instar.testing.runs import Noise, build, source_for, tiny, trainer
-
-
-class Broken(Noise):
-    """Images that are not finite at some steps."""
-
-    bad: tuple[int, ...] = ()
-
-    def batch(self, step: int) -> Batch:
-        batch = super().batch(step)
-        if step not in self.bad:
-            return batch
-        return replace(batch, **{name: getattr(batch, name) * float("nan") for name in "ax" if hasattr(batch, name)})
+from instar.testing.runs import build, source_for, tiny, trainer
 
 
 def broken(

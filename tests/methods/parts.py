@@ -1,9 +1,16 @@
 """Networks that answer what a test wants, and what several tests count."""
 
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from instar.core.config import RunConfig
 from instar.core.objective import Objective
+from instar.testing.runs import Noise, build, source_for, trainer
 
 CLASSIFIERS = ("cogan", "dann")
 """Methods that translate nothing."""
@@ -51,6 +58,23 @@ def scramble(method: nn.Module) -> nn.Module:
         for p in method.parameters():
             p.add_(torch.randn(p.shape, generator=chance, dtype=p.dtype) * 0.1)
     return method
+
+
+def steps_equal(
+    config: RunConfig, folder: Path, nets: Sequence[str], by_hand: Callable[[Any, Noise, Any], list[nn.Module]]
+) -> None:
+    """All steps of a run, in double precision, end where a loop written by hand does, and move every kernel."""
+    method = scramble(build(config))
+    source = source_for(config, dtype=torch.float64)
+    engine = trainer(config, folder, method, source)
+    before = [copy.deepcopy(getattr(method, name)) for name in nets]
+    expected = by_hand(method, source, config.method)
+    for step in range(config.train.steps):
+        engine.train_step(source.batch(step))
+    for name, old, hand in zip(nets, before, expected, strict=True):
+        for start, a, b in zip(old.parameters(), hand.parameters(), getattr(method, name).parameters(), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-7, rtol=0, msg=name)
+            assert a.dim() == 1 or (a - start).abs().max() > 1e-4
 
 
 def spread(net: nn.Module, x: Tensor) -> list[int]:

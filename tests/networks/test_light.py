@@ -1,5 +1,7 @@
 """Light networks and how they play."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,8 +11,10 @@ from instar.core.errors import UserError
 from instar.core.method import defaults
 from instar.losses.gan import r1
 from instar.methods.cut import CUT
+from instar.methods.cyclegan import CycleGAN
 from instar.networks.light import (
     LAZY,
+    OF_THE_PAPER,
     LightConfig,
     at_leaves,
     augment,
@@ -76,10 +80,23 @@ def test_sides() -> None:
         with pytest.raises(UserError, match=rf"light={side}: take 0, 32, 64, 128 or 256"):
             LightConfig(light=side)
     config = defaults("cut", CUT, "small")
-    assert check_light(config, 64) == ""
-    assert check_light(config, 0) == ""
+    assert check_light(config, 64, CUT.presets) == ""
+    assert check_light(config, 0, CUT.presets) == ""
     with pytest.raises(UserError, match=r"size=64: these networks take 128 px; .*another method.light"):
-        check_light(config, 128)
+        check_light(config, 128, CUT.presets)
+
+
+@pytest.mark.parametrize("name", OF_THE_PAPER)
+def test_settings_that_do_nothing_are_refused(name: str) -> None:
+    config = defaults("cyclegan", CycleGAN, "small")
+    other = "spectral" if name == "patch_norm" else getattr(config.method, name) + 1
+    changed = replace(config, method=replace(config.method, **{name: other}))
+    with pytest.raises(
+        UserError, match=rf"^method.{name}={other}: light networks .* leave it out, or take method.light=0"
+    ):
+        check_light(changed, 64, CycleGAN.presets)
+    assert check_light(changed, 0, CycleGAN.presets) == ""
+    assert check_light(replace(changed, preset="gone"), 64, CycleGAN.presets) == ""
 
 
 @pytest.mark.parametrize("channels", [1, 3])

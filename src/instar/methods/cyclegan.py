@@ -140,7 +140,7 @@ class CycleGAN(Method[Unpaired]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse a size that light networks were not built for."""
-        return check_light(config, self.cfg.light)
+        return check_light(config, self.cfg.light, self.presets)
 
     def optim(self, network: str) -> Optim:
         """Return the settings of all networks, or those of light discriminators, which learn faster."""

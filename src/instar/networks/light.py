@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from instar.core.config import Optim, RunConfig
+from instar.core.config import Optim, Preset, RunConfig, under_preset
 from instar.core.errors import UserError, setting
 from instar.core.method import same_side
 from instar.core.settings import Bounds
@@ -30,6 +30,8 @@ PENALTY = 0.2
 """γ of the penalties on the discriminator's gradient, at 64 px."""
 EACH_PENALTY = LAZY * PENALTY / 2
 """Weight of a penalty that comes every LAZY steps."""
+OF_THE_PAPER = ("width", "blocks", "patch_norm", "antialias", "skip", "pool")
+"""Settings of the paper's networks, and of its past fakes, which light ones do not have."""
 LIGHT: Mapping[str, Any] = {"light": 64, "optim": {"lr": 1e-3, "betas": (0.0, 0.99), "hold": 0.75}}
 """Options for a few thousand steps at 64 px."""
 DATA: Mapping[str, Any] = {"size": 64, "zoom": 1.0}
@@ -51,10 +53,27 @@ class LightConfig(ResnetConfig):
             raise UserError(f"{setting('method.light', self.light)}: take 0, 32, 64, 128 or 256")
 
 
-def check_light(config: RunConfig, light: int) -> str:
-    """Refuse images of another side than light networks are built for."""
-    if light:
-        same_side(config, light, "light")
+def check_light(config: RunConfig, light: int, presets: Mapping[str, Preset]) -> str:
+    """Refuse images of another side than light networks are built for, and settings that do nothing to them.
+
+    Args:
+        config: of the run.
+        light: their side, 0 for none.
+        presets: of the method. What a preset says of networks that it does not build is nobody's wish.
+    """
+    if not light:
+        return ""
+    same_side(config, light, "light")
+    if config.preset in presets:  # a run may be of one that is no longer there
+        usual = under_preset(config.name, type(config.method), presets, config.preset).method
+        for name in OF_THE_PAPER:
+            asked = getattr(config.method, name, None)
+            if asked != getattr(usual, name, None):
+                whose = setting("method.light", light)
+                raise UserError(
+                    f"{setting(f'method.{name}', asked)}: light networks ({whose}) have fixed widths and no such "
+                    f"setting; leave it out, or take {setting('method.light', 0)}"
+                )
     return ""
 
 

@@ -16,8 +16,8 @@ from instar.core.objective import Objective
 from instar.core.progress import Progress
 from instar.methods.stegogan import Config, StegoGAN
 from instar.methods.stegogan.method import amount, outside
-from instar.testing.runs import Noise, build, interrupted_equals_whole, source_for, tiny, trainer
-from methods.parts import Constant, count, scramble, values
+from instar.testing.runs import Noise, build, interrupted_equals_whole, tiny
+from methods.parts import Constant, count, scramble, steps_equal, values
 
 STEPS = 4
 NETS = ("G", "F", "D_X", "D_Y")
@@ -75,17 +75,7 @@ def by_hand(method: StegoGAN, source: Noise, w: Config) -> list[nn.Module]:
 )
 def test_steps_equal_a_hand_written_loop(tmp_path: Path, options: dict[str, Any], size: int) -> None:
     config = tiny("stegogan", {"steps": STEPS, "batch": size}, pool=0, **options)
-    method = cast(StegoGAN, scramble(build(config)))
-    source = source_for(config, dtype=torch.float64)
-    engine = trainer(config, tmp_path, method, source)
-    before = [copy.deepcopy(getattr(method, name)) for name in NETS]
-    expected = by_hand(method, source, cast(Config, config.method))
-    for step in range(STEPS):
-        engine.train_step(source.batch(step))
-    for name, old, hand in zip(NETS, before, expected, strict=True):
-        for start, a, b in zip(old.parameters(), hand.parameters(), getattr(method, name).parameters(), strict=True):
-            torch.testing.assert_close(a, b, atol=1e-7, rtol=0, msg=name)
-            assert a.dim() == 1 or (a - start).abs().max() > 1e-4
+    steps_equal(config, tmp_path, NETS, by_hand)
 
 
 def test_resume(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ class CUT(Method[Unpaired]):
 
     def check(self, config: RunConfig) -> str:
         """Refuse a size that light networks were not built for."""
-        return check_light(config, self.cfg.light)
+        return check_light(config, self.cfg.light, self.presets)
 
     def optim(self, network: str) -> Optim:
         """Return the settings of all networks, or those of a light D, which learns faster."""
